@@ -1,0 +1,1 @@
+"""Everything that knows no framework: data, recipes, runs, metrics, pictures. Needs NumPy, imports neither PyTorch nor TensorFlow."""

@@ -1,0 +1,31 @@
+"""How a script ends when something goes wrong: one sentence on stderr and an exit status, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something the user can mend. The message is one sentence: what is wrong, with which file or option, what to do."""
+
+
+def run_script(main: Callable[[], int | None]) -> int:
+    """Run a script's main function and return its exit status.
+
+    0 (or what main returns) on success; 1 after a UserError or an operating-system error (disk full, no
+    permission), told in one sentence; 130 after Ctrl-C, the shell's convention for SIGINT. A bug keeps its traceback.
+    """
+    try:
+        return main() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: nothing of this call was kept; what was there before is whole.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        # A network or file-system failure that no caller could word better.
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}; free the space or fix the permission, then run again.", file=sys.stderr)
+        return 1
