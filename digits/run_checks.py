@@ -1,0 +1,62 @@
+"""What makes a run sound: asked before one is written and after one is read, so that the two cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.metrics import accuracy
+
+FORMAT = 1
+"""The version of the files of a run, under 'format' in run.json."""
+ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
+
+
+def fault_in_info(info: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return (file, what is wrong) if a key that readers use is missing or of the wrong kind, else None."""
+    if info.get("format") != FORMAT:
+        return "run.json", f"has 'format' {str(info.get('format'))[:40]}, where this code reads {FORMAT}"
+    for key in ("name", "dataset", "model", "framework"):
+        if not isinstance(info.get(key), str) or not info[key]:
+            return "run.json", f"has no text under '{key}'"
+    if type(info.get("seed")) is not int:
+        return "run.json", "has no whole number under 'seed'"
+    names = info.get("class_names")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return "run.json", "has no list of texts under 'class_names'"
+    test = info.get("test")
+    if not isinstance(test, dict) or type(test.get("n")) is not int or type(test.get("accuracy")) not in (int, float):
+        return "run.json", "has no 'test' with 'n' and 'accuracy'"
+    return None
+
+
+def fault_in_arrays(
+    info: Mapping[str, Any],
+    predictions: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+) -> tuple[str, str] | None:
+    """Return (file, what is wrong) if the arrays do not fit run.json or one another, else None."""
+    n, num_classes = info["test"]["n"], len(info["class_names"])
+    shapes = {"predictions.npy": (n,), "probabilities.npy": (n, num_classes), "labels.npy": (n,)}
+    found_shapes = (predictions.shape, probabilities.shape, labels.shape)
+    for name, shape in zip(ARRAYS, found_shapes, strict=True):
+        if shape != shapes[name] or n == 0:
+            return name, f"has the shape {shape}, where run.json's test set asks for {shapes[name]}"
+    classes: tuple[tuple[str, npt.NDArray[np.int64]], ...] = (("predictions.npy", predictions), ("labels.npy", labels))
+    for name, array in classes:
+        if array.min() < 0 or array.max() >= num_classes:
+            return name, f"holds classes outside 0..{num_classes - 1}"
+    # Rows of a float32 softmax over 10 classes sum to 1 within 1e-6; 1e-3 leaves room for softmax in half precision.
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    if not (np.isfinite(probabilities).all() and probabilities.min() >= 0 and np.abs(sums - 1).max() < 1e-3):
+        return "probabilities.npy", "holds rows that are no probabilities (not finite, negative, or not adding up to 1)"
+    if not np.array_equal(predictions, probabilities.argmax(axis=1)):
+        return "predictions.npy", "does not hold the most probable classes of probabilities.npy"
+    told, found = info["test"]["accuracy"], accuracy(labels, predictions)
+    if not abs(told - found) < 0.5 / n:  # half an image: float32 rounding passes, one image more or less does not
+        return "run.json", f"tells of a test accuracy of {told:.4f}, but the predictions have {found:.4f}"
+    return None

@@ -1,0 +1,231 @@
+"""A run on disk: what a training leaves in outputs/<run>/, written whole and read with suspicion."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.errors import UserError
+from digits.metrics import accuracy
+from digits.npy import read_bytes, read_npy
+from digits.run_checks import ARRAYS, fault_in_arrays, fault_in_info
+from digits.whole_folder import check_place, writing_folder
+
+LARGEST_TEXT = 16 << 20
+"""Bytes of run.json and of history.csv. They take a few kB."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, read back and checked."""
+
+    path: Path
+    info: dict[str, Any]
+    predictions: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    history: list[dict[str, float]]
+
+    @property
+    def name(self) -> str:
+        """The folder's name: what a user calls the run by, also after renaming it."""
+        return self.path.resolve().name
+
+    @property
+    def dataset(self) -> str:
+        return str(self.info["dataset"])
+
+    @property
+    def model(self) -> str:
+        return str(self.info["model"])
+
+    @property
+    def framework(self) -> str:
+        return str(self.info["framework"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.info["seed"])
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(self.info["class_names"])
+
+    @property
+    def accuracy(self) -> float:
+        return accuracy(self.labels, self.predictions)
+
+
+def run_name(dataset: str, model: str, framework: str, seed: int = 0) -> str:
+    """Return the folder name of a run: 'mnist-cnn-pytorch', or 'mnist-cnn-pytorch-s3' where the seed is 3."""
+    return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "")
+
+
+def find_runs(outputs: Path) -> list[Path]:
+    """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
+    if not outputs.is_dir():
+        return []
+    return sorted(entry for entry in outputs.iterdir() if not entry.name.startswith(".") and _looks_like_run(entry))
+
+
+def check_writable(path: Path) -> None:
+    """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
+    if path.is_dir() and any(path.iterdir()) and not _looks_like_run(path):
+        raise UserError(
+            f"'{path}' holds files but no run, and would be replaced by one; move it away or choose another folder."
+        )
+    check_place(path)
+
+
+@contextmanager
+def writing_run(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to write a run in; when the block ends cleanly it becomes `path`, replacing a run there.
+
+    run.json gets 'files' added: the SHA-256 of every other file, by which a reader knows that the run is whole. What
+    is put into the folder later (pictures) is not listed, and no tampering. Raises UserError where `path` cannot be
+    written.
+    """
+    check_writable(path)
+    with writing_folder(path) as folder:
+        yield folder
+        manifest = {
+            file.relative_to(folder).as_posix(): _sha256(file)
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and file != folder / "run.json"
+        }
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        _write_json(folder / "run.json", {**info, "files": manifest})
+
+
+def write_run_files(
+    folder: Path,
+    *,
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    history: Sequence[Mapping[str, float]],
+    info: Mapping[str, Any],
+) -> None:
+    """Write predictions.npy, probabilities.npy, labels.npy, history.csv and run.json into `folder`.
+
+    probabilities: float32 (N, classes), rows that sum to 1; labels: (N,); history: one mapping an epoch, all with the
+    same keys; info: what run.json holds. The predictions are the most probable classes.
+
+    Raises UserError where the numbers are not finite (the training diverged), ValueError where info, probabilities
+    and labels do not fit each other.
+    """
+    probabilities = np.ascontiguousarray(probabilities, dtype=np.float32)
+    labels = np.ascontiguousarray(labels, dtype=np.int64)
+    if not np.isfinite(probabilities).all():
+        raise UserError("the training diverged: the model's probabilities are not finite; lower --learning-rate.")
+    predictions = probabilities.argmax(axis=1).astype(np.int64)
+    fault = fault_in_info(info) or fault_in_arrays(info, predictions, probabilities, labels)
+    if fault:
+        raise ValueError(": ".join(fault))
+    np.save(folder / "predictions.npy", predictions)
+    np.save(folder / "probabilities.npy", probabilities)
+    np.save(folder / "labels.npy", labels)
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    _write_json(folder / "run.json", info)
+
+
+def read_run(path: Path) -> Run:
+    """Return the run in the folder `path`.
+
+    Raises UserError, a sentence naming the file: files missing or changed since the training (by the SHA-256 in
+    run.json), JSON that is none, arrays of another dtype, length or range, predictions that are not the most probable
+    classes, an accuracy in run.json that the arrays do not have.
+    """
+    if not path.is_dir():
+        raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
+    try:
+        info = _read_info(path / "run.json")
+        for name in _listed_files(path, info):
+            if not (path / name).is_file():
+                _fail(path / name, "is missing")
+            if _sha256(path / name) != info["files"][name]:
+                _fail(path / name, "has changed since the training wrote it (its SHA-256 is not the one in run.json)")
+        predictions = read_npy(path / "predictions.npy", np.int64, ndim=1)
+        probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
+        labels = read_npy(path / "labels.npy", np.int64, ndim=1)
+        fault = fault_in_arrays(info, predictions, probabilities, labels)
+        if fault:
+            _fail(path / fault[0], fault[1])
+        history = _read_history(path / "history.csv")
+    except UserError as error:
+        raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
+    except OSError as error:
+        raise UserError(f"'{error.filename or path}' cannot be read ({error.strerror or error}).") from error
+    return Run(path, info, predictions, probabilities, labels, history)
+
+
+def _looks_like_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("run.json", *ARRAYS))
+
+
+def _fail(file: Path, what: str) -> NoReturn:
+    raise UserError(f"'{file}' {what}.")
+
+
+def _read_info(file: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(read_bytes(file, LARGEST_TEXT).decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        _fail(file, f"is not JSON ({error})")
+    if not isinstance(info, dict):
+        _fail(file, "is not a JSON object")
+    fault = fault_in_info(info)
+    if fault:
+        _fail(file, fault[1])
+    return info
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _listed_files(path: Path, info: dict[str, Any]) -> list[str]:
+    files = info.get("files")
+    if not isinstance(files, dict):
+        _fail(path / "run.json", "has no 'files' with the hash of each: it was not finished")
+    for name in (*ARRAYS, "history.csv"):
+        if name not in files:
+            _fail(path / "run.json", f"does not list '{name}' under 'files'")
+    for name in files:
+        # A forged name must not have us read (and so tell of) files outside the run.
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            _fail(path / "run.json", f"lists '{name[:80]!r}', which is not in the run's folder")
+    return list(files)
+
+
+def _read_history(file: Path) -> list[dict[str, float]]:
+    try:
+        rows = csv.DictReader(io.StringIO(read_bytes(file, LARGEST_TEXT).decode("utf-8")), strict=True)
+        return [{key: float(value) for key, value in row.items()} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        _fail(file, f"is not a table of numbers ({error})")
+
+
+def _write_json(file: Path, info: Mapping[str, Any]) -> None:
+    try:
+        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise UserError("the training diverged: a loss is not finite; lower --learning-rate and run again.") from error
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
