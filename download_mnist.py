@@ -1,0 +1,62 @@
+"""Download MNIST, or a dataset of its form, into mnist_data/, and verify every byte of it.
+
+    python download_mnist.py                                    # MNIST
+    python download_mnist.py --dataset fashion-mnist
+    python download_mnist.py --dataset mnist-sample             # 5,000 real digits, no network needed
+    python download_mnist.py --mirror /media/stick/datasets     # from a folder or another server
+
+Run it again to mend what was damaged. A complete dataset is left alone, without a look at the network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from digits.catalogue import CATALOGUE, Entry
+from digits.datasets import DATA_DIR
+from digits.download import download_dataset
+from digits.errors import run_script
+
+Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True)
+class Options:
+    dataset: Choice = "mnist"
+    """Which dataset, or all of them."""
+    data_dir: Path = DATA_DIR
+    """The folder to keep datasets in."""
+    mirror: str | None = None
+    """An address or a folder to try first; it holds DATASET/FILE.gz, or one dataset's files. The environment variable
+    MNIST_MIRROR says the same where this option is not given."""
+    force: bool = False
+    """Download again what is there and right."""
+
+
+def main() -> int:
+    options = tyro.cli(Options, description=__doc__)
+    mirror = options.mirror or os.environ.get("MNIST_MIRROR") or None
+    entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
+    failed = 0
+    for entry in entries:
+        # One that fails does not keep the others from being tried.
+        failed |= run_script(lambda entry=entry: download(entry, options.data_dir, mirror, options.force))
+    return failed
+
+
+def download(entry: Entry, data_dir: Path, mirror: str | None, force: bool) -> None:
+    changed = download_dataset(entry, data_dir, mirror, force)
+    train, test = entry.files[0].shape[0], entry.files[2].shape[0]
+    state = "downloaded and verified" if changed else "already complete"
+    print(f"{entry.name}: {train:,} training and {test:,} test images in '{data_dir / entry.folder}', {state}.")
+    print(f"  {entry.title}. Licence: {entry.licence}.")
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
