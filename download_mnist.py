@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -41,20 +42,30 @@ class Options:
 
 def main() -> int:
     options = tyro.cli(Options, description=__doc__)
-    mirror = options.mirror or os.environ.get("MNIST_MIRROR") or None
+    mirror = options.mirror or os.environ.get("MNIST_MIRROR")
     entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
-    failed = 0
+    status = 0
     for entry in entries:
-        # One that fails does not keep the others from being tried.
-        failed |= run_script(lambda entry=entry: download(entry, options.data_dir, mirror, options.force))
-    return failed
+        # One that fails does not keep the others from being tried; Ctrl-C (130) does.
+        status = max(status, run_script(partial(download, entry, options.data_dir, mirror, options.force)))
+        if status > 1:
+            break
+    return status
 
 
 def download(entry: Entry, data_dir: Path, mirror: str | None, force: bool) -> None:
-    changed = download_dataset(entry, data_dir, mirror, force)
+    """Download or mend one dataset, and say in two lines what is where."""
+    folder = data_dir / entry.folder
+    mending = folder.exists() and not force
+    renewed = download_dataset(entry, data_dir, mirror, force)
+    if not renewed:
+        state = "already complete"
+    elif mending:
+        state = f"mended ({', '.join(renewed)})"
+    else:
+        state = "complete and verified"
     train, test = entry.files[0].shape[0], entry.files[2].shape[0]
-    state = "downloaded and verified" if changed else "already complete"
-    print(f"{entry.name}: {train:,} training and {test:,} test images in '{data_dir / entry.folder}', {state}.")
+    print(f"{entry.name}: {train:,} training and {test:,} test images in '{folder}', {state}.")
     print(f"  {entry.title}. Licence: {entry.licence}.")
 
 

@@ -74,7 +74,7 @@ MNIST = Entry(
     class_names=tuple("0123456789"),
     licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
     homepage="http://yann.lecun.com/exdb/mnist/",
-    citation="LeCun, Bottou, Bengio and Haffner: Gradient-based learning applied to document recognition. Proc. IEEE, 1998",
+    citation="LeCun et al.: Gradient-based learning applied to document recognition. Proceedings of the IEEE, 1998",
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",

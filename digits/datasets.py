@@ -62,7 +62,7 @@ def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
 
 
 def fingerprint(digests: Sequence[str]) -> str:
-    """Return the SHA-256 over the SHA-256s of the four IDX files: training images, training labels, test images, test labels.
+    """Return the SHA-256 over those of the four IDX files: training images and labels, test images and labels.
 
     An IDX file's header holds its array's type and shape, so that equal fingerprints mean equal arrays.
     """
@@ -76,7 +76,7 @@ def download_command(name: str, data_dir: Path) -> str:
 
 
 def _read_verified(file: IdxFile, entry: Entry, folder: Path, sums: dict[str, str]) -> tuple[NDArray[np.uint8], str]:
-    """Return the file's array and its SHA-256. IdxError where it is not the one that the manifest and catalogue mean."""
+    """Return the file's array and its SHA-256; UserError where it is not the one that manifest and catalogue mean."""
     path = folder / "raw" / file.name
     data = read_bytes(path)
     digest = hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""Bring a dataset into the data folder: from the first mirror whose files are the right ones, or from an installed package."""
+"""Bring a dataset into the data folder: from the first mirror whose files are right, or from an installed package."""
 
 from __future__ import annotations
 
@@ -15,23 +15,58 @@ from digits.idx import IdxError, idx_bytes, idx_size, parse_idx, read_bytes
 from digits.store import building, find_damage, install, read_if_good
 
 GZIP_MAGIC = b"\x1f\x8b"
+URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def download_dataset(
     entry: Entry, data_dir: Path, mirror: str | None = None, force: bool = False, limits: TimeLimits | None = None
-) -> bool:
-    """Make the dataset complete in data_dir; return whether there was anything to do.
+) -> list[str]:
+    """Make the dataset complete in data_dir; return the paths under it of what was missing or damaged, or is new.
 
-    Files that are there and right are kept unless `force`. `mirror`, an address or a folder, is tried before the catalogue's.
-    UserError, and no change to data_dir, where no mirror has a file of it.
+    `mirror`, an address or a folder, is tried before the catalogue's. Files that are there and right are kept, unless
+    `force`. UserError, and nothing in data_dir has changed, where no mirror has what is needed.
     """
-    if not force and not find_damage(entry, data_dir):
-        return False
+    renewed = [entry.folder] if force else find_damage(entry, data_dir)
+    if not renewed:
+        return []
     with building(entry, data_dir) as folder:
         for file, data in _contents(entry, data_dir, mirror, force, limits or TimeLimits()):
             (folder / "raw" / file.name).write_bytes(data)
         install(entry, folder, data_dir)
-    return True
+    return renewed
+
+
+def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | bytearray:
+    """Return the IDX file in `data`, a .gz or the file itself; UserError, with the reason, if it is not the entry's."""
+    packed = data.startswith(GZIP_MAGIC)
+    if not packed and data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
+        raise UserError("an HTML page instead of the file: a login or proxy page?")
+    unpacked = _gunzip(data, idx_size(file.shape), f"{file.name}.gz") if packed else data
+    check_array(parse_idx(unpacked, file.name), file, entry, file.name)
+    if file.sha256:
+        expected, digest = file.sha256, hashlib.sha256(unpacked).hexdigest()
+    elif packed:
+        expected, digest = file.gz_sha256, hashlib.sha256(data).hexdigest()
+    else:
+        raise UserError(f"{file.name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
+    if digest != expected:
+        raise UserError(f"{file.name}: wrong contents; SHA-256 {digest}, where {expected} is right.")
+    return unpacked
+
+
+def list_sources(entry: Entry, mirror: str | None) -> list[str]:
+    """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
+    if not mirror:
+        return list(entry.mirrors)
+    if URL.match(mirror):
+        base = mirror.rstrip("/")
+        return [f"{base}/{entry.name}/", f"{base}/", *entry.mirrors]
+    if not Path(mirror).is_dir():
+        raise UserError(
+            f"the mirror '{mirror}' is neither a folder that exists nor an address with http:// or https://."
+        )
+    own = Path(mirror) / entry.name
+    return [str(own if own.is_dir() else mirror), *entry.mirrors]
 
 
 def _contents(
@@ -40,8 +75,7 @@ def _contents(
     """Yield each of the four files with its verified bytes."""
     if entry.embedded is not None:
         for file, array in zip(entry.files, entry.embedded(), strict=True):
-            data = idx_bytes(array)
-            yield file, verify(data, file, entry, f"{file.name} as made from the installed package")
+            yield file, verify(idx_bytes(array), file, entry)
         return
     sources: list[str] = []
     for file in entry.files:
@@ -54,66 +88,33 @@ def _contents(
 
 
 def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeLimits) -> bytes | bytearray:
-    """Return the file from the first source that has it. A source that has not goes to the list's end, for the next file."""
+    """Return the file from the first source that has it. Those that fail go to the list's end, for the next file."""
     failures = []
     for source in list(sources):
         try:
-            return verify(_read(source, file, limits), file, entry, file.name)
+            return verify(_read(source, file, limits), file, entry)
         except (UserError, OSError) as error:
             failures.append(f"\n  {source}: {error}")
             sources.append(sources.pop(sources.index(source)))
     raise UserError(
-        f"{entry.name} could not be downloaded; no mirror gave a right {file.name}.gz:{''.join(failures)}\n"
-        f"What helps: '--mirror' with the address or folder of a copy; or '--dataset mnist-sample', "
-        f"real digits that need no network."
+        f"{entry.name} was not downloaded, because no mirror gave a right {file.name}.gz:{''.join(failures)}\n"
+        f"Ways out: --mirror with the address or folder of a copy, or --dataset mnist-sample, which needs no network."
     )
-
-
-def list_sources(entry: Entry, mirror: str | None) -> list[str]:
-    """Return the addresses and folders to try, in order. UserError where the mirror is neither an address nor a folder."""
-    if mirror is None:
-        return list(entry.mirrors)
-    if re.match(r"https?://", mirror, re.IGNORECASE):
-        base = mirror.rstrip("/")
-        return [f"{base}/{entry.name}/", f"{base}/", *entry.mirrors]
-    folder = Path(mirror)
-    if not folder.is_dir():
-        raise UserError(
-            f"--mirror '{mirror}' is neither a folder that exists nor an address that begins with http(s)://."
-        )
-    own = folder / entry.name
-    return [str(own if own.is_dir() else folder), *entry.mirrors]
 
 
 def _read(source: str, file: IdxFile, limits: TimeLimits) -> bytes | bytearray:
     """Return the file's bytes from a source, packed or not, still unverified."""
-    # A .gz is smaller than what is in it; should it not shrink at all, deflate adds 5 bytes to each 16 kB or more.
+    # Packed is smaller than unpacked; where nothing can be squeezed out, deflate adds less than a thousandth.
     max_bytes = idx_size(file.shape) * 1001 // 1000 + 65_536
-    if re.match(r"https?://", source, re.IGNORECASE):
+    if URL.match(source):
         return fetch(f"{source}{file.name}.gz", max_bytes, limits)
-    unpacked, packed = Path(source) / file.name, Path(source) / f"{file.name}.gz"
+    packed, unpacked = Path(source) / f"{file.name}.gz", Path(source) / file.name
     return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
 
 
-def verify(data: bytes | bytearray, file: IdxFile, entry: Entry, name: str) -> bytes | bytearray:
-    """Return the IDX file, unpacked where it comes as .gz; UserError, with the reason, where it is not the catalogue's."""
-    packed = data.startswith(GZIP_MAGIC)
-    if not packed and data[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise UserError("an HTML page instead of the file: a login or proxy page?")
-    unpacked = _gunzip(data, idx_size(file.shape), name) if packed else data
-    check_array(parse_idx(unpacked, name), file, entry, name)
-    if file.sha256:
-        expected, digest = file.sha256, hashlib.sha256(unpacked).hexdigest()
-    else:
-        expected, digest = file.gz_sha256, hashlib.sha256(data).hexdigest()
-    if digest != expected:
-        raise UserError(f"{name}: wrong contents; its SHA-256 is {digest}, where {expected} is expected.")
-    return unpacked
-
-
 def _gunzip(data: bytes | bytearray, max_bytes: int, name: str) -> bytes:
-    """Return what is in the .gz, which must be one gzip member and nothing behind it; IdxError if it is more than max_bytes."""
-    gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: a gzip header, whose file name nobody reads
+    """Return what a .gz holds, which must be one gzip member and nothing behind it; IdxError if more than max_bytes."""
+    gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header, whose file name nobody reads
     try:
         unpacked = gunzip.decompress(data, max_bytes + 1)
     except zlib.error as error:

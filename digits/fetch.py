@@ -1,7 +1,7 @@
-"""One file from one address, over HTTP: within a size, within a time, and with the reason in plain words where it fails.
+"""One file from one address, over HTTP: within a size, within a time, and with the reason in plain words if it fails.
 
 requests does the talking (proxies, certificates, connections). What it leaves to its user is here: a bound on the
-bytes, and on the whole time, because its time-outs are per read, and a server that drips a byte a second meets them.
+bytes, and one on the whole time, because its time-outs are per read, which a server that drips bytes never exceeds.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from digits.errors import UserError
+
+if TYPE_CHECKING:
+    import requests  # imported where it is needed: a complete dataset, or a folder as mirror, needs none of it
 
 CHUNK_BYTES = 65_536
 MAX_REDIRECTS = 5
@@ -20,11 +23,11 @@ MAX_REDIRECTS = 5
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """In seconds. The defaults are for a slow line: 26 MB (the largest file known here) in 15 minutes is 30 kB/s."""
+    """In seconds. The defaults suit a slow line: 26 MB, the largest file known here, in 15 minutes is 30 kB/s."""
 
     connect: float = 10
     read: float = 30  # without one byte
-    file: float = 900  # from the first packet to the last byte
+    file: float = 900  # from the look-up of the host's name to the last byte
 
 
 class FetchError(UserError):
@@ -32,7 +35,10 @@ class FetchError(UserError):
 
 
 def fetch(url: str, max_bytes: int, limits: TimeLimits) -> bytes:
-    """Return what the address gives, at most max_bytes, with a progress bar on stderr if that is a terminal. FetchError if it fails."""
+    """Return the at most max_bytes that the address gives. FetchError if it fails.
+
+    Where stderr is a terminal, a progress bar is on it.
+    """
     result: Future[bytes] = Future()
     give_up = threading.Event()
 
@@ -42,8 +48,8 @@ def fetch(url: str, max_bytes: int, limits: TimeLimits) -> bytes:
         except BaseException as error:
             result.set_exception(error)
 
-    # A thread, because looking up a name and reading headers obey no time-out that covers them as a whole. When time is
-    # up it is left behind, and ends by itself at its next byte, its own time-out, or with the process.
+    # A thread, because no time-out covers the look-up of a name or the headers as a whole. When time is up it is left
+    # behind, and ends by itself at its next byte, its own time-out, or with the process.
     threading.Thread(target=work, daemon=True).start()
     try:
         return result.result(timeout=limits.file)
@@ -56,36 +62,37 @@ def fetch(url: str, max_bytes: int, limits: TimeLimits) -> bytes:
 def _stream(url: str, max_bytes: int, limits: TimeLimits, give_up: threading.Event) -> bytes:
     import requests
     import urllib3
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     data = bytearray()
+    name = url.rsplit("/", 1)[-1]
     try:
-        with requests.Session() as session, _open(session, url, limits) as response:
+        with (
+            tqdm(desc=name, unit="B", unit_scale=True, disable=None) as bar,
+            requests.Session() as session,
+            _open(session, url, limits) as response,
+        ):
             if response.status_code != 200:
                 raise FetchError(f"HTTP status {response.status_code} {response.reason or ''}".rstrip())
-            length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isascii() and length.isdigit() else None
+            total = _content_length(response)
             if total is not None and total > max_bytes:
                 raise FetchError(f"{total:,} bytes offered, where at most {max_bytes:,} can be right")
-            name = url.rsplit("/", 1)[-1]
-            with tqdm(desc=name, total=total, unit="B", unit_scale=True, unit_divisor=1000, disable=None) as bar:
-                # read1, because read would wait for a whole chunk; undecoded, because the file is a .gz to begin with.
-                while not give_up.is_set() and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
-                    data += chunk
-                    bar.update(len(chunk))
-                    if len(data) > max_bytes:
-                        raise FetchError(f"more than the {max_bytes:,} bytes that can be right")
-            if total is not None and len(data) < total:
-                raise FetchError(f"cut off after {len(data):,} of {total:,} bytes")
+            bar.total = total
+            # read1, because read would wait for a whole chunk; undecoded, because the file is a .gz to begin with.
+            while not give_up.is_set() and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
+                data += chunk
+                bar.update(len(chunk))
+                if len(data) > max_bytes:
+                    raise FetchError(f"more than the {max_bytes:,} bytes that can be right")
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise FetchError(_reason(error, limits, len(data))) from error
     return bytes(data)
 
 
-def _open(session: Any, url: str, limits: TimeLimits) -> Any:
+def _open(session: requests.Session, url: str, limits: TimeLimits) -> requests.Response:
     """Return the response at the end of the redirections; its body is not read yet.
 
-    requests would follow them too, but reads each one's body whole, however long.
+    requests would follow them too, but it reads the whole body of each, however long.
     """
     for _ in range(MAX_REDIRECTS + 1):
         response = session.get(
@@ -102,14 +109,23 @@ def _open(session: Any, url: str, limits: TimeLimits) -> Any:
     raise FetchError(f"more than {MAX_REDIRECTS} redirections")
 
 
+def _content_length(response: requests.Response) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
 def _reason(error: Exception, limits: TimeLimits, received: int) -> str:
     """Say in a few words what the libraries say in many."""
     import requests
     import urllib3
 
-    text = str(error)
+    text = str(error)  # it quotes the errors underneath
     if "NameResolutionError" in text:
         return "the host's name could not be resolved (no network?)"
+    if "Connection refused" in text:
+        return "connection refused"
+    if "IncompleteRead" in text:
+        return f"cut off after {received:,} bytes"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy does not answer as a proxy"
     if isinstance(error, requests.exceptions.SSLError):
@@ -118,10 +134,6 @@ def _reason(error: Exception, limits: TimeLimits, received: int) -> str:
         return f"no connection within {limits.connect:g} s"
     if isinstance(error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
         return f"nothing came for {limits.read:g} s, after {received:,} bytes"
-    if "Connection refused" in text:
-        return "connection refused"
-    if "IncompleteRead" in text:
-        return f"cut off after {received:,} bytes"
     if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError):
         return "the connection broke off"
     return text

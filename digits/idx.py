@@ -81,7 +81,7 @@ def idx_size(shape: tuple[int, ...]) -> int:
 def read_bytes(path: Path, max_bytes: int | None = None) -> bytearray:
     """Return a regular file's bytes.
 
-    IdxError for anything else, so that a pipe or a folder in the way cannot hang us, and for a file of more than max_bytes.
+    IdxError for anything else, so that a pipe in the way cannot hang us, and for a file of more than max_bytes.
     """
     if not path.exists():
         raise IdxError(f"{path}: there is no such file.")

