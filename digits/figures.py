@@ -1,0 +1,150 @@
+"""What all figures share: style, text that fits its place, titles, and how a figure becomes a file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import text_to_path
+
+from digits.metrics import wilson_interval
+from digits.runs import Run, run_name
+
+FONT = "DejaVu Sans"  # comes with matplotlib, so that a figure looks the same on every machine
+INK = "#1f2328"
+PALE_INK = "#57606a"
+TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 15.0, 11.0, 10.0  # points
+DOTS_PER_INCH = 150
+
+SPELLING = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "mnist-sample": "MNIST sample",
+    "cnn": "CNN",
+    "pytorch": "PyTorch",
+    "tensorflow": "TensorFlow",
+}
+
+
+def figure_style() -> AbstractContextManager[None]:
+    """Return the context to draw in: our settings over matplotlib's own, whatever the user's matplotlibrc says.
+
+    Names of runs and classes are data: a '$' in one must not start a formula.
+    """
+    ours: dict[Any, Any] = {
+        "font.family": FONT,
+        "font.size": TEXT_SIZE,
+        "text.color": INK,
+        "text.parse_math": False,
+        "axes.labelcolor": PALE_INK,
+        "axes.labelsize": TEXT_SIZE,
+        "axes.titlesize": TEXT_SIZE,
+        "axes.titlelocation": "left",
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "xtick.labelsize": SMALL_SIZE,
+        "ytick.labelsize": SMALL_SIZE,
+    }
+    return matplotlib.style.context(["default", ours])
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG under a hidden name and rename it to `path`: who opens `path` sees a whole picture."""
+    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        with figure_style():
+            FigureCanvasAgg(figure).print_figure(unfinished, format="png", dpi=DOTS_PER_INCH)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Return new axes at a place given in inches from the figure's top left corner."""
+    full_width, full_height = figure.get_size_inches()
+    return figure.add_axes(
+        (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
+    )
+
+
+def add_text(figure: Figure, left: float, top: float, text: str, size: float = TEXT_SIZE, **style: Any) -> None:
+    """Write text whose top left corner is given in inches from the figure's top left corner."""
+    full_width, full_height = figure.get_size_inches()
+    figure.text(left / full_width, 1 - top / full_height, text, size=size, va="top", ha="left", **style)
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Return the width of one line of text in inches."""
+    width, _, _ = text_to_path.get_text_width_height_descent(
+        text, FontProperties(FONT, size=size, weight=weight), False
+    )
+    return float(width) / 72
+
+
+def fit_text(text: str, size: float, width: float, weight: str = "normal") -> str:
+    """Return the text as it can be drawn in `width` inches: unprintable characters replaced, its middle cut if long."""
+    text = printable(text)
+    if text_width(text[:400], size, weight) <= width and len(text) <= 400:
+        return text
+    keep = min(len(text), 400) // 2
+    while keep > 1 and text_width(text[:keep] + "…" + text[-keep:], size, weight) > width:
+        keep -= 1
+    return text[:keep] + "…" + text[-keep:]
+
+
+def wrap_text(text: str, size: float, width: float) -> list[str]:
+    """Return the text in lines of at most `width` inches, broken at spaces."""
+    lines = [""]
+    for word in printable(text).split():
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(fit_text(word, size, width))
+    return [line for line in lines if line]
+
+
+def printable(text: str) -> str:
+    """Return the text with every character that our font cannot draw (or that is a control character) as a box."""
+    return "".join(character if character.isprintable() and _has_glyph(character) else "□" for character in text)
+
+
+@cache
+def _has_glyph(character: str) -> bool:
+    return get_font(findfont(FONT)).get_char_index(ord(character)) != 0
+
+
+def run_title(run: Run) -> str:
+    """Return 'MNIST · CNN · PyTorch', with the seed where it is not 0, and with the folder's name where that is not
+    the one its training gave it: two such runs would else look the same."""
+    parts = [SPELLING.get(part, part) for part in (run.dataset, run.model, run.framework)]
+    if run.seed:
+        parts.append(f"seed {run.seed}")
+    if run.name != run_name(run.dataset, run.model, run.framework, run.seed):
+        parts.append(f"'{run.name}'")
+    return " · ".join(parts)
+
+
+def accuracy_text(run: Run) -> str:
+    """Return 'Test accuracy 98.81 % (95 % interval 98.58 to 99.00 %), n = 10,000'."""
+    n = len(run.labels)
+    low, high = wilson_interval(round(run.accuracy * n), n)
+    return f"Test accuracy {run.accuracy:.2%} (95% interval {low:.2%} to {high:.2%}), n = {n:,}".replace("%", " %")
+
+
+def ink_on(rgba: tuple[float, float, float, float]) -> str:
+    """Return black or white, whichever stands out more; the contrast is then at least 4.5 (WCAG 2.1, 1.4.3)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(rgba)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"

@@ -1,0 +1,106 @@
+"""Runs to try readers and pictures on: real label counts, and errors by a seeded model of what is taken for what."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digits.runs import run_name, write_run_files, writing_run
+
+MIRROR = Path(__file__).resolve().parents[2] / "shared" / "datasets"
+DIGITS = list("0123456789")
+FASHION = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+]
+
+
+def test_labels(dataset: str) -> np.ndarray:
+    """Return the dataset's test labels, int64: the real ones where the mirror is, else 100 of each (our sample's)."""
+    file = MIRROR / dataset / "t10k-labels-idx1-ubyte.gz"
+    if file.is_file():
+        return np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8, offset=8).astype(np.int64)
+    return np.repeat(np.arange(10), 100)
+
+
+def make_run(
+    outputs: Path,
+    dataset: str = "mnist",
+    framework: str = "pytorch",
+    *,
+    model: str = "cnn",
+    seed: int = 0,
+    error_rate: float = 0.012,
+    class_names: Sequence[str] | None = None,
+    labels: np.ndarray | None = None,
+    folder: str | None = None,
+) -> Path:
+    """Write a run into `outputs` as a training script does; return its folder.
+
+    Each class has one or two others that it is mostly mistaken for; `error_rate` is the share of all errors.
+    """
+    labels = test_labels(dataset) if labels is None else labels
+    class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
+    num_classes = len(class_names)
+    rng = np.random.default_rng([seed, num_classes, *f"{dataset}{framework}".encode()])
+    likeness = rng.dirichlet(np.full(num_classes, 0.3), num_classes) + 1e-9
+    np.fill_diagonal(likeness, 0)
+    likeness /= np.maximum(likeness.sum(axis=1, keepdims=True), 1e-300)
+    share = error_rate * rng.dirichlet(np.full(num_classes, 2.0)) * num_classes
+    predictions = labels.copy()
+    if num_classes > 1:
+        for i in np.flatnonzero(rng.random(len(labels)) < share[labels]):
+            predictions[i] = rng.choice(num_classes, p=likeness[labels[i]])
+    # The predicted class gets more than half, so that it is the most probable one.
+    rest = rng.dirichlet(np.ones(num_classes), len(labels)) * rng.uniform(0, 0.45, (len(labels), 1))
+    rest[np.arange(len(labels)), predictions] += 1 - rest.sum(axis=1)
+    path = outputs / (folder or run_name(dataset, model, framework, seed))
+    accuracy = float(np.mean(predictions == labels))
+    history = [
+        {
+            "epoch": epoch,
+            "learning_rate": 1e-3,
+            "train_loss": 0.4 / epoch,
+            "validation_accuracy": accuracy - 0.01 / epoch,
+        }
+        for epoch in (1, 2, 3)
+    ]
+    with writing_run(path) as unfinished:
+        write_run_files(
+            unfinished,
+            probabilities=rest.astype(np.float32),
+            labels=labels,
+            history=history,
+            info=make_info(dataset, model, framework, seed, class_names, len(labels), accuracy),
+        )
+        (unfinished / "weights.safetensors").write_bytes(rng.bytes(1000))
+    return path
+
+
+def make_info(
+    dataset: str, model: str, framework: str, seed: int, class_names: Sequence[str], n: int, accuracy: float
+) -> dict[str, Any]:
+    """Return what a training script writes into run.json, as far as readers look at it."""
+    return {
+        "format": 1,
+        "name": run_name(dataset, model, framework, seed),
+        "dataset": dataset,
+        "class_names": list(class_names),
+        "model": model,
+        "framework": framework,
+        "seed": seed,
+        "validation": None,
+        "test": {"n": n, "accuracy": accuracy, "loss": 0.05},
+    }
