@@ -52,7 +52,7 @@ def main() -> int:
 
 def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
     """Return each named run's folder once: the name as a path where that is a folder, else the name in `outputs`."""
-    paths = [Path(name) if Path(name).is_dir() else outputs / name for name in names]
+    paths = [Path(name) if os.path.isdir(name) else outputs / name for name in names]
     return list({path.resolve(): path for path in paths}.values())
 
 
@@ -90,6 +90,7 @@ def draw(runs: Sequence[Run], outputs: Path) -> tuple[list[Path], list[str]]:
     for path, shown in [*jobs, (outputs / "confusion_matrices.png", list(runs))]:
         figure = draw_confusion(shown[0]) if path.name == "confusion_matrix.png" else draw_confusions(shown)
         try:
+            outputs.mkdir(parents=True, exist_ok=True)  # missing where all runs were named by their folders
             save_figure(figure, path)
         except OSError as error:
             faults.append(f"cannot write '{path}' ({error.strerror or error}); free the place, then run this again.")

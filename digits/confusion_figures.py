@@ -124,9 +124,10 @@ def _worst_error(matrix: Matrix, names: list[str]) -> str:
     if not errors.any():
         return "No errors."
     true, predicted = np.unravel_index(errors.argmax(), errors.shape)
-    count = int(errors[true, predicted])
+    total, count = int(errors.sum()), int(errors[true, predicted])
     times = "once" if count == 1 else f"{count:,} times"
     return (
-        f"{errors.sum():,} errors; the most frequent: '{names[true]}' was taken for '{names[predicted]}' {times}, "
+        f"{total:,} error{'s' if total > 1 else ''}; the most frequent: "
+        f"'{names[true]}' was taken for '{names[predicted]}' {times}, "
         f"{percent_text(percent_of_rows(matrix)[true, predicted])} % of its class."
     )

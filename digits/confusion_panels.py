@@ -81,7 +81,7 @@ def percent_of_rows(matrix: Matrix) -> npt.NDArray[np.float64]:
 
 def percent_text(share: float) -> str:
     """Return a share in per cent with one digit behind the point; an error never becomes '0.0', only all is '100'."""
-    return "100" if share == 100 else "<0.1" if 0 < share < 0.05 else f"{share:.1f}"
+    return "100" if share == 100 else "<0.1" if 0 < share < 0.05 else f"{min(share, 99.9):.1f}"
 
 
 def room_for_labels(names: list[str]) -> tuple[float, float]:
@@ -131,9 +131,8 @@ def _draw_matrix(
 
 
 def _label_axes(axes: Axes, names: list[str]) -> None:
-    step = math.ceil(
-        0.2 / _cell_size(axes, len(names))
-    )  # a line of 10 points takes 0.16 inches, more if slanted; of many small cells only some get one
+    # A line of 10 points takes 0.16 inches, more if slanted: of many small cells only some get a label.
+    step = math.ceil(0.2 / _cell_size(axes, len(names)))
     places = np.arange(0, len(names), step)
     slanted = _are_long(names)
     axes.set_xticks(places + 0.5, [names[i] for i in places], rotation=45 if slanted else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_npy(path: Path, dtype: npt.DTypeLike, ndim: int) -> npt.NDArray[Any]:
 
 def read_bytes(path: Path, limit: int) -> bytes:
     """Return the file's bytes. Raises UserError: missing, not a plain file, unreadable, or more than `limit` bytes."""
-    if not path.is_file():  # also says no to a pipe or a device, which would be waited on for ever
+    if not os.path.isfile(path):  # also says no to a pipe or a device, which would be waited on for ever
         raise UserError(f"'{path}' is missing.")
     try:
         with path.open("rb") as file:

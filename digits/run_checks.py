@@ -30,6 +30,8 @@ def fault_in_info(info: Mapping[str, Any]) -> tuple[str, str] | None:
     test = info.get("test")
     if not isinstance(test, dict) or type(test.get("n")) is not int or type(test.get("accuracy")) not in (int, float):
         return "run.json", "has no 'test' with 'n' and 'accuracy'"
+    if not 0 <= test["accuracy"] <= 1:
+        return "run.json", "tells of a test accuracy outside 0..1"
     return None
 
 

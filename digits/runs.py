@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,14 +74,14 @@ def run_name(dataset: str, model: str, framework: str, seed: int = 0) -> str:
 
 def find_runs(outputs: Path) -> list[Path]:
     """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
-    if not outputs.is_dir():
+    if not os.path.isdir(outputs):
         return []
     return sorted(entry for entry in outputs.iterdir() if not entry.name.startswith(".") and _looks_like_run(entry))
 
 
 def check_writable(path: Path) -> None:
     """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
-    if path.is_dir() and any(path.iterdir()) and not _looks_like_run(path):
+    if os.path.isdir(path) and any(path.iterdir()) and not _looks_like_run(path):
         raise UserError(
             f"'{path}' holds files but no run, and would be replaced by one; move it away or choose another folder."
         )
@@ -148,12 +149,32 @@ def read_run(path: Path) -> Run:
     run.json), JSON that is none, arrays of another dtype, length or range, predictions that are not the most probable
     classes, an accuracy in run.json that the arrays do not have.
     """
-    if not path.is_dir():
+    while True:
+        before = _identity(path)
+        try:
+            return _read_run(path)
+        except UserError:
+            # A training may have put a new run there while we read the old one file by file: then read that.
+            if _identity(path) == before:
+                raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this folder from another that takes its name, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _read_run(path: Path) -> Run:
+    if not os.path.isdir(path):
         raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
     try:
         info = _read_info(path / "run.json")
         for name in _listed_files(path, info):
-            if not (path / name).is_file():
+            if not os.path.isfile(path / name):
                 _fail(path / name, "is missing")
             if _sha256(path / name) != info["files"][name]:
                 _fail(path / name, "has changed since the training wrote it (its SHA-256 is not the one in run.json)")
@@ -172,7 +193,7 @@ def read_run(path: Path) -> Run:
 
 
 def _looks_like_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("run.json", *ARRAYS))
+    return any(os.path.isfile(folder / name) for name in ("run.json", *ARRAYS))
 
 
 def _fail(file: Path, what: str) -> NoReturn:

@@ -27,7 +27,7 @@ FASHION = [
 ]
 
 
-def test_labels(dataset: str) -> np.ndarray:
+def labels_of(dataset: str) -> np.ndarray:
     """Return the dataset's test labels, int64: the real ones where the mirror is, else 100 of each (our sample's)."""
     file = MIRROR / dataset / "t10k-labels-idx1-ubyte.gz"
     if file.is_file():
@@ -51,7 +51,7 @@ def make_run(
 
     Each class has one or two others that it is mostly mistaken for; `error_rate` is the share of all errors.
     """
-    labels = test_labels(dataset) if labels is None else labels
+    labels = labels_of(dataset) if labels is None else labels
     class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
     num_classes = len(class_names)
     rng = np.random.default_rng([seed, num_classes, *f"{dataset}{framework}".encode()])
