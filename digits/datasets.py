@@ -80,10 +80,11 @@ def _read_verified(file: IdxFile, entry: Entry, folder: Path, sums: dict[str, st
     path = folder / "raw" / file.name
     data = read_bytes(path)
     digest = hashlib.sha256(data).hexdigest()
-    if digest != sums.get(f"raw/{file.name}"):
-        raise UserError(f"{path}: its SHA-256 is not the one in {MANIFEST}.")
-    if file.sha256 and digest != file.sha256:
-        raise UserError(f"{path}: its SHA-256 is not that of {entry.name}.")
+    listed = sums.get(f"raw/{file.name}")
+    if digest != (file.sha256 or listed):
+        raise UserError(f"{path}: its SHA-256 is not that of {entry.name}'s file.")
+    if digest != listed:
+        raise UserError(f"{folder / MANIFEST}: it has not the SHA-256 of raw/{file.name}.")
     array = parse_idx(data, str(path))
     check_array(array, file, entry, str(path))
     return array, digest
