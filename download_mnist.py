@@ -33,27 +33,25 @@ class Options:
     """Which dataset, or all of them."""
     data_dir: Path = DATA_DIR
     """The folder to keep datasets in."""
-    mirror: str | None = None
-    """An address or a folder to try first; it holds DATASET/FILE.gz, or one dataset's files. The environment variable
-    MNIST_MIRROR says the same where this option is not given."""
+    mirror: str = os.environ.get("MNIST_MIRROR", "")
+    """An address or folder to try first, with DATASET/FILE.gz in it. The default is $MNIST_MIRROR."""
     force: bool = False
     """Download again what is there and right."""
 
 
 def main() -> int:
-    options = tyro.cli(Options, description=__doc__)
-    mirror = options.mirror or os.environ.get("MNIST_MIRROR")
+    options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
     status = 0
     for entry in entries:
         # One that fails does not keep the others from being tried; Ctrl-C (130) does.
-        status = max(status, run_script(partial(download, entry, options.data_dir, mirror, options.force)))
+        status = max(status, run_script(partial(download, entry, options.data_dir, options.mirror, options.force)))
         if status > 1:
             break
     return status
 
 
-def download(entry: Entry, data_dir: Path, mirror: str | None, force: bool) -> None:
+def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
     """Download or mend one dataset, and say in two lines what is where."""
     folder = data_dir / entry.folder
     mending = folder.exists() and not force

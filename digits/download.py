@@ -19,7 +19,7 @@ URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 def download_dataset(
-    entry: Entry, data_dir: Path, mirror: str | None = None, force: bool = False, limits: TimeLimits | None = None
+    entry: Entry, data_dir: Path, mirror: str = "", force: bool = False, limits: TimeLimits | None = None
 ) -> list[str]:
     """Make the dataset complete in data_dir; return the paths under it of what was missing or damaged, or is new.
 
@@ -54,7 +54,7 @@ def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | byte
     return unpacked
 
 
-def list_sources(entry: Entry, mirror: str | None) -> list[str]:
+def list_sources(entry: Entry, mirror: str) -> list[str]:
     """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
     if not mirror:
         return list(entry.mirrors)
@@ -70,7 +70,7 @@ def list_sources(entry: Entry, mirror: str | None) -> list[str]:
 
 
 def _contents(
-    entry: Entry, data_dir: Path, mirror: str | None, force: bool, limits: TimeLimits
+    entry: Entry, data_dir: Path, mirror: str, force: bool, limits: TimeLimits
 ) -> Iterator[tuple[IdxFile, bytes | bytearray]]:
     """Yield each of the four files with its verified bytes."""
     if entry.embedded is not None:

@@ -62,13 +62,13 @@ def fetch(url: str, max_bytes: int, limits: TimeLimits) -> bytes:
 def _stream(url: str, max_bytes: int, limits: TimeLimits, give_up: threading.Event) -> bytes:
     import requests
     import urllib3
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     data = bytearray()
     name = url.rsplit("/", 1)[-1]
     try:
         with (
-            tqdm(desc=name, unit="B", unit_scale=True, disable=None) as bar,
+            tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
             requests.Session() as session,
             _open(session, url, limits) as response,
         ):

@@ -33,7 +33,7 @@ def find_damage(entry: Entry, data_dir: Path) -> list[str]:
     expected[npz] = sums.get(npz)
     found = {name: sha256_of(folder / name) for name in expected}
     damaged = [f"{entry.folder}/{name}" for name in expected if found[name] != expected[name]]
-    if sums != found:
+    if sums != expected:
         damaged.append(f"{entry.folder}/{MANIFEST}")
     link = data_dir / npz
     if not link.exists() or (link.resolve() != (folder / npz).resolve() and sha256_of(link) != found[npz]):

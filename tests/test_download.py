@@ -108,7 +108,7 @@ def test_the_given_mirror_comes_before_the_catalogue(tmp_path: Path) -> None:
         *("https://a.example/x/small/", "https://a.example/x/", "http://catalogue.invalid/")
     ]
     assert list_sources(entry, str(tmp_path)) == [str(tmp_path), "http://catalogue.invalid/"]
-    assert list_sources(entry, None) == ["http://catalogue.invalid/"]
+    assert list_sources(entry, "") == ["http://catalogue.invalid/"]
     # An incomplete folder is helped out by the next mirror.
     write_mirror(tmp_path / "mirror")
     (tmp_path / "mirror" / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -408,6 +408,26 @@ def test_a_mirror_that_is_neither_folder_nor_address_is_an_error(mirror: str, tm
         download_dataset(with_mirrors(good), tmp_path, mirror)
 
 
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
+    import pty
+    import termios
+
+    terminal, its_end = pty.openpty()
+    termios.tcsetwinsize(its_end, (25, 100))
+    with serving(send_file) as mirror:
+        for name, stderr in (("seen", its_end), ("unseen", subprocess.PIPE)):
+            done = subprocess.run(
+                [sys.executable, str(ROOT / "tests" / "small_dataset.py"), mirror, str(tmp_path / name)],
+                stderr=stderr,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                check=True,
+            )
+    assert done.stderr == b""
+    seen = os.read(terminal, 65_536).decode()
+    assert "train-images-idx3-ubyte.gz" in seen
+    assert "B/s" in seen
+
+
 # -- the script ------------------------------------------------------------------------------------------------------
 
 
@@ -432,7 +452,7 @@ def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path) 
         assert "Licence: CC BY-SA 3.0" in done.stdout
     (tmp_path / "MNISTSample" / "raw" / "t10k-labels-idx1-ubyte").unlink()
     done = run_script("--dataset", "mnist-sample", "--data-dir", str(tmp_path))
-    assert "mended (MNISTSample/raw/t10k-labels-idx1-ubyte, MNISTSample/SHA256SUMS)" in done.stdout
+    assert "mended (MNISTSample/raw/t10k-labels-idx1-ubyte)." in done.stdout
 
 
 def test_all_goes_on_after_one_that_fails(tmp_path: Path) -> None:
