@@ -1,1 +1,4 @@
-"""Everything that knows no framework: data, recipes, runs, metrics, pictures. Needs NumPy, imports neither PyTorch nor TensorFlow."""
+"""Everything that knows no framework: data, recipes, runs, metrics, pictures.
+
+Needs NumPy and imports neither PyTorch nor TensorFlow (tests/test_house.py holds it to that).
+"""

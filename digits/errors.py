@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one sentence: what is wrong, with which file or option, what to do."""
+    """Something the user can mend: one sentence on what is wrong, with which file or option, and what to do."""
 
 
 def run_script(main: Callable[[], int | None]) -> int:
@@ -22,10 +22,13 @@ def run_script(main: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted: nothing of this call was kept; what was there before is whole.", file=sys.stderr)
+        print("\ninterrupted; what was complete before this call still is.", file=sys.stderr)
         return 130
     except OSError as error:
         # A network or file-system failure that no caller could word better.
         where = f" ({error.filename})" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}; free the space or fix the permission, then run again.", file=sys.stderr)
+        print(
+            f"error: {error.strerror or error}{where}; free the space or fix the permission, then run again.",
+            file=sys.stderr,
+        )
         return 1

@@ -1,0 +1,81 @@
+"""What a training says while it runs: a live line on stderr, and a table line an epoch on stdout."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from tqdm import tqdm
+
+HEADER = "epoch  loss     accuracy  val. loss  val. accuracy  seconds  images/s"
+
+
+class EpochProgress:
+    """One epoch: shows the images as they pass, and at the end keeps its row of history.csv and prints it.
+
+    The live line is only drawn where stderr is a terminal.
+    """
+
+    def __init__(self, epoch: int, epochs: int, num_images: int) -> None:
+        self.epoch, self.epochs, self.num_images = epoch, epochs, num_images
+        if epoch == 0:
+            print(HEADER)
+        self._started = self._drawn = time.perf_counter()
+        self._bar = tqdm(
+            total=num_images,
+            desc=f"epoch {epoch + 1}/{epochs}",
+            unit=" images",
+            leave=False,
+            disable=None,
+            dynamic_ncols=True,
+        )
+
+    def __enter__(self) -> EpochProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def is_due(self) -> bool:
+        """Return whether the live line is worth drawing anew: it is drawn at all, and was not in the last 0.1 s."""
+        return not self._bar.disable and time.perf_counter() - self._drawn > 0.1
+
+    def show(self, images_done: int, loss: float, accuracy: float) -> None:
+        """Draw the live line: how many of the epoch's images have passed, and the mean over those so far."""
+        self._bar.set_postfix_str(f"loss {loss:.4f}, accuracy {accuracy:.2%}", refresh=False)
+        self._bar.update(images_done - self._bar.n)
+        self._drawn = time.perf_counter()
+
+    def finish_training(self) -> None:
+        """Stop the clock: the epoch's seconds count its training steps, not its validation."""
+        self.seconds = time.perf_counter() - self._started
+
+    def finish(
+        self, loss: float, accuracy: float, validation: Mapping[str, float], learning_rate: float
+    ) -> dict[str, float]:
+        """Print the epoch's line and return its row of history.csv.
+
+        Losses in nats, accuracies as shares of 1; `validation` has the keys loss and accuracy, or none.
+        """
+        self._bar.close()
+        row = {
+            "epoch": self.epoch + 1,
+            "learning_rate": learning_rate,
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            **{f"validation_{name}": value for name, value in validation.items()},
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.num_images / self.seconds, 1),
+        }
+        held_out = (
+            f"{validation['loss']:<9.4f}  {validation['accuracy']:<13.2%}" if validation else f"{'-':9}  {'-':13}"
+        )
+        print(
+            f"{f'{self.epoch + 1}/{self.epochs}':5}  {loss:<7.4f}  {accuracy:<8.2%}  {held_out}  "
+            f"{self.seconds:<7.1f}  {self.num_images / self.seconds:,.0f}",
+            flush=True,
+        )
+        return row

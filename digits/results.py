@@ -1,0 +1,86 @@
+"""The end of a training: judge the test set's probabilities, write the run's neutral files, say what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.batches import split_rows
+from digits.datasets import Dataset
+from digits.machine import hardware, versions
+from digits.memory import peak_memory
+from digits.metrics import cross_entropy, wilson_interval
+from digits.recipe import Options, command_line
+from digits.runs import run_name, write_run_files
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training gave, as the framework's wing hands it over."""
+
+    framework: str  # "pytorch" or "tensorflow"
+    script: str
+    packages: tuple[str, ...]  # whose versions decide the numbers
+    device: str
+    parameters: tuple[int, int]  # trainable, not trainable
+    history: Sequence[Mapping[str, float]]  # rows of history.csv
+    probabilities: NDArray[np.float32]  # of the test images, (N, classes)
+    seconds: float  # since the script began its work
+
+
+def run_path(options: Options, framework: str) -> Path:
+    """Return the folder that a training with these options writes its run to."""
+    recipe = options.recipe
+    return options.output_dir / run_name(options.dataset, recipe.model, framework, recipe.seed)
+
+
+def write_results(folder: Path, options: Options, dataset: Dataset, training: Training) -> str:
+    """Write the run's arrays, history.csv and run.json into `folder`; return a sentence on the outcome."""
+    labels = dataset.test_labels.astype(np.int64)
+    n = len(labels)
+    correct = int(np.sum(training.probabilities.argmax(axis=1) == labels))
+    low, high = wilson_interval(correct, n)
+    last = training.history[-1]
+    validated = len(split_rows(dataset.train_labels, options.recipe.validation_fraction, options.recipe.seed)[1])
+    training_seconds = sum(row["seconds"] for row in training.history)
+    info = {
+        "format": 1,
+        "name": run_path(options, training.framework).name,
+        "dataset": dataset.name,
+        "dataset_fingerprint": dataset.fingerprint,
+        "class_names": list(dataset.class_names),
+        "model": options.recipe.model,
+        "framework": training.framework,
+        "seed": options.recipe.seed,
+        "recipe": dataclasses.asdict(options.recipe),
+        "command": command_line(training.script, options),
+        "versions": versions(training.packages),
+        "hardware": hardware(training.device),
+        "parameters": dict(zip(("trainable", "non_trainable"), training.parameters, strict=True)),
+        "seconds": {"training": round(training_seconds, 3), "total": round(training.seconds, 3)},
+        "images_per_second": round(
+            sum(row["images_per_second"] * row["seconds"] for row in training.history) / training_seconds, 1
+        ),
+        "peak_memory_mb": round(peak_memory() / 1e6),
+        "validation": {"n": validated, "accuracy": last["validation_accuracy"], "loss": last["validation_loss"]}
+        if validated
+        else None,
+        "test": {
+            "n": n,
+            "accuracy": correct / n,
+            "loss": cross_entropy(labels, training.probabilities),
+            "interval_95": [low, high],
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_run_files(folder, probabilities=training.probabilities, labels=labels, history=training.history, info=info)
+    return (
+        f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
+        f"training {training_seconds:.1f} s, in all {training.seconds:.1f} s"
+    )

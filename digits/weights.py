@@ -1,0 +1,71 @@
+"""weights.safetensors: a network's weights in one layout for both frameworks.
+
+Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as PyTorch lays them out: convolutions
+(out, in, height, width), dense layers (out, in), and what follows a flattening counts its inputs channel by channel,
+(channels, height, width). The file's metadata tells which network the arrays belong to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network weights belong to: what models.pytorch and models.tensorflow need to build it."""
+
+    model: str
+    num_classes: int
+    pixel_range: tuple[float, float]  # what the raw pixels 0 and 255 become in the network's first layer
+
+
+def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write the network's arrays to `path`."""
+    from safetensors.numpy import save_file
+
+    metadata = {
+        "model": network.model,
+        "num_classes": str(network.num_classes),
+        "pixel_range": json.dumps(network.pixel_range),
+    }
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata)
+
+
+def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
+    """Return the network that the file at `path` holds, and its arrays.
+
+    UserError where there is no such file, or it is damaged or holds something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            low, high = json.loads(metadata["pixel_range"])
+            network = Network(metadata["model"], int(metadata["num_classes"]), (float(low), float(high)))
+            return network, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except FileNotFoundError:
+        raise UserError(f"there is no weights file '{path}'; a training script writes one into each run.") from None
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise UserError(f"'{path}' is no weights file of this project ({error}); train the run again.") from None
+
+
+def check_names_and_shapes(
+    path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """Raise UserError where the arrays read from `path` are not named and shaped as the network expects."""
+    found = {name: array.shape for name, array in arrays.items()}
+    for name in sorted({*expected, *found}):
+        if expected.get(name) != found.get(name):
+            raise UserError(
+                f"'{path}' does not fit the network: '{name}' has the shape {found.get(name, 'none')}, "
+                f"{expected.get(name, 'none')} is expected; use the weights of a run of the same model."
+            )
