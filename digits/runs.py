@@ -81,7 +81,7 @@ def find_runs(outputs: Path) -> list[Path]:
 
 def check_writable(path: Path) -> None:
     """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
-    if os.path.isdir(path) and any(path.iterdir()) and not _looks_like_run(path):
+    if _holds_other_things(path):
         raise UserError(
             f"'{path}' holds files but no run, and would be replaced by one; move it away or choose another folder."
         )
@@ -165,7 +165,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
         status = path.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_ino, status.st_mtime_ns  # the time too: file systems give a deleted folder's number to a new one
 
 
 def _read_run(path: Path) -> Run:
@@ -194,6 +194,16 @@ def _read_run(path: Path) -> Run:
 
 def _looks_like_run(folder: Path) -> bool:
     return any(os.path.isfile(folder / name) for name in ("run.json", *ARRAYS))
+
+
+def _holds_other_things(path: Path) -> bool:
+    before = _identity(path)
+    try:
+        names = set(os.listdir(path))
+    except OSError:
+        return False
+    # Asked twice, since a listing taken while another process swaps and deletes the folder may be anything.
+    return bool(names) and names.isdisjoint(("run.json", *ARRAYS)) and _identity(path) == before
 
 
 def _fail(file: Path, what: str) -> NoReturn:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,14 +43,17 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 def check_place(path: Path) -> None:
     """Raise UserError where a folder cannot be written at `path`; makes the folder above it if that is missing."""
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
-        raise UserError(f"'{path}' is in the way: a folder goes there; move or delete it, then run again.")
+    with contextlib.suppress(OSError):
+        # One look, not two: another process may be swapping the folder at this moment. A link is no folder here.
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise UserError(f"'{path}' is in the way: a folder goes there; move or delete it, then run again.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Only trying tells: permission bits say nothing about read-only disks, quotas, or names that are too long.
         probe = _hidden_name(path)
         probe.mkdir()
-        probe.rmdir()
+        with contextlib.suppress(FileNotFoundError):  # another process swept it
+            probe.rmdir()
     except OSError as error:
         raise UserError(
             f"cannot write to '{path}' ({error.strerror or error}); choose another folder or mend its permissions."
@@ -65,27 +69,31 @@ def _make_locked_folder(path: Path) -> tuple[Path, int | None]:
     while True:
         folder = _hidden_name(path)
         folder.mkdir()
-        lock = _try_lock(folder)
-        # A sweep by another process may have come between the two lines above and taken the folder for a leftover.
-        if folder.is_dir():
-            return folder, lock
-        if lock is not None:
-            os.close(lock)
+        # Between making and locking it, a sweep by another process may take it for a leftover: then make another.
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(folder)
+            if folder.is_dir():
+                return folder, lock
+            if lock is not None:
+                os.close(lock)
 
 
-def _try_lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the folder's lock, None where it is taken or cannot be had."""
+def _lock(folder: Path) -> int | None:
+    """Return a descriptor that holds the folder's lock, None where the file system has no locks.
+
+    Raises BlockingIOError while another descriptor holds it, FileNotFoundError where the folder is gone.
+    """
     if sys.platform == "win32":
-        return None  # no locks on folders there: what a killed process left stays until somebody deletes it
+        return None  # what a killed process left stays there until somebody deletes it
     import fcntl
 
-    descriptor = None
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by a live process, already gone, or a file system without locks
-        if descriptor is not None:
-            os.close(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
         return None
     return descriptor
 
@@ -99,10 +107,11 @@ def _mend_and_sweep(path: Path) -> None:
             with contextlib.suppress(OSError):  # another process may be mending the same place: either will do
                 os.rename(aside, path)
     for leftover in leftovers:
-        lock = _try_lock(leftover)
-        if lock is not None:
-            shutil.rmtree(leftover, ignore_errors=True)
-            os.close(lock)
+        with contextlib.suppress(OSError):  # a live process holds it, or another one is sweeping too
+            lock = _lock(leftover)
+            if lock is not None:
+                shutil.rmtree(leftover, ignore_errors=True)
+                os.close(lock)
 
 
 def _swap_in(folder: Path, path: Path) -> None:
