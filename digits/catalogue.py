@@ -130,7 +130,7 @@ KMNIST = Entry(
     licence="CC BY-SA 4.0, ROIS-DS Center for Open Data in the Humanities (CODH)",
     homepage="http://codh.rois.ac.jp/kmnist/",
     citation="Clanuwat et al.: Deep learning for classical Japanese literature. arXiv 1812.01718, 2018",
-    mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+    mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
 )
 
 MNIST_SAMPLE = Entry(

@@ -11,6 +11,7 @@ from pathlib import Path
 from digits.catalogue import Entry, IdxFile, check_array
 from digits.errors import UserError
 from digits.fetch import TimeLimits, fetch
+from digits.hidden_folder import sweep
 from digits.idx import IdxError, idx_bytes, idx_size, parse_idx, read_bytes
 from digits.store import building, find_damage, install, read_if_good
 
@@ -28,6 +29,7 @@ def download_dataset(
     """
     renewed = [entry.folder] if force else find_damage(entry, data_dir)
     if not renewed:
+        sweep(data_dir / entry.folder)
         return []
     with building(entry, data_dir) as folder:
         for file, data in _contents(entry, data_dir, mirror, force, limits or TimeLimits()):

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -18,7 +18,7 @@ def hidden_folder(path: Path) -> Iterator[Path]:
 
     Those that killed processes left beside the same `path` are deleted first. Living processes hold a lock on theirs.
     """
-    _sweep(path)
+    sweep(path)
     folder, lock = _make_locked(path)
     try:
         yield folder
@@ -26,6 +26,17 @@ def hidden_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def sweep(path: Path) -> None:
+    """Delete the hidden folders that killed processes left beside `path`."""
+    name = re.compile(re.escape(f".{path.name}-") + "[0-9a-f]{8}")
+    for folder in [folder for folder in path.parent.iterdir() if name.fullmatch(folder.name)]:
+        with suppress(OSError):  # a living process has it, or it has gone meanwhile, or it is not ours to open
+            lock = _lock(folder)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
 
 
 def flush(path: Path) -> None:
@@ -43,35 +54,31 @@ def _make_locked(path: Path) -> tuple[Path, int | None]:
     while True:
         folder = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         folder.mkdir()
-        lock = _lock(folder)
-        # Between the two lines above another process may have swept it away as a leftover: then another one.
-        if folder.exists():
-            return folder, lock
-        if lock is not None:
-            os.close(lock)
-
-
-def _sweep(path: Path) -> None:
-    name = re.compile(re.escape(f".{path.name}-") + "[0-9a-f]{8}")
-    for folder in path.parent.iterdir():
-        if name.fullmatch(folder.name) and (lock := _lock(folder)) is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+        # Before it is locked, another process may take it for a leftover and sweep it away: then another one.
+        with suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(folder)
+            if folder.exists():
+                return folder, lock
+            if lock is not None:
+                os.close(lock)
 
 
 def _lock(folder: Path) -> int | None:
-    """Return a descriptor that locks the folder until it is closed or this process ends; None where that cannot be."""
+    """Return a descriptor that locks the folder until it is closed or this process ends; None where there are no locks.
+
+    BlockingIOError where another process has it, FileNotFoundError where the folder has gone.
+    """
     if sys.platform == "win32":
-        return None  # no locks on folders there: a leftover stays until somebody deletes it
+        return None  # a leftover stays until somebody deletes it
     import fcntl
 
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # gone, or not ours to open
-        return None
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process has it, or the file system has no locks
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:  # some network file systems have none
         os.close(descriptor)
         return None
     return descriptor

@@ -40,7 +40,7 @@ from digits.idx import idx_bytes
 from digits.store import find_damage
 
 ROOT = Path(__file__).resolve().parents[1]
-IMPATIENT = TimeLimits(connect=1, read=0.5, file=1.5)
+IMPATIENT = TimeLimits(connect=1, read=0.4, file=1)
 ENDLESS = 10_000  # pieces of 64 kB: more than any limit here
 
 
@@ -177,16 +177,16 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "html": (lambda handler: send(handler, HTML, Content_Type="text/html"), "an HTML page instead of the file"),
     "hangs up": (lambda handler: raw(handler), "the connection broke off"),
     "speaks no http": (lambda handler: raw(handler, b"220 mail.example ESMTP\r\n\r\n"), "the connection broke off"),
-    "never answers": (lambda handler: time.sleep(3), "nothing came for 0.5 s, after 0 bytes"),
+    "never answers": (lambda handler: time.sleep(3), "nothing came for 0.4 s, after 0 bytes"),
     "stops": (
         lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=2),
-        "nothing came for 0.5 s",
+        "nothing came for 0.4 s",
     ),
     "drips": (
         lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 60, pause=0.1),
-        "not complete after 1.5 s",
+        "not complete after 1 s",
     ),
-    "drips headers": (lambda handler: raw(handler, HEAD, *[b"X"] * 60, pause=0.1), "not complete after 1.5 s"),
+    "drips headers": (lambda handler: raw(handler, HEAD, *[b"X"] * 60, pause=0.1), "not complete after 1 s"),
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),
     "cut off in chunks": (
         lambda handler: raw(handler, HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),

@@ -91,8 +91,6 @@ def test_killed_before_every_single_step(before: str, tmp_path: Path) -> None:
             else:
                 read_dataset(SMALL, data_dir)
         download_dataset(SMALL, data_dir, mirror)
-        # The next download that has something to do removes what the killed one left behind.
-        download_dataset(SMALL, data_dir, mirror, force=True)
         assert_complete_and_tidy(SMALL, data_dir)
         if not killed:
             break
@@ -182,3 +180,14 @@ def test_what_a_living_process_builds_is_left_alone(tmp_path: Path) -> None:
     download_dataset(SMALL, data_dir, mirror, force=True)
     assert not leftover.exists()
     assert (data_dir / ".Small-not-ours").exists()
+
+
+def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "download_mnist.py"), "--dataset", "mnist-sample", "--data-dir", str(tmp_path)]
+    # No file may grow beyond 1 MB: to the script that is much as a disk that is full.
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 1000 && exec "$@"', "bash", *script], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: File too large")
+    assert list(tmp_path.iterdir()) == []
