@@ -18,16 +18,20 @@ def split_rows(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the row numbers to train on and those to validate on, int64, each ascending.
 
-    Stratified: of each class with at least two images, the fraction (rounded, at least one image, never all) is held
-    out. A fraction of 0 holds out none.
+    Stratified: each class gives its share of the fraction of all images, rounded by largest remainder; a class of at
+    least two images is on both sides. A fraction of 0 holds out none.
     """
     held_out = np.zeros(len(labels), dtype=bool)
     if validation_fraction > 0:
+        counts = np.bincount(labels)
+        quotas = validation_fraction * counts
+        sizes = np.floor(quotas).astype(np.int64)
+        missing = round(validation_fraction * len(labels)) - sizes.sum()
+        sizes[np.argsort(sizes - quotas, kind="stable")[:missing]] += 1
+        sizes = np.clip(sizes, np.minimum(counts // 2, 1), np.maximum(counts - 1, 0))
         generator = np.random.default_rng([seed, _SPLIT])
-        for label in np.unique(labels):
-            rows = generator.permutation(np.flatnonzero(labels == label))
-            if len(rows) > 1:
-                held_out[rows[: min(max(round(validation_fraction * len(rows)), 1), len(rows) - 1)]] = True
+        for label, size in enumerate(sizes):
+            held_out[generator.permutation(np.flatnonzero(labels == label))[:size]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 

@@ -29,14 +29,15 @@ class Network:
 
 def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.float32]]) -> None:
     """Write the network's arrays to `path`."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     metadata = {
         "model": network.model,
         "num_classes": str(network.num_classes),
         "pixel_range": json.dumps(network.pixel_range),
     }
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata)
+    # save_file would make the file unreadable for everybody else on the machine (mode 600).
+    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
 def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
