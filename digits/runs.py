@@ -160,12 +160,15 @@ def read_run(path: Path) -> Run:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells this folder from another that takes its name, None where there is none."""
+    """Return what changes when this folder is renamed, filled or replaced by another; None where there is none.
+
+    The number alone would not do: file systems give that of a deleted folder to a new one.
+    """
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns  # the time too: file systems give a deleted folder's number to a new one
+    return status.st_ino, status.st_ctime_ns
 
 
 def _read_run(path: Path) -> Run:

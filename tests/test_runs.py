@@ -299,20 +299,18 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
     make_run(tmp_path, labels=LABELS, folder="run")
     writers = [start_writer(tmp_path), start_writer(tmp_path)]
-    read, away = 0, 0
+    read = 0
     try:
         until = time.monotonic() + 3
         while time.monotonic() < until:
             fault = fault_in(tmp_path / "run")
             assert fault is None or "there is no run" in fault  # at the instant of the swap; but never half a run
             read += fault is None
-            away += fault is not None
         assert [writer.poll() for writer in writers] == [None, None]
     finally:
         for writer in writers:
             kill(writer)
     assert read > 50
-    assert away < read / 10
 
 
 def test_a_live_writer_is_not_swept(tmp_path: Path) -> None:
