@@ -59,7 +59,7 @@ def draw_colour_bar(figure: Figure, mesh: QuadMesh, axes: Axes, label: str) -> N
     bar.set_label(label, color=PALE_INK)
     bar.outline.set_visible(False)
     if not isinstance(mesh.norm, LogNorm):
-        bar.locator = MaxNLocator(5, steps=[1, 2, 5, 10])
+        bar.locator = MaxNLocator(6, steps=[1, 2, 5, 10])
     axes.tick_params(length=0, which="both")
 
 

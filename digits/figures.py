@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from bisect import bisect_right
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -87,20 +88,23 @@ def add_text(figure: Figure, left: float, top: float, text: str, size: float = T
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width of one line of text in inches."""
     width, _, _ = text_to_path.get_text_width_height_descent(
-        text, FontProperties(FONT, size=size, weight=weight), False
+        text, FontProperties(family=FONT, size=size, weight=weight), False
     )
     return float(width) / 72
 
 
 def fit_text(text: str, size: float, width: float, weight: str = "normal") -> str:
     """Return the text as it can be drawn in `width` inches: unprintable characters replaced, its middle cut if long."""
-    text = printable(text)
-    if text_width(text[:400], size, weight) <= width and len(text) <= 400:
+    # However long: of more than 400 characters the middle is never seen.
+    text = printable(text if len(text) <= 400 else text[:200] + text[-200:])
+
+    def cut(keep: int) -> str:
+        return text[:keep] + "…" + text[-keep:]
+
+    if text_width(text, size, weight) <= width:
         return text
-    keep = min(len(text), 400) // 2
-    while keep > 1 and text_width(text[:keep] + "…" + text[-keep:], size, weight) > width:
-        keep -= 1
-    return text[:keep] + "…" + text[-keep:]
+    fitting = bisect_right(range(1, len(text) // 2), width, key=lambda keep: text_width(cut(keep), size, weight))
+    return cut(max(1, fitting))
 
 
 def wrap_text(text: str, size: float, width: float) -> list[str]:

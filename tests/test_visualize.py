@@ -1,0 +1,411 @@
+"""The pictures: right, readable, without overlaps; and the script: what it says of good runs and of bad ones."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from make_runs import FASHION, make_run
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+
+from digits.confusion_figures import draw_confusion, draw_confusions
+from digits.figures import figure_style, fit_text, printable, save_figure, text_width, wrap_text
+from digits.metrics import confusion_matrix
+from digits.runs import Run, read_run
+
+ROOT = Path(__file__).resolve().parents[1]
+LABELS = np.repeat(np.arange(10), 100)
+ODD_NAMES = [
+    "$\\frac{1}{0}$ _^{",
+    "<script>alert(1)</script>",
+    "a very long name that would never fit beside a matrix " * 3,
+    "two\nlines\x1b[31m",
+    "",
+    "ひらがな",
+    "100 %",
+    "\u202eright to left",
+    "'quoted'",
+    "back\\slash",
+]
+
+
+def make(tmp_path: Path, *arguments: object, **options: object) -> Run:
+    return read_run(make_run(tmp_path / "outputs", *arguments, **options))  # type: ignore[arg-type]
+
+
+def matrix_of(run: Run) -> np.ndarray:
+    return confusion_matrix(run.labels, run.predictions, len(run.class_names))
+
+
+def panels(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.get_xlabel() == "Predicted class"]
+
+
+def cell_texts(axes: Axes) -> dict[tuple[int, int], str]:
+    """Return the texts in the cells by (row, column)."""
+    places = {text: text.get_position() for text in axes.texts}
+    return {(int(y), int(x)): text.get_text() for text, (x, y) in places.items()}
+
+
+# --- what the pictures say ---
+
+
+def test_the_counts_and_the_errors_drawn_are_those_of_the_run(tmp_path: Path) -> None:
+    run = make(tmp_path, "fashion-mnist", error_rate=0.09)
+    matrix = matrix_of(run)
+    counts, errors = panels(draw_confusion(run))
+    assert cell_texts(counts) == {(i, j): str(n) for (i, j), n in np.ndenumerate(matrix) if n}
+    share = 100 * matrix / matrix.sum(axis=1, keepdims=True)
+    assert cell_texts(errors) == {(i, j): f"{share[i, j]:.1f}" for (i, j), n in np.ndenumerate(matrix) if n or i == j}
+    for axes in (counts, errors):
+        assert [label.get_text() for label in axes.get_xticklabels()] == FASHION
+        assert [label.get_text() for label in axes.get_yticklabels()] == FASHION
+        top, bottom = axes.get_ylim()[::-1]
+        assert (top, bottom) == (0, 10)  # the first class is the upper row
+
+
+def test_the_title_tells_which_run_and_how_good(tmp_path: Path) -> None:
+    run = make(tmp_path, "fashion-mnist", "tensorflow", seed=3, labels=LABELS, error_rate=0.1)
+    text = " ".join(text.get_text() for text in draw_confusion(run).texts)
+    assert "Fashion-MNIST · CNN · TensorFlow · seed 3" in text
+    assert f"Test accuracy {100 * run.accuracy:.2f} %" in text
+    assert "n = 1,000" in text
+    errors = matrix_of(run) * ~np.eye(10, dtype=bool)
+    true, predicted = np.unravel_index(errors.argmax(), errors.shape)
+    assert f"'{FASHION[true]}' was taken for '{FASHION[predicted]}' {errors.max()} times" in text
+    assert f"{errors.sum()} errors" in text
+
+
+def test_a_renamed_run_carries_its_new_name(tmp_path: Path) -> None:
+    run = make(tmp_path, labels=LABELS, folder="slow-learning")
+    assert "MNIST · CNN · PyTorch · 'slow-learning'" in draw_confusion(run).texts[0].get_text()
+
+
+def test_all_runs_share_one_scale_and_each_has_its_title(tmp_path: Path) -> None:
+    runs = [make(tmp_path, labels=LABELS), make(tmp_path, "fashion-mnist", labels=LABELS, error_rate=0.2)]
+    figure = draw_confusions(runs)
+    norms = [axes.collections[0].norm for axes in panels(figure)]
+    assert [(norm.vmin, norm.vmax) for norm in norms] == [(0, norms[0].vmax)] * 2
+    shares = [matrix_of(run) / 1.0 * ~np.eye(10, dtype=bool) for run in runs]  # of 100 images each: counts are per cent
+    assert norms[0].vmax == max(share.max() for share in shares)
+    texts = [text.get_text() for text in figure.texts]
+    for run in runs:
+        assert f"accuracy {100 * run.accuracy:.2f} %, n = 1,000" in texts
+    assert "MNIST · CNN · PyTorch" in texts
+    assert "Fashion-MNIST · CNN · PyTorch" in texts
+
+
+def test_a_run_without_errors_and_a_class_without_images(tmp_path: Path) -> None:
+    run = make(tmp_path, labels=np.repeat([0, 1, 2], 50), error_rate=0)
+    figure = draw_confusion(run)
+    assert "No errors." in figure.texts[1].get_text()
+    texts = cell_texts(panels(figure)[1])
+    assert texts == {**{(i, i): "100" for i in range(3)}, **{(i, i): "-" for i in range(3, 10)}}
+
+
+def test_one_error_in_many_is_neither_0_nor_100_per_cent(tmp_path: Path) -> None:
+    labels = np.repeat([0, 1], [5000, 5])
+    run = make(tmp_path, labels=labels, class_names=["a", "b"], error_rate=0)
+    predictions = run.predictions.copy()
+    predictions[0] = 1
+    run = Run(run.path, run.info, predictions, run.probabilities, run.labels, run.history)
+    figure = draw_confusion(run)
+    assert cell_texts(panels(figure)[1]) == {(0, 0): "99.9", (0, 1): "<0.1", (1, 1): "100"}
+    assert "1 error; the most frequent: 'a' was taken for 'b' once" in figure.texts[1].get_text()
+
+
+# --- that they can be read ---
+
+
+def corners(text: Text, figure: Figure) -> np.ndarray:
+    """Return the four corners of the text as drawn, slanted where it is slanted, in pixels."""
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    angle = text.get_rotation()
+    x, y = text.get_transform().transform(text.get_unitless_position())
+    text.set_rotation(0)
+    # Unslanted, the box lies at the anchor as it does slanted, since we slant about the anchor (rotation_mode).
+    box = text.get_window_extent(renderer)
+    text.set_rotation(angle)
+    if angle in (0, 90):
+        box = text.get_window_extent(renderer)
+        return box.corners()[[0, 1, 3, 2]]
+    assert text.get_rotation_mode() == "anchor"
+    turn = np.deg2rad(angle)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return (box.corners()[[0, 1, 3, 2]] - (x, y)) @ matrix.T + (x, y)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return by how many pixels two convex quadrilaterals overlap (separating axes), 0 or less if they do not."""
+    depths = []
+    for polygon in (a, b):
+        for start, end in itertools.pairwise([*polygon, polygon[0]]):
+            normal = np.array([end[1] - start[1], start[0] - end[0]])
+            length = float(np.hypot(*normal))
+            if length == 0:
+                continue
+            along_a, along_b = a @ normal / length, b @ normal / length
+            depths.append(min(along_a.max(), along_b.max()) - max(along_a.min(), along_b.min()))
+    return min(depths)
+
+
+def all_texts(figure: Figure) -> Iterator[Text]:
+    """Yield every text that is seen: matplotlib also keeps labels of ticks beyond the ends of an axis."""
+    beyond = set()
+    for axes in figure.axes:
+        for axis, index in ((axes.xaxis, 0), (axes.yaxis, 1)):
+            low, high = sorted(axis.get_view_interval())
+            for label in [*axis.get_ticklabels(minor=False), *axis.get_ticklabels(minor=True)]:
+                if not low <= label.get_position()[index] <= high:
+                    beyond.add(label)
+    yield from (t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in beyond)
+
+
+def assert_readable(figure: Figure) -> None:
+    with figure_style():
+        FigureCanvasAgg(figure).draw()
+    width, height = figure.bbox.width, figure.bbox.height
+    boxes = []
+    for text in all_texts(figure):
+        box = corners(text, figure)
+        boxes.append((text, box))
+        assert box.min() >= 0, text
+        assert box[:, 0].max() <= width, text
+        assert box[:, 1].max() <= height, text
+    for (first, a), (second, b) in itertools.combinations(boxes, 2):
+        apart = (a.min(axis=0) > b.max(axis=0)).any() or (b.min(axis=0) > a.max(axis=0)).any()
+        assert apart or overlap(a, b) <= 1, (first, second)  # a pixel of 100 an inch: boxes have a little air
+    for axes in panels(figure):
+        cells = axes.get_window_extent().corners()[[0, 1, 3, 2]]
+        for text, box in boxes:
+            inside = text in axes.texts
+            assert inside or overlap(box, cells) <= 1, text  # no label reaches into the matrix
+
+
+def luminance(colour: object) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]  # type: ignore[arg-type]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def assert_contrast(figure: Figure) -> None:
+    """Every number stands out from its cell by 4.5 to 1 (WCAG 2.1, 1.4.3)."""
+    FigureCanvasAgg(figure).draw()  # the cells get their colours now
+    for axes in panels(figure):
+        mesh = axes.collections[0]
+        assert isinstance(mesh, QuadMesh)
+        size = len(axes.get_yticklabels())
+        colours = mesh.get_facecolors().reshape(size, size, 4)
+        for text in axes.texts:
+            x, y = text.get_position()
+            cell = colours[int(y), int(x)]
+            # A masked cell is transparent; below it lies white or the diagonal's light grey.
+            ground = luminance("#e9ecef") if cell[3] == 0 else luminance(tuple(cell[:3]))
+            lighter, darker = sorted([ground, luminance(text.get_color())], reverse=True)
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.49, (text, cell)
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
+def test_a_run_s_picture_can_be_read(tmp_path: Path, dataset: str) -> None:
+    run = make(tmp_path, dataset, error_rate=0.09)
+    figure = draw_confusion(run)
+    assert_readable(figure)
+    assert_contrast(figure)
+    assert min(text.get_fontsize() for text in all_texts(figure)) >= 9
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 20])
+def test_all_runs_picture_can_be_read(tmp_path: Path, number: int) -> None:
+    runs = [
+        make(tmp_path, ["mnist", "fashion-mnist"][i % 2], labels=LABELS, seed=i // 2, error_rate=0.1)
+        for i in range(number)
+    ]
+    figure = draw_confusions(runs)
+    assert len(panels(figure)) == number
+    if number <= 5:  # for 20 the comparison of all pairs of 2,000 texts takes too long; a panel is a panel
+        assert_readable(figure)
+    assert_contrast(figure)
+    width, height = figure.get_size_inches()
+    assert width <= 8 * min(number, 5)
+    assert 0.3 < width / height < 4
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 26, 47])
+def test_other_numbers_of_classes(tmp_path: Path, num_classes: int) -> None:
+    labels = np.repeat(np.arange(num_classes), 40)
+    names = [f"class {i}" for i in range(num_classes)]
+    other = make(tmp_path, "other", labels=labels, class_names=names, error_rate=0.1)
+    assert_readable(draw_confusion(other))
+    assert_readable(draw_confusions([other, make(tmp_path, labels=LABELS)]))
+
+
+def test_odd_names_of_classes_and_runs_stay_text_and_in_their_place(tmp_path: Path) -> None:
+    folder = "$run$ <b> \x1b]0;title\x07 " + "long" * 30
+    run = make(tmp_path, "$x_1$" * 30, "<script>", labels=LABELS, class_names=ODD_NAMES, folder=folder)
+    for figure in (draw_confusion(run), draw_confusions([run, run])):
+        assert_readable(figure)
+        assert not any(text.get_parse_math() for text in all_texts(figure))
+        assert "\x1b" not in "".join(text.get_text() for text in all_texts(figure))
+    assert "<script>alert(1)</script>"[:3] in panels(draw_confusion(run))[0].get_yticklabels()[1].get_text()
+
+
+def test_text_is_fitted() -> None:
+    assert fit_text("Ankle boot", 10, 1.3) == "Ankle boot"
+    cut = fit_text("a" * 50 + "b" * 50, 10, 1)
+    assert text_width(cut, 10) <= 1
+    assert cut.startswith("aaa")
+    assert "…" in cut
+    assert cut.endswith("bbb")
+    assert fit_text("x" * 10_000_000, 10, 1).count("x") < 40  # and takes no time
+    assert printable("a\nb\x1b\ud800ひ") == "a□b□□□"
+    lines = wrap_text("one two three four five six seven", 10, 1)
+    assert " ".join(lines) == "one two three four five six seven"
+    assert all(text_width(line, 10) <= 1 for line in lines)
+
+
+def test_the_user_s_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
+    run = make(tmp_path, labels=LABELS)
+    save_figure(draw_confusion(run), tmp_path / "plain.png")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "text.usetex": True, "savefig.dpi": 20}):
+        save_figure(draw_confusion(run), tmp_path / "styled.png")
+    assert np.array_equal(imread(tmp_path / "plain.png"), imread(tmp_path / "styled.png"))
+
+
+def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    class Unprintable(Figure):
+        def draw(self, renderer: object) -> None:
+            raise MemoryError
+
+    (tmp_path / "picture.png").write_bytes(b"the earlier picture")
+    with pytest.raises(MemoryError):
+        save_figure(Unprintable(), tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes() == b"the earlier picture"
+    assert os.listdir(tmp_path) == ["picture.png"]
+
+
+# --- the script ---
+
+
+def visualize(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a user does, without a display."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    command = [sys.executable, "-W", "error", str(ROOT / "visualize_results.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**kept, **environment}, cwd=ROOT)
+
+
+def pictures_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
+
+
+def test_two_runs_from_start_to_end(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    runs = [make(tmp_path), make(tmp_path, framework="tensorflow", error_rate=0.02)]
+    start = time.perf_counter()
+    # A matplotlib back-end that needs a display, as some people have it set: no picture of ours does.
+    result = visualize("--outputs", outputs, MPLBACKEND="TkAgg")
+    seconds = time.perf_counter() - start
+    assert (result.returncode, result.stderr) == (0, "")
+    for run in runs:
+        (line,) = (line for line in result.stdout.splitlines() if line.startswith(run.name))
+        assert f"{100 * run.accuracy:.2f} %" in line
+        assert line.endswith(f"{len(run.labels):,}")
+        image = imread(run.path / "confusion_matrix.png")
+        assert 1500 < image.shape[1] < 3000
+    assert pictures_in(outputs) == {
+        "confusion_matrices.png",
+        "mnist-cnn-pytorch/confusion_matrix.png",
+        "mnist-cnn-tensorflow/confusion_matrix.png",
+    }
+    for name in pictures_in(outputs):
+        assert str(outputs / name) in result.stdout
+    for run in runs:
+        assert read_run(run.path)  # a picture in its folder is no tampering
+    print(f"two runs drawn in {seconds:.1f} s")  # the bound of 10 s is for the README: no test on a busy machine
+
+
+def test_named_runs_only(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    first, second = make(tmp_path, labels=LABELS), make(tmp_path, labels=LABELS, seed=1)
+    result = visualize(first.name, first.path, "--outputs", outputs)
+    assert result.returncode == 0
+    assert second.name not in result.stdout
+    assert result.stdout.count(f"\n{first.name} ") == 1  # named twice, drawn once
+    assert pictures_in(outputs) == {"confusion_matrices.png", "mnist-cnn-pytorch/confusion_matrix.png"}
+
+
+def test_bad_runs_are_told_and_the_others_drawn(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    good = make(tmp_path, labels=LABELS)
+    half, tampered, wrong = (make(tmp_path, labels=LABELS, seed=seed).path for seed in (1, 2, 3))
+    (half / "run.json").unlink()
+    np.save(tampered / "predictions.npy", LABELS)
+    (wrong / "run.json").write_text("{")
+    result = visualize("--outputs", outputs)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["error"] * 3
+    for file, line in zip([half / "run.json", tampered / "predictions.npy", wrong / "run.json"], lines, strict=True):
+        assert f"'{file}'" in line
+    assert pictures_in(outputs) == {"confusion_matrices.png", f"{good.name}/confusion_matrix.png"}
+
+
+def test_no_runs(tmp_path: Path) -> None:
+    for outputs in (tmp_path, tmp_path / "missing"):
+        result = visualize("--outputs", outputs)
+        assert result.returncode == 1
+        assert result.stderr.startswith("error: there are no runs in")
+        assert "python mnist_pytorch.py" in result.stderr
+        assert result.stdout == ""
+
+
+def test_only_bad_runs_and_names_that_are_none(tmp_path: Path) -> None:
+    result = visualize("no-such-run", "x" * 300, "--outputs", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.count("error: there is no run") == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
+    runs = [make(tmp_path, labels=LABELS), make(tmp_path, labels=LABELS, seed=1)]
+    (runs[0].path / "confusion_matrix.png").mkdir()
+    result = visualize("--outputs", tmp_path / "outputs")
+    assert result.returncode == 1
+    assert f"cannot write '{runs[0].path / 'confusion_matrix.png'}'" in result.stderr
+    assert (runs[1].path / "confusion_matrix.png").is_file()
+    assert (tmp_path / "outputs" / "confusion_matrices.png").is_file()
+
+
+def test_a_wrong_option_ends_with_2(tmp_path: Path) -> None:
+    assert visualize("--no-such-option").returncode == 2
+
+
+def test_names_cannot_command_the_terminal(tmp_path: Path) -> None:
+    make(tmp_path, labels=LABELS, folder="\x1b]0;owned\x07run")
+    bad = make(tmp_path, labels=LABELS, folder="\x1b[2Jbad").path
+    (bad / "labels.npy").unlink()
+    result = visualize("--outputs", tmp_path / "outputs")
+    assert result.returncode == 1
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "?]0;owned?run" in result.stdout
+
+
+def test_an_error_is_told_without_the_slow_imports(tmp_path: Path) -> None:
+    code = (
+        "import sys, visualize_results, digits.errors; sys.argv = ['x', '--outputs', sys.argv[1]]; "
+        "print(digits.errors.run_script(visualize_results.main), 'matplotlib' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.split() == ["1", "False"]
