@@ -100,7 +100,9 @@ def command_line(script: str, options: Options) -> str:
         for field in dataclasses.fields(chosen):
             value = getattr(chosen, field.name)
             if value != getattr(default, field.name) and field.name not in ("recipe", "dataset"):
-                words += [_option(field.name), str(value)]
+                option, word = _option(field.name), str(value)
+                # A word with a dash in front would be taken for the next option.
+                words += [f"{option}={word}"] if word.startswith("-") else [option, word]
     return shlex.join(words)
 
 
