@@ -1,0 +1,64 @@
+"""What several test modules share: the sample on disk, and one default training of each framework."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wing_probe import run_story
+
+from digits.catalogue import MNIST_SAMPLE
+from digits.download import download_dataset
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training with default options on the sample."""
+
+    framework: str
+    path: Path  # the run's folder
+    process: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with mnist_data/ in it, which holds the sample."""
+    folder = tmp_path_factory.mktemp("workplace")
+    download_dataset(MNIST_SAMPLE, folder / "mnist_data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train_once(workplace: Path) -> Callable[[str], Trained]:
+    """Give a function from 'pytorch' or 'tensorflow' to its training, run when first asked for."""
+
+    @functools.cache
+    def train(framework: str) -> Trained:
+        process = run_story(framework, "--dataset", "mnist-sample", cwd=workplace)
+        assert process.returncode == 0, process.stderr
+        return Trained(framework, workplace / "outputs" / f"mnist-sample-cnn-{framework}", process)
+
+    return train
+
+
+@pytest.fixture(scope="session", params=["pytorch", "tensorflow"])
+def framework(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
+    return train_once(framework)
+
+
+@pytest.fixture(scope="session")
+def test_images(workplace: Path) -> np.ndarray:
+    """The sample's 1,000 test images, uint8 (1000, 28, 28)."""
+    from digits.datasets import load_dataset
+
+    return load_dataset("mnist-sample", workplace / "mnist_data").test_images

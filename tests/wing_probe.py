@@ -1,0 +1,250 @@
+"""The training scripts in processes of their own: nothing may import both frameworks, pytest's process neither.
+
+Imported by tests, this module starts such processes. Started as `python tests/wing_probe.py FRAMEWORK QUESTION
+ARGUMENTS`, with the arguments and the answer as JSON, it is one: there a function below named like the question looks
+into the framework's story, with the other framework blocked as if it were not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "keras")}
+OTHER = {"pytorch": "tensorflow", "tensorflow": "pytorch"}
+
+# Runs a script as `python SCRIPT ...` would, but finds the packages named first not installed.
+_RUN_WITHOUT = """
+import runpy, sys
+from wing_probe import block
+block(sys.argv[1].split())
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+class _NotInstalled:
+    """First of the finders in sys.meta_path. (None in sys.modules would not do: tyro looks for 'torch' in there.)"""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self.packages = packages
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.partition(".")[0] in self.packages:
+            raise ModuleNotFoundError(f"No module named '{name}' (blocked by a test)", name=name)
+
+
+def block(packages: Sequence[str]) -> None:
+    """Have this process find the packages not installed."""
+    sys.meta_path.insert(0, _NotInstalled(packages))
+
+
+def story_command(framework: str, *options: str, blocked: Sequence[str] | None = None) -> list[str]:
+    """Return the command that runs the framework's script, by default with the other framework blocked."""
+    blocked = PACKAGES[OTHER[framework]] if blocked is None else blocked
+    return [sys.executable, "-c", _RUN_WITHOUT, " ".join(blocked), str(ROOT / f"mnist_{framework}.py"), *options]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the processes: they find the project from any folder, and no GPU."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def run_story(framework: str, *options: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run the framework's script in the folder `cwd` to its end."""
+    command = story_command(framework, *options, **more)
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300)
+
+
+def start_story(framework: str, *options: str, cwd: Path, **more: Any) -> subprocess.Popen[str]:
+    """Start the framework's script as the leader of a process group of its own, its outputs in pipes."""
+    return subprocess.Popen(
+        story_command(framework, *options),
+        cwd=cwd,
+        env=environment(),
+        start_new_session=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more},
+    )
+
+
+def ask(framework: str, question: str, *arguments: Any) -> Any:
+    """Return the answer of the function of this module that is named by the question, from a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, framework, question, json.dumps(arguments)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# --- questions, answered with the framework imported ---
+
+
+def train_runs(story: ModuleType, folder: str, commands: list[list[str]]) -> None:
+    """Run the script's main in the folder with these options, once for each list of them."""
+    from digits.recipe import parse_options
+
+    os.chdir(folder)
+    for options in commands:
+        story.main(parse_options(story.__doc__, options))
+
+
+def probabilities(story: ModuleType, images: str, models: list[str]) -> list[list[list[float]]]:
+    """Return what each saved model, weights.safetensors or checkpoint, makes of the images in a .npy file."""
+    pixels = np.load(images)
+    load = {name: story.load_weights if name.endswith(".safetensors") else story.load_checkpoint for name in models}
+    answers = [story.predict(load[name](Path(name)), pixels) for name in models]
+    assert all(answer.dtype == np.float32 for answer in answers)
+    return [answer.tolist() for answer in answers]
+
+
+def refusals(story: ModuleType, paths: list[str]) -> list[str]:
+    """Return the sentences with which load_weights refuses the files."""
+    from digits.errors import UserError
+
+    sentences = []
+    for path in paths:
+        try:
+            story.load_weights(Path(path))
+            sentences.append(f"'{path}' was accepted.")
+        except UserError as error:
+            sentences.append(str(error))
+    return sentences
+
+
+def peak_of_full_size_run(story: ModuleType, folder: str) -> int:
+    """Train on 60,000 images, few steps and a long validation, write the run; return the peak memory in bytes."""
+    from dataclasses import replace
+
+    from digits.memory import peak_memory
+    from digits.recipe import parse_options
+
+    os.chdir(folder)
+    options = parse_options(
+        story.__doc__, ["--dataset", "mnist-sample", "--epochs", "1", "--validation-fraction", "0.8"]
+    )
+    sample = story.load_dataset(options.dataset, options.data_dir)
+    full = replace(
+        sample,
+        train_images=np.tile(sample.train_images, (15, 1, 1)),
+        train_labels=np.tile(sample.train_labels, 15),
+        test_images=np.tile(sample.test_images, (10, 1, 1)),
+        test_labels=np.tile(sample.test_labels, 10),
+    )
+    assert len(full.train_images) == 60_000
+    story.load_dataset = lambda name, data_dir: full
+    story.main(options)
+    return peak_memory()
+
+
+def pooling_before_relu(story: ModuleType) -> dict[str, float]:
+    """Return the largest differences, relative to the largest number, that ReLU before pooling makes in PyTorch."""
+    import torch
+
+    from models.pytorch import PIXEL_RANGE, build_model, network_of
+
+    torch.manual_seed(0)
+    ours = build_model(story.Network("cnn", 10, PIXEL_RANGE)).eval()  # dropout would differ
+    assert network_of(ours).model == "cnn"
+    layers = dict(ours.named_children())
+    names = list(layers)
+    for pool, relu in (("pool1", "relu1"), ("pool2", "relu2")):
+        at = names.index(pool)
+        assert names[at + 1] == relu
+        names[at : at + 2] = [relu, pool]
+    theirs = torch.nn.Sequential(*(layers[name] for name in names))
+
+    images = torch.randint(0, 256, (64, 28, 28), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (64,))
+    losses, gradients = [], []
+    for model in (ours, theirs):
+        ours.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append({name: value.grad.clone() for name, value in ours.named_parameters()})
+    differences = {"loss": abs(losses[0] - losses[1]) / losses[1]}
+    for name, expected in gradients[1].items():
+        differences[name] = ((gradients[0][name] - expected).abs().max() / expected.abs().max()).item()
+    return differences
+
+
+def fused_adam(story: ModuleType) -> dict[str, float]:
+    """Return the largest relative difference to keras.optimizers.Adam after 20 steps, of each thing it keeps."""
+    import keras
+
+    rng = np.random.default_rng(0)
+    shapes = [(3, 3, 1, 16), (16,), (50, 10), (1,)]
+    # Gradients over many orders of magnitude: small ones show a misplaced epsilon, the first steps a wrong correction.
+    gradients = [[rng.normal(size=shape) * 10.0 ** rng.integers(-8, 3) for shape in shapes] for _ in range(20)]
+    starts = [rng.normal(size=shape) for shape in shapes]
+    differences: dict[str, float] = {}
+    kept = []
+    for optimizer in (story.FusedAdam(1e-3), keras.optimizers.Adam(1e-3)):
+        variables = [keras.Variable(start, dtype="float32") for start in starts]
+        for step in gradients:
+            optimizer.apply([keras.ops.cast(gradient, "float32") for gradient in step], variables)
+        moved = [variable.numpy() - start.astype(np.float32) for variable, start in zip(variables, starts, strict=True)]
+        assert int(optimizer.iterations) == 20
+        kept.append(
+            {
+                "weights": [variable.numpy() for variable in variables],
+                "moved": moved,
+                "momentums": [variable.numpy() for variable in optimizer._momentums],
+                "velocities": [variable.numpy() for variable in optimizer._velocities],
+            }
+        )
+    for name in kept[0]:
+        pairs = zip(kept[0][name], kept[1][name], strict=True)
+        differences[name] = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+    return differences
+
+
+def batches(story: ModuleType, num_rows: int, batch_size: int, epochs: int) -> list[list[list[list[int]]]]:
+    """Return for each pass over TensorFlow's input its batches: row numbers and labels."""
+    from digits.recipe import Recipe
+
+    rows = np.arange(num_rows, dtype=np.int64) * 2  # as if every second row were held out
+    labels = (np.arange(2 * num_rows) % 7).astype(np.uint8)
+    source = story._batches(rows, labels, Recipe(epochs=epochs, batch_size=batch_size, seed=5))
+    return [[[part.numpy().tolist() for part in batch] for batch in source] for _ in range(epochs)]
+
+
+def orders_asked_for(story: ModuleType) -> list[int]:
+    """Return the epochs whose order of the rows a training of three asks for, from 360 rows in 45 steps each."""
+    from digits.datasets import Dataset
+    from digits.recipe import Recipe
+
+    asked: list[int] = []
+
+    def recording(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        asked.append(epoch)
+        return true_order(rows, seed, epoch)
+
+    true_order, story.epoch_order = story.epoch_order, recording
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (400, 28, 28), np.uint8), np.arange(400, dtype=np.uint8) % 10
+    dataset = Dataset("noise", images, labels, images[:0], labels[:0], tuple("0123456789"), "")
+    device = story.set_up("cpu", 0)
+    story.train(story.build_model(story.Network("cnn", 10, story.PIXEL_RANGE)), dataset, Recipe(batch_size=8), device)
+    return asked
+
+
+if __name__ == "__main__":
+    framework, question, arguments = sys.argv[1:]
+    block(PACKAGES[OTHER[framework]])
+    answer = globals()[question](import_module(f"mnist_{framework}"), *json.loads(arguments))
+    print(json.dumps(answer))
