@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -25,7 +26,7 @@ from digits.runs import Run, find_runs, read_run
 class Options:
     """Draw confusion matrices of the runs that the training scripts left."""
 
-    runs: tyro.conf.Positional[tuple[str, ...]] = ()
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
     """Names of runs in the outputs folder, or folders of runs; every run in the outputs folder if none is named."""
 
     outputs: Path = Path("outputs")
