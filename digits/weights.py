@@ -8,6 +8,7 @@ Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.recipe import RECIPES
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,16 @@ def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
 
     try:
         with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            low, high = json.loads(metadata["pixel_range"])
-            network = Network(metadata["model"], int(metadata["num_classes"]), (float(low), float(high)))
-            return network, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            network = _parse_network(file.metadata() or {})
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        for name, array in arrays.items():
+            if array.dtype != np.float32:
+                raise ValueError(f"'{name}' is {array.dtype}, not float32")
     except FileNotFoundError:
         raise UserError(f"there is no weights file '{path}'; a training script writes one into each run.") from None
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"'{path}' is no weights file of this project ({error}); train the run again.") from None
+    return network, arrays
 
 
 def check_names_and_shapes(
@@ -70,3 +74,12 @@ def check_names_and_shapes(
                 f"'{path}' does not fit the network: '{name}' has the shape {found.get(name, 'none')}, "
                 f"{expected.get(name, 'none')} is expected; use the weights of a run of the same model."
             )
+
+
+def _parse_network(metadata: Mapping[str, str]) -> Network:
+    """Return the network that a file's metadata tells of; KeyError, ValueError or TypeError where it tells of none."""
+    low, high = map(float, json.loads(metadata["pixel_range"]))
+    network = Network(metadata["model"], int(metadata["num_classes"]), (low, high))
+    if network.model not in RECIPES or network.num_classes < 1 or not -math.inf < low < high < math.inf:
+        raise ValueError(f"there is no {network}")
+    return network
