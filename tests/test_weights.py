@@ -1,0 +1,200 @@
+"""weights.safetensors: what is written is read back, and anything else is refused in a sentence that names the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import string
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from safetensors.numpy import load_file, save
+
+from digits.errors import UserError
+from digits.weights import Network, check_names_and_shapes, read_weights, write_weights
+
+NETWORK = Network("cnn", 10, (-1.0, 1.0))
+ARRAYS = {"dense.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "dense.bias": np.ones(2, np.float32)}
+METADATA = {"model": "cnn", "num_classes": "10", "pixel_range": "[0.0, 1.0]"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.safetensors"
+    write_weights(path, NETWORK, ARRAYS)
+    return path
+
+
+def assert_refused(path: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read_weights(path)
+    sentence = str(error.value)
+    assert f"'{path}'" in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
+
+
+FLOATS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+
+
+@given(
+    st.dictionaries(st.text(string.ascii_letters + "._0123456789", min_size=1, max_size=20), FLOATS, max_size=5),
+    st.builds(
+        Network,
+        st.just("cnn"),
+        st.integers(1, 1000),
+        st.tuples(st.floats(-1e6, 0, exclude_max=True), st.floats(0, 1e6, exclude_min=True)),
+    ),
+)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, np.ndarray], network: Network
+) -> None:
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    write_weights(path, network, arrays)
+    found_network, found = read_weights(path)
+    assert found_network == network
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_arrays_in_any_memory_order_are_read_back(tmp_path: Path) -> None:
+    kernel = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    path = tmp_path / "weights.safetensors"
+    write_weights(path, NETWORK, {"turned": kernel.transpose(2, 0, 1), "every second": kernel[::2]})
+    arrays = read_weights(path)[1]
+    np.testing.assert_array_equal(arrays["turned"], kernel.transpose(2, 0, 1))
+    np.testing.assert_array_equal(arrays["every second"], kernel[::2])
+
+
+def test_any_reader_of_safetensors_reads_the_file(file: Path) -> None:
+    arrays = load_file(file)
+    assert arrays.keys() == ARRAYS.keys()
+    np.testing.assert_array_equal(arrays["dense.weight"], ARRAYS["dense.weight"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permission bits")
+def test_file_is_as_readable_as_any_other(file: Path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"")
+    assert file.stat().st_mode == other.stat().st_mode
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert "there is no weights file" in assert_refused(tmp_path / "weights.safetensors")
+
+
+def test_folder(tmp_path: Path) -> None:
+    assert_refused(tmp_path)
+
+
+def test_truncated_anywhere(file: Path) -> None:
+    data = file.read_bytes()
+    for length in range(len(data)):
+        file.write_bytes(data[:length])
+        assert_refused(file)
+
+
+def test_trailing_data(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + b"more")
+    assert_refused(file)
+
+
+@given(st.data())
+def test_damaged_bytes_are_refused_or_read_as_weights(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    write_weights(path, NETWORK, ARRAYS)
+    damaged = bytearray(path.read_bytes())
+    for place, byte in data.draw(
+        st.lists(st.tuples(st.integers(0, len(damaged) - 1), st.integers(0, 255)), min_size=1, max_size=4)
+    ):
+        damaged[place] = byte
+    path.write_bytes(damaged)
+    with suppress(UserError):  # and no other exception
+        network, arrays = read_weights(path)
+        assert network.num_classes >= 1
+        assert all(array.dtype == np.float32 for array in arrays.values())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    path.write_bytes(content)
+    assert_refused(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": None},
+        {"num_classes": None},
+        {"pixel_range": None},
+        {"model": "transformer"},
+        {"num_classes": "ten"},
+        {"num_classes": "0"},
+        {"num_classes": "-3"},
+        {"pixel_range": "null"},
+        {"pixel_range": "[0]"},
+        {"pixel_range": "[0, 1, 2]"},
+        {"pixel_range": "{"},
+        {"pixel_range": '["a", "b"]'},
+        {"pixel_range": "[0, NaN]"},
+        {"pixel_range": "[-Infinity, 0]"},
+        {"pixel_range": "[1, 1]"},
+        {"pixel_range": "[" * 5000},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)
+def test_metadata_that_means_no_network(tmp_path: Path, changes: dict[str, str | None]) -> None:
+    path = tmp_path / "weights.safetensors"
+    metadata = {name: value for name, value in {**METADATA, **changes}.items() if value is not None}
+    path.write_bytes(save(ARRAYS, metadata))
+    assert_refused(path)
+
+
+def test_no_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(save(ARRAYS))
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F16", "BF16", "I32", "U8"])
+def test_arrays_that_are_not_float32(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    size = {"F64": 8, "F16": 2, "BF16": 2, "I32": 4, "U8": 1}[dtype] * 2
+    header = {"__metadata__": METADATA, "dense.bias": {"dtype": dtype, "shape": [2], "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(size))
+    assert_refused(path)
+
+
+SHAPES = {"dense.weight": (2, 3), "dense.bias": (2,)}
+
+
+def test_names_and_shapes_that_fit() -> None:
+    check_names_and_shapes(Path("w"), SHAPES, ARRAYS)
+
+
+@pytest.mark.parametrize(
+    ("expected", "named"),
+    [
+        ({**SHAPES, "dense.weight": (3, 2)}, "'dense.weight' has the shape (2, 3), (3, 2) is expected"),
+        ({**SHAPES, "conv.bias": (4,)}, "'conv.bias' has the shape none, (4,) is expected"),
+        ({"dense.weight": (2, 3)}, "'dense.bias' has the shape (2,), none is expected"),
+    ],
+)
+def test_names_and_shapes_that_do_not_fit(expected: dict[str, tuple[int, ...]], named: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_names_and_shapes(Path("some/file"), expected, ARRAYS)
+    assert named in str(error.value)
+    assert "'some/file'" in str(error.value)
