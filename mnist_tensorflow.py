@@ -134,7 +134,8 @@ def load_weights(path: Path) -> keras.Model:
 
 def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
     """Write model.onnx: raw images in, probabilities out (digits/onnx_file.py)."""
-    exported = keras.Sequential([*model.layers, keras.layers.Softmax()])
+    # The input by name, since `layers` leaves it out and Keras would then assume float32.
+    exported = keras.Sequential([*model.inputs, *model.layers, keras.layers.Softmax()])
     exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
