@@ -7,6 +7,7 @@ Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -33,11 +34,8 @@ def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.
     """Write the network's arrays to `path`."""
     from safetensors.numpy import save
 
-    metadata = {
-        "model": network.model,
-        "num_classes": str(network.num_classes),
-        "pixel_range": json.dumps(network.pixel_range),
-    }
+    # One entry, because safetensors writes several in random order, and equal weights are to be equal files.
+    metadata = {"network": json.dumps(dataclasses.asdict(network))}
     # save_file would make the file unreadable for everybody else on the machine (mode 600).
     path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
@@ -78,8 +76,8 @@ def check_names_and_shapes(
 
 def _parse_network(metadata: Mapping[str, str]) -> Network:
     """Return the network that a file's metadata tells of; KeyError, ValueError or TypeError where it tells of none."""
-    low, high = map(float, json.loads(metadata["pixel_range"]))
-    network = Network(metadata["model"], int(metadata["num_classes"]), (low, high))
-    if network.model not in RECIPES or network.num_classes < 1 or not -math.inf < low < high < math.inf:
+    network = Network(**json.loads(metadata["network"]))
+    low, high = map(float, network.pixel_range)
+    if network.model not in RECIPES or int(network.num_classes) < 1 or not -math.inf < low < high < math.inf:
         raise ValueError(f"there is no {network}")
-    return network
+    return Network(network.model, int(network.num_classes), (low, high))
