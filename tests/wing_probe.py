@@ -33,20 +33,22 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-class _NotInstalled:
-    """First of the finders in sys.meta_path. (None in sys.modules would not do: tyro looks for 'torch' in there.)"""
+class _Without:
+    """A finder of sys.meta_path that does not find these packages. (None in sys.modules would look like a package.)"""
 
-    def __init__(self, packages: Sequence[str]) -> None:
-        self.packages = packages
+    def __init__(self, finder: Any, packages: Sequence[str]) -> None:
+        self.finder, self.packages = finder, packages
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] in self.packages:
-            raise ModuleNotFoundError(f"No module named '{name}' (blocked by a test)", name=name)
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        return None if name.partition(".")[0] in self.packages else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.finder, name)
 
 
 def block(packages: Sequence[str]) -> None:
     """Have this process find the packages not installed."""
-    sys.meta_path.insert(0, _NotInstalled(packages))
+    sys.meta_path[:] = [_Without(finder, packages) for finder in sys.meta_path]
 
 
 def story_command(framework: str, *options: str, blocked: Sequence[str] | None = None) -> list[str]:
@@ -56,8 +58,12 @@ def story_command(framework: str, *options: str, blocked: Sequence[str] | None =
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the processes: they find the project from any folder, and no GPU."""
-    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "CUDA_VISIBLE_DEVICES": "-1"}
+    """Return the environment of the processes: they find the project from any folder, and no GPU.
+
+    PyTorch's threads wait for each other without spinning: on a busy machine that would stall them to a twentieth.
+    """
+    path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    return {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "passive"}
 
 
 def run_story(framework: str, *options: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
