@@ -15,7 +15,9 @@ DONE_BEFORE = ("git clone", "cd ", "make test", "source ")
 
 def commands() -> list[str]:
     """Return the README's commands, comments cut off, lines that end in a backslash joined."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [command for line in lines if (command := line.split("  #")[0].strip()) and not command.startswith("#")]
 

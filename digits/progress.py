@@ -21,6 +21,7 @@ class EpochProgress:
         self.epoch, self.epochs, self.num_images = epoch, epochs, num_images
         if epoch == 0:
             print(HEADER)
+        self._seconds: float | None = None
         self._started = self._drawn = time.perf_counter()
         self._bar = tqdm(
             total=num_images,
@@ -49,9 +50,11 @@ class EpochProgress:
         self._bar.update(images_done - self._bar.n)
         self._drawn = time.perf_counter()
 
-    def finish_training(self) -> None:
-        """Stop the clock: the epoch's seconds count its training steps, not its validation."""
-        self.seconds = time.perf_counter() - self._started
+    def finish_training(self) -> float:
+        """Stop the clock, unless it was stopped: the epoch's seconds count its training steps, not its validation."""
+        if self._seconds is None:
+            self._seconds = time.perf_counter() - self._started
+        return self._seconds
 
     def finish(
         self, loss: float, accuracy: float, validation: Mapping[str, float], learning_rate: float
@@ -61,21 +64,22 @@ class EpochProgress:
         Losses in nats, accuracies as shares of 1; `validation` has the keys loss and accuracy, or none.
         """
         self._bar.close()
+        seconds = self.finish_training()
         row = {
             "epoch": self.epoch + 1,
             "learning_rate": learning_rate,
             "train_loss": loss,
             "train_accuracy": accuracy,
             **{f"validation_{name}": value for name, value in validation.items()},
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.num_images / self.seconds, 1),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(self.num_images / seconds, 1),
         }
         held_out = (
             f"{validation['loss']:<9.4f}  {validation['accuracy']:<13.2%}" if validation else f"{'-':9}  {'-':13}"
         )
         print(
             f"{f'{self.epoch + 1}/{self.epochs}':5}  {loss:<7.4f}  {accuracy:<8.2%}  {held_out}  "
-            f"{self.seconds:<7.1f}  {self.num_images / self.seconds:,.0f}",
+            f"{seconds:<7.1f}  {self.num_images / seconds:,.0f}",
             flush=True,
         )
         return row

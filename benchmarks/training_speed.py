@@ -1,0 +1,122 @@
+"""Our default training against the way tutorials write it, side by side.
+
+    python benchmarks/training_speed.py              # 3 pairs a framework, about 3 minutes on two cores
+    python benchmarks/training_speed.py --pairs 5
+
+Every training is a process of its own: ours is the script itself, the tutorials' are tutorial_*.py beside this file.
+They take turns, so that a noisy machine disturbs both alike, and what counts is the ratio within a pair. All train R0's
+network on MNIST's 60,000 training images in float32 at batch 64 with Adam, and nothing but the training steps is on
+the clock. The first epoch holds each framework's warm-up (tracing, first allocations); the ratio is of the second.
+Needs MNIST in --data-dir.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from digits.datasets import DATA_DIR, load_dataset
+from digits.errors import UserError, run_script
+from digits.machine import hardware, versions
+
+FRAMEWORKS = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "keras")}
+IMAGES = 60_000
+EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    pairs: int = 3
+    """trainings of each kind, taking turns"""
+    data_dir: Path = DATA_DIR
+    """where download_mnist.py keeps MNIST"""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of each epoch's training steps, and the process's peak memory in bytes."""
+
+    seconds: list[float]
+    peak_memory: float
+
+
+def main() -> None:
+    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    load_dataset("mnist", options.data_dir)
+    kinds = [(framework, who) for framework in FRAMEWORKS for who in ("tutorial", "ours")]
+    timings: dict[tuple[str, str], list[Timing]] = {kind: [] for kind in kinds}
+    for pair in range(options.pairs):
+        for framework, who in kinds:
+            if sys.stderr.isatty():
+                print(f"pair {pair + 1}/{options.pairs}: {framework}, {who} ...", file=sys.stderr)
+            measure = time_ours if who == "ours" else time_tutorial
+            timings[framework, who].append(measure(framework, options.data_dir.resolve()))
+    report(timings, options.pairs)
+
+
+def time_tutorial(framework: str, data_dir: Path) -> Timing:
+    """Return the timing of one training as tutorials write it."""
+    script = ROOT / "benchmarks" / f"tutorial_{framework}.py"
+    output = run([sys.executable, str(script), str(data_dir), str(EPOCHS)])
+    return Timing(**json.loads(output.splitlines()[-1]))
+
+
+def time_ours(framework: str, data_dir: Path) -> Timing:
+    """Return the timing of one default training by our script, as its history.csv and run.json tell it."""
+    with tempfile.TemporaryDirectory() as outputs:
+        options = ["--epochs", str(EPOCHS), "--validation-fraction", "0", "--device", "cpu"]
+        places = ["--data-dir", str(data_dir), "--output-dir", outputs]
+        run([sys.executable, str(ROOT / f"mnist_{framework}.py"), *options, *places])
+        folder = Path(outputs) / f"mnist-cnn-{framework}"
+        with (folder / "history.csv").open(newline="") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+        info = json.loads((folder / "run.json").read_text())
+    return Timing(seconds, info["peak_memory_mb"] * 1e6)
+
+
+def run(command: list[str]) -> str:
+    """Return what the command prints; UserError with its last words where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        raise UserError(f"'{' '.join(command)}' failed: {done.stderr.strip().splitlines()[-1:]}; run it by itself.")
+    return done.stdout
+
+
+def report(timings: dict[tuple[str, str], list[Timing]], pairs: int) -> None:
+    """Print the tables: medians (and ranges) over the pairs."""
+    machine = hardware("cpu")
+    print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; n = {pairs} pairs")
+    for framework, packages in FRAMEWORKS.items():
+        print(f"\n{', '.join(f'{name} {number}' for name, number in versions(packages).items())}")
+        print(f"{'':10}{'s/epoch':>8}{'(min-max)':>14}{'first':>8}{'images/s':>10}{'peak MB':>9}")
+        for who in ("tutorial", "ours"):
+            runs = timings[framework, who]
+            steady = [timing.seconds[-1] for timing in runs]
+            middle = statistics.median(steady)
+            first = statistics.median(timing.seconds[0] for timing in runs)
+            memory = statistics.median(timing.peak_memory for timing in runs) / 1e6
+            spread = f"({min(steady):.2f}-{max(steady):.2f})"
+            print(f"{who:10}{middle:8.2f}{spread:>14}{first:8.2f}{IMAGES / middle:10,.0f}{memory:9,.0f}")
+        ratios = [
+            tutorial.seconds[-1] / ours.seconds[-1]
+            for tutorial, ours in zip(timings[framework, "tutorial"], timings[framework, "ours"], strict=True)
+        ]
+        print(
+            f"ours is {statistics.median(ratios):.2f} times as fast "
+            f"(median of {pairs} pairs; {min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,57 @@
+"""R0's network trained the way Keras tutorials write it: float arrays into `fit`.
+
+Only benchmarks/training_speed.py runs this. Prints one JSON line: seconds of each epoch, peak memory in bytes.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
+import numpy as np
+from keras import layers
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from digits.memory import peak_memory
+
+
+class Clock(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+def main(data_dir: str, epochs: int) -> None:
+    with np.load(f"{data_dir}/mnist.npz") as arrays:
+        x_train, y_train = arrays["x_train"], arrays["y_train"]
+    x_train = x_train[..., np.newaxis].astype("float32") / 255.0
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(16, (3, 3), padding="same", activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Conv2D(32, (3, 3), padding="same", activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.25),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    clock = Clock()
+    model.fit(x_train, y_train, batch_size=64, epochs=epochs, callbacks=[clock], verbose=0)
+    print(json.dumps({"seconds": clock.seconds, "peak_memory": peak_memory()}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
