@@ -101,11 +101,11 @@ def test_live_line_is_drawn_in_a_terminal_now_and_then() -> None:
     os.close(ours)
     live = re.compile(r"epoch 2/3: +\d+%\|.*\| (\d+)/4000 \[.* images/s, loss (\d\.\d{4}), accuracy (\d+\.\d\d)%\]")
     shown = [match.groups() for line in screen.split("\r") if (match := live.fullmatch(line))]
-    assert len(shown) >= 3
     for images, loss, accuracy in shown:
         assert float(loss) == pytest.approx(2 - int(images) / 4000, abs=1e-4)
         assert float(accuracy) == pytest.approx(int(images) / 40, abs=0.01)
     drawn = int(out.split()[-1])
+    assert len(shown) == drawn >= 3
     seconds = float(out.splitlines()[-2].split()[5])
     assert drawn <= 10 * seconds + 1  # at most ten times a second, whatever a step takes
     assert screen.rpartition("\r")[0].endswith(" " * 20)  # wiped at the end: the table has the last word
