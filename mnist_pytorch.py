@@ -14,11 +14,13 @@ import sys
 import time
 from pathlib import Path
 
+from digits.errors import UserError, expect_ctrl_c, run_script
 from digits.recipe import Options, Recipe, parse_options
 
 if __name__ == "__main__":
     # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
+    expect_ctrl_c()
 
 import numpy as np
 import torch
@@ -28,7 +30,6 @@ from torch.nn import functional as F
 
 from digits.batches import epoch_order, split_rows
 from digits.datasets import Dataset, load_dataset
-from digits.errors import UserError, run_script
 from digits.memory import keep_freed_memory
 from digits.metrics import accuracy, cross_entropy
 from digits.onnx_file import INPUT, OUTPUT, finish_onnx

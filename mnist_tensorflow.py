@@ -17,11 +17,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from digits.errors import UserError, expect_ctrl_c, run_script
 from digits.recipe import Options, Recipe, parse_options
 
 if __name__ == "__main__":
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
+    expect_ctrl_c()
 
 from digits.lean_import import lean_import
 
@@ -35,7 +37,6 @@ from numpy.typing import NDArray
 
 from digits.batches import epoch_order, split_rows
 from digits.datasets import Dataset, load_dataset
-from digits.errors import UserError, run_script
 from digits.memory import keep_freed_memory
 from digits.onnx_file import finish_onnx
 from digits.progress import EpochProgress

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import TracebackType
+
+INTERRUPTED = "\ninterrupted; what was complete before this call still is."
 
 
 class UserError(Exception):
@@ -22,7 +25,7 @@ def run_script(main: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; what was complete before this call still is.", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return 130
     except OSError as error:
         # A network or file-system failure that no caller could word better.
@@ -32,3 +35,15 @@ def run_script(main: Callable[[], int | None]) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def expect_ctrl_c() -> None:
+    """Have Ctrl-C end the process with run_script's message where no run_script is around yet: in slow imports."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print(INTERRUPTED, file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = tell  # Python then ends by SIGINT itself, which a shell shows as 130
