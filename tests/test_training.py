@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from conftest import Trained
-from wing_probe import OTHER, ask, environment, run_story, start_story, story_command
+from wing_probe import OTHER, PACKAGES, ROOT, ask, environment, run_story, start_story, story_command
 
 from digits.batches import epoch_order
 from digits.datasets import load_dataset
@@ -425,12 +425,38 @@ def test_progress_is_live_in_a_terminal_and_ctrl_c_ends_it_cleanly(trained: Trai
     images = [int(match[1]) for line in lines if (match := live.fullmatch(line))]
     assert images
     assert 0 < min(images) < 3600
-    assert len([line for line in lines if EPOCH_LINE.fullmatch(line)]) >= 3
+    assert len([line for line in lines if EPOCH_LINE.fullmatch(line)]) >= 2  # the third may have the echoed ^C in it
     assert status == 130
     assert lines[-2:] == ["interrupted; what was complete before this call still is.", ""]
     assert "Traceback" not in screen
     assert_earlier_run_is_there(earlier, trained)
     assert len(list((earlier / "outputs").iterdir())) == 1
+
+
+SLOW_IMPORT = """
+from digits.errors import expect_ctrl_c
+expect_ctrl_c()
+print("importing", flush=True)
+import slow
+"""
+
+
+def test_ctrl_c_during_a_slow_import(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SLOW_IMPORT], cwd=tmp_path, env=environment(), **pipes) as process:
+        assert process.stdout.readline() == "importing\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        stderr = process.communicate(timeout=30)[1]
+    assert process.returncode == -signal.SIGINT
+    assert stderr == "\ninterrupted; what was complete before this call still is.\n"
+
+
+def test_both_scripts_expect_ctrl_c_before_their_slow_imports() -> None:
+    for framework, (package, *_) in PACKAGES.items():
+        before, _, _ = (ROOT / f"mnist_{framework}.py").read_text(encoding="utf-8").partition(f"import {package}")
+        assert "    expect_ctrl_c()\n" in before
 
 
 # --- what one framework's story rests on ---
