@@ -427,7 +427,7 @@ def test_progress_is_live_in_a_terminal_and_ctrl_c_ends_it_cleanly(trained: Trai
     assert 0 < min(images) < 3600
     assert len([line for line in lines if EPOCH_LINE.fullmatch(line)]) >= 2  # the third may have the echoed ^C in it
     assert status == 130
-    assert lines[-2:] == ["interrupted; what was complete before this call still is.", ""]
+    assert [line for line in lines if line][-1] == "interrupted; what was complete before this call still is."
     assert "Traceback" not in screen
     assert_earlier_run_is_there(earlier, trained)
     assert len(list((earlier / "outputs").iterdir())) == 1
