@@ -243,7 +243,7 @@ def test_saved_models_all_compute_the_same(
     np.testing.assert_allclose(onnx_probabilities(trained.path, test_images), run.probabilities, atol=1e-5)
     np.testing.assert_allclose(checkpoint, run.probabilities, atol=1e-5)
     np.testing.assert_allclose(weights, run.probabilities, atol=1e-5)
-    # The other framework's weights: layouts, the flatten order and the range of the pixels are all its own.
+    # The other framework's weights: layouts and the range of the pixels are its own.
     np.testing.assert_allclose(transplanted, onnx_probabilities(other, test_images), atol=1e-5)
     assert np.abs(transplanted - run.probabilities).max() > 0.1
 
