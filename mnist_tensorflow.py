@@ -238,7 +238,7 @@ class ProgressLines(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         validation = {name: logs[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in logs}
         self.history.append(
-            self.progress.finish(logs["loss"], logs["accuracy"], validation, float(self.model.optimizer.learning_rate))
+            self.progress.finish(logs["loss"], logs["accuracy"], validation, self.recipe.learning_rate)
         )
 
 
