@@ -237,9 +237,7 @@ class ProgressLines(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         validation = {name: logs[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in logs}
-        self.history.append(
-            self.progress.finish(logs["loss"], logs["accuracy"], validation, self.recipe.learning_rate)
-        )
+        self.history.append(self.progress.finish(logs["loss"], logs["accuracy"], validation, self.recipe.learning_rate))
 
 
 def _batches(rows: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe) -> tf.data.Dataset:
