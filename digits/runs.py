@@ -55,19 +55,39 @@ class Run:
         return str(self.info["framework"])
 
     @property
-    def seed(self) -> int:
-        return int(self.info["seed"])
+    def seed(self) -> int | None:
+        """None for an ensemble, which draws nothing at random."""
+        return self.info["seed"]
 
     @property
     def class_names(self) -> list[str]:
         return list(self.info["class_names"])
 
     @property
+    def fingerprint(self) -> str | None:
+        """That of the dataset, if the run records it: runs with equal ones have seen the same images."""
+        return self.info.get("dataset_fingerprint")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Every hyper-parameter by name; empty where the run records none (an ensemble)."""
+        return self.info.get("recipe") or {}
+
+    @property
+    def parameters(self) -> int | None:
+        """Numbers that the network consists of, trainable or not, if the run records them."""
+        return sum(self.info["parameters"].values()) if "parameters" in self.info else None
+
+    @property
+    def training_seconds(self) -> float | None:
+        return self.info["seconds"]["training"] if "seconds" in self.info else None
+
+    @property
     def accuracy(self) -> float:
         return accuracy(self.labels, self.predictions)
 
 
-def run_name(dataset: str, model: str, framework: str, seed: int = 0) -> str:
+def run_name(dataset: str, model: str, framework: str, seed: int | None = 0) -> str:
     """Return the folder name of a run: 'mnist-cnn-pytorch', or 'mnist-cnn-pytorch-s3' where the seed is 3."""
     return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "")
 
