@@ -39,7 +39,8 @@ def draw_per_class_accuracy(judgement: Judgement) -> Figure:
     title = (
         f"Every image of {len(with_images)} classes recognised"
         if worst.recall == 1
-        else f"Hardest class: '{fit_text(worst.name, TITLE_SIZE, 2.5)}', {percent(worst.recall)} of {worst.support:,} read right"
+        else f"Hardest class: '{fit_text(worst.name, TITLE_SIZE, 2.5)}', {percent(worst.recall)} of "
+        f"{worst.support:,} recognised"
     )
     explanation = (
         f"Dots: share of each class's test images that were recognised (recall), with the 95 % Wilson interval. "
@@ -82,8 +83,8 @@ def draw_calibration(judgement: Judgement) -> Figure:
     verdict = "more" if confidence < judgement.accuracy else "less"
     explanation = (
         f"On average it can be trusted {verdict} than it says. Expected calibration error (Guo et al. 2017): "
-        f"{percent(judgement.expected_calibration_error)}, the mean distance from the dashed diagonal, each bin weighted "
-        "by its images. Bars: 95 % Wilson intervals; few images make them long."
+        f"{percent(judgement.expected_calibration_error)}, the mean distance from the diagonal, each bin weighted by "
+        "its images. Bars: 95 % Wilson intervals; few images make them long."
     )
     width, side, counts = 8.2, 4.6, 1.2
     with figure_style():

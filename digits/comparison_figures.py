@@ -37,8 +37,8 @@ def draw_comparison(judgements: Sequence[Judgement]) -> Figure:
     title = f"Most accurate of {len(ordered)} runs: {fit_text(names[0], SMALL_SIZE, 3.2)}, {percent(best.accuracy)}"
     alike = sum(one.interval[1] >= best.interval[0] for one in ordered[1:])
     explanation = f"Bars at the accuracy are 95 % Wilson intervals at n = {best.n:,} test images. " + (
-        f"{alike} other run{'s have intervals that overlap' if alike > 1 else ' has an interval that overlaps'} the best "
-        "one's: accuracy alone does not tell them apart."
+        f"{alike} other run{'s have intervals that overlap' if alike > 1 else ' has an interval that overlaps'} "
+        "the best one's: accuracy alone does not tell them apart."
         if alike
         else "No other run's interval reaches that of the best one."
         if len(ordered) > 1
