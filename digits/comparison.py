@@ -33,7 +33,7 @@ class PairComparison:
     both_wrong_images: NDArray[np.int64]  # images that both get wrong (perhaps differently), most confident first
     p_value: float  # of the exact McNemar test, two-sided
     significant: bool  # p_value < SIGNIFICANT
-    recipe_differences: list[str]  # such as 'epochs 3 against 1'; empty where both were trained by the same recipe
+    recipe_differences: list[str]  # such as 'epochs 3 against 1'; empty where the recipes are equal or one has none
     verdict: str  # in plain words: two to five sentences
 
 
@@ -140,42 +140,36 @@ def least_significant_difference(differing: int) -> int | None:
 
 
 def _verdict(a: Run, b: Run, only_a: int, only_b: int, p_value: float, differences: list[str]) -> list[str]:
-    n, differing, gap = len(a.labels), only_a + only_b, abs(only_a - only_b)
+    """Return the sentences of a verdict."""
+    gap = abs(only_a - only_b)
     better, worse = (a, b) if only_a >= only_b else (b, a)
-    if not differing:
-        sentences = [
-            f"'{a.name}' and '{b.name}' get exactly the same of the {n:,} images right: there is no difference."
-        ]
+    both, n = f"'{a.name}' and '{b.name}'", f"{len(a.labels):,}"
+    if not only_a + only_b:
+        sentences = [f"{both} get exactly the same of {n} images right."]
     elif not gap:
         sentences = [
-            f"'{a.name}' and '{b.name}' are equally accurate: of {n:,} images, each gets {only_a:,} right that the other "
-            "gets wrong."
+            f"{both} are equally accurate: each gets {only_a:,} of {n} images right that the other gets wrong."
         ]
     else:
         sentences = [
-            f"'{better.name}' gets {gap:,} more of {n:,} images right than '{worse.name}' "
-            f"({_percent(better.accuracy)} against {_percent(worse.accuracy)}); {differing:,} images are read right by "
-            "only one of the two."
+            f"'{better.name}' gets {gap:,} more of {n} images right than '{worse.name}' ({_percent(better.accuracy)} "
+            f"against {_percent(worse.accuracy)}); {only_a + only_b:,} images are read right by only one of the two.",
+            f"Two equally good networks would differ by that much or more with a probability of "
+            f"{_probability(p_value)} (exact McNemar test): {_meaning(only_a + only_b, p_value, n)}",
         ]
-        if p_value < SIGNIFICANT:
-            sentences.append(
-                f"Two equally good networks would differ that much with a probability of only {_probability(p_value)} "
-                "(exact McNemar test): the difference is real for these two trained networks."
-            )
-        else:
-            needed = least_significant_difference(differing)
-            sentences.append(
-                f"Two equally good networks would differ at least that much with a probability of {_probability(p_value)} "
-                f"(exact McNemar test): at n = {n:,} the difference means nothing"
-                + (f"; it would take {needed:,} images to mean something." if needed else ".")
-            )
     if differences:
-        sentences.append(
-            f"Their recipes differ ({', '.join(differences)}), so that this is no comparison of frameworks."
-        )
-    elif a.framework != b.framework and gap:
-        sentences.append("The test speaks of these two trainings; another seed gives other networks.")
+        sentences.append(f"Their recipes differ ({', '.join(differences)}), which may be the reason.")
+    elif gap:
+        sentences.append("The test speaks of these two trained networks; another seed gives others.")
     return sentences
+
+
+def _meaning(differing: int, p_value: float, n: str) -> str:
+    if p_value < SIGNIFICANT:
+        return "the difference is more than chance."
+    needed = least_significant_difference(differing)
+    threshold = f"; {needed:,} images would be needed" if needed else ", and with so few images nothing could"
+    return f"on {n} images, this difference means nothing{threshold}."
 
 
 def _why_not(first: Comparison, second: Comparison) -> str:
@@ -229,6 +223,8 @@ def _summarise(runs: list[Run]) -> SeedSummary:
 
 
 def _recipe_differences(a: Run, b: Run) -> list[str]:
+    if not (a.recipe and b.recipe):  # an ensemble has none
+        return []
     keys = [key for key in {**a.recipe, **b.recipe} if a.recipe.get(key) != b.recipe.get(key)]
     return [f"{key} {str(a.recipe.get(key))[:40]} against {str(b.recipe.get(key))[:40]}" for key in keys]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.machine import hardware, versions
-from digits.metrics import accuracy, cross_entropy, wilson_interval
-from digits.run_checks import ENSEMBLE
+from digits.metrics import cross_entropy, wilson_interval
+from digits.run_checks import ENSEMBLE, FORMAT
 from digits.runs import Run, read_run, run_name, write_run_files, writing_run
 
 
@@ -91,9 +92,9 @@ def _info(runs: Sequence[Run], path: Path, model: str, probabilities: NDArray[np
         "seed": None,
         "recipe": None,
         "members": [
-            {"name": run.name, "model": run.model, "framework": run.framework, "seed": run.seed, "command": run.info.get("command")} for run in runs
+            {"name": run.name, "model": run.model, "framework": run.framework, "seed": run.seed} for run in runs
         ],
-        "command": shlex.join(["python", "visualize_results.py", "--ensemble", *(run.name for run in runs)]),
+        "command": _command(runs, path.parent),
         "versions": versions(["numpy"]),
         "hardware": hardware("cpu"),
         "validation": None,
@@ -105,7 +106,20 @@ def _info(runs: Sequence[Run], path: Path, model: str, probabilities: NDArray[np
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    parameters = [run.info.get("parameters") for run in runs]
-    if all(parameters):
-        ...
+    # Only where every member tells: a sum that leaves some out would flatter.
+    counts = [run.info.get("parameters") for run in runs]
+    if all(counts):
+        keys = ("trainable", "non_trainable")
+        info["parameters"] = {key: sum(count.get(key, 0) for count in counts if count) for key in keys}
+    seconds = [run.training_seconds for run in runs]
+    if None not in seconds:
+        info["seconds"] = {"training": round(sum(one for one in seconds if one is not None), 3)}
     return info
+
+
+def _command(runs: Sequence[Run], outputs: Path) -> str:
+    """Return the command that makes the ensemble again."""
+    inside = [run.path.resolve().parent == outputs.resolve() for run in runs]
+    members = [run.name if here else str(run.path) for run, here in zip(runs, inside, strict=True)]
+    where = [] if outputs == Path("outputs") else ["--outputs", str(outputs)]
+    return shlex.join(["python", "visualize_results.py", "--ensemble", *members, *where])

@@ -64,6 +64,18 @@ class Judgement:
     known_label_errors: NDArray[np.int64]  # indices of test images whose label is known to be wrong, right or not
     accuracy_without_known_errors: float | None  # None where no label is known to be wrong; given beside `accuracy`
 
+    def known_errors_sentence(self) -> str | None:
+        """Return a sentence on the accuracy without the images whose label is known to be wrong; None without such."""
+        if self.accuracy_without_known_errors is None:
+            return None
+        known = len(self.known_label_errors)
+        wrong = int(np.isin(self.known_label_errors, self.errors).sum())
+        return (
+            f"{known} of the {self.n:,} test labels are known to be wrong (Northcutt et al. 2021); {wrong} of them are "
+            f"among the errors. Without these images the accuracy is {100 * self.accuracy_without_known_errors:.2f} % "
+            f"of {self.n - known:,}; the official one stays {100 * self.accuracy:.2f} %."
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return what report.json holds: plain numbers, texts, lists and dictionaries."""
         names = self.run.class_names

@@ -1,4 +1,4 @@
-"""What predictions are worth: accuracy, its interval, which class was taken for which, and how far to trust a probability."""
+"""What predictions are worth: accuracy and its interval, which class was taken for which, how far to trust them."""
 
 from __future__ import annotations
 

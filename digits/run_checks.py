@@ -34,7 +34,17 @@ def fault_in_info(info: Mapping[str, Any]) -> tuple[str, str] | None:
         return "run.json", "has no 'test' with 'n' and 'accuracy'"
     if not 0 <= test["accuracy"] <= 1:
         return "run.json", "tells of a test accuracy outside 0..1"
+    if info["framework"] == ENSEMBLE and not _names_members(info.get("members")):
+        return "run.json", "has no list of two or more names under 'members'"
     return _fault_in_records(info)
+
+
+def _names_members(members: Any) -> bool:
+    return (
+        isinstance(members, list)
+        and len(members) > 1
+        and all(isinstance(member, dict) and isinstance(member.get("name"), str) for member in members)
+    )
 
 
 def _fault_in_records(info: Mapping[str, Any]) -> tuple[str, str] | None:
