@@ -92,14 +92,18 @@ def short_name(run: Run, other: Run) -> str:
 
 def _draw_images(pair: PairComparison, images: Images, title: str, indices: NDArray[np.int64]) -> Figure:
     a, b = short_name(pair.a, pair.b), short_name(pair.b, pair.a)
+    short = max(map(len, pair.a.class_names)) <= 2
+    unit, word = (" %", "label ") if short else ("", "")  # long names leave no room for these
     cells = [
         Captioned(
-            images[i], [_answer(pair.a, i), _answer(pair.b, i), (f"label {pair.a.class_names[pair.a.labels[i]]}", INK)]
+            images[i],
+            [_answer(pair.a, i, unit), _answer(pair.b, i, unit), (word + pair.a.class_names[pair.a.labels[i]], INK)],
         )
         for i in indices[:MOST].tolist()
     ]
     explanation = (
-        f"Under each image the answer of {a}, then that of {b} (blue: right, red: wrong), then the label."
+        f"Under each image the answer of {a} with its probability in %, then that of {b} (blue: right, red: wrong), "
+        "then the label."
         if cells
         else ""
     )
@@ -111,8 +115,8 @@ def _draw_images(pair: PairComparison, images: Images, title: str, indices: NDAr
     return figure
 
 
-def _answer(run: Run, index: int) -> tuple[str, str]:
+def _answer(run: Run, index: int, unit: str) -> tuple[str, str]:
     predicted = int(run.predictions[index])
-    probability = float(run.probabilities[index].max())
-    text = f"{run.class_names[predicted]}  {100 * min(probability, 0.999):.{0 if probability < 0.995 else 1}f} %"
-    return text, BLUE if predicted == run.labels[index] else RED
+    # Never 100: that would claim what no network knows.
+    probability = min(99, round(100 * float(run.probabilities[index].max())))
+    return f"{run.class_names[predicted]} {probability}{unit}", BLUE if predicted == run.labels[index] else RED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import struct
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from markupsafe import Markup
 
 from digits.comparison import why_not_compared
 from digits.drawing import Drawing
-from digits.figures import SPELLING, run_title
+from digits.figures import DOTS_PER_INCH, SPELLING, run_title
 from digits.runs import Run
 from digits.tables import plain
 
@@ -43,7 +44,7 @@ def write_report(drawing: Drawing, path: Path, left_out: Sequence[str]) -> None:
         left_out=left_out,
         notes=drawing.notes,
         number_of_runs=sum(len(group.judgements) for group in drawing.groups),
-        image=_data_uri,
+        image=_image,
         title=run_title,
         facts=_facts,
         where=partial(os.path.relpath, start=path.parent),
@@ -59,9 +60,16 @@ def write_report(drawing: Drawing, path: Path, left_out: Sequence[str]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _data_uri(path: Path) -> Markup:
-    # Markup, so that megabytes of letters and digits are not looked through for what to escape.
-    return Markup(f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}")
+def _image(path: Path) -> dict[str, Any]:
+    """Return a PNG file's data URI, and its width and height in CSS pixels when text in it is as large as drawn."""
+    data = path.read_bytes()
+    width, height = struct.unpack(">II", data[16:24])  # where every PNG has them
+    return {
+        # Markup, so that megabytes of letters and digits are not looked through for what to escape.
+        "uri": Markup(f"data:image/png;base64,{base64.b64encode(data).decode()}"),
+        "width": round(width * 96 / DOTS_PER_INCH),
+        "height": round(height * 96 / DOTS_PER_INCH),
+    }
 
 
 def _anchors(drawing: Drawing) -> Any:
