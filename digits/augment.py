@@ -90,4 +90,5 @@ def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
     distances = np.arange(1 - size, size)
     weights = np.exp(-0.5 * (distances / sigma) ** 2)
     between = np.subtract.outer(np.arange(size), np.arange(size)) + size - 1
-    return (weights / weights.sum())[between].astype(np.float32)
+    matrix: NDArray[np.float32] = (weights / weights.sum())[between].astype(np.float32)
+    return matrix

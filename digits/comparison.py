@@ -121,7 +121,7 @@ def mcnemar(only_a_right: int, only_b_right: int) -> float:
     Only images that one of the two gets right tell them apart; were the two equally good, each such image would be a
     fair coin. McNemar (1947), Psychometrika 12, 153-157, in its exact (binomial) form.
     """
-    from scipy.stats import binomtest  # slow to import
+    from scipy.stats import binomtest  # type: ignore[import-untyped]  # imported here because it takes long
 
     differing = only_a_right + only_b_right
     return float(binomtest(only_a_right, differing).pvalue) if differing else 1.0
@@ -168,8 +168,8 @@ def _meaning(differing: int, p_value: float, n: str) -> str:
     if p_value < SIGNIFICANT:
         return "the difference is more than chance."
     needed = least_significant_difference(differing)
-    threshold = f"; {needed:,} images would be needed" if needed else ", and with so few images nothing could"
-    return f"on {n} images, this difference means nothing{threshold}."
+    threshold = f"a difference of {needed:,} images would be needed" if needed else "so few images could not show one"
+    return f"on {n} images, this difference cannot be told from chance; {threshold}."
 
 
 def _why_not(first: Comparison, second: Comparison) -> str:

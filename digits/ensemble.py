@@ -31,9 +31,13 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     _check_members(runs)
     models = sorted({run.model for run in runs})
     model = models[0] if len(models) == 1 else "mixed"
-    path = outputs / (name or run_name(runs[0].dataset, model, ENSEMBLE))
+    name = name or run_name(runs[0].dataset, model, ENSEMBLE)
+    if name.startswith(".") or Path(name).name != name:
+        raise UserError(f"'{name}' cannot be an ensemble's name: a folder is made by it; leave out dots and slashes.")
+    path = outputs / name
     _check_target(path, runs)
-    probabilities = np.mean([run.probabilities for run in runs], axis=0, dtype=np.float64).astype(np.float32)
+    stacked = np.stack([run.probabilities for run in runs])
+    probabilities: NDArray[np.float32] = stacked.mean(axis=0, dtype=np.float64).astype(np.float32)
     with writing_run(path) as folder:
         write_run_files(
             folder,
@@ -66,13 +70,15 @@ def _check_members(runs: Sequence[Run]) -> None:
 
 
 def _check_target(path: Path, runs: Sequence[Run]) -> None:
-    """Let nothing but an earlier ensemble be replaced, and no member."""
-    if path.name.startswith(".") or path.name != str(path.relative_to(path.parent)):
-        raise UserError(f"'{path.name}' cannot be an ensemble's name; choose a folder name that begins with a letter.")
+    """Let nothing but an earlier ensemble be replaced, and no member. (writing_run keeps folders that are no runs.)"""
     if any(run.path.resolve() == path.resolve() for run in runs):
         raise UserError(f"'{path}' is a member and would be replaced by its ensemble; rename it, then run this again.")
-    if path.exists() and read_run(path).framework != ENSEMBLE:
-        raise UserError(f"'{path}' is a training's run and would be replaced; choose another name or rename it.")
+    try:
+        framework = read_run(path).framework
+    except UserError:
+        return  # nothing is there, or nothing that could be used
+    if framework != ENSEMBLE:
+        raise UserError(f"'{path}' is a training's run and would be replaced; rename one of the two.")
 
 
 def _info(runs: Sequence[Run], path: Path, model: str, probabilities: NDArray[np.float32]) -> dict[str, Any]:

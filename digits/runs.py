@@ -57,7 +57,8 @@ class Run:
     @property
     def seed(self) -> int | None:
         """None for an ensemble, which draws nothing at random."""
-        return self.info["seed"]
+        seed: int | None = self.info["seed"]
+        return seed
 
     @property
     def class_names(self) -> list[str]:
