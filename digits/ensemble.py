@@ -29,9 +29,7 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     or another run in the way.
     """
     _check_members(runs)
-    models = sorted({run.model for run in runs})
-    model = models[0] if len(models) == 1 else "mixed"
-    name = name or run_name(runs[0].dataset, model, ENSEMBLE)
+    name = name or _default_name(runs)
     if name.startswith(".") or Path(name).name != name:
         raise UserError(f"'{name}' cannot be an ensemble's name: a folder is made by it; leave out dots and slashes.")
     path = outputs / name
@@ -44,7 +42,7 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
             probabilities=probabilities,
             labels=runs[0].labels,
             history=[],
-            info=_info(runs, path, model, probabilities),
+            info=_info(runs, path, probabilities),
         )
     return path
 
@@ -81,7 +79,7 @@ def _check_target(path: Path, runs: Sequence[Run]) -> None:
         raise UserError(f"'{path}' is a training's run and would be replaced; rename one of the two.")
 
 
-def _info(runs: Sequence[Run], path: Path, model: str, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     """Return what run.json holds; its keys are those of a training's (see results.py), and 'members'."""
     first = runs[0]
     n = len(first.labels)
@@ -93,14 +91,14 @@ def _info(runs: Sequence[Run], path: Path, model: str, probabilities: NDArray[np
         "dataset": first.dataset,
         "dataset_fingerprint": first.fingerprint,
         "class_names": first.class_names,
-        "model": model,
+        "model": _model(runs),
         "framework": ENSEMBLE,
         "seed": None,
         "recipe": None,
         "members": [
             {"name": run.name, "model": run.model, "framework": run.framework, "seed": run.seed} for run in runs
         ],
-        "command": _command(runs, path.parent),
+        "command": _command(runs, path),
         "versions": versions(["numpy"]),
         "hardware": hardware("cpu"),
         "validation": None,
@@ -123,9 +121,23 @@ def _info(runs: Sequence[Run], path: Path, model: str, probabilities: NDArray[np
     return info
 
 
-def _command(runs: Sequence[Run], outputs: Path) -> str:
-    """Return the command that makes the ensemble again."""
+def _command(runs: Sequence[Run], path: Path) -> str:
+    """Return the command that makes the ensemble at `path` again."""
+    outputs = path.parent
     inside = [run.path.resolve().parent == outputs.resolve() for run in runs]
-    members = [run.name if here else str(run.path) for run, here in zip(runs, inside, strict=True)]
-    where = [] if outputs == Path("outputs") else ["--outputs", str(outputs)]
-    return shlex.join(["python", "visualize_results.py", "--ensemble", *members, *where])
+    words = ["python", "visualize_results.py", "--ensemble"]
+    words += [run.name if here else str(run.path) for run, here in zip(runs, inside, strict=True)]
+    if path.name != _default_name(runs):
+        words += ["--ensemble-name", path.name]
+    if outputs != Path("outputs"):
+        words += ["--outputs", str(outputs)]
+    return shlex.join(words)
+
+
+def _default_name(runs: Sequence[Run]) -> str:
+    return run_name(runs[0].dataset, _model(runs), ENSEMBLE)
+
+
+def _model(runs: Sequence[Run]) -> str:
+    models = {run.model for run in runs}
+    return models.pop() if len(models) == 1 else "mixed"

@@ -123,6 +123,8 @@ def test_an_earlier_ensemble_is_replaced_and_a_name_can_be_given(members: list[R
     named = write_ensemble(members, outputs, "all three")
     assert named.name == "all three"
     assert read_run(named).info["name"] == "all three"
+    words = shlex.split(read_run(named).info["command"])
+    assert words[words.index("--ensemble-name") + 1] == "all three"
 
 
 def test_an_ensemble_of_an_ensemble(members: list[Run], make: Callable[..., Run], outputs: Path) -> None:
