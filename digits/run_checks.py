@@ -14,6 +14,8 @@ FORMAT = 1
 """The version of the files of a run, under 'format' in run.json."""
 ENSEMBLE = "ensemble"
 """The 'framework' of a run that averages others. Nothing trained it: its seed is null and it has no recipe."""
+MOST_CLASSES = 1000
+"""Readers count a matrix of classes by classes; a forged run must not have them fill the memory with it."""
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
 
 
@@ -29,6 +31,8 @@ def fault_in_info(info: Mapping[str, Any]) -> tuple[str, str] | None:
     names = info.get("class_names")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         return "run.json", "has no list of texts under 'class_names'"
+    if len(names) > MOST_CLASSES:
+        return "run.json", f"names more than {MOST_CLASSES:,} classes"
     test = info.get("test")
     if not isinstance(test, dict) or type(test.get("n")) is not int or type(test.get("accuracy")) not in (int, float):
         return "run.json", "has no 'test' with 'n' and 'accuracy'"

@@ -293,6 +293,7 @@ def test_as_json_is_plain_and_complete(tmp_path: Path) -> None:
         ({"dataset_fingerprint": 7}, "no text under 'dataset_fingerprint'"),
         ({"command": ["rm"]}, "no text under 'command'"),
         ({"versions": None}, "no JSON object under 'versions'"),
+        ({"class_names": ["a"] * 1001}, "more than 1,000 classes"),
         ({"seed": None}, "no whole number under 'seed'"),
         ({"framework": "ensemble", "seed": None}, "no list of two or more names under 'members'"),
         ({"framework": "ensemble", "seed": None, "members": [{}, {}]}, "no list of two or more names under 'members'"),
@@ -334,16 +335,14 @@ def test_whatever_run_json_holds_the_run_is_judged_or_refused(one_run: Path, key
     (one_run / "run.json").write_text(json.dumps({**json.loads(original), key: value}), encoding="utf-8")
     try:
         run = read_run(one_run)
-        rows = run_rows([judge_run(run)])
-        [group] = compare_runs([run])
-    except UserError as error:
-        assert "run.json" in str(error) or ".npy" in str(error)
-    else:
-        assert all(len(table(rows).splitlines()) >= 2 for table in (runs_as_text, runs_as_csv, runs_as_markdown))
-        assert len(group.runs) == 1
-        json.dumps(judge_run(run).as_json(), allow_nan=False)
+    except UserError:
+        return  # refused in a sentence
     finally:
         (one_run / "run.json").write_text(original, encoding="utf-8")
+    rows = run_rows([judge_run(run)])
+    assert all(len(table(rows).splitlines()) >= 2 for table in (runs_as_text, runs_as_csv, runs_as_markdown))
+    assert [group.runs for group in compare_runs([run])] == [[run]]
+    json.dumps(judge_run(run).as_json(), allow_nan=False)
 
 
 @pytest.fixture
