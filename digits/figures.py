@@ -69,7 +69,7 @@ def figure_style() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", ours])
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH) -> None:
     """Write the figure under a hidden name and rename it to `path`: who opens `path` sees a whole picture.
 
     The ending of `path` is the format: .png, .svg or .pdf. Equal figures become equal bytes.
@@ -77,24 +77,24 @@ def save_figure(figure: Figure, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         if path.suffix == ".png":
-            _write_png(figure, unfinished)
+            _write_png(figure, unfinished, dots_per_inch)
         else:
             # Without a date, and with ids in an SVG that are not drawn by lot.
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None}
             with figure_style(), matplotlib.rc_context({"svg.hashsalt": "digits"}):
                 FigureCanvasAgg(figure).print_figure(
-                    unfinished, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=metadata
+                    unfinished, format=path.suffix[1:], dpi=dots_per_inch, metadata=metadata
                 )
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _write_png(figure: Figure, path: Path) -> None:
+def _write_png(figure: Figure, path: Path, dots_per_inch: float) -> None:
     """Write the figure in 256 colours: a third of the bytes, in which a page of 20 runs is still opened quickly."""
     dpi = figure.get_dpi()
     try:
-        figure.set_dpi(DOTS_PER_INCH)
+        figure.set_dpi(dots_per_inch)
         with figure_style():
             canvas = FigureCanvasAgg(figure)
             canvas.draw()
@@ -102,7 +102,7 @@ def _write_png(figure: Figure, path: Path) -> None:
         figure.set_dpi(dpi)
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     colours = pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    colours.save(path, format="png", dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
+    colours.save(path, format="png", dpi=(dots_per_inch, dots_per_inch))
 
 
 def start_figure(

@@ -36,6 +36,8 @@ def grid_height(cells: Sequence[Captioned], columns: int) -> float:
 
 def draw_grid(figure: Figure, left: float, top: float, cells: Sequence[Captioned], columns: int) -> None:
     """Draw the images in rows of `columns`, ink dark on white, from a place in inches from the top left corner."""
+    if not cells:
+        return
     rows = -(-len(cells) // columns)
     row_height = _row_height(cells)
     axes = add_axes(figure, left, top, columns * CELL, rows * row_height)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import html
-import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from figure_checks import all_texts, assert_readable, panels, words
 from make_runs import FASHION, make_run
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,11 +21,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from matplotlib.text import Text
 from picture_runs import add_info, make_sample_run
 
 from digits.confusion_figures import draw_confusion, draw_confusions
-from digits.figures import figure_style, fit_text, printable, save_figure, text_width, wrap_text
+from digits.figures import fit_text, printable, save_figure, text_width, wrap_text
 from digits.metrics import confusion_matrix
 from digits.runs import Run, read_run
 from visualize_results import FIGURES
@@ -53,14 +51,6 @@ def make(tmp_path: Path, *arguments: object, **options: object) -> Run:
 
 def matrix_of(run: Run) -> np.ndarray:
     return confusion_matrix(run.labels, run.predictions, len(run.class_names))
-
-
-def words(figure: Figure) -> str:
-    return " ".join(text.get_text() for text in figure.texts)
-
-
-def panels(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if axes.get_xlabel() == "Predicted class"]
 
 
 def cell_texts(axes: Axes) -> dict[tuple[int, int], str]:
@@ -136,71 +126,6 @@ def test_one_error_in_many_is_neither_0_nor_100_per_cent(tmp_path: Path) -> None
 
 
 # --- that they can be read ---
-
-
-def corners(text: Text, figure: Figure) -> np.ndarray:
-    """Return the four corners of the text as drawn, slanted where it is slanted, in pixels."""
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    angle = text.get_rotation()
-    x, y = text.get_transform().transform(text.get_unitless_position())
-    text.set_rotation(0)
-    # Unslanted, the box lies at the anchor as it does slanted, since we slant about the anchor (rotation_mode).
-    box = text.get_window_extent(renderer)
-    text.set_rotation(angle)
-    if angle in (0, 90):
-        box = text.get_window_extent(renderer)
-        return box.corners()[[0, 1, 3, 2]]
-    assert text.get_rotation_mode() == "anchor"
-    turn = np.deg2rad(angle)
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return (box.corners()[[0, 1, 3, 2]] - (x, y)) @ matrix.T + (x, y)
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Return by how many pixels two convex quadrilaterals overlap (separating axes), 0 or less if they do not."""
-    depths = []
-    for polygon in (a, b):
-        for start, end in itertools.pairwise([*polygon, polygon[0]]):
-            normal = np.array([end[1] - start[1], start[0] - end[0]])
-            length = float(np.hypot(*normal))
-            if length == 0:
-                continue
-            along_a, along_b = a @ normal / length, b @ normal / length
-            depths.append(min(along_a.max(), along_b.max()) - max(along_a.min(), along_b.min()))
-    return min(depths)
-
-
-def all_texts(figure: Figure) -> Iterator[Text]:
-    """Yield every text that is seen: matplotlib also keeps labels of ticks beyond the ends of an axis."""
-    beyond = set()
-    for axes in figure.axes:
-        for axis, index in ((axes.xaxis, 0), (axes.yaxis, 1)):
-            low, high = sorted(axis.get_view_interval())
-            for label in [*axis.get_ticklabels(minor=False), *axis.get_ticklabels(minor=True)]:
-                if not low <= label.get_position()[index] <= high:
-                    beyond.add(label)
-    yield from (t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in beyond)
-
-
-def assert_readable(figure: Figure) -> None:
-    with figure_style():
-        FigureCanvasAgg(figure).draw()
-    width, height = figure.bbox.width, figure.bbox.height
-    boxes = []
-    for text in all_texts(figure):
-        box = corners(text, figure)
-        boxes.append((text, box))
-        assert box.min() >= 0, text
-        assert box[:, 0].max() <= width, text
-        assert box[:, 1].max() <= height, text
-    for (first, a), (second, b) in itertools.combinations(boxes, 2):
-        apart = (a.min(axis=0) > b.max(axis=0)).any() or (b.min(axis=0) > a.max(axis=0)).any()
-        assert apart or overlap(a, b) <= 1, (first, second)  # a pixel of 100 an inch: boxes have a little air
-    for axes in panels(figure):
-        cells = axes.get_window_extent().corners()[[0, 1, 3, 2]]
-        for text, box in boxes:
-            inside = text in axes.texts
-            assert inside or overlap(box, cells) <= 1, text  # no label reaches into the matrix
 
 
 def luminance(colour: object) -> float:
