@@ -25,7 +25,7 @@ from digits.ensemble import write_ensemble
 from digits.errors import UserError, run_script
 from digits.judge import Judgement, judge_run
 from digits.runs import Run, find_runs, read_run
-from digits.tables import plain, run_rows, runs_as_text
+from digits.tables import classes_as_text, plain, run_rows, runs_as_text
 
 if TYPE_CHECKING:
     from digits.drawing import Drawing
@@ -85,7 +85,10 @@ def main() -> int:
     runs, faults = read_runs(named or find_all(options.outputs))
     if runs:
         judgements = [judge_run(run) for run in runs]
-        print(runs_as_text(run_rows(judgements)))
+        print(runs_as_text(run_rows(judgements)), end="")
+        if named:
+            for judgement in judgements:
+                print(f"\n{plain(judgement.run.name)}\n{classes_as_text(judgement)}", end="")
         faults += draw(judgements, options, only, formats, faults)
     sys.stdout.flush()  # the errors are to stand below the table also where both go into one file
     for fault in faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -27,6 +28,10 @@ def run_script(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output, `head` for one, has had enough. Python's own flush at exit must not stumble over it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         # A network or file-system failure that no caller could word better.
         where = f" ({error.filename})" if error.filename else ""

@@ -97,10 +97,10 @@ def _write_png(figure: Figure, path: Path, dots_per_inch: float) -> None:
         figure.set_dpi(dots_per_inch)
         with figure_style():
             canvas = FigureCanvasAgg(figure)
-            canvas.draw()
+            canvas.draw()  # type: ignore[no-untyped-call]
     finally:
         figure.set_dpi(dpi)
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
     colours = pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     colours.save(path, format="png", dpi=(dots_per_inch, dots_per_inch))
 

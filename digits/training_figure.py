@@ -60,7 +60,7 @@ def _finish_axes(axes: Axes, title: str, epochs: list[float], best: int | None) 
     axes.set_title(title, pad=10)
     axes.set_xlabel("Epoch")
     tidy_axes(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5) if len(epochs) <= 30 else None
     if best is not None:
