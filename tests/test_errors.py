@@ -18,7 +18,8 @@ def start(main: str) -> subprocess.Popen[bytes]:
 def test_output_that_nobody_reads_on_is_no_error_to_tell_of() -> None:
     # As in `python visualize_results.py | head -1`: it ended in "error: Broken pipe; free the space ...".
     process = start("lambda: print('line\\n' * 1_000_000)")
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     assert process.stdout.readline() == b"line\n"
     process.stdout.close()
     assert process.stderr.read() == b""
