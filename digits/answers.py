@@ -40,15 +40,17 @@ def answer_pictures(
         for start in range(0, len(jobs), CHUNK):
             chunk = jobs[start : start + CHUNK]
             found = list(pool.map(lambda job: _read(job[1], boxes is not None, _own(steps, job, files)), chunk))
-            images = [digit.image for groups in found if not isinstance(groups, str) for group in groups for digit in group]
+            images = [
+                digit.image for groups in found if not isinstance(groups, str) for group in groups for digit in group
+            ]
             probabilities = iter(average(runs, np.stack(images)) if images else ())
-            for (_, path), groups in zip(chunk, found, strict=True):
+            for (number, path), groups in zip(chunk, found, strict=True):
                 if isinstance(groups, str):
                     yield answer_for_fault(path, groups)
                 elif boxes is None:
                     yield _single(path, groups, probabilities, runs[0].class_names)
                 else:
-                    yield _several(path, groups, probabilities, runs[0].class_names, _own(boxes, (_, path), files))
+                    yield _several(path, groups, probabilities, runs[0].class_names, _own(boxes, (number, path), files))
 
 
 def answer_for_fault(path: Path, fault: str) -> Answer:
@@ -56,7 +58,7 @@ def answer_for_fault(path: Path, fault: str) -> Answer:
     return {"path": str(path), **describe(None, ()), "error": fault}
 
 
-def describe(probabilities: NDArray[np.float32] | None, class_names: Sequence[str]) -> Answer:
+def describe(probabilities: NDArray[Any] | None, class_names: Sequence[str]) -> Answer:
     """Return the digit, its probability, the runner-up and whether that is sure; nulls where there is no digit."""
     if probabilities is None:
         return {"digit": None, "probability": None, "runner_up": None, "runner_up_probability": None, "sure": False}
@@ -111,7 +113,7 @@ def _read(path: Path, multiple: bool, steps: Path | None) -> list[list[Digit]] |
 
 
 def _single(
-    path: Path, groups: list[list[Digit]], probabilities: Iterator[NDArray[np.float32]], class_names: Sequence[str]
+    path: Path, groups: list[list[Digit]], probabilities: Iterator[NDArray[Any]], class_names: Sequence[str]
 ) -> Answer:
     if not groups:
         return {"path": str(path), **describe(None, class_names), "box": None}
@@ -121,7 +123,7 @@ def _single(
 def _several(
     path: Path,
     groups: list[list[Digit]],
-    probabilities: Iterator[NDArray[np.float32]],
+    probabilities: Iterator[NDArray[Any]],
     class_names: Sequence[str],
     picture: Path | None,
 ) -> Answer:
@@ -141,7 +143,7 @@ def _several(
     return answer
 
 
-def _draw_boxes(pixels: NDArray[np.uint8], digits: Sequence[Answer], path: Path) -> None:
+def _draw_boxes(pixels: NDArray[Any], digits: Sequence[Answer], path: Path) -> None:
     """Write the picture with a box around each digit, and the digit beside it."""
     colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels[:, :, ::-1].copy()
     thick = max(1, round(max(colour.shape) / 400))
@@ -154,7 +156,7 @@ def _draw_boxes(pixels: NDArray[np.uint8], digits: Sequence[Answer], path: Path)
     _write(path, colour)
 
 
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+def _write(path: Path, picture: NDArray[Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

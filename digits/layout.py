@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ class Piece:
         return max(self.right - self.left, self.bottom - self.top)
 
 
-def find_pieces(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], list[Piece]]:
+def find_pieces(mask: NDArray[Any]) -> tuple[NDArray[Any], list[Piece]]:
     """Return the labels, int32 (H, W), and the pieces of the mask that are more than specks, the largest first."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask), connectivity=8)
     smallest = max(4, SMALLEST * mask.size)
@@ -44,10 +45,14 @@ def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
     """Return the pieces of the picture's one digit: the most prominent piece, and what belongs to it."""
     if not pieces:
         return []
-    main = max(pieces, key=lambda piece: _prominence(piece, shape))
+    inside = [piece for piece in pieces if not touches_edge(piece, shape)]
+    # A large piece at the edge is the table beside the sheet, unless there is nothing but crumbs inside.
+    if inside and inside[0].area < 0.1 * pieces[0].area and inside[0].size < 0.1 * max(shape):
+        inside = []
+    main = max(inside or pieces, key=lambda piece: _prominence(piece, shape))
     chosen = [main]
     rest = [piece for piece in pieces if piece is not main and piece.area >= 0.03 * main.area]
-    rest = [piece for piece in rest if not _touches_edge(piece, shape)]
+    rest = [piece for piece in rest if not touches_edge(piece, shape)]
     # What is added may bring its own neighbour near: the hat of a 5, then a broken piece of the hat.
     added = True
     while added:
@@ -60,7 +65,7 @@ def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
 
 def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[list[Piece]]]:
     """Return the pieces of each digit, in groups that make up numbers: rows first, then from left to right."""
-    digits = _merge_into_digits([piece for piece in pieces if not _touches_edge(piece, shape)])
+    digits = _merge_into_digits([piece for piece in pieces if not touches_edge(piece, shape)])
     if not digits:
         return []
     boxes = [_box(digit) for digit in digits]
@@ -79,17 +84,20 @@ def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[lis
 
 
 def _prominence(piece: Piece, shape: tuple[int, ...]) -> float:
-    """Return how likely a piece is the digit: large, near the middle, and not cut off by the picture's edge."""
+    """Return how likely a piece is the digit: large, and near the middle."""
     height, width = shape
     x = ((piece.left + piece.right) / width - 1) / 2
     y = ((piece.top + piece.bottom) / height - 1) / 2
     centred = float(np.exp(-4 * (x * x + y * y)))
-    return piece.area * centred * (0.2 if _touches_edge(piece, shape) else 1)
+    return piece.area * centred
 
 
-def _touches_edge(piece: Piece, shape: tuple[int, ...]) -> bool:
+def touches_edge(piece: Piece, shape: tuple[int, ...]) -> bool:
+    """Return whether a piece lies at the picture's edge: within a hundredth, as the last line there may be erased."""
     height, width = shape
-    return piece.left <= 0 or piece.top <= 0 or piece.right >= width or piece.bottom >= height
+    margin = max(shape) // 100
+    far_enough = piece.right < width - margin and piece.bottom < height - margin
+    return not (far_enough and piece.left > margin and piece.top > margin)
 
 
 def _gap(piece: Piece, others: list[Piece]) -> float:

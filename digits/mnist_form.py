@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; OpenCV's own types do not tell
 
 SIDE = 28
 BOX = 20
@@ -18,7 +20,7 @@ FINE = 4
 """The digit is drawn this many times larger first: strokes can then be widened by a quarter of a pixel."""
 
 
-def to_mnist(ink: Floats) -> NDArray[np.uint8]:
+def to_mnist(ink: Floats) -> NDArray[Any]:
     """Return the 28x28 image of the digit whose ink, float32 (H, W) in 0..1, fills the array to its edges."""
     fine = _draw(ink, FINE * BOX / max(ink.shape))
     width = stroke_width(fine) / FINE
@@ -54,10 +56,10 @@ def _change_width(ink: Floats, by: float) -> Floats:
     mask = np.pad((ink > 0.5).astype(np.uint8), margin)
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    return np.clip(inside - outside + by / 2 + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(inside - outside + by / 2 + 0.5, 0, 1), np.float32)
 
 
-def _centre(fine: Floats) -> NDArray[np.uint8]:
+def _centre(fine: Floats) -> NDArray[Any]:
     """Return the 28x28 image of a digit drawn FINE times too large, its centre of mass in the middle."""
     total = float(fine.sum())
     if total == 0:
@@ -75,4 +77,4 @@ def _centre(fine: Floats) -> NDArray[np.uint8]:
     image = cv2.resize(moved, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     # MNIST's strokes reach full black; thin ones, shrunk, would only be grey.
     peak = float(np.partition(image.ravel(), -8)[-8])
-    return np.rint(np.clip(image / max(peak, 0.3), 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(image / max(peak, 0.3), 0, 1) * 255), np.uint8)

@@ -10,30 +10,31 @@ uint8 picture, grey (H, W) or colour (H, W, 3), and never raise for one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.ink import ink_mask, ink_strength
-from digits.layout import Piece, digits_in_rows, find_pieces, pieces_of_one
+from digits.layout import Piece, digits_in_rows, find_pieces, pieces_of_one, touches_edge
 from digits.mnist_form import to_mnist
 from digits.rulings import without_rulings
 
 WORKING_SIDE = {"one": 512, "many": 1280}
 """Longest side, in pixels, that a larger picture is shrunk to."""
-Steps = dict[str, NDArray[np.uint8]]
+Steps = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Digit:
     """A digit found: its 28x28 image as MNIST has it (255 is ink), and its box (left, top, right, bottom) in pixels."""
 
-    image: NDArray[np.uint8]
+    image: NDArray[Any]
     box: tuple[int, int, int, int]
 
 
-def find_digit(pixels: NDArray[np.uint8], steps: Steps | None = None) -> Digit | None:
+def find_digit(pixels: NDArray[Any], steps: Steps | None = None) -> Digit | None:
     """Return the picture's one digit, or None where there is no ink. `steps` gets a picture of each stage."""
     found = _find(pixels, WORKING_SIDE["one"], steps)
     if found is None:
@@ -42,7 +43,7 @@ def find_digit(pixels: NDArray[np.uint8], steps: Steps | None = None) -> Digit |
     return found.digit(pieces, steps) if pieces else None
 
 
-def find_digits(pixels: NDArray[np.uint8], steps: Steps | None = None) -> list[list[Digit]]:
+def find_digits(pixels: NDArray[Any], steps: Steps | None = None) -> list[list[Digit]]:
     """Return all digits in reading order, in groups of neighbours that make up a number."""
     found = _find(pixels, WORKING_SIDE["many"], steps)
     if found is None:
@@ -55,10 +56,10 @@ def find_digits(pixels: NDArray[np.uint8], steps: Steps | None = None) -> list[l
 class _Ink:
     """A picture's ink at working size, which is the picture's size times `scale`."""
 
-    strength: NDArray[np.float32]
+    strength: NDArray[Any]
     full: float
-    mask: NDArray[np.uint8]
-    labels: NDArray[np.int32]
+    mask: NDArray[Any]
+    labels: NDArray[Any]
     pieces: list[Piece]
     scale: float
     size: tuple[int, int]  # the picture's height and width
@@ -74,15 +75,15 @@ class _Ink:
         ink = np.clip(self.strength[top:bottom, left:right] / level, 0, 1) * near
         image = to_mnist(ink.astype(np.float32))
         if steps is not None:
-            steps["4 digit"] = _picture(ink)
-            steps["5 as MNIST"] = image
+            steps["5 digit"] = _picture(ink)
+            steps["6 as MNIST"] = image
         height, width = self.size
         edges = np.array([left, top, right, bottom]) / self.scale
         box = np.clip(np.r_[np.floor(edges[:2]), np.ceil(edges[2:])], 0, [width, height, width, height])
         return Digit(image, (int(box[0]), int(box[1]), int(box[2]), int(box[3])))
 
 
-def _find(pixels: NDArray[np.uint8], side: int, steps: Steps | None) -> _Ink | None:
+def _find(pixels: NDArray[Any], side: int, steps: Steps | None) -> _Ink | None:
     """Return the ink at a working size of `side` pixels, or None where the picture has none."""
     grey = to_grey(pixels)
     if grey.size == 0:
@@ -102,24 +103,41 @@ def _find(pixels: NDArray[np.uint8], side: int, steps: Steps | None) -> _Ink | N
     if full == 0:
         return None
     mask = without_rulings(mask)
-    if steps is not None:
-        steps["3 ink without lines"] = _picture(mask)
     labels, pieces = find_pieces(mask)
+    beside = _beside_the_sheet(labels, pieces)
+    if beside is not None:
+        # The table is often darker than any ink: what full ink is, the sheet alone shows.
+        strength = strength * (1 - beside)
+        inner, inner_full = ink_mask(strength)
+        if inner_full > 0:
+            mask, full = without_rulings(inner), inner_full
+            labels, pieces = find_pieces(mask)
+    if steps is not None:
+        steps["4 ink without lines"] = _picture(mask)
     return _Ink(strength, full, mask, labels, pieces, scale, (grey.shape[0], grey.shape[1]))
 
 
-def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _beside_the_sheet(labels: NDArray[Any], pieces: list[Piece]) -> NDArray[Any] | None:
+    """Return where large dark pieces reach in from the picture's edge, uint8 (H, W); None where there are none."""
+    edge = [piece for piece in pieces if touches_edge(piece, labels.shape) and piece.area > 0.002 * labels.size]
+    if not edge or len(edge) == len(pieces):
+        return None
+    beside = np.isin(labels, [piece.label for piece in edge]).astype(np.uint8)
+    return cv2.dilate(beside, np.ones((9, 9), np.uint8))
+
+
+def to_grey(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the picture's brightness, uint8 (H, W)."""
     if pixels.ndim == 2 or pixels.size == 0:
         return np.ascontiguousarray(pixels.reshape(pixels.shape[:2]) if pixels.ndim == 2 else pixels[:, :, 0])
     return cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_RGB2GRAY)
 
 
-def _level(strengths: NDArray[np.float32], full: float) -> float:
+def _level(strengths: NDArray[Any], full: float) -> float:
     """Return the strength that the digit's own full ink has: it may be fainter than something else in the picture."""
     return float(np.percentile(strengths, 70)) if strengths.size else full
 
 
-def _picture(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _picture(values: NDArray[Any]) -> NDArray[Any]:
     """Return 0..1 as dark ink on white, for the eye."""
     return np.rint(255 * (1 - np.asarray(values, np.float32))).astype(np.uint8)

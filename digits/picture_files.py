@@ -6,10 +6,11 @@ import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.errors import UserError
 
@@ -55,15 +56,13 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             with Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
-                    raise UserError(
-                        f"its {width:,} x {height:,} pixels are more than the {MAX_PIXELS:,} read here; shrink it first."
-                    )
+                    raise UserError(f"its {width:,} x {height:,} pixels are more than {MAX_PIXELS:,}; shrink it first.")
                 image.load()
                 return to_pixels(ImageOps.exif_transpose(image))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UserError(f"it is not a picture that can be read; {', '.join(FORMATS)} can.") from None
     except Image.DecompressionBombError:
-        raise UserError(f"it claims more than the {MAX_PIXELS:,} pixels read here; shrink it first.") from None
+        raise UserError(f"it claims more than {MAX_PIXELS:,} pixels; shrink it first.") from None
     except PermissionError:
         raise UserError("it must not be read; change its permissions.") from None
     # What Pillow's decoders raise for damaged files.
@@ -80,9 +79,9 @@ def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
 
 
-def _shallow(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Return values of 16 or 32 bits as 8 bits: 12 bits (scanners) and 16 bits by their full range, else by contents."""
-    values = np.nan_to_num(values.astype(np.float64))
+def _shallow(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return values of 16 or 32 bits as 8: 12 bits (scanners) and 16 by their full range, others by their largest."""
+    values = np.nan_to_num(np.asarray(values, np.float64))
     low, high = min(0.0, float(values.min())), float(values.max())
     full = next((top for top in (255.0, 4095.0, 65535.0) if high <= top), high)
     return np.rint(np.clip((values - low) / max(full - low, 1e-9), 0, 1) * 255).astype(np.uint8)

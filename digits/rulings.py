@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.uint8]
+from digits.layout import find_pieces, touches_edge
+from digits.mnist_form import stroke_width
+
+Mask = NDArray[Any]  # uint8; OpenCV's own types do not tell
 
 SLOPES = np.linspace(-0.25, 0.25, 51)
 """Rise over run of the lines looked for: up to 14 degrees off the level."""
@@ -52,6 +56,7 @@ def without_rulings(mask: Mask) -> Mask:
         cleaned = _erase(cleaned, line)
     for line in columns:
         cleaned = np.ascontiguousarray(_erase(cleaned.T, line).T)
+    cleaned = _without_remains(np.ascontiguousarray(cleaned), max(line.width for line in [*rows, *columns]))
     return cleaned if _has_a_stroke(cleaned, mask) else mask
 
 
@@ -60,7 +65,7 @@ def find_lines(mask: Mask) -> list[Line]:
 
     A Hough transform: for each slope, count the ink on each line of that slope.
     """
-    height, width = mask.shape
+    width = mask.shape[1]
     thin = _thin_parts(mask)
     ys, xs = np.nonzero(thin)
     lines: list[Line] = []
@@ -80,7 +85,7 @@ def find_lines(mask: Mask) -> list[Line]:
     return lines
 
 
-def _fullest(offsets: NDArray[np.float64]) -> tuple[int, float]:
+def _fullest(offsets: NDArray[Any]) -> tuple[int, float]:
     """Return the largest number of offsets that lie within a pixel of each other, and about where."""
     lowest = int(np.floor(offsets.min()))
     counts = np.bincount(np.rint(offsets).astype(np.int64) - lowest)
@@ -91,10 +96,10 @@ def _fullest(offsets: NDArray[np.float64]) -> tuple[int, float]:
 def _thin_parts(mask: Mask) -> Mask:
     """Return the ink that is thin from top to bottom: rulings and level strokes, but not what rises steeply."""
     tallest = max(3, max(mask.shape) // 40)
-    return mask & (1 - cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((tallest, 1), np.uint8)))
+    return np.asarray(mask & (1 - cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((tallest, 1), np.uint8))))
 
 
-def _longest_stretch(xs: NDArray[np.int64], gap: int) -> tuple[int, int]:
+def _longest_stretch(xs: NDArray[Any], gap: int) -> tuple[int, int]:
     """Return start and stop of the longest stretch of the columns without a hole wider than `gap`."""
     columns = np.unique(xs)
     breaks = np.flatnonzero(np.diff(columns) > gap)
@@ -115,7 +120,21 @@ def _erase(mask: Mask, line: Line) -> Mask:
     band = np.zeros_like(mask)
     band[np.where(inside, ys, 0), np.broadcast_to(xs, ys.shape)] = inside
     crossing = cv2.morphologyEx(np.ascontiguousarray(mask), cv2.MORPH_OPEN, np.ones((2 * reach, 1), np.uint8))
-    return mask & ~(band & ~crossing & 1)
+    return np.where((band > 0) & (crossing == 0), 0, mask).astype(np.uint8)
+
+
+def _without_remains(mask: Mask, width: float) -> Mask:
+    """Return the mask without what is as thin as the lines were, where the strokes are clearly thicker."""
+    labels, pieces = find_pieces(mask)
+    strokes = [piece for piece in pieces if not touches_edge(piece, mask.shape)]
+    if not strokes:
+        return mask
+    largest = strokes[0]
+    part = labels[largest.top : largest.bottom, largest.left : largest.right] == largest.label
+    size = round(width) + 1
+    if size > 0.6 * stroke_width(part.astype(np.float32)):
+        return mask
+    return cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
 
 
 def _has_a_stroke(cleaned: Mask, mask: Mask) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
+Floats = NDArray[Any]
+Image = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _light(shape: tuple[int, int], how: Strength, rng: np.random.Generator) -> F
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(-0.6, 0.6)
         edge = (x * np.cos(angle) + y * np.sin(angle) - reach + 0.1 * np.sin(3 * x + angle)) / rng.uniform(0.02, 0.3)
         light *= 1 - how.light * rng.uniform(0.3, 0.9) / (1 + np.exp(-np.clip(edge, -30, 30)))
-    return light.astype(np.float32)
+    return np.asarray(light, np.float32)
 
 
 def _camera(scene: Floats, how: Strength, rng: np.random.Generator) -> Image:
@@ -169,15 +170,15 @@ def _camera(scene: Floats, how: Strength, rng: np.random.Generator) -> Image:
         cv2.line(kernel, (0, int(rng.integers(smear))), (smear - 1, int(rng.integers(smear))), 1)
         picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
     sigma = rng.uniform(*how.noise) / 255
-    noise = rng.normal(0, sigma, picture.shape).astype(np.float32)
-    noise += cv2.GaussianBlur(rng.normal(0, 2 * sigma, picture.shape).astype(np.float32), (0, 0), 1)
+    fine, coarse = (np.asarray(rng.standard_normal(picture.shape, np.float32)) for _ in range(2))
+    noise = sigma * (fine + 2 * cv2.GaussianBlur(coarse, (0, 0), 1))
     picture = np.rint(np.clip(picture * rng.uniform(0.75, 1.02) + noise, 0, 1) * 255).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(how.jpeg[0], how.jpeg[1] + 1))]
-    packed = cv2.imencode(".jpg", picture[:, :, ::-1], quality)[1]
-    return np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[:, :, ::-1])
+    stored = cv2.imdecode(cv2.imencode(".jpg", picture[:, :, ::-1], quality)[1], cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(np.asarray(stored)[:, :, ::-1])
 
 
 def _cloud(shape: tuple[int, int], size: int, rng: np.random.Generator) -> Floats:
     """Return noise in 0..1 whose blobs are `size` pixels wide, float32 of the shape."""
     coarse = rng.random((shape[0] // size + 2, shape[1] // size + 2)).astype(np.float32)
-    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR))

@@ -74,7 +74,7 @@ def best_run(runs: Sequence[Run], outputs: Path) -> Run:
 
 def load_run(run: Run) -> TrainedRun:
     """Return the run ready to predict; UserError where its model.onnx is missing or not what trainings write."""
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]
 
     path = run.path / "model.onnx"
     if not path.is_file():
@@ -85,7 +85,9 @@ def load_run(run: Run) -> TrainedRun:
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common class but this
-        raise UserError(f"'{path}' is not a model that onnxruntime reads ({type(error).__name__}); train it again.") from None
+        raise UserError(
+            f"'{path}' is not a model that onnxruntime reads ({type(error).__name__}); train it again."
+        ) from None
     inputs = [(value.name, value.type) for value in session.get_inputs()]
     if inputs != [(INPUT, "tensor(uint8)")] or [value.name for value in session.get_outputs()] != [OUTPUT]:
         raise UserError(f"'{path}' does not take raw pixels (it is of an earlier version); train '{run.name}' again.")
@@ -94,7 +96,8 @@ def load_run(run: Run) -> TrainedRun:
 
 def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the mean of the runs' probabilities, float32 (N, classes)."""
-    return np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32)
+    probabilities: NDArray[np.float32] = np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32)
+    return probabilities
 
 
 def _validated(run: Run) -> float:
