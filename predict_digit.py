@@ -18,7 +18,7 @@ from typing import Annotated
 
 import tyro
 
-from digits.answers import answer_pictures, as_text, answer_for_fault
+from digits.answers import answer_for_fault, answer_pictures, as_text
 from digits.errors import UserError, run_script
 from digits.picture_files import list_pictures
 from digits.trained import load_runs

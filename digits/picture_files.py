@@ -6,7 +6,7 @@ import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +50,15 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise UserError("it is not a regular file; give a picture or a folder of pictures.")
     if path.stat().st_size == 0:
         raise UserError("the file is empty (0 bytes); copy or take the picture again.")
+    return decode_picture(path)
+
+
+def decode_picture(source: Path | BinaryIO) -> NDArray[np.uint8]:
+    """Return what read_picture returns, from a file or from bytes in memory."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's notes on odd but readable files
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(source, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise UserError(f"its {width:,} x {height:,} pixels are more than {MAX_PIXELS:,}; shrink it first.")
