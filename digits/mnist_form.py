@@ -1,0 +1,80 @@
+"""Bring one digit's ink into the form of MNIST's images: 20x20 box, centred by mass in 28x28, MNIST's stroke width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]  # float32; OpenCV's own types do not tell
+
+SIDE = 28
+BOX = 20
+"""Longest side of a digit in pixels. http://yann.lecun.com/exdb/mnist/: 'size normalized to fit in a 20x20 pixel box
+while preserving their aspect ratio', then 'centered in a 28x28 image by computing the center of mass'."""
+THINNEST, THICKEST = 0.1, 9.0
+"""Stroke widths, in pixels of the 28x28 image, that are left as they are."""
+FINE = 4
+"""The digit is drawn this many times larger first: strokes can then be widened by a quarter of a pixel."""
+
+
+def to_mnist(ink: Floats) -> NDArray[Any]:
+    """Return the 28x28 image of the digit whose ink, float32 (H, W) in 0..1, fills the array to its edges."""
+    fine = _draw(ink, FINE * BOX / max(ink.shape))
+    width = stroke_width(fine) / FINE
+    missing = np.clip(width, THINNEST, THICKEST) - width
+    if width > 0 and abs(missing) > 0.125:
+        fine = _change_width(fine, FINE * float(missing))
+        rows, columns = np.flatnonzero(fine.max(axis=1) > 0.3), np.flatnonzero(fine.max(axis=0) > 0.3)
+        if len(rows):
+            fine = fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            fine = _draw(fine, FINE * BOX / max(fine.shape))
+    return _centre(fine)
+
+
+def stroke_width(ink: Floats) -> float:
+    """Return the strokes' width in pixels: ink's area over the length of its middle line. 0 where there is no ink."""
+    mask = np.pad((ink > 0.5).astype(np.uint8), 1)
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    # On the middle line nobody near is deeper. The median of those depths is half a width.
+    ridge = depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))]
+    return 2 * float(np.median(ridge)) - 1 if len(ridge) else 0.0
+
+
+def _draw(ink: Floats, scale: float) -> Floats:
+    """Return the ink scaled, without the jagged edges that skipped pixels would make."""
+    height, width = (max(1, round(side * scale)) for side in ink.shape)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(ink, (width, height), interpolation=method)
+
+
+def _change_width(ink: Floats, by: float) -> Floats:
+    """Return the ink with its strokes wider by so many pixels (narrower where negative), in a frame that holds it."""
+    margin = int(np.ceil(abs(by))) + 2
+    mask = np.pad((ink > 0.5).astype(np.uint8), margin)
+    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
+    return np.asarray(np.clip(inside - outside + by / 2 + 0.5, 0, 1), np.float32)
+
+
+def _centre(fine: Floats) -> NDArray[Any]:
+    """Return the 28x28 image of a digit drawn FINE times too large, its centre of mass in the middle."""
+    total = float(fine.sum())
+    if total == 0:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    x = float((fine.sum(axis=0) * np.arange(fine.shape[1])).sum()) / total
+    y = float((fine.sum(axis=1) * np.arange(fine.shape[0])).sum()) / total
+    canvas = SIDE * FINE
+    # The middle of pixel 14, counted from 0: there MNIST's centres of mass lie (mean 14.0, deviation 0.3).
+    middle = (14 + 0.5) * FINE - 0.5
+    # A long tail must not leave the canvas: MNIST's box stays within its 28 pixels too.
+    left = np.clip(middle - x, 0, max(0, canvas - fine.shape[1]))
+    top = np.clip(middle - y, 0, max(0, canvas - fine.shape[0]))
+    move = np.array([[1, 0, left], [0, 1, top]], np.float64)
+    moved = cv2.warpAffine(fine, move, (canvas, canvas), flags=cv2.INTER_LINEAR)
+    image = cv2.resize(moved, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    # MNIST's strokes reach full black; thin ones, shrunk, would only be grey.
+    peak = float(np.partition(image.ravel(), -8)[-8])
+    return np.asarray(np.rint(np.clip(image / max(peak, 0.3), 0, 1) * 255), np.uint8)

@@ -1,0 +1,108 @@
+"""Trained runs put to use: choose the best, load their model.onnx, predict. Needs onnxruntime and no framework."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+from digits.metrics import wilson_interval
+from digits.onnx_file import INPUT, OUTPUT
+from digits.runs import Run, find_runs, read_run
+
+TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run that is ready to predict."""
+
+    name: str
+    framework: str
+    class_names: tuple[str, ...]
+    session: Any  # onnxruntime.InferenceSession; one serves many threads
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28)."""
+        parts = [self.session.run([OUTPUT], {INPUT: images[i : i + BATCH]})[0] for i in range(0, len(images), BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.class_names)), np.float32)
+
+
+def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
+    """Return the named runs (names in `outputs`, or folders), ready to predict; the best one if none is named.
+
+    UserError where there is none, one is damaged, or they do not know the same classes.
+    """
+    paths = [Path(name) if os.path.isdir(name) else outputs / name for name in names]
+    runs = [load_run(read_run(path)) for path in paths] or [load_run(best_run(readable_runs(outputs), outputs))]
+    for run in runs[1:]:
+        if run.class_names != runs[0].class_names:
+            raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")
+    return runs
+
+
+def readable_runs(outputs: Path) -> list[Run]:
+    """Return the undamaged runs in `outputs` that have a model.onnx."""
+    runs = []
+    for path in find_runs(outputs):
+        if (path / "model.onnx").is_file():
+            try:
+                runs.append(read_run(path))
+            except UserError:
+                continue  # it would be named by whoever asks for it; here another one will do
+    return runs
+
+
+def best_run(runs: Sequence[Run], outputs: Path) -> Run:
+    """Return the run for digits with the best validation accuracy (test accuracy where it has none).
+
+    By the lower end of the 95 % interval, so that a lucky run judged by a few hundred images does not win.
+    UserError where there is none.
+    """
+    digits = [run for run in runs if run.class_names == list("0123456789")]
+    if not digits:
+        raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
+    return max(digits, key=_validated)
+
+
+def load_run(run: Run) -> TrainedRun:
+    """Return the run ready to predict; UserError where its model.onnx is missing or not what trainings write."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    path = run.path / "model.onnx"
+    if not path.is_file():
+        raise UserError(f"'{path}' is missing; train '{run.name}' again.")
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # what is wrong is told below, in a sentence
+    settings.intra_op_num_threads = 1  # pictures are read in threads of their own
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common class but this
+        raise UserError(
+            f"'{path}' is not a model that onnxruntime reads ({type(error).__name__}); train it again."
+        ) from None
+    inputs = [(value.name, value.type) for value in session.get_inputs()]
+    if inputs != [(INPUT, "tensor(uint8)")] or [value.name for value in session.get_outputs()] != [OUTPUT]:
+        raise UserError(f"'{path}' does not take raw pixels (it is of an earlier version); train '{run.name}' again.")
+    return TrainedRun(run.name, run.framework, tuple(run.class_names), session)
+
+
+def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the mean of the runs' probabilities, float32 (N, classes)."""
+    probabilities: NDArray[np.float32] = np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32)
+    return probabilities
+
+
+def _validated(run: Run) -> float:
+    """Return the lower end of the 95 % interval of the accuracy by which the run is ranked."""
+    judged = run.info.get("validation")
+    if isinstance(judged, dict) and isinstance(judged.get("n"), int) and judged["n"] > 0:
+        return wilson_interval(round(float(judged["accuracy"]) * judged["n"]), judged["n"])[0]
+    return wilson_interval(round(run.accuracy * len(run.labels)), len(run.labels))[0]
