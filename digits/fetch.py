@@ -94,7 +94,7 @@ def _session() -> requests.Session:
     import requests
 
     session = requests.Session()
-    session.resolve_redirects = lambda *arguments, **options: iter(())  # type: ignore[method-assign]
+    session.resolve_redirects = lambda *arguments, **options: iter(())  # type: ignore[method-assign, assignment]
     return session
 
 
