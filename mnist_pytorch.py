@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 
 from digits.errors import UserError, expect_ctrl_c, run_script
-from digits.recipe import Options, Recipe, parse_options
+from digits.options import Options, parse_options
+from digits.recipe import Recipe
 
 if __name__ == "__main__":
     # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
@@ -32,12 +32,17 @@ from digits.batches import epoch_order, split_rows
 from digits.datasets import Dataset, load_dataset
 from digits.memory import keep_freed_memory
 from digits.metrics import accuracy, cross_entropy
-from digits.onnx_file import INPUT, OUTPUT, finish_onnx
 from digits.progress import EpochProgress
 from digits.results import Training, run_path, write_results
 from digits.runs import check_writable, writing_run
-from digits.weights import Network, check_names_and_shapes, read_weights, write_weights
-from models.pytorch import PIXEL_RANGE, build_model, network_of
+from digits.weights import Network
+from models.pytorch import PIXEL_RANGE, build_model
+from models.pytorch_files import (
+    count_parameters,
+    export_onnx,
+    save_checkpoint,
+    save_weights,
+)
 
 PACKAGES = ("torch", "numpy", "onnx")
 
@@ -110,56 +115,6 @@ def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return torch.cat([model(batch.to(device)).softmax(dim=1).cpu() for batch in batches]).numpy()
 
 
-def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Return how many numbers training changes by gradient, and how many others the model keeps."""
-    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return trainable, sum(array.numel() for array in model.state_dict().values()) - trainable
-
-
-def save_checkpoint(model: nn.Module, path: Path) -> None:
-    """Write PyTorch's own form of a trained model: its state_dict, and what is needed to build the model again."""
-    torch.save({"network": vars(network_of(model)), "state_dict": model.state_dict()}, path)
-
-
-def load_checkpoint(path: Path) -> nn.Module:
-    """Return the model that save_checkpoint wrote, on the CPU."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    model = build_model(Network(**checkpoint["network"]))
-    model.load_state_dict(checkpoint["state_dict"])
-    return model
-
-
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write weights.safetensors, the form that both frameworks read (digits/weights.py)."""
-    write_weights(path, network_of(model), {name: array.cpu().numpy() for name, array in model.state_dict().items()})
-
-
-def load_weights(path: Path) -> nn.Module:
-    """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    network, arrays = read_weights(path)
-    model = build_model(network)
-    check_names_and_shapes(path, {name: tuple(array.shape) for name, array in model.state_dict().items()}, arrays)
-    # The file's layout is PyTorch's own.
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    return model
-
-
-def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
-    """Write model.onnx: raw images in, probabilities out (digits/onnx_file.py)."""
-    exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
-    torch.onnx.export(
-        exported,
-        (torch.zeros(2, 28, 28, dtype=torch.uint8),),
-        path,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes=({0: torch.export.Dim("N")},),
-        external_data=False,
-        verbose=False,
-    )
-    finish_onnx(path, class_names)
-
-
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
@@ -169,7 +124,8 @@ def main(options: Options) -> None:
     check_writable(path)
 
     device = set_up(options.device, recipe.seed)
-    model = build_model(Network(recipe.model, len(dataset.class_names), PIXEL_RANGE)).to(device)
+    network = Network(recipe.model, len(dataset.class_names), PIXEL_RANGE, recipe.filters, recipe.dense, recipe.dropout)
+    model = build_model(network).to(device)
     parameters = count_parameters(model)
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
     history = train(model, dataset, recipe, device)

@@ -13,12 +13,11 @@ import math
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 from digits.errors import UserError, expect_ctrl_c, run_script
-from digits.recipe import Options, Recipe, parse_options
+from digits.options import Options, parse_options
+from digits.recipe import Recipe
 
 if __name__ == "__main__":
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
@@ -37,15 +36,18 @@ from numpy.typing import NDArray
 
 from digits.batches import epoch_order, split_rows
 from digits.datasets import Dataset, load_dataset
-from digits.onnx_file import finish_onnx
 from digits.progress import EpochProgress
 from digits.results import Training, run_path, write_results
 from digits.runs import check_writable, writing_run
-from digits.weights import Network, check_names_and_shapes, read_weights, write_weights
-from models.tensorflow import PIXEL_RANGE, build_model, network_of
+from digits.weights import Network
+from models.tensorflow import PIXEL_RANGE, build_model
+from models.tensorflow_files import (
+    count_parameters,
+    export_onnx,
+    save_checkpoint,
+    save_weights,
+)
 
-# Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out), a dense layer's, a bias's.
-NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
 
@@ -103,50 +105,6 @@ def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32
     return keras.ops.convert_to_numpy(keras.ops.softmax(model.predict(images, batch_size=500, verbose=0)))
 
 
-def count_parameters(model: keras.Model) -> tuple[int, int]:
-    """Return how many numbers training changes by gradient, and how many others the model keeps."""
-    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    return trainable, model.count_params() - trainable
-
-
-def save_checkpoint(model: keras.Model, path: Path) -> None:
-    """Write Keras's own form of a trained model: layers and weights in one .keras file."""
-    model.save(path)
-
-
-def load_checkpoint(path: Path) -> keras.Model:
-    """Return the model that save_checkpoint wrote."""
-    return keras.saving.load_model(path, compile=False)
-
-
-def save_weights(model: keras.Model, path: Path) -> None:
-    """Write weights.safetensors, the form that both frameworks read (digits/weights.py)."""
-    arrays = {name: _to_neutral(variable.numpy()) for name, variable in _named_weights(model)}
-    write_weights(path, network_of(model), arrays)
-
-
-def load_weights(path: Path) -> keras.Model:
-    """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    network, arrays = read_weights(path)
-    model = build_model(network)
-    expected = {name: _to_neutral(variable.numpy()).shape for name, variable in _named_weights(model)}
-    check_names_and_shapes(path, expected, arrays)
-    for name, variable in _named_weights(model):
-        variable.assign(_from_neutral(arrays[name]))
-    return model
-
-
-def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
-    """Write model.onnx: raw images in, probabilities out (digits/onnx_file.py)."""
-    # The input by name, since `layers` leaves it out and Keras would then assume float32.
-    exported = keras.Sequential([*model.inputs, *model.layers, keras.layers.Softmax()])
-    exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
-        exported.export(path, format="onnx", verbose=False)
-    finish_onnx(path, class_names)
-
-
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
@@ -156,7 +114,8 @@ def main(options: Options) -> None:
     check_writable(path)
 
     device = set_up(options.device, recipe.seed)
-    model = build_model(Network(recipe.model, len(dataset.class_names), PIXEL_RANGE))
+    network = Network(recipe.model, len(dataset.class_names), PIXEL_RANGE, recipe.filters, recipe.dense, recipe.dropout)
+    model = build_model(network)
     parameters = count_parameters(model)
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
     history = train(model, dataset, recipe, device)
@@ -262,21 +221,6 @@ def _set_precision(model: keras.Model, policy: str) -> None:
     """Have every layer compute as the policy says; weights stay float32, and so does the last layer."""
     for layer in model.layers[:-1]:
         layer.dtype_policy = policy
-
-
-def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
-    """Yield each weight with the name that it has in weights.safetensors."""
-    for layer in model.layers:
-        for variable in layer.weights:
-            yield f"{layer.name}.{'weight' if variable.name == 'kernel' else variable.name}", variable
-
-
-def _to_neutral(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    return array.transpose(NEUTRAL_AXES[array.ndim])
-
-
-def _from_neutral(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    return array.transpose(np.argsort(NEUTRAL_AXES[array.ndim]))
 
 
 def _device_name(device: str) -> str:

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.recipe import Augmentation
+
 CHUNK = 256
 """Images whose random fields are in memory at once: 6 kB each, so that all stay in a processor's cache."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How much each image may be changed; every change is drawn anew for each image. All at 0 changes nothing.
-
-    The elastic part is that of Simard, Steinkraus and Platt (2003), 'Best practices for convolutional neural networks
-    applied to visual document analysis', ICDAR, with their alpha and sigma. Rotation and scale stay below the 15
-    degrees and 15 % of Ciresan et al. (2010), 'Deep, big, simple neural nets for handwritten digit recognition', Neural
-    Computation 22, since here a shift and a slant come on top; these two are our own choice.
-    """
-
-    rotation: float = 10.0
-    """degrees, at most, to either side"""
-    shift: float = 2.0
-    """pixels, at most, in each direction"""
-    scale: float = 0.1
-    """0.1 makes an image up to 10 % larger, or smaller by the same factor"""
-    shear: float = 0.1
-    """pixels to the side per pixel of height, at most, to either side"""
-    elastic: float = 34.0
-    """alpha: what the smoothed random field is multiplied by; 34 moves the middle 1.4 pixels in x and in y (rms)"""
-    smoothness: float = 4.0
-    """sigma in pixels, above 0, of the Gaussian that smooths the elastic field"""
 
 
 DEFAULT = Augmentation()

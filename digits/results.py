@@ -16,7 +16,7 @@ from digits.datasets import Dataset
 from digits.machine import hardware, versions
 from digits.memory import peak_memory
 from digits.metrics import cross_entropy, wilson_interval
-from digits.recipe import Options, command_line
+from digits.options import Options, command_line
 from digits.runs import run_name, write_run_files
 
 

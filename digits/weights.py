@@ -28,6 +28,9 @@ class Network:
     model: str
     num_classes: int
     pixel_range: tuple[float, float]  # what the raw pixels 0 and 255 become in the network's first layer
+    filters: tuple[int, ...]  # of the convolutions, stage by stage
+    dense: tuple[int, ...]  # widths of the dense layers before the last
+    dropout: float
 
 
 def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.float32]]) -> None:

@@ -41,25 +41,26 @@ class FlattenPixels(nn.Module):
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
-def cnn(num_classes: int, pixel_range: tuple[float, float]) -> nn.Sequential:
+def cnn(network: Network) -> nn.Sequential:
     """Two convolutions and two dense layers: the network R0 that this project is specified with.
 
     Pooling stands before ReLU: both orders give the same numbers, this one leaves ReLU a quarter of the work.
     """
+    filters, (width,) = network.filters, network.dense
     return nn.Sequential(
         OrderedDict(
-            scale=ScalePixels(pixel_range),
-            conv1=nn.Conv2d(1, 16, kernel_size=3, padding=1),
+            scale=ScalePixels(network.pixel_range),
+            conv1=nn.Conv2d(1, filters[0], kernel_size=3, padding=1),
             pool1=nn.MaxPool2d(2),
             relu1=nn.ReLU(inplace=True),
-            conv2=nn.Conv2d(16, 32, kernel_size=3, padding=1),
+            conv2=nn.Conv2d(*filters, kernel_size=3, padding=1),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
             flatten=FlattenPixels(),  # (N, 32, 7, 7) to (N, 1568)
-            dense1=nn.Linear(32 * 7 * 7, 128),
+            dense1=nn.Linear(filters[1] * 7 * 7, width),
             relu3=nn.ReLU(inplace=True),
-            dropout=nn.Dropout(0.25),
-            dense2=nn.Linear(128, num_classes),
+            dropout=nn.Dropout(network.dropout),
+            head=nn.Linear(width, network.num_classes),
         )
     )
 
@@ -69,7 +70,7 @@ MODELS = {"cnn": cnn}
 
 def build_model(network: Network) -> nn.Sequential:
     """Return the network with fresh weights from PyTorch's global generator."""
-    model = MODELS[network.model](network.num_classes, network.pixel_range)
+    model = MODELS[network.model](network)
     model.network = network  # type: ignore[assignment]
     return model.to(memory_format=torch.channels_last)
 

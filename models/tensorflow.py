@@ -24,25 +24,26 @@ def scale_pixels(pixel_range: tuple[float, float]) -> list[layers.Layer]:
     ]
 
 
-def cnn(num_classes: int, pixel_range: tuple[float, float]) -> keras.Sequential:
+def cnn(network: Network) -> keras.Sequential:
     """Two convolutions and two dense layers: the network R0 that this project is specified with.
 
     Pooling stands before ReLU: both orders give the same numbers, this one leaves ReLU a quarter of the work.
     """
+    filters, (width,) = network.filters, network.dense
     return keras.Sequential(
         [
-            *scale_pixels(pixel_range),
-            layers.Conv2D(16, kernel_size=3, padding="same", name="conv1"),
+            *scale_pixels(network.pixel_range),
+            layers.Conv2D(filters[0], kernel_size=3, padding="same", name="conv1"),
             layers.MaxPooling2D(2, name="pool1"),
             layers.ReLU(name="relu1"),
-            layers.Conv2D(32, kernel_size=3, padding="same", name="conv2"),
+            layers.Conv2D(filters[1], kernel_size=3, padding="same", name="conv2"),
             layers.MaxPooling2D(2, name="pool2"),
             layers.ReLU(name="relu2"),
             layers.Flatten(name="flatten"),  # (N, 7, 7, 32) to (N, 1568)
-            layers.Dense(128, name="dense1"),
+            layers.Dense(width, name="dense1"),
             layers.ReLU(name="relu3"),
-            layers.Dropout(0.25, name="dropout"),
-            layers.Dense(num_classes, dtype="float32", name="dense2"),
+            layers.Dropout(network.dropout, name="dropout"),
+            layers.Dense(network.num_classes, dtype="float32", name="head"),
         ],
     )
 
@@ -52,7 +53,7 @@ MODELS = {"cnn": cnn}
 
 def build_model(network: Network) -> keras.Sequential:
     """Return the network with fresh weights from Keras's global generator."""
-    model = MODELS[network.model](network.num_classes, network.pixel_range)
+    model = MODELS[network.model](network)
     model.name = network.model
     return model
 
