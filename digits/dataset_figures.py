@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from digits.augment import Augmentation, augment
+from digits.augment import augment
 from digits.datasets import Dataset
 from digits.figures import (
     BLUE,
@@ -25,6 +25,7 @@ from digits.figures import (
     text_width,
     tidy_axes,
 )
+from digits.recipe import Augmentation
 from digits.image_grid import CELL, IMAGE, Captioned, draw_grid, grid_height
 
 COLUMNS, ROWS = 10, 4
