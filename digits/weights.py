@@ -33,14 +33,15 @@ class Network:
     dropout: float
 
 
-def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write the network's arrays to `path`."""
+def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Write the network's arrays to `path`, in float32 whatever they are."""
     from safetensors.numpy import save
 
     # One entry, because safetensors writes several in random order, and equal weights are to be equal files.
-    metadata = {"network": json.dumps(dataclasses.asdict(network))}
+    metadata = {"network": network_to_json(network)}
+    contiguous = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     # save_file would make the file unreadable for everybody else on the machine (mode 600).
-    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+    path.write_bytes(save(contiguous, metadata))
 
 
 def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
@@ -52,7 +53,7 @@ def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
 
     try:
         with safe_open(path, "numpy") as file:
-            network = _parse_network(file.metadata() or {})
+            network = network_from_json((file.metadata() or {})["network"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         for name, array in arrays.items():
             if array.dtype != np.float32:
@@ -64,11 +65,30 @@ def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
     return network, arrays
 
 
+def initial_weights(path: Path, network: Network, new_head: bool) -> tuple[Network, dict[str, NDArray[np.float32]]]:
+    """Return what --init-from PATH starts the asked network from: the network to build, and arrays for it.
+
+    `path` is a run's folder or a weights file. The network is the asked one with the file's range of pixels, which its
+    first layer was trained for. The arrays of `head`, the last layer, are left out with `new_head`, and where the file
+    tells other numbers of classes apart. UserError where the file holds another model, or one of other widths.
+    """
+    path = path / "weights.safetensors" if path.is_dir() else path
+    found, arrays = read_weights(path)
+    for name in ("model", "filters", "dense"):
+        there, asked = getattr(found, name), getattr(network, name)
+        if there != asked:
+            words = there if name == "model" else " ".join(map(str, there))
+            raise UserError(f"'{path}' holds a network made with --{name} {words}; add that to start from it.")
+    if new_head or found.num_classes != network.num_classes:
+        arrays = {name: array for name, array in arrays.items() if not name.startswith("head.")}
+    return dataclasses.replace(network, pixel_range=found.pixel_range), arrays
+
+
 def check_names_and_shapes(
     path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.float32]]
 ) -> None:
     """Raise UserError where the arrays read from `path` are not named and shaped as the network expects."""
-    found = {name: array.shape for name, array in arrays.items()}
+    found = shapes_of(arrays)
     for name in sorted({*expected, *found}):
         if expected.get(name) != found.get(name):
             raise UserError(
@@ -77,10 +97,27 @@ def check_names_and_shapes(
             )
 
 
-def _parse_network(metadata: Mapping[str, str]) -> Network:
-    """Return the network that a file's metadata tells of; KeyError, ValueError or TypeError where it tells of none."""
-    network = Network(**json.loads(metadata["network"]))
+def shapes_of(arrays: Mapping[str, NDArray[np.floating]]) -> dict[str, tuple[int, ...]]:
+    """Return each array's shape under its name."""
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def network_to_json(network: Network) -> str:
+    """Return the text from which network_from_json makes the network again."""
+    return json.dumps(dataclasses.asdict(network))
+
+
+def network_from_json(text: str | bytes) -> Network:
+    """Return the network that the text tells of; KeyError, ValueError or TypeError where it tells of none."""
+    network = Network(**json.loads(text))
     low, high = map(float, network.pixel_range)
-    if network.model not in RECIPES or int(network.num_classes) < 1 or not -math.inf < low < high < math.inf:
+    usual = RECIPES[network.model]
+    filters, dense = (tuple(map(int, numbers)) for numbers in (network.filters, network.dense))
+    if (
+        not -math.inf < low < high < math.inf
+        or not 0 <= float(network.dropout) < 1
+        or (len(filters), len(dense)) != (len(usual.filters), len(usual.dense))
+        or min(int(network.num_classes), *filters, *dense) < 1
+    ):
         raise ValueError(f"there is no {network}")
-    return Network(network.model, int(network.num_classes), (low, high))
+    return Network(network.model, int(network.num_classes), (low, high), filters, dense, float(network.dropout))

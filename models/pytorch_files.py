@@ -1,21 +1,44 @@
-"""A trained network's files in PyTorch. models/tensorflow_files.py is the twin: same functions, same order."""
+"""A network's weights and files in PyTorch. models/tensorflow_files.py is the twin, function by function."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from digits.onnx_file import INPUT, OUTPUT, finish_onnx
-from digits.weights import Network, check_names_and_shapes, read_weights, write_weights
+from digits.weights import Network, check_names_and_shapes, initial_weights, read_weights, shapes_of, write_weights
 from models.pytorch import build_model, network_of
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Return how many numbers training changes by gradient, and how many others the model keeps."""
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return trainable, sum(array.numel() for array in model.state_dict().values()) - trainable
+    return trainable, sum(array.size for array in get_weights(model).values()) - trainable
+
+
+def get_weights(model: nn.Module) -> dict[str, NDArray[np.floating]]:
+    """Return copies of the model's weights, named and laid out as in weights.safetensors."""
+    # Each BatchNorm counts the batches too, which nothing reads and Keras does not.
+    counters = ".num_batches_tracked"
+    arrays = {name: array for name, array in model.state_dict().items() if not name.endswith(counters)}
+    return {name: np.array(array.cpu().numpy(), order="C") for name, array in arrays.items()}
+
+
+def set_weights(model: nn.Module, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Give the model these weights, all that it has, named and laid out as in weights.safetensors."""
+    # The layout of the files is PyTorch's own.
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def freeze_features(model: nn.Module) -> None:
+    """Have training change nothing but the last layer."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith("head."))
 
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:
@@ -33,16 +56,27 @@ def load_checkpoint(path: Path) -> nn.Module:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write weights.safetensors, the form that both frameworks read (digits/weights.py)."""
-    write_weights(path, network_of(model), {name: array.cpu().numpy() for name, array in model.state_dict().items()})
+    write_weights(path, network_of(model), get_weights(model))
 
 
 def load_weights(path: Path) -> nn.Module:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
     network, arrays = read_weights(path)
     model = build_model(network)
-    check_names_and_shapes(path, {name: tuple(array.shape) for name, array in model.state_dict().items()}, arrays)
-    # The file's layout is PyTorch's own.
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
+    set_weights(model, arrays)
+    return model
+
+
+def start_from(path: Path, network: Network, new_head: bool) -> nn.Module:
+    """Return the network with a run's weights, of either framework, where digits.weights.initial_weights has some."""
+    network, arrays = initial_weights(path, network, new_head)
+    model = build_model(network)
+    fresh = get_weights(model)
+    if not any(name.startswith("head.") for name in arrays):
+        arrays |= {name: array for name, array in fresh.items() if name.startswith("head.")}
+    check_names_and_shapes(path, shapes_of(fresh), arrays)
+    set_weights(model, arrays)
     return model
 
 

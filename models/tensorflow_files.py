@@ -1,9 +1,10 @@
-"""A trained network's files in TensorFlow/Keras. models/pytorch_files.py is the twin: same functions, same order."""
+"""A network's weights and files in TensorFlow/Keras. models/pytorch_files.py is the twin, function by function."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -11,11 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.onnx_file import finish_onnx
-from digits.weights import check_names_and_shapes, read_weights, write_weights
+from digits.weights import (
+    Network,
+    check_names_and_shapes,
+    initial_weights,
+    network_from_json,
+    network_to_json,
+    read_weights,
+    shapes_of,
+    write_weights,
+)
 from models.tensorflow import build_model, network_of
 
-# Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out), a dense layer's, a bias's.
-NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+NEUTRAL_NAMES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+"""How weights.safetensors calls what Keras calls so."""
+NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
+"""Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out) and a dense layer's."""
 
 
 def count_parameters(model: keras.Model) -> tuple[int, int]:
@@ -24,37 +43,69 @@ def count_parameters(model: keras.Model) -> tuple[int, int]:
     return trainable, model.count_params() - trainable
 
 
+def get_weights(model: keras.Model) -> dict[str, NDArray[np.floating]]:
+    """Return copies of the model's weights, named and laid out as in weights.safetensors."""
+    return {
+        name: np.array(variable.numpy().transpose(axes), order="C") for name, variable, axes in _named_weights(model)
+    }
+
+
+def set_weights(model: keras.Model, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Give the model these weights, all that it has, named and laid out as in weights.safetensors."""
+    for name, variable, axes in _named_weights(model):
+        variable.assign(arrays[name].transpose(np.argsort(axes)))
+
+
+def freeze_features(model: keras.Model) -> None:
+    """Have training change nothing but the last layer."""
+    for layer in model.layers:
+        layer.trainable = layer.name == "head"
+
+
 def save_checkpoint(model: keras.Model, path: Path) -> None:
-    """Write Keras's own form of a trained model: layers and weights in one .keras file."""
+    """Write Keras's own form of a trained model, layers and weights in one .keras file, and what it was built from."""
     model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:  # a .keras file is one; Keras does not mind what else is in it
+        archive.writestr("network.json", network_to_json(network_of(model)))
 
 
 def load_checkpoint(path: Path) -> keras.Model:
     """Return the model that save_checkpoint wrote."""
-    return keras.saving.load_model(path, compile=False)
+    model = keras.saving.load_model(path, compile=False)
+    with zipfile.ZipFile(path) as archive:
+        model.network = network_from_json(archive.read("network.json"))
+    return model
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
     """Write weights.safetensors, the form that both frameworks read (digits/weights.py)."""
-    arrays = {name: _to_neutral(variable.numpy()) for name, variable in _named_weights(model)}
-    write_weights(path, network_of(model), arrays)
+    write_weights(path, network_of(model), get_weights(model))
 
 
 def load_weights(path: Path) -> keras.Model:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
     network, arrays = read_weights(path)
     model = build_model(network)
-    expected = {name: _to_neutral(variable.numpy()).shape for name, variable in _named_weights(model)}
-    check_names_and_shapes(path, expected, arrays)
-    for name, variable in _named_weights(model):
-        variable.assign(_from_neutral(arrays[name]))
+    check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
+    set_weights(model, arrays)
+    return model
+
+
+def start_from(path: Path, network: Network, new_head: bool) -> keras.Model:
+    """Return the network with a run's weights, of either framework, where digits.weights.initial_weights has some."""
+    network, arrays = initial_weights(path, network, new_head)
+    model = build_model(network)
+    fresh = get_weights(model)
+    if not any(name.startswith("head.") for name in arrays):
+        arrays |= {name: array for name, array in fresh.items() if name.startswith("head.")}
+    check_names_and_shapes(path, shapes_of(fresh), arrays)
+    set_weights(model, arrays)
     return model
 
 
 def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
     """Write model.onnx: raw images in, probabilities out (digits/onnx_file.py)."""
-    # The input by name, since `layers` leaves it out and Keras would then assume float32.
-    exported = keras.Sequential([*model.inputs, *model.layers, keras.layers.Softmax()])
+    exported = keras.Sequential([*model.inputs, model, keras.layers.Softmax()])
     exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
@@ -62,16 +113,9 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
     finish_onnx(path, class_names)
 
 
-def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
-    """Yield each weight with the name that it has in weights.safetensors."""
+def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
+    """Yield each weight with its name in weights.safetensors and where that has its axes."""
     for layer in model.layers:
         for variable in layer.weights:
-            yield f"{layer.name}.{'weight' if variable.name == 'kernel' else variable.name}", variable
-
-
-def _to_neutral(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    return array.transpose(NEUTRAL_AXES[array.ndim])
-
-
-def _from_neutral(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    return array.transpose(np.argsort(NEUTRAL_AXES[array.ndim]))
+            axes = NEUTRAL_AXES[len(variable.shape)] if variable.name == "kernel" else tuple(range(len(variable.shape)))
+            yield f"{layer.name}.{NEUTRAL_NAMES[variable.name]}", variable, axes
