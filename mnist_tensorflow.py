@@ -40,7 +40,7 @@ from digits.batches import epoch_length, images_of_epochs, split_rows
 from digits.checkpoint import Checkpoint, Progress
 from digits.datasets import Dataset, load_dataset
 from digits.machine import versions
-from digits.parity import EPSILON, PARITY_RANGE, parity_weights
+from digits.parity import PARITY_RANGE, parity_weights
 from digits.progress import HEADER, EpochProgress
 from digits.results import Training, run_path, write_results
 from digits.runs import check_writable, writing_run
@@ -57,7 +57,7 @@ from models.tensorflow_files import (
     set_weights,
     start_from,
 )
-from models.tensorflow_training import FusedAdam, LookUp, StepRates, Trainer, row_batches
+from models.tensorflow_training import LookUp, StepRates, Trainer, make_optimizer, row_batches
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
@@ -117,7 +117,7 @@ def train(
         trainer = Trainer(rows, model(look_up(rows)))
         trainer.prepare(steps, recipe.label_smoothing)
     trainer.compile(
-        _optimizer(rates, recipe),
+        make_optimizer(rates, recipe),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=32,  # steps that run without returning to Python
@@ -270,22 +270,6 @@ class TrainingState(keras.callbacks.Callback):
                 weights = variable.numpy()
                 variable.assign(average)
                 average.assign(weights)
-
-
-def _optimizer(learning_rate: StepRates, recipe: Recipe) -> keras.optimizers.Optimizer:
-    """Return the recipe's optimizer."""
-    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
-    if recipe.optimizer == "sgd":
-        momentum = np.float64(recipe.betas[0])  # a Python number would be rounded to float32 on its way
-        return keras.optimizers.SGD(learning_rate, momentum, nesterov=momentum > 0, **average)
-    return FusedAdam(
-        learning_rate,
-        *recipe.betas,
-        epsilon=EPSILON if recipe.parity else 1e-7,
-        correct_epsilon=recipe.parity,
-        weight_decay=recipe.weight_decay or None,
-        **average,
-    )
 
 
 def _set_precision(model: keras.Model, policy: str) -> None:

@@ -25,8 +25,8 @@ from digits.figures import (
     text_width,
     tidy_axes,
 )
-from digits.recipe import Augmentation
 from digits.image_grid import CELL, IMAGE, Captioned, draw_grid, grid_height
+from digits.recipe import Augmentation
 
 COLUMNS, ROWS = 10, 4
 SEED = 2003  # which images are shown

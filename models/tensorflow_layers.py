@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import KerasTensor, layers, ops
 
 NORM_EPSILON = 1e-5
@@ -41,7 +42,8 @@ def scale_pixels(pixel_range: tuple[float, float], padding: int = 0) -> list[Ker
         keras.Input((28, 28), dtype="uint8", name="images"),
         layers.Reshape((28, 28, 1), name="channel"),
         *([layers.ZeroPadding2D(padding, name="pad")] if padding else []),
-        layers.Rescaling((high - low) / 255, offset=low, name="scale"),
+        # NumPy's numbers, because TensorFlow would take Python's for float32 on their way to float64.
+        layers.Rescaling(np.float64((high - low) / 255), np.float64(low), name="scale"),
     ]
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.batches import epoch_length, epoch_order
+from digits.parity import EPSILON
 from digits.recipe import Recipe
 
 
@@ -117,3 +118,19 @@ class FusedAdam(keras.optimizers.Adam):
             grad=gradient,
             **self.powers,
         )
+
+
+def make_optimizer(learning_rate: StepRates, recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimizer."""
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    if recipe.optimizer == "sgd":
+        momentum = np.float64(recipe.betas[0])  # a Python number would be rounded to float32 on its way
+        return keras.optimizers.SGD(learning_rate, momentum, nesterov=momentum > 0, **average)
+    return FusedAdam(
+        learning_rate,
+        *recipe.betas,
+        epsilon=EPSILON if recipe.parity else 1e-7,
+        correct_epsilon=recipe.parity,
+        weight_decay=recipe.weight_decay or None,
+        **average,
+    )
