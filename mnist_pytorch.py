@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digits.batches import epoch_order, images_of_epochs, split_rows
+from digits.batches import epoch_order, images_of_epochs, split_dataset
 from digits.checkpoint import Checkpoint, Progress
 from digits.datasets import Dataset, load_dataset
 from digits.machine import versions
@@ -104,7 +104,7 @@ def train(
     The whole training set lies on the device, so that a batch is one indexing of it.
     """
     labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
-    train_rows, validation_rows = split_rows(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    train_rows, validation_rows = split_dataset(dataset, recipe)
     state = TrainingState(model, _optimizer(model, recipe))
     if recipe.ema:
         state.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))

@@ -36,7 +36,7 @@ with lean_import("matplotlib", "sklearn"):
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.batches import epoch_length, images_of_epochs, split_rows
+from digits.batches import epoch_length, images_of_epochs, split_dataset
 from digits.checkpoint import Checkpoint, Progress
 from digits.datasets import Dataset, load_dataset
 from digits.machine import versions
@@ -105,7 +105,7 @@ def train(
 
     The whole training set lies on the device; what `fit` is fed are row numbers, looked up by the first layer.
     """
-    train_rows, validation_rows = split_rows(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    train_rows, validation_rows = split_dataset(dataset, recipe)
     num_images = epoch_length(len(train_rows), recipe.batch_size)
     steps = math.ceil(num_images / recipe.batch_size)
     if recipe.precision == "bfloat16":

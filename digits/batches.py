@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.datasets import Dataset
+from digits.errors import UserError
 from digits.recipe import Recipe
 
 # Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
@@ -39,6 +41,20 @@ def split_rows(
         for label, size in enumerate(sizes):
             held_out[generator.permutation(np.flatnonzero(labels == label))[:size]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return split_rows of the dataset's training images; UserError where too few are left for what the recipe asks."""
+    train_rows, validation_rows = split_rows(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    fraction = f"--validation-fraction {recipe.validation_fraction:g} of {len(dataset.train_labels)} images"
+    if len(train_rows) < 2:
+        raise UserError(f"{fraction} leaves {len(train_rows)} to train on, and at least 2 are needed; lower it.")
+    if not len(validation_rows) and (recipe.early_stopping or recipe.reduce_on_plateau or recipe.keep_best):
+        raise UserError(
+            f"{fraction} holds out none to judge the epochs by; raise it, or leave --early-stopping, "
+            "--reduce-on-plateau and --keep-best out (0, 0, --no-keep-best)."
+        )
+    return train_rows, validation_rows
 
 
 def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:

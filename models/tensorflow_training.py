@@ -101,7 +101,8 @@ class FusedAdam(keras.optimizers.Adam):
 
     def apply(self, grads: list[tf.Tensor], trainable_variables: list[tf.Variable] | None = None) -> None:
         step = tf.cast(self.iterations + 1, keras.config.floatx())
-        self.powers = {"beta1_power": tf.pow(self.beta_1, step), "beta2_power": tf.pow(self.beta_2, step)}
+        beta1, beta2 = tf.constant(self.beta_1, step.dtype), tf.constant(self.beta_2, step.dtype)
+        self.powers = {"beta1_power": tf.pow(beta1, step), "beta2_power": tf.pow(beta2, step)}
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
