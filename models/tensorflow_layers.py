@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import KerasTensor, layers, ops
 
 NORM_EPSILON = 1e-5
@@ -41,7 +42,8 @@ def scale_pixels(pixel_range: tuple[float, float], padding: int = 0) -> list[Ker
         keras.Input((28, 28), dtype="uint8", name="images"),
         layers.Reshape((28, 28, 1), name="channel"),
         *([layers.ZeroPadding2D(padding, name="pad")] if padding else []),
-        layers.Rescaling((high - low) / 255, offset=low, name="scale"),
+        # As a NumPy number, which Keras takes at its full precision in float64; a Python number it rounds to float32.
+        layers.Rescaling(np.float64((high - low) / 255), offset=low, name="scale"),
     ]
 
 

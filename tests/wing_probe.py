@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -83,10 +83,13 @@ def start_story(framework: str, *options: str, cwd: Path, **more: Any) -> subpro
     )
 
 
-def ask(framework: str, question: str, *arguments: Any) -> Any:
-    """Return the answer of the function of this module that is named by the question, from a process of its own."""
+def ask(framework: str, question: str, *arguments: Any, probe: str = __file__) -> Any:
+    """Return the answer of the function of this file, or of `probe`, named by the question, from a process of its own.
+
+    Such a file ends in `answer_as_process(globals())`.
+    """
     done = subprocess.run(
-        [sys.executable, __file__, framework, question, json.dumps(arguments)],
+        [sys.executable, probe, framework, question, json.dumps(arguments)],
         env=environment(),
         capture_output=True,
         text=True,
@@ -94,6 +97,13 @@ def ask(framework: str, question: str, *arguments: Any) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer_as_process(questions: Mapping[str, Any]) -> None:
+    """Print the answer to what `ask` passed to this process, with the other framework blocked."""
+    framework, question, arguments = sys.argv[1:]
+    block(PACKAGES[OTHER[framework]])
+    print(json.dumps(questions[question](import_module(f"mnist_{framework}"), *json.loads(arguments))))
 
 
 # --- questions, answered with the framework imported ---
@@ -250,7 +260,4 @@ def orders_asked_for(story: ModuleType) -> list[int]:
 
 
 if __name__ == "__main__":
-    framework, question, arguments = sys.argv[1:]
-    block(PACKAGES[OTHER[framework]])
-    answer = globals()[question](import_module(f"mnist_{framework}"), *json.loads(arguments))
-    print(json.dumps(answer))
+    answer_as_process(globals())
