@@ -1,7 +1,9 @@
 """Train a digit classifier in TensorFlow/Keras, from raw pixels to a saved run in outputs/.
 
-    python download_mnist.py          # once
-    python mnist_tensorflow.py        # 3 epochs, about 99 % on MNIST's test set
+    python download_mnist.py                    # once
+    python mnist_tensorflow.py                  # 3 epochs, about 99 % on MNIST's test set
+    python mnist_tensorflow.py --model deep-cnn --augment
+    python mnist_tensorflow.py --list-models
     python mnist_tensorflow.py --help
 
 mnist_pytorch.py tells the same story in PyTorch, function by function: read the two side by side.
@@ -9,11 +11,11 @@ mnist_pytorch.py tells the same story in PyTorch, function by function: read the
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import sys
 import time
-from collections.abc import Iterator
 
 from digits.errors import UserError, expect_ctrl_c, run_script
 from digits.options import Options, parse_options
@@ -34,24 +36,33 @@ with lean_import("matplotlib", "sklearn"):
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.batches import epoch_order, split_rows
+from digits.batches import epoch_length, images_of_epochs, split_rows
+from digits.checkpoint import Checkpoint, Progress
 from digits.datasets import Dataset, load_dataset
-from digits.progress import EpochProgress
+from digits.machine import versions
+from digits.parity import PARITY_RANGE, parity_weights
+from digits.progress import HEADER, EpochProgress
 from digits.results import Training, run_path, write_results
 from digits.runs import check_writable, writing_run
+from digits.schedule import is_best, is_over, learning_rates
 from digits.weights import Network
-from models.tensorflow import PIXEL_RANGE, build_model
+from models.tensorflow import PIXEL_RANGE, build_model, network_of
 from models.tensorflow_files import (
     count_parameters,
     export_onnx,
+    freeze_features,
+    get_weights,
     save_checkpoint,
     save_weights,
+    set_weights,
+    start_from,
 )
+from models.tensorflow_training import LookUp, StepRates, Trainer, make_optimizer, row_batches
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
 
-def set_up(device: str, seed: int) -> str:
+def set_up(device: str, seed: int, precision: str = "float32") -> str:
     """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
 
     UserError where 'cuda' is asked for and TensorFlow sees no GPU.
@@ -60,6 +71,8 @@ def set_up(device: str, seed: int) -> str:
     if device == "cuda" and not gpus:
         raise UserError("--device cuda: TensorFlow sees no CUDA GPU here; use --device cpu, or install its CUDA build.")
     keras.utils.set_random_seed(seed)
+    keras.config.set_floatx("float64" if precision == "float64" else "float32")
+    keras.config.set_dtype_policy(keras.config.floatx())
     if device == "cpu" or not gpus:
         tf.config.set_visible_devices([], "GPU")
         # One operation at a time, each on all cores: so small a network loses time when operations change threads.
@@ -69,35 +82,67 @@ def set_up(device: str, seed: int) -> str:
     return "cuda"
 
 
-def train(model: keras.Model, dataset: Dataset, recipe: Recipe, device: str) -> list[dict[str, float]]:
-    """Train the model in place; return a row an epoch, as in history.csv.
+def make_model(options: Options, num_classes: int) -> keras.Model:
+    """Return the network that the options ask for, with the weights that training starts from."""
+    recipe = options.recipe
+    pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (PIXEL_RANGE, recipe.dropout)
+    network = Network(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
+    if options.init_from:
+        model = start_from(options.init_from, network, options.new_head)
+    else:
+        model = build_model(network)
+        if recipe.parity:
+            set_weights(model, parity_weights(get_weights(model), recipe.seed))
+    if options.freeze_features:
+        freeze_features(model)
+    return model
+
+
+def train(
+    model: keras.Model, dataset: Dataset, recipe: Recipe, device: str, checkpoint: Checkpoint | None = None
+) -> Progress:
+    """Train the model in place; return a row an epoch, as in history.csv, and the loss of each step.
 
     The whole training set lies on the device; what `fit` is fed are row numbers, looked up by the first layer.
     """
     train_rows, validation_rows = split_rows(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    num_images = epoch_length(len(train_rows), recipe.batch_size)
+    steps = math.ceil(num_images / recipe.batch_size)
     if recipe.precision == "bfloat16":
         _set_precision(model, "mixed_bfloat16")
     rows = keras.Input((), dtype="int64")
     with tf.device("GPU:0" if device == "cuda" else "CPU:0"):
-        trainer = keras.Model(rows, model(LookUp(dataset.train_images)(rows)))
+        look_up = LookUp(dataset.train_images, changing=recipe.augment)
+        rates = StepRates(steps)
+        trainer = Trainer(rows, model(look_up(rows)))
+        trainer.prepare(steps, recipe.label_smoothing)
     trainer.compile(
-        FusedAdam(recipe.learning_rate),
+        make_optimizer(rates, recipe),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=32,  # steps that run without returning to Python
     )
-    progress = ProgressLines(recipe, len(train_rows))
-    trainer.fit(
-        _batches(train_rows, dataset.train_labels, recipe),
-        epochs=recipe.epochs,
-        validation_data=(validation_rows, dataset.train_labels[validation_rows]) if len(validation_rows) else None,
-        validation_batch_size=500,
-        callbacks=[progress],
-        shuffle=False,  # the batches come in the epoch's order
-        verbose=0,
-    )
-    _set_precision(model, "float32")  # evaluation and the saved model compute in float32
-    return progress.history
+    trainer.optimizer.build(trainer.trainable_variables)
+    state = TrainingState(model, dataset, recipe, num_images, look_up, rates, checkpoint)
+    state.set_model(trainer)
+    if checkpoint and (earlier := checkpoint.read()):
+        state.progress, saved = earlier
+        state.load(saved)
+    first = len(state.progress.history)
+    if not is_over(recipe, state.progress.history):
+        trainer.fit(
+            row_batches(train_rows, dataset.train_labels, recipe, first),
+            initial_epoch=first,
+            epochs=recipe.epochs,
+            validation_data=(validation_rows, dataset.train_labels[validation_rows]) if len(validation_rows) else None,
+            validation_batch_size=500,
+            callbacks=[state],
+            shuffle=False,  # the batches come in the epoch's order
+            verbose=0,
+        )
+    state.keep_evaluated()
+    _set_precision(model, keras.config.floatx())  # evaluation and the saved model compute in float32
+    return state.progress
 
 
 def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -113,12 +158,14 @@ def main(options: Options) -> None:
     path = run_path(options, "tensorflow")
     check_writable(path)
 
-    device = set_up(options.device, recipe.seed)
-    network = Network(recipe.model, len(dataset.class_names), PIXEL_RANGE, recipe.filters, recipe.dense, recipe.dropout)
-    model = build_model(network)
+    device = set_up(options.device, recipe.seed, recipe.precision)
+    model = make_model(options, len(dataset.class_names))
     parameters = count_parameters(model)
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
-    history = train(model, dataset, recipe, device)
+    checkpoint = Checkpoint(path, options, dataset, versions(PACKAGES))
+    progress = train(model, dataset, recipe, device, checkpoint)
+    if recipe.precision == "float64":
+        model = _in_float32(model)
     probabilities = predict(model, dataset.test_images)
 
     with writing_run(path) as folder:
@@ -126,107 +173,122 @@ def main(options: Options) -> None:
         save_weights(model, folder / "weights.safetensors")
         export_onnx(model, folder / "model.onnx", dataset.class_names)
         seconds = time.perf_counter() - started
+        device_name = _gpu_name() if device == "cuda" else "cpu"
         training = Training(
-            "tensorflow",
-            "mnist_tensorflow.py",
-            PACKAGES,
-            _device_name(device),
-            parameters,
-            history,
-            probabilities,
-            seconds,
+            "tensorflow", "mnist_tensorflow.py", PACKAGES, device_name, parameters, progress, probabilities, seconds
         )
         outcome = write_results(folder, options, dataset, training)
+    checkpoint.delete()
     print(f"{outcome}\n{path}: predictions, probabilities, history.csv, run.json, model.keras, model.onnx, weights")
 
 
-class LookUp(keras.layers.Layer):
-    """Row numbers, int64 (N,), to the raw images, uint8 (N, 28, 28), of a set that stays where this layer is built."""
+class TrainingState(keras.callbacks.Callback):
+    """What is done between epochs: progress, the average and best weights, checkpoints, and when to stop."""
 
-    def __init__(self, images: NDArray[np.uint8]) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        dataset: Dataset,
+        recipe: Recipe,
+        num_images: int,
+        look_up: LookUp,
+        rates: StepRates,
+        checkpoint: Checkpoint | None,
+    ) -> None:
         super().__init__()
-        self.images = tf.Variable(images, trainable=False)
+        self.network, self.dataset, self.recipe, self.num_images = network, dataset, recipe, num_images
+        self.look_up, self.rates, self.checkpoint = look_up, rates, checkpoint
+        self.progress = Progress([], [])
+        self.best: list[NDArray[np.float32]] = []  # weights of the best epoch so far
 
-    def call(self, rows: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self.images, rows)
-
-
-class FusedAdam(keras.optimizers.Adam):
-    """Keras's Adam, computed by the one kernel that TensorFlow has for it instead of a dozen small ones a variable."""
-
-    def apply(self, grads: list[tf.Tensor], trainable_variables: list[tf.Variable] | None = None) -> None:
-        step = tf.cast(self.iterations + 1, tf.float32)
-        self.powers = {"beta1_power": tf.pow(self.beta_1, step), "beta2_power": tf.pow(self.beta_2, step)}
-        super().apply(grads, trainable_variables)
-
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        index = self._get_variable_index(variable)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            lr=learning_rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
-            grad=gradient,
-            **self.powers,
-        )
-
-
-class ProgressLines(keras.callbacks.Callback):
-    """Draws each epoch's progress and keeps its row of history.csv."""
-
-    def __init__(self, recipe: Recipe, num_images: int) -> None:
-        super().__init__()
-        self.recipe, self.num_images = recipe, num_images
-        self.history: list[dict[str, float]] = []
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.epoch_images = images_of_epochs(self.dataset.train_images, self.recipe, len(self.progress.history))
+        print(HEADER)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.progress = EpochProgress(epoch, self.recipe.epochs, self.num_images)
+        images = next(self.epoch_images)
+        if self.recipe.augment:
+            self.look_up.images.assign(images)
+        self.rates.rates.assign(learning_rates(self.recipe, self.rates.rates.shape[0], self.progress.history))
+        self.lines = EpochProgress(epoch, self.recipe.epochs, self.num_images)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if self.progress.is_due():
-            self.progress.show(
-                min((batch + 1) * self.recipe.batch_size, self.num_images), logs["loss"], logs["accuracy"]
-            )
+        if self.lines.is_due():
+            self.lines.show(min((batch + 1) * self.recipe.batch_size, self.num_images), logs["loss"], logs["accuracy"])
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.progress.finish_training()
+        self.lines.finish_training()
+        self._swap_average()
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        self._swap_average()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         validation = {name: logs[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in logs}
-        self.history.append(self.progress.finish(logs["loss"], logs["accuracy"], validation, self.recipe.learning_rate))
+        history = self.progress.history
+        rate = float(self.rates.rates[-1])
+        history.append(self.lines.finish(logs["loss"], logs["accuracy"], validation, rate))
+        self.progress.losses += self.model.step_losses.numpy().tolist()
+        if self.recipe.keep_best and is_best(history):
+            self._swap_average()
+            self.best = self.network.get_weights()
+            self._swap_average()
+        if self.checkpoint:
+            self.checkpoint.write(self.progress, self.save())
+        self.model.stop_training = is_over(self.recipe, history)
 
+    def keep_evaluated(self) -> None:
+        """Leave in the network the weights that are judged and kept: the best, the average, or those it has."""
+        if self.best:
+            self.network.set_weights(self.best)
+        else:
+            self._swap_average()
 
-def _batches(rows: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe) -> tf.data.Dataset:
-    """Return a dataset of (row numbers, labels); each pass over it is the next epoch in its order."""
-    epochs = iter(range(recipe.epochs))
+    def save(self) -> bytes:
+        """Return all that training changes as it goes, dropout's generators included, as bytes."""
+        buffer = io.BytesIO()
+        best = {f"best{i}": array for i, array in enumerate(self.best)}
+        np.savez(buffer, *[variable.numpy() for variable in self._variables()], **best)
+        return buffer.getvalue()
 
-    def next_epoch() -> Iterator[NDArray[np.int64]]:
-        yield epoch_order(rows, recipe.seed, next(epochs))
+    def load(self, saved: bytes) -> None:
+        """Go back to what `save` returned."""
+        arrays = np.load(io.BytesIO(saved))
+        for i, variable in enumerate(self._variables()):
+            variable.assign(arrays[f"arr_{i}"])
+        self.best = [arrays[f"best{i}"] for i in range(len(arrays) - len(self._variables()))]
 
-    def in_batches(order: tf.Tensor) -> tf.data.Dataset:
-        starts = tf.data.Dataset.range(0, len(rows), recipe.batch_size)
-        return starts.map(lambda start: order[start : start + recipe.batch_size])
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]
 
-    orders = tf.data.Dataset.from_generator(next_epoch, output_signature=tf.TensorSpec((len(rows),), tf.int64))
-    label_table = tf.constant(labels.astype(np.int64))
-    batches = orders.flat_map(in_batches).map(lambda batch: (batch, tf.gather(label_table, batch)))
-    num_batches = math.ceil(len(rows) / recipe.batch_size)
-    return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
+    def _swap_average(self) -> None:
+        """Exchange the weights for their moving average, which the optimizer keeps, if it keeps one."""
+        optimizer = self.model.optimizer
+        if optimizer.use_ema and optimizer.iterations > 0:
+            averages = optimizer._model_variables_moving_average
+            for variable, average in zip(self.model.trainable_variables, averages, strict=True):
+                weights = variable.numpy()
+                variable.assign(average)
+                average.assign(weights)
 
 
 def _set_precision(model: keras.Model, policy: str) -> None:
-    """Have every layer compute as the policy says; weights stay float32, and so does the last layer."""
+    """Have every layer compute as the policy says; weights stay as they are, and so does the last layer."""
     for layer in model.layers[:-1]:
         layer.dtype_policy = policy
 
 
-def _device_name(device: str) -> str:
-    if device == "cpu":
-        return "cpu"
+def _gpu_name() -> str:
     return tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])["device_name"]
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Return the network with its weights rounded to float32, for evaluation and the files."""
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    rounded = build_model(network_of(model))
+    set_weights(rounded, get_weights(model))
+    return rounded
 
 
 if __name__ == "__main__":

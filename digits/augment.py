@@ -41,19 +41,19 @@ def _sources(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return where each pixel of n changed images comes from: columns and rows, both float32 (n, *shape)."""
     height, width = shape
-    drawn = 2 * generator.random((n, 5 + (2 * height * width if amount.elastic else 0)), dtype=np.float32) - 1
-    angle, log_scale, shear, right, down = (drawn[:, i, None, None] for i in range(5))
+    drawn = 2 * generator.random((n, 6 + (2 * height * width if amount.elastic else 0)), dtype=np.float32) - 1
+    angle, log_scale, shear, right, down, side = (drawn[:, i, None, None] for i in range(6))
     angle = math.radians(amount.rotation) * angle
     scale = np.exp(math.log1p(amount.scale) * log_scale)
     shear = amount.shear * shear
     y, x = np.indices(shape, dtype=np.float32)
     # About the centre of the image; 'from' the changed image 'to' the source, so it divides where one would multiply.
     y, x = y - (height - 1) / 2, x - (width - 1) / 2
-    slanted = x + shear * y
+    slanted = np.where(side < 2 * amount.flip - 1, -x, x) + shear * y
     columns = (np.cos(angle) * slanted - np.sin(angle) * y) / scale + (width - 1) / 2 + amount.shift * right
     rows = (np.sin(angle) * slanted + np.cos(angle) * y) / scale + (height - 1) / 2 + amount.shift * down
     if amount.elastic:
-        fields = drawn[:, 5:].reshape(n, 2, height, width)
+        fields = drawn[:, 6:].reshape(n, 2, height, width)
         smooth = _gaussian(height, amount.smoothness) @ fields @ _gaussian(width, amount.smoothness).T
         columns += amount.elastic * smooth[:, 0]
         rows += amount.elastic * smooth[:, 1]

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from digits.augment import Augmentation, augment
+from digits.augment import augment
 from digits.datasets import Dataset
 from digits.figures import (
     BLUE,
@@ -26,6 +26,7 @@ from digits.figures import (
     tidy_axes,
 )
 from digits.image_grid import CELL, IMAGE, Captioned, draw_grid, grid_height
+from digits.recipe import Augmentation
 
 COLUMNS, ROWS = 10, 4
 SEED = 2003  # which images are shown

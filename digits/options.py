@@ -7,13 +7,14 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from digits.datasets import DATA_DIR
+from digits.machine import has_bfloat16
 from digits.recipe import RECIPES, Augmentation, Recipe
 
 
@@ -30,6 +31,8 @@ class Options:
     """with --init-from: start the last layer afresh; where the number of classes differs it is so anyway"""
     freeze_features: bool = False
     """train the last layer only"""
+    list_models: bool = False
+    """print the networks with their parameters, recipes and sources, and end"""
     resume: bool = False
     """continue a training with the same options that was killed, after its last finished epoch"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -47,21 +50,24 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     option or a value that makes no sense exits with status 2.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--list-models" in words:
-        from digits.zoo import models_table  # not needed to train
-
-        print(models_table())
-        raise SystemExit(0)
     options = tyro.cli(
         Options,
         default=Options(RECIPES[_model_asked_for(words)]),
         args=words,
-        description=f"{description.split(chr(10) * 2)[0]} --list-models tells of the networks.",
+        description=description.split("\n\n")[0],
     )
+    if options.list_models:
+        from digits.zoo import models_table  # not needed to train
+
+        print(models_table())
+        raise SystemExit(0)
     problem = find_problem(options.recipe) or _problem_between(options)
     if problem:
         print(f"error: {problem}", file=sys.stderr)
         raise SystemExit(2)
+    if options.recipe.precision == "auto":
+        recipe = replace(options.recipe, precision="bfloat16" if has_bfloat16() else "float32")
+        return replace(options, recipe=recipe)
     return options
 
 
@@ -102,6 +108,8 @@ def _problem_within(recipe: Recipe) -> str | None:
     watched = [name for name in ("early_stopping", "reduce_on_plateau", "keep_best") if getattr(recipe, name)]
     if watched and not recipe.validation_fraction:
         return f"{_option(watched[0])} must have images to judge by: set --validation-fraction above 0."
+    if recipe.weight_decay and recipe.optimizer != "adam":
+        return f"--weight-decay must go with --optimizer adam, not {recipe.optimizer}; set it to 0."
     if recipe.reduce_on_plateau and recipe.schedule != "constant":
         return f"--reduce-on-plateau must go with --schedule constant, not {recipe.schedule}; set one of them to 0."
     return None

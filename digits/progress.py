@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
 
 from tqdm import tqdm
+
+from digits.errors import UserError
 
 HEADER = "epoch  loss     accuracy  val. loss  val. accuracy  seconds  images/s"
 
@@ -19,8 +22,6 @@ class EpochProgress:
 
     def __init__(self, epoch: int, epochs: int, num_images: int) -> None:
         self.epoch, self.epochs, self.num_images = epoch, epochs, num_images
-        if epoch == 0:
-            print(HEADER)
         self._seconds: float | None = None
         self._started = self._drawn = time.perf_counter()
         self._bar = tqdm(
@@ -63,9 +64,15 @@ class EpochProgress:
     ) -> dict[str, float]:
         """Print the epoch's line and return its row of history.csv.
 
-        Losses in nats, accuracies as shares of 1; `validation` has the keys loss and accuracy, or none.
+        Losses in nats, accuracies as shares of 1; `validation` has the keys loss and accuracy, or none. UserError where
+        the loss is no number any more.
         """
         self._bar.close()
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the training diverged: the loss became {loss} in epoch {self.epoch + 1}; lower --learning-rate "
+                f"(it was {learning_rate:g})."
+            )
         seconds = self.finish_training()
         row = {
             "epoch": self.epoch + 1,

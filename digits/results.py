@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.batches import split_rows
+from digits.checkpoint import Progress
 from digits.datasets import Dataset
 from digits.machine import hardware, versions
 from digits.memory import peak_memory
 from digits.metrics import cross_entropy, wilson_interval
 from digits.options import Options, command_line
+from digits.recipe import Recipe
 from digits.runs import run_name, write_run_files
+from digits.schedule import is_best
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Training:
     packages: tuple[str, ...]  # whose versions decide the numbers
     device: str
     parameters: tuple[int, int]  # trainable, not trainable
-    history: Sequence[Mapping[str, float]]  # rows of history.csv
+    progress: Progress
     probabilities: NDArray[np.float32]  # of the test images, (N, classes)
     seconds: float  # since the script began its work
 
@@ -37,7 +40,8 @@ class Training:
 def run_path(options: Options, framework: str) -> Path:
     """Return the folder that a training with these options writes its run to."""
     recipe = options.recipe
-    return options.output_dir / run_name(options.dataset, recipe.model, framework, recipe.seed)
+    name = run_name(options.dataset, recipe.model, framework, recipe.seed)
+    return options.output_dir / (f"{name}-parity" if recipe.parity else name)
 
 
 def write_results(folder: Path, options: Options, dataset: Dataset, training: Training) -> str:
@@ -46,9 +50,10 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
     n = len(labels)
     correct = int(np.sum(training.probabilities.argmax(axis=1) == labels))
     low, high = wilson_interval(correct, n)
-    last = training.history[-1]
+    history = training.progress.history
+    judged = _judged_row(history, options.recipe)
     validated = len(split_rows(dataset.train_labels, options.recipe.validation_fraction, options.recipe.seed)[1])
-    training_seconds = sum(row["seconds"] for row in training.history)
+    training_seconds = sum(row["seconds"] for row in history)
     info = {
         "format": 1,
         "name": run_path(options, training.framework).name,
@@ -59,17 +64,18 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
         "framework": training.framework,
         "seed": options.recipe.seed,
         "recipe": dataclasses.asdict(options.recipe),
+        "init_from": None if options.init_from is None else options.init_from.resolve().name,
         "command": command_line(training.script, options),
         "versions": versions(training.packages),
         "hardware": hardware(training.device),
         "parameters": dict(zip(("trainable", "non_trainable"), training.parameters, strict=True)),
         "seconds": {"training": round(training_seconds, 3), "total": round(training.seconds, 3)},
         "images_per_second": round(
-            sum(row["images_per_second"] * row["seconds"] for row in training.history) / training_seconds, 1
+            sum(row["images_per_second"] * row["seconds"] for row in history) / max(training_seconds, 1e-9), 1
         ),
         "peak_memory_mb": round(peak_memory() / 1e6),
-        "validation": {"n": validated, "accuracy": last["validation_accuracy"], "loss": last["validation_loss"]}
-        if validated
+        "validation": {"n": validated, "accuracy": judged["validation_accuracy"], "loss": judged["validation_loss"]}
+        if validated and history
         else None,
         "test": {
             "n": n,
@@ -79,8 +85,15 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_run_files(folder, probabilities=training.probabilities, labels=labels, history=training.history, info=info)
+    write_run_files(folder, probabilities=training.probabilities, labels=labels, history=history, info=info)
+    np.save(folder / "losses.npy", np.array(training.progress.losses, np.float64))
     return (
         f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
         f"training {training_seconds:.1f} s, in all {training.seconds:.1f} s"
     )
+
+
+def _judged_row(history: Sequence[Mapping[str, float]], recipe: Recipe) -> Mapping[str, float]:
+    """Return the row of the epoch whose weights were kept; empty where there was no epoch."""
+    ends = [end for end in range(1, len(history) + 1) if not recipe.keep_best or is_best(history[:end])]
+    return history[ends[-1] - 1] if ends else {}

@@ -77,10 +77,9 @@ def mlp(network: Network) -> nn.Sequential:
             flatten=FlattenPixels(),
             dense1=nn.Linear(28 * 28, widths[0]),
             relu1=nn.ReLU(inplace=True),
-            drop1=nn.Dropout(network.dropout),
             dense2=nn.Linear(*widths),
             relu2=nn.ReLU(inplace=True),
-            drop2=nn.Dropout(network.dropout),
+            dropout=nn.Dropout(network.dropout),
             head=nn.Linear(widths[1], network.num_classes),
         )
     )

@@ -75,10 +75,9 @@ def mlp(network: Network) -> keras.Sequential:
             layers.Flatten(name="flatten"),
             layers.Dense(widths[0], name="dense1"),
             layers.ReLU(name="relu1"),
-            layers.Dropout(network.dropout, name="drop1"),
             layers.Dense(widths[1], name="dense2"),
             layers.ReLU(name="relu2"),
-            layers.Dropout(network.dropout, name="drop2"),
+            layers.Dropout(network.dropout, name="dropout"),
             layers.Dense(network.num_classes, dtype=keras.config.floatx(), name="head"),
         ]
     )

@@ -42,8 +42,8 @@ def scale_pixels(pixel_range: tuple[float, float], padding: int = 0) -> list[Ker
         keras.Input((28, 28), dtype="uint8", name="images"),
         layers.Reshape((28, 28, 1), name="channel"),
         *([layers.ZeroPadding2D(padding, name="pad")] if padding else []),
-        # As a NumPy number, which Keras takes at its full precision in float64; a Python number it rounds to float32.
-        layers.Rescaling(np.float64((high - low) / 255), offset=low, name="scale"),
+        # NumPy's numbers, because TensorFlow would take Python's for float32 on their way to float64.
+        layers.Rescaling(np.float64((high - low) / 255), np.float64(low), name="scale"),
     ]
 
 

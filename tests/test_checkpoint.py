@@ -1,0 +1,136 @@
+"""Checkpoints: read back as written, refused where they are damaged or of another training, and never half."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wing_probe import environment
+
+from digits.checkpoint import Checkpoint, Progress
+from digits.datasets import Dataset
+from digits.errors import UserError
+from digits.options import Options
+from digits.recipe import RECIPES, Augmentation, Recipe
+
+EMPTY = np.zeros((0, 28, 28), np.uint8)
+DATASET = Dataset("mnist", EMPTY, EMPTY[:, 0, 0], EMPTY, EMPTY[:, 0, 0], tuple("01"), "f00d")
+VERSIONS = {"torch": "2"}
+HISTORY = [{"epoch": 1.0, "train_loss": 0.1 + 0.2}]
+STATE = bytes(range(256)) * 3 + b"\n\n"
+
+
+def checkpoint(
+    folder: Path, options: Options | None = None, dataset: Dataset = DATASET, versions: dict[str, str] = VERSIONS
+) -> Checkpoint:
+    return Checkpoint(folder / "run", options or Options(Recipe(), resume=True), dataset, versions)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    checkpoint(tmp_path).write(Progress(HISTORY, [0.5, 0.25]), STATE)
+    return tmp_path / ".run.checkpoint"
+
+
+def test_what_is_written_is_read_back(written: Path) -> None:
+    progress, state = checkpoint(written.parent).read()
+    assert (progress.history, progress.losses, state) == (HISTORY, [0.5, 0.25], STATE)
+    assert list(written.parent.iterdir()) == [written]
+
+
+def test_without_resume_nothing_is_read(written: Path) -> None:
+    assert checkpoint(written.parent, Options(Recipe())).read() is None
+
+
+def test_nothing_there_means_the_beginning(tmp_path: Path) -> None:
+    assert checkpoint(tmp_path).read() is None
+
+
+def test_delete(written: Path) -> None:
+    checkpoint(written.parent).delete()
+    assert not written.exists()
+    checkpoint(written.parent).delete()
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    checkpoint(folder).write(Progress(HISTORY, [0.5]), STATE)
+    path = folder / ".run.checkpoint"
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="is damaged; delete it, or leave --resume out") as error:
+        checkpoint(folder).read()
+    assert str(path) in str(error.value)
+    assert path.read_bytes() == bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (Options(replace(Recipe(), epochs=4), resume=True), "epochs 3, not 4"),
+        (Options(RECIPES["mlp"], resume=True), "batch_size 64, not 128"),
+        (Options(Recipe(augmentation=Augmentation(rotation=1)), resume=True), "rotation 10.0, not 1"),
+        (Options(Recipe(), init_from=Path("outputs/a"), resume=True), "init_from None, not outputs/a"),
+        (Options(Recipe(), device="cpu", resume=True), "device auto, not cpu"),
+    ],
+)
+def test_other_options_are_named(written: Path, options: Options, name: str) -> None:
+    with pytest.raises(UserError, match="give the same options") as error:
+        checkpoint(written.parent, options).read()
+    assert name in str(error.value)
+
+
+def test_other_data_and_versions_are_named(written: Path) -> None:
+    with pytest.raises(UserError, match="dataset_fingerprint f00d, not beef"):
+        checkpoint(written.parent, dataset=replace(DATASET, fingerprint="beef")).read()
+    with pytest.raises(UserError, match="versions"):
+        checkpoint(written.parent, versions={"torch": "3"}).read()
+
+
+def test_folders_may_move(written: Path) -> None:
+    options = Options(Recipe(), resume=True, data_dir=Path("elsewhere"), output_dir=Path("here"))
+    assert checkpoint(written.parent, options).read() is not None
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from test_checkpoint import *
+resource.setrlimit(resource.RLIMIT_FSIZE, (1800, 1800))
+try:
+    checkpoint(Path(sys.argv[1])).write(Progress(HISTORY * 2, [0.5]), STATE * 10)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_full_disk_leaves_the_last_good_one(written: Path) -> None:
+    before = written.read_bytes()
+    assert len(before) < 1800 < len(STATE) * 10
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(written.parent)], env=environment(), capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"cannot write the checkpoint '{written}' ("), done.stderr
+    assert "that of epoch 1 is whole, --resume goes on from it" in done.stdout
+    assert written.read_bytes() == before
+    assert list(written.parent.iterdir()) == [written]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1800
+
+
+def test_folder_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write the checkpoint") as error:
+        checkpoint(tmp_path / "gone").write(Progress(HISTORY, []), STATE)
+    assert "is whole" not in str(error.value)
