@@ -20,7 +20,8 @@ from digits.recipe import RECIPES, Recipe
 
 FRAMEWORK_OF = {
     **{package: framework for framework, packages in PACKAGES.items() for package in packages},
-    **{f"{module}{framework}": framework for framework in PACKAGES for module in ("mnist_", "models.")},
+    **{f"mnist_{framework}": framework for framework in PACKAGES},
+    **{f"models.{path.stem}": path.stem.split("_")[0] for path in ROOT.glob("models/[a-z]*.py")},
 }
 HIDDEN = {"__pycache__", "mnist_data", "outputs"}
 FILES = [
@@ -28,6 +29,7 @@ FILES = [
     for file in sorted(ROOT.rglob("*.py"))
     if not any(part in HIDDEN or part.startswith((".venv", ".git")) for part in file.relative_to(ROOT).parts)
 ]
+PROBES = [ROOT / "tests" / "wing_probe.py", ROOT / "tests" / "zoo_probe.py"]
 SLOW = ["sklearn", "matplotlib", "pandas", "seaborn", "requests", "mlxtend", "onnx", "onnxruntime", "scipy"]
 CORE = ["digits.datasets", "digits.runs", "digits.recipe", "digits.results"]
 
@@ -81,11 +83,12 @@ def test_frameworks_stay_where_they_belong(file: Path) -> None:
     found = frameworks(file.read_text(encoding="utf-8"))
     if file.parent == ROOT / "digits":
         assert found == set()
-    assert len(found) < 2 or file.name == "wing_probe.py"
+    assert len(found) < 2 or file in PROBES
 
 
-def test_the_probe_answers_each_question_with_one_framework() -> None:
-    for node in parse("tests/wing_probe.py").body:
+@pytest.mark.parametrize("probe", PROBES, ids=name_of)
+def test_a_probe_answers_each_question_with_one_framework(probe: Path) -> None:
+    for node in parse(name_of(probe)).body:
         assert len(frameworks(ast.unparse(node))) < 2
 
 
@@ -150,7 +153,7 @@ def test_signatures_are_told_apart() -> None:
 def test_two_stories_have_the_same_functions() -> None:
     pytorch, tensorflow = (public_functions(f"mnist_{framework}.py") for framework in PACKAGES)
     assert list(pytorch.items()) == list(tensorflow.items())
-    assert {"set_up", "train", "predict", "save_checkpoint", "load_checkpoint", "main"} <= pytorch.keys()
+    assert {"set_up", "train", "predict", "main"} <= pytorch.keys()
 
 
 def constant(path: str, name: str) -> ast.expr:
@@ -162,14 +165,17 @@ def constant(path: str, name: str) -> ast.expr:
 
 
 def test_two_zoos_have_the_same_networks() -> None:
-    pytorch, tensorflow = (public_functions(f"models/{framework}.py") for framework in PACKAGES)
-    del tensorflow["scale_pixels"]  # layers of our own, in PyTorch, are classes
-    assert list(pytorch.items()) == list(tensorflow.items())
-    assert pytorch.keys() == {*RECIPES, "build_model", "network_of"}
+    found: set[str] = set()
+    for kind in ("", "_deep", "_files"):
+        pytorch, tensorflow = (public_functions(f"models/{framework}{kind}.py") for framework in PACKAGES)
+        assert list(pytorch.items()) == list(tensorflow.items())
+        found |= pytorch.keys()
+    assert found >= {*(name.replace("-", "_") for name in RECIPES), "build_model", "network_of", "save_checkpoint"}
     zoos = [constant(f"models/{framework}.py", "MODELS") for framework in PACKAGES]
     for zoo in zoos:
         assert isinstance(zoo, ast.Dict)
         assert [key.value for key in zoo.keys if isinstance(key, ast.Constant)] == list(RECIPES)
+        assert [ast.unparse(value) for value in zoo.values] == [name.replace("-", "_") for name in RECIPES]
     literal = typing.get_type_hints(Recipe)["model"]
     assert list(typing.get_args(literal)) == list(RECIPES)
     for name, recipe in RECIPES.items():

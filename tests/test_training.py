@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from digits.datasets import load_dataset
 from digits.metrics import cross_entropy, wilson_interval
 from digits.recipe import Recipe
 from digits.runs import Run, find_runs, read_run
-from digits.weights import Network, read_weights, write_weights
+from digits.weights import read_weights, write_weights
 
 SAMPLE = ("--dataset", "mnist-sample")
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
@@ -271,8 +272,8 @@ def test_weights_are_named_and_laid_out_as_agreed(trained: Trained) -> None:
         "conv2.bias": (32,),
         "dense1.weight": (128, 1568),
         "dense1.bias": (128,),
-        "dense2.weight": (10, 128),
-        "dense2.bias": (10,),
+        "head.weight": (10, 128),
+        "head.bias": (10,),
     }
 
 
@@ -280,9 +281,9 @@ def test_weights_that_do_not_fit_are_refused(trained: Trained, tmp_path: Path) -
     network, arrays = read_weights(trained.path / "weights.safetensors")
     forged = {
         "turned": (network, {**arrays, "conv2.weight": arrays["conv2.weight"].transpose(1, 0, 2, 3)}),
-        "missing": (network, {name: array for name, array in arrays.items() if name != "dense2.bias"}),
-        "too-many": (network, {**arrays, "dense3.bias": arrays["dense2.bias"]}),
-        "classes": (Network("cnn", 12, network.pixel_range), arrays),
+        "missing": (network, {name: array for name, array in arrays.items() if name != "head.bias"}),
+        "too-many": (network, {**arrays, "dense3.bias": arrays["head.bias"]}),
+        "classes": (replace(network, num_classes=12), arrays),
     }
     for name, contents in forged.items():
         write_weights(tmp_path / name, *contents)
@@ -290,9 +291,9 @@ def test_weights_that_do_not_fit_are_refused(trained: Trained, tmp_path: Path) -
     paths = [str(tmp_path / name) for name in (*forged, "cut", "absent")]
     turned, missing, too_many, classes, cut, absent = ask(trained.framework, "refusals", paths)
     assert f"'{tmp_path / 'turned'}' does not fit the network: 'conv2.weight' has the shape (16, 32, 3, 3)" in turned
-    assert "'dense2.bias' has the shape none, (10,) is expected" in missing
+    assert "'head.bias' has the shape none, (10,) is expected" in missing
     assert "'dense3.bias' has the shape (10,), none is expected" in too_many
-    assert "'dense2.bias' has the shape (10,), (12,) is expected" in classes
+    assert "'head.bias' has the shape (10,), (12,) is expected" in classes
     assert f"'{tmp_path / 'cut'}' is no weights file" in cut
     assert f"there is no weights file '{tmp_path / 'absent'}'" in absent
 
@@ -462,7 +463,7 @@ def test_both_scripts_expect_ctrl_c_before_their_slow_imports() -> None:
 
 def test_pooling_before_relu_changes_nothing() -> None:
     differences = ask("pytorch", "pooling_before_relu")
-    layers = ("conv1", "conv2", "dense1", "dense2")
+    layers = ("conv1", "conv2", "dense1", "head")
     assert differences.keys() == {"loss", *(f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias"))}
     assert max(differences.values()) < 1e-6, differences
 

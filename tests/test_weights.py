@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -18,11 +19,24 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save
 
 from digits.errors import UserError
-from digits.weights import Network, check_names_and_shapes, read_weights, write_weights
+from digits.weights import (
+    Network,
+    check_names_and_shapes,
+    initial_weights,
+    read_weights,
+    write_weights,
+)
 
-NETWORK = Network("cnn", 10, (-1.0, 1.0))
+NETWORK = Network("cnn", 10, (-1.0, 1.0), (16, 32), (128,), 0.25)
 ARRAYS = {"dense.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "dense.bias": np.ones(2, np.float32)}
-METADATA = {"model": "cnn", "num_classes": 10, "pixel_range": [0.0, 1.0]}
+METADATA = {
+    "model": "cnn",
+    "num_classes": 10,
+    "pixel_range": [0.0, 1.0],
+    "filters": [16, 32],
+    "dense": [128],
+    "dropout": 0.25,
+}
 
 
 @pytest.fixture
@@ -52,6 +66,9 @@ FLOATS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=4, min_sid
         st.just("cnn"),
         st.integers(1, 1000),
         st.tuples(st.floats(-1e6, 0, exclude_max=True), st.floats(0, 1e6, exclude_min=True)),
+        st.tuples(st.integers(1, 1000), st.integers(1, 1000)),
+        st.tuples(st.integers(1, 1000)),
+        st.floats(0, 1, exclude_max=True),
     ),
 )
 def test_what_is_written_is_read_back(
@@ -95,6 +112,17 @@ def test_file_is_as_readable_as_any_other(file: Path) -> None:
     other = file.with_name("other")
     other.write_bytes(b"")
     assert file.stat().st_mode == other.stat().st_mode
+
+
+def test_metadata_that_a_network_was_made_of(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(save(ARRAYS, {"network": json.dumps(METADATA)}))
+    assert read_weights(path)[0] == dataclasses.replace(NETWORK, pixel_range=(0.0, 1.0))
+
+
+def test_arrays_in_double_precision_are_written_in_single(tmp_path: Path) -> None:
+    write_weights(tmp_path / "w", NETWORK, {"third": np.array([1 / 3])})
+    assert read_weights(tmp_path / "w")[1]["third"] == np.float32(1 / 3)
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -151,7 +179,7 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
         "[]",
         "{}",
         "[" * 5000,
-        '{"model": "cnn", "num_classes": 10}',
+        '{"model": "cnn", "num_classes": 10, "pixel_range": [0, 1]}',
         *(
             json.dumps({**METADATA, **changes})
             for changes in (
@@ -169,6 +197,15 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
                 {"pixel_range": [-math.inf, 0]},
                 {"pixel_range": [1, 1]},
                 {"layers": 3},
+                {"filters": [16]},
+                {"filters": [16, 0]},
+                {"filters": 16},
+                {"filters": ["a", "b"]},
+                {"dense": []},
+                {"dense": None},
+                {"dropout": 1},
+                {"dropout": math.nan},
+                {"dropout": None},
             )
         ),
     ],
@@ -219,3 +256,49 @@ def test_names_and_shapes_that_do_not_fit(expected: dict[str, tuple[int, ...]], 
         check_names_and_shapes(Path("some/file"), expected, ARRAYS)
     assert named in str(error.value)
     assert "'some/file'" in str(error.value)
+
+
+# --- what --init-from starts from ---
+
+WITH_HEAD = {**ARRAYS, "head.weight": np.ones((10, 3), np.float32), "head.bias": np.zeros(10, np.float32)}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A folder with weights as a run has them."""
+    write_weights(tmp_path / "weights.safetensors", NETWORK, WITH_HEAD)
+    return tmp_path
+
+
+def test_start_from_a_run_or_its_weights_file(run: Path) -> None:
+    asked = dataclasses.replace(NETWORK, pixel_range=(0.0, 1.0), dropout=0.5)
+    for path in (run, run / "weights.safetensors"):
+        network, arrays = initial_weights(path, asked, new_head=False)
+        assert network == dataclasses.replace(NETWORK, dropout=0.5)  # the range of the pixels is the run's
+        assert arrays.keys() == WITH_HEAD.keys()
+
+
+def test_a_new_head_and_other_classes_leave_the_last_layer_out(run: Path) -> None:
+    for asked, new_head in ((NETWORK, True), (dataclasses.replace(NETWORK, num_classes=12), False)):
+        network, arrays = initial_weights(run, asked, new_head)
+        assert network == asked
+        assert arrays.keys() == ARRAYS.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"model": "deep-cnn", "filters": (32, 64, 128), "dense": (256, 128)}, "--model cnn"),
+        ({"filters": (16, 33)}, "--filters 16 32"),
+        ({"dense": (64,)}, "--dense 128"),
+    ],
+)
+def test_another_network_names_the_option_to_add(run: Path, changes: dict[str, object], option: str) -> None:
+    with pytest.raises(UserError) as error:
+        initial_weights(run, dataclasses.replace(NETWORK, **changes), new_head=False)
+    assert f"'{run / 'weights.safetensors'}' holds a network made with {option};" in str(error.value)
+
+
+def test_a_folder_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no weights file"):
+        initial_weights(tmp_path, NETWORK, new_head=False)

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -83,10 +83,13 @@ def start_story(framework: str, *options: str, cwd: Path, **more: Any) -> subpro
     )
 
 
-def ask(framework: str, question: str, *arguments: Any) -> Any:
-    """Return the answer of the function of this module that is named by the question, from a process of its own."""
+def ask(framework: str, question: str, *arguments: Any, probe: str = __file__) -> Any:
+    """Return the answer of the function of this file, or of `probe`, named by the question, from a process of its own.
+
+    Such a file ends in `answer_as_process(globals())`.
+    """
     done = subprocess.run(
-        [sys.executable, __file__, framework, question, json.dumps(arguments)],
+        [sys.executable, probe, framework, question, json.dumps(arguments)],
         env=environment(),
         capture_output=True,
         text=True,
@@ -94,6 +97,13 @@ def ask(framework: str, question: str, *arguments: Any) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer_as_process(questions: Mapping[str, Any]) -> None:
+    """Print the answer to what `ask` passed to this process, with the other framework blocked."""
+    framework, question, arguments = sys.argv[1:]
+    block(PACKAGES[OTHER[framework]])
+    print(json.dumps(questions[question](import_module(f"mnist_{framework}"), *json.loads(arguments))))
 
 
 # --- questions, answered with the framework imported ---
@@ -153,8 +163,9 @@ def odd_datasets(story: ModuleType, folder: str) -> list[Any]:
 
 def probabilities(story: ModuleType, images: str, models: list[str]) -> list[list[list[float]]]:
     """Return what each saved model, weights.safetensors or checkpoint, makes of the images in a .npy file."""
+    files = import_module(f"models.{story.__name__.removeprefix('mnist_')}_files")
     pixels = np.load(images)
-    load = {name: story.load_weights if name.endswith(".safetensors") else story.load_checkpoint for name in models}
+    load = {name: files.load_weights if name.endswith(".safetensors") else files.load_checkpoint for name in models}
     answers = [story.predict(load[name](Path(name)), pixels) for name in models]
     assert all(answer.dtype == np.float32 for answer in answers)
     return [answer.tolist() for answer in answers]
@@ -164,10 +175,11 @@ def refusals(story: ModuleType, paths: list[str]) -> list[str]:
     """Return the sentences with which load_weights refuses the files."""
     from digits.errors import UserError
 
+    files = import_module(f"models.{story.__name__.removeprefix('mnist_')}_files")
     sentences = []
     for path in paths:
         try:
-            story.load_weights(Path(path))
+            files.load_weights(Path(path))
             sentences.append(f"'{path}' was accepted.")
         except UserError as error:
             sentences.append(str(error))
@@ -206,7 +218,7 @@ def pooling_before_relu(story: ModuleType) -> dict[str, float]:
     from models.pytorch import PIXEL_RANGE, build_model, network_of
 
     torch.manual_seed(0)
-    ours = build_model(story.Network("cnn", 10, PIXEL_RANGE)).eval()  # dropout would differ
+    ours = build_model(story.Network("cnn", 10, PIXEL_RANGE, (16, 32), (128,), 0.0))
     assert network_of(ours).model == "cnn"
     layers = dict(ours.named_children())
     names = list(layers)
@@ -235,6 +247,8 @@ def fused_adam(story: ModuleType) -> dict[str, float]:
     """Return the largest relative difference to keras.optimizers.Adam after 20 steps, of each thing it keeps."""
     import keras
 
+    from models.tensorflow_training import FusedAdam
+
     rng = np.random.default_rng(0)
     shapes = [(3, 3, 1, 16), (16,), (50, 10), (1,)]
     # Gradients over many orders of magnitude: small ones show a misplaced epsilon, the first steps a wrong correction.
@@ -242,7 +256,7 @@ def fused_adam(story: ModuleType) -> dict[str, float]:
     starts = [rng.normal(size=shape) for shape in shapes]
     differences: dict[str, float] = {}
     kept = []
-    for optimizer in (story.FusedAdam(1e-3), keras.optimizers.Adam(1e-3)):
+    for optimizer in (FusedAdam(1e-3), keras.optimizers.Adam(1e-3)):
         variables = [keras.Variable(start, dtype="float32") for start in starts]
         for step in gradients:
             optimizer.apply([keras.ops.cast(gradient, "float32") for gradient in step], variables)
@@ -265,10 +279,11 @@ def fused_adam(story: ModuleType) -> dict[str, float]:
 def batches(story: ModuleType, num_rows: int, batch_size: int, epochs: int) -> list[list[list[list[int]]]]:
     """Return for each pass over TensorFlow's input its batches: row numbers and labels."""
     from digits.recipe import Recipe
+    from models.tensorflow_training import row_batches
 
     rows = np.arange(num_rows, dtype=np.int64) * 2  # as if every second row were held out
     labels = (np.arange(2 * num_rows) % 7).astype(np.uint8)
-    source = story._batches(rows, labels, Recipe(epochs=epochs, batch_size=batch_size, seed=5))
+    source = row_batches(rows, labels, Recipe(epochs=epochs, batch_size=batch_size, seed=5), 0)
     return [[[part.numpy().tolist() for part in batch] for batch in source] for _ in range(epochs)]
 
 
@@ -316,25 +331,25 @@ def plateau_rates(story: ModuleType, cases: list[tuple[int, list[float]]]) -> li
 def orders_asked_for(story: ModuleType) -> list[int]:
     """Return the epochs whose order of the rows a training of three asks for, from 360 rows in 45 steps each."""
     from digits.datasets import Dataset
+    from digits.options import Options
     from digits.recipe import Recipe
 
     asked: list[int] = []
 
-    def recording(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    def recording(rows: np.ndarray, seed: int, epoch: int, batch_size: int) -> np.ndarray:
         asked.append(epoch)
-        return true_order(rows, seed, epoch)
+        return true_order(rows, seed, epoch, batch_size)
 
-    true_order, story.epoch_order = story.epoch_order, recording
+    asking = story if story.__name__ == "mnist_pytorch" else import_module("models.tensorflow_training")
+    true_order, asking.epoch_order = asking.epoch_order, recording
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (400, 28, 28), np.uint8), np.arange(400, dtype=np.uint8) % 10
     dataset = Dataset("noise", images, labels, images[:0], labels[:0], tuple("0123456789"), "")
     device = story.set_up("cpu", 0)
-    story.train(story.build_model(story.Network("cnn", 10, story.PIXEL_RANGE)), dataset, Recipe(batch_size=8), device)
+    recipe = Recipe(batch_size=8)
+    story.train(story.make_model(Options(recipe), 10), dataset, recipe, device)
     return asked
 
 
 if __name__ == "__main__":
-    framework, question, arguments = sys.argv[1:]
-    block(PACKAGES[OTHER[framework]])
-    answer = globals()[question](import_module(f"mnist_{framework}"), *json.loads(arguments))
-    print(json.dumps(answer))
+    answer_as_process(globals())
