@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from digits.errors import UserError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")  # MPO: what some phones call their JPEG files
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_PIXELS = 64_000_000
 """More than today's phones take; a few bytes of PNG can claim any number, and memory for it."""
@@ -85,10 +85,10 @@ def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _shallow(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return values of 16 or 32 bits as 8: 12 bits (scanners) and 16 by their full range, others by their largest."""
+    """Return values of 16 or 32 bits as 8; 0..1, 12 bits (scanners) and 16 keep their range, others are stretched."""
     values = np.nan_to_num(np.asarray(values, np.float64))
     low, high = min(0.0, float(values.min())), float(values.max())
-    full = next((top for top in (255.0, 4095.0, 65535.0) if high <= top), high)
+    full = next((top for top in (1.0, 255.0, 4095.0, 65535.0) if high <= top), high)
     return np.rint(np.clip((values - low) / max(full - low, 1e-9), 0, 1) * 255).astype(np.uint8)
 
 

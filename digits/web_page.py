@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import partial
 from pathlib import Path
 
 import fastapi
@@ -23,6 +24,18 @@ MAX_BYTES = 20_000_000
 """Largest upload. Phone photographs have 2 to 12 MB."""
 KEPT_SECONDS = 60
 """How long Gradio keeps an upload: it must outlast the page's own showing of it."""
+TAKE_BRUSH = """() => {
+    const look = setInterval(() => {
+        const brush = document.querySelector('#drawing button[aria-label="Brush"]');
+        if (!brush) return;
+        clearInterval(look);
+        brush.click();
+        // A second click folds the brush's options away; they would cover a part of the canvas.
+        setTimeout(() => brush.click(), 100);
+    }, 100);
+    setTimeout(() => clearInterval(look), 20000);
+}"""
+"""Gradio's canvas waits for a tool to be chosen: take the brush as soon as the canvas is there."""
 HELP = """# Draw a digit
 Two networks, one trained in PyTorch and one in TensorFlow, read it as you draw. For programs there is `/predict`."""
 
@@ -52,7 +65,7 @@ def build_app(networks: Networks) -> fastapi.FastAPI:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(await run_in_threadpool(as_json, pixels, runs))
 
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         _build_page(networks),
         path="/",
@@ -65,6 +78,7 @@ def build_app(networks: Networks) -> fastapi.FastAPI:
         # System fonts: Gradio's own themes ask Google for theirs.
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
+    return app
 
 
 def _build_page(networks: Networks) -> gr.Blocks:
@@ -89,15 +103,18 @@ def _build_page(networks: Networks) -> gr.Blocks:
         # An empty picture gets the right sentence, whether or not something is trained.
         return as_html(np.zeros((28, 28), np.uint8), networks.find())
 
-    with gr.Blocks(title="Draw a digit", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
+    page = gr.Blocks(title="Draw a digit", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS))
+    with page:
         gr.Markdown(HELP)
         with gr.Row():
             with gr.Column(min_width=320):
                 with gr.Tab("Draw"):
                     drawing = gr.Sketchpad(
                         label="Draw a digit here",
+                        elem_id="drawing",
                         image_mode="L",
                         canvas_size=(400, 400),
+                        height=480,
                         fixed_canvas=True,
                         layers=False,
                         transforms=(),
@@ -123,24 +140,9 @@ def _build_page(networks: Networks) -> gr.Blocks:
             with gr.Column(min_width=320):
                 answer = gr.HTML(_welcome(), elem_id="answer")
         # Without the queue: an answer takes milliseconds, and the latest drawing is the one that counts.
-        drawing.change(
-            on_drawing,
-            drawing,
-            answer,
-            api_name="draw",
-            queue=False,
-            show_progress="hidden",
-            trigger_mode="always_last",
-        )
-        photo.change(on_photo, photo, answer, api_name="photo", queue=False, show_progress="hidden")
-        webcam.stream(
-            on_frame,
-            webcam,
-            answer,
-            api_name="webcam",
-            stream_every=0.5,
-            show_progress="hidden",
-            concurrency_limit=None,
-        )
-        page.load(_welcome, None, answer, api_name="welcome", queue=False, show_progress="hidden")
+        at_once = partial(gr.on, outputs=answer, queue=False, show_progress="hidden")
+        at_once(drawing.change, on_drawing, drawing, api_name="draw", trigger_mode="always_last")
+        at_once(photo.change, on_photo, photo, api_name="photo")
+        at_once(page.load, _welcome, api_name="welcome", js=TAKE_BRUSH)
+        webcam.stream(on_frame, webcam, answer, stream_every=0.5, show_progress="hidden", concurrency_limit=None)
     return page
