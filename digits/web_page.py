@@ -24,18 +24,11 @@ MAX_BYTES = 20_000_000
 """Largest upload. Phone photographs have 2 to 12 MB."""
 KEPT_SECONDS = 60
 """How long Gradio keeps an upload: it must outlast the page's own showing of it."""
-TAKE_BRUSH = """() => {
-    const look = setInterval(() => {
-        const brush = document.querySelector('#drawing button[aria-label="Brush"]');
-        if (!brush) return;
-        clearInterval(look);
-        brush.click();
-        // A second click folds the brush's options away; they would cover a part of the canvas.
-        setTimeout(() => brush.click(), 100);
-    }, 100);
-    setTimeout(() => clearInterval(look), 20000);
-}"""
-"""Gradio's canvas waits for a tool to be chosen: take the brush as soon as the canvas is there."""
+TAKE_BRUSH = """() => setInterval(() => {
+    if (!document.querySelector('#drawing button.highlight'))
+        document.querySelector('#drawing button[aria-label="Brush"]')?.click();
+}, 200)"""
+"""Gradio's canvas waits for a tool to be chosen, at first and whenever it was cleared: take the brush where none is."""
 HELP = """# Draw a digit
 Two networks, one trained in PyTorch and one in TensorFlow, read it as you draw. For programs there is `/predict`."""
 
