@@ -14,11 +14,13 @@ import sys
 import time
 from pathlib import Path
 
+from digits.errors import UserError, expect_ctrl_c, run_script
 from digits.recipe import Options, Recipe, parse_options
 
 if __name__ == "__main__":
     # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
+    expect_ctrl_c()
 
 import numpy as np
 import torch
@@ -28,7 +30,6 @@ from torch.nn import functional as F
 
 from digits.batches import epoch_order, split_rows
 from digits.datasets import Dataset, load_dataset
-from digits.errors import UserError, run_script
 from digits.memory import keep_freed_memory
 from digits.metrics import accuracy, cross_entropy
 from digits.onnx_file import INPUT, OUTPUT, finish_onnx
@@ -42,7 +43,7 @@ PACKAGES = ("torch", "numpy", "onnx")
 
 
 def set_up(device: str, seed: int) -> torch.device:
-    """Seed every generator, ask for deterministic kernels, and return the device that 'auto', 'cpu' or 'cuda' means.
+    """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
 
     UserError where 'cuda' is asked for and PyTorch sees no GPU.
     """
@@ -50,6 +51,7 @@ def set_up(device: str, seed: int) -> torch.device:
         raise UserError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu, or check driver and wheel.")
     torch.manual_seed(seed)
     if device == "cpu" or not torch.cuda.is_available():
+        keep_freed_memory()
         return torch.device("cpu")  # its kernels are deterministic as they are
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -161,7 +163,6 @@ def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> N
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
-    keep_freed_memory()
     recipe = options.recipe
     dataset = load_dataset(options.dataset, options.data_dir)
     path = run_path(options, "pytorch")

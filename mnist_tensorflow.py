@@ -14,14 +14,16 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from digits.errors import UserError, expect_ctrl_c, run_script
 from digits.recipe import Options, Recipe, parse_options
 
 if __name__ == "__main__":
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
+    expect_ctrl_c()
 
 from digits.lean_import import lean_import
 
@@ -35,8 +37,6 @@ from numpy.typing import NDArray
 
 from digits.batches import epoch_order, split_rows
 from digits.datasets import Dataset, load_dataset
-from digits.errors import UserError, run_script
-from digits.memory import keep_freed_memory
 from digits.onnx_file import finish_onnx
 from digits.progress import EpochProgress
 from digits.results import Training, run_path, write_results
@@ -44,23 +44,27 @@ from digits.runs import check_writable, writing_run
 from digits.weights import Network, check_names_and_shapes, read_weights, write_weights
 from models.tensorflow import PIXEL_RANGE, build_model, network_of
 
-Layout = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+# Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out), a dense layer's, a bias's.
+NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
 
 def set_up(device: str, seed: int) -> str:
-    """Seed every generator, ask for deterministic kernels, and return the device that 'auto', 'cpu' or 'cuda' means.
+    """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
 
     UserError where 'cuda' is asked for and TensorFlow sees no GPU.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cuda" and not gpus:
         raise UserError("--device cuda: TensorFlow sees no CUDA GPU here; use --device cpu, or install its CUDA build.")
+    keras.utils.set_random_seed(seed)
     if device == "cpu" or not gpus:
         tf.config.set_visible_devices([], "GPU")
-    keras.utils.set_random_seed(seed)
+        # One operation at a time, each on all cores: so small a network loses time when operations change threads.
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        return "cpu"  # its kernels are deterministic as they are
     tf.config.experimental.enable_op_determinism()
-    return "cuda" if device != "cpu" and gpus else "cpu"
+    return "cuda"
 
 
 def train(model: keras.Model, dataset: Dataset, recipe: Recipe, device: str) -> list[dict[str, float]]:
@@ -117,7 +121,7 @@ def load_checkpoint(path: Path) -> keras.Model:
 
 def save_weights(model: keras.Model, path: Path) -> None:
     """Write weights.safetensors, the form that both frameworks read (digits/weights.py)."""
-    arrays = {name: to_neutral(variable.numpy()) for name, variable, to_neutral, _ in _layouts(model)}
+    arrays = {name: _to_neutral(variable.numpy()) for name, variable in _named_weights(model)}
     write_weights(path, network_of(model), arrays)
 
 
@@ -125,10 +129,10 @@ def load_weights(path: Path) -> keras.Model:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
     network, arrays = read_weights(path)
     model = build_model(network)
-    expected = {name: to_neutral(variable.numpy()).shape for name, variable, to_neutral, _ in _layouts(model)}
+    expected = {name: _to_neutral(variable.numpy()).shape for name, variable in _named_weights(model)}
     check_names_and_shapes(path, expected, arrays)
-    for name, variable, _, from_neutral in _layouts(model):
-        variable.assign(from_neutral(arrays[name]))
+    for name, variable in _named_weights(model):
+        variable.assign(_from_neutral(arrays[name]))
     return model
 
 
@@ -146,7 +150,6 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
-    keep_freed_memory()
     recipe = options.recipe
     dataset = load_dataset(options.dataset, options.data_dir)
     path = run_path(options, "tensorflow")
@@ -192,20 +195,23 @@ class LookUp(keras.layers.Layer):
 class FusedAdam(keras.optimizers.Adam):
     """Keras's Adam, computed by the one kernel that TensorFlow has for it instead of a dozen small ones a variable."""
 
+    def apply(self, grads: list[tf.Tensor], trainable_variables: list[tf.Variable] | None = None) -> None:
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self.powers = {"beta1_power": tf.pow(self.beta_1, step), "beta2_power": tf.pow(self.beta_2, step)}
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=tf.cast(learning_rate, variable.dtype),
+            lr=learning_rate,
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,
             grad=gradient,
+            **self.powers,
         )
 
 
@@ -231,9 +237,7 @@ class ProgressLines(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         validation = {name: logs[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in logs}
-        self.history.append(
-            self.progress.finish(logs["loss"], logs["accuracy"], validation, float(self.model.optimizer.learning_rate))
-        )
+        self.history.append(self.progress.finish(logs["loss"], logs["accuracy"], validation, self.recipe.learning_rate))
 
 
 def _batches(rows: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe) -> tf.data.Dataset:
@@ -260,32 +264,19 @@ def _set_precision(model: keras.Model, policy: str) -> None:
         layer.dtype_policy = policy
 
 
-def _layouts(model: keras.Model) -> Iterator[tuple[str, keras.Variable, Layout, Layout]]:
-    """Yield each weight with its neutral name and the functions that bring its array to the neutral layout and back."""
-    flattened = None  # shape (height, width, channels) of what a Flatten before the next dense layer flattens
+def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
+    """Yield each weight with the name that it has in weights.safetensors."""
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Flatten):
-            flattened = layer.input.shape[1:]
-        elif isinstance(layer, keras.layers.Conv2D):
-            yield (
-                f"{layer.name}.weight",
-                layer.kernel,
-                lambda kernel: kernel.transpose(3, 2, 0, 1),
-                lambda array: array.transpose(2, 3, 1, 0),
-            )
-            yield f"{layer.name}.bias", layer.bias, np.asarray, np.asarray
-        elif isinstance(layer, keras.layers.Dense):
-            yield f"{layer.name}.weight", layer.kernel, *_dense_layout(flattened or layer.kernel.shape[:1])
-            yield f"{layer.name}.bias", layer.bias, np.asarray, np.asarray
-            flattened = None
+        for variable in layer.weights:
+            yield f"{layer.name}.{'weight' if variable.name == 'kernel' else variable.name}", variable
 
 
-def _dense_layout(inputs: tuple[int, ...]) -> tuple[Layout, Layout]:
-    """Return the functions for a kernel (inputs, out) whose inputs are (height, width, channels), or one axis."""
-    order = np.arange(np.prod(inputs)).reshape(inputs)
-    channels_first = np.moveaxis(order, -1, 0).ravel()
-    back = np.argsort(channels_first)
-    return lambda kernel: kernel[channels_first].T, lambda array: array.T[back]
+def _to_neutral(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    return array.transpose(NEUTRAL_AXES[array.ndim])
+
+
+def _from_neutral(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    return array.transpose(np.argsort(NEUTRAL_AXES[array.ndim]))
 
 
 def _device_name(device: str) -> str:

@@ -1,9 +1,12 @@
-"""Draw what the trainings found: a confusion matrix for each run, and one picture of all runs side by side.
+"""Show what the trainings found: pictures of each run and of all side by side, tables, and outputs/report.html.
 
-    python visualize_results.py                          # every run in outputs/
-    python visualize_results.py mnist-cnn-pytorch        # one of them, by name or by folder
+    python visualize_results.py                                     # every run in outputs/
+    python visualize_results.py mnist-cnn-pytorch                   # one of them, by name or by folder
+    python visualize_results.py --only confusion_matrix --format svg,pdf
+    python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-tensorflow
 
-Each run's picture lands in its folder, the common one in outputs/. A run that is damaged is named and left out.
+A run's pictures land in its folder, those of a dataset in outputs/<dataset>/. Only what changed is drawn again. A run
+that is damaged is named and left out.
 """
 
 from __future__ import annotations
@@ -13,18 +16,33 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from digits.datasets import DATA_DIR
+from digits.ensemble import write_ensemble
 from digits.errors import UserError, run_script
-from digits.metrics import wilson_interval
+from digits.judge import Judgement, judge_run
 from digits.runs import Run, find_runs, read_run
+from digits.tables import classes_as_text, plain, run_rows, runs_as_text
+
+if TYPE_CHECKING:
+    from digits.drawing import Drawing
+
+FORMATS = ("png", "svg", "pdf")
+FIGURES = (
+    *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
+    *("incorrect_predictions", "correct_predictions"),
+    *("class_distribution", "sample_images", "augmentation"),
+    *("comparison", "agreement", "disagreements", "both_wrong", "confusion_matrices"),
+)
+REPORT = "report"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Draw confusion matrices of the runs that the training scripts left."""
+    """Draw, compare and report the runs that the training scripts left."""
 
     runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
     """Names of runs in the outputs folder, or folders of runs; every run in the outputs folder if none is named."""
@@ -32,23 +50,60 @@ class Options:
     outputs: Path = Path("outputs")
     """The folder that the training scripts write runs into."""
 
+    data_dir: Path = DATA_DIR
+    """Where download_mnist.py keeps the datasets; figures that show images need them."""
+
+    only: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = ""
+    """Names of figures to draw, such as confusion_matrix,calibration; all of them and the report if none is named."""
+
+    format: Annotated[str, tyro.conf.arg(metavar="png,svg,pdf")] = "png"
+    """Kinds of files to draw; the report needs png, and adds it."""
+
+    show: bool = False
+    """Open the figures in windows too, those of one run at a time; needs a display."""
+
+    ensemble: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")] = ()
+    """First average the probabilities of these runs into a run of its own."""
+
+    ensemble_name: str | None = None
+    """The name of that run, if it is not to be <dataset>-<model>-ensemble."""
+
 
 def main() -> int:
     options = tyro.cli(Options, description=__doc__)
-    runs, faults = read_runs(find_named(options.runs, options.outputs) or find_all(options.outputs))
-    pictures = []
+    formats = split_list(options.format, FORMATS, "--format")
+    only = split_list(options.only, (*FIGURES, REPORT), "--only")
+    if not only or REPORT in only:
+        only = [*FIGURES, REPORT]
+        formats = ["png", *(ending for ending in formats if ending != "png")]
+    named = find_named(options.runs, options.outputs)
+    if options.ensemble:
+        members = [read_run(path) for path in find_named(options.ensemble, options.outputs)]
+        path = write_ensemble(members, options.outputs, options.ensemble_name)
+        print(f"ensemble of {len(members)} runs: {plain(path)}\n")
+        named += [path] if named else []
+    runs, faults = read_runs(named or find_all(options.outputs))
     if runs:
-        print_table(runs)
-        pictures, more_faults = draw(runs, options.outputs)
-        faults += more_faults
-    if pictures:
-        print("\npictures:")
-        for picture in pictures:
-            print(f"  {plain(picture)}")
+        judgements = [judge_run(run) for run in runs]
+        print(runs_as_text(run_rows(judgements)), end="")
+        if named:
+            for judgement in judgements:
+                print(f"\n{plain(judgement.run.name)}\n{classes_as_text(judgement)}", end="")
+        faults += draw(judgements, options, only, formats, faults)
     sys.stdout.flush()  # the errors are to stand below the table also where both go into one file
     for fault in faults:
         print(f"error: {plain(fault)}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def split_list(text: str, known: Sequence[str], option: str) -> list[str]:
+    """Return the words of a list with commas, each once; a word that is not known ends the script with status 2."""
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in words:
+        if word not in known:
+            print(f"error: {option} '{plain(word)}': choose from {', '.join(known)}.", file=sys.stderr)
+            raise SystemExit(2)
+    return words
 
 
 def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
@@ -78,42 +133,54 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
     return runs, faults
 
 
-def draw(runs: Sequence[Run], outputs: Path) -> tuple[list[Path], list[str]]:
-    """Draw each run into its folder and all of them into `outputs`; return the pictures, and a sentence for each
-    that could not be written."""
-    # Imported only now, since they take seconds and a wrong name should be told at once. No window is ever opened.
-    os.environ["MPLBACKEND"] = "Agg"
-    from digits.confusion_figures import draw_confusion, draw_confusions
-    from digits.figures import save_figure
+def draw(
+    judgements: Sequence[Judgement],
+    options: Options,
+    only: Sequence[str],
+    formats: Sequence[str],
+    left_out: Sequence[str],
+) -> list[str]:
+    """Draw what is asked for, write the report, say what there is; return a sentence for each thing that failed."""
+    # Imported only now, since they take seconds and a wrong name should be told at once.
+    if not options.show:
+        os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
+    from digits.drawing import draw_all
+    from digits.report import write_report
+    from digits.windows import check_display, show_figures
 
-    pictures, faults = [], []
-    jobs = [(run.path / "confusion_matrix.png", [run]) for run in runs]
-    for path, shown in [*jobs, (outputs / "confusion_matrices.png", list(runs))]:
-        figure = draw_confusion(shown[0]) if path.name == "confusion_matrix.png" else draw_confusions(shown)
+    if options.show:
+        check_display()
+    drawing = draw_all(
+        judgements,
+        options.outputs,
+        options.data_dir,
+        only=only,
+        formats=formats,
+        display=show_figures if options.show else None,
+    )
+    print_outcome(drawing)
+    if REPORT in only:
+        path = options.outputs / "report.html"
         try:
-            outputs.mkdir(parents=True, exist_ok=True)  # missing where all runs were named by their folders
-            save_figure(figure, path)
+            write_report(drawing, path, [*left_out, *drawing.faults])
+            print(f"\nreport: {plain(path)}")
         except OSError as error:
-            faults.append(f"cannot write '{path}' ({error.strerror or error}); free the place, then run this again.")
-        else:
-            pictures.append(path)
-    return pictures, faults
+            drawing.faults.append(
+                f"cannot write '{path}' ({error.strerror or error}); free the place, then run this again."
+            )
+    return drawing.faults
 
 
-def print_table(runs: Sequence[Run]) -> None:
-    """Print each run's name, accuracy with its 95 % interval (Wilson), and the number of test images."""
-    names = [plain(run.name) for run in runs]
-    width = max(map(len, ["run", *names]))
-    print(f"{'run':<{width}}  accuracy       95 % interval       n")
-    for name, run in zip(names, runs, strict=True):
-        n = len(run.labels)
-        low, high = (f"{100 * end:.2f}" for end in wilson_interval(round(run.accuracy * n), n))
-        print(f"{name:<{width}}  {100 * run.accuracy:6.2f} %  {low:>6} to {high:>6} %  {n:>6,}")
-
-
-def plain(text: object) -> str:
-    """Return the text with '?' for what a terminal would obey or cannot show: a folder's name may hold anything."""
-    return "".join(character if character.isprintable() else "?" for character in str(text))
+def print_outcome(drawing: Drawing) -> None:
+    """Print which pictures there are, a line for each folder, and what was left out."""
+    folders: dict[Path, list[str]] = {}
+    for path in drawing.pictures:
+        folders.setdefault(path.parent, []).append(path.name)
+    print(f"\npictures: {len(drawing.pictures)}, of which {drawing.new} drawn now, the others unchanged")
+    for folder, names in folders.items():
+        print(f"  {plain(folder)}/: {', '.join(map(plain, names))}")
+    for note in drawing.notes:
+        print(f"note: {plain(note)}")
 
 
 if __name__ == "__main__":

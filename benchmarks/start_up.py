@@ -39,7 +39,6 @@ import importlib
 story = importlib.import_module(sys.argv[1])
 now = mark("imports", now)
 import contextlib, dataclasses, io, json, pathlib
-story.keep_freed_memory()
 dataset = story.load_dataset(sys.argv[3], pathlib.Path(sys.argv[4]))
 now = mark("dataset", now)
 recipe = digits.recipe.Recipe(epochs=1, validation_fraction=0)

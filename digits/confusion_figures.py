@@ -19,24 +19,24 @@ from digits.confusion_panels import (
     room_for_labels,
 )
 from digits.figures import (
+    LINE,
+    MARGIN,
     SMALL_SIZE,
+    SPELLING,
     TEXT_SIZE,
-    TITLE_SIZE,
-    accuracy_text,
     add_axes,
     add_text,
     figure_style,
     fit_text,
+    percent,
     run_title,
-    wrap_text,
+    start_figure,
 )
-from digits.metrics import confusion_matrix
+from digits.metrics import confusion_matrix, wilson_interval
 from digits.runs import Run
 
 # Inches.
-MARGIN = 0.3
 LONGEST_LABEL = 1.3
-LINE = 0.24
 COLOUR_BAR_GAP, COLOUR_BAR, COLOUR_BAR_LABELS = 0.15, 0.16, 0.75
 
 
@@ -48,11 +48,14 @@ def draw_confusion(run: Run) -> Figure:
     left, below = room_for_labels(names)
     panel = left + side + COLOUR_BAR_GAP + COLOUR_BAR + COLOUR_BAR_LABELS
     width = 2 * panel + 3 * MARGIN
-    explanation = wrap_text(f"{accuracy_text(run)}. {_worst_error(matrix, names)}", TEXT_SIZE, width - 2 * MARGIN)
-    top = MARGIN + 0.42 + LINE * len(explanation) + 0.55
+    n = len(run.labels)
+    low, high = wilson_interval(round(run.accuracy * n), n)
+    title = (
+        f"{percent(run.accuracy)} of {n:,} test images recognised (95 % interval {100 * low:.2f} to {percent(high)})"
+    )
     with figure_style():
-        figure = Figure(figsize=(width, top + side + below + MARGIN))
-        _write_header(figure, fit_text(run_title(run), TITLE_SIZE, width - 2 * MARGIN, "bold"), explanation)
+        figure, top = start_figure(title, run_title(run), _worst_error(matrix, names), width, 0.3 + side + below)
+        top += 0.3
         for index, (title, draw, bar_label) in enumerate(
             [
                 ("Counts: how many images of each class were taken for which", draw_counts, "images (log scale)"),
@@ -84,35 +87,35 @@ def draw_confusions(runs: Sequence[Run]) -> Figure:
         for row in range(rows)
     ]
     width = MARGIN + columns * panel_width + COLOUR_BAR + COLOUR_BAR_LABELS + MARGIN
-    explanation = wrap_text(
+    best, worst = (extreme(run.accuracy for run in runs) for extreme in (max, min))
+    explanation = (
         "Share of each true class (row) that was taken for another (column), in %; grey: share recognised."
-        + (" All panels have the same colour scale." if len(runs) > 1 else ""),
-        TEXT_SIZE,
-        width - 2 * MARGIN,
+        + (" All panels have the same colour scale." if len(runs) > 1 else "")
     )
-    header = MARGIN + 0.42 + LINE * len(explanation) + 0.2
+    title = (
+        f"{len(runs)} runs, and what they confuse: {100 * (1 - best):.2f} to {percent(1 - worst)} errors"
+        if len(runs) > 1
+        else f"What the run confuses: {percent(1 - worst)} errors"
+    )
     scale = error_scale(matrices)
     with figure_style():
-        figure = Figure(figsize=(width, header + sum(row_heights)))
-        _write_header(figure, f"Errors of {len(runs)} run{'s' if len(runs) > 1 else ''}", explanation)
+        figure, header = start_figure(
+            title,
+            ", ".join(dict.fromkeys(SPELLING.get(run.dataset, run.dataset) for run in runs)),
+            explanation,
+            width,
+            sum(row_heights) - MARGIN,
+        )
         for index, (run, matrix, labels) in enumerate(zip(runs, matrices, names, strict=True)):
             row, column = divmod(index, columns)
             start, top = MARGIN + column * panel_width + left, header + sum(row_heights[:row])
             add_text(figure, start, top, fit_text(run_title(run), TEXT_SIZE, side, "bold"), weight="bold")
-            add_text(
-                figure, start, top + LINE, f"accuracy {run.accuracy:.2%}, n = {len(run.labels):,}".replace("%", " %")
-            )
+            add_text(figure, start, top + LINE, f"accuracy {percent(run.accuracy)}, n = {len(run.labels):,}")
             axes = add_axes(figure, start, top + title_height, side, side)
             mesh = draw_errors(axes, matrix, labels, scale)
         bar = add_axes(figure, MARGIN + columns * panel_width, header + title_height, COLOUR_BAR, side)
         draw_colour_bar(figure, mesh, bar, "% of the true class (square-root scale)")
     return figure
-
-
-def _write_header(figure: Figure, title: str, lines: list[str]) -> None:
-    add_text(figure, MARGIN, MARGIN, title, size=TITLE_SIZE, weight="bold")
-    for number, line in enumerate(lines):
-        add_text(figure, MARGIN, MARGIN + 0.42 + LINE * number, line)
 
 
 def _labels(run: Run) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from types import TracebackType
+
+INTERRUPTED = "\ninterrupted; what was complete before this call still is."
 
 
 class UserError(Exception):
@@ -22,8 +26,12 @@ def run_script(main: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; what was complete before this call still is.", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output, `head` for one, has had enough. Python's own flush at exit must not stumble over it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         # A network or file-system failure that no caller could word better.
         where = f" ({error.filename})" if error.filename else ""
@@ -32,3 +40,15 @@ def run_script(main: Callable[[], int | None]) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def expect_ctrl_c() -> None:
+    """Have Ctrl-C end the process with run_script's message where no run_script is around yet: in slow imports."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print(INTERRUPTED, file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = tell  # Python then ends by SIGINT itself, which a shell shows as 130

@@ -69,7 +69,7 @@ def _stream(url: str, max_bytes: int, limits: TimeLimits, give_up: threading.Eve
     try:
         with (
             tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
-            requests.Session() as session,
+            _session() as session,
             _open(session, url, limits) as response,
         ):
             if response.status_code != 200:
@@ -89,11 +89,17 @@ def _stream(url: str, max_bytes: int, limits: TimeLimits, give_up: threading.Eve
     return bytes(data)
 
 
-def _open(session: requests.Session, url: str, limits: TimeLimits) -> requests.Response:
-    """Return the response at the end of the redirections; its body is not read yet.
+def _session() -> requests.Session:
+    """Return a session that leaves redirections alone: requests reads the body of each, however long, even unasked."""
+    import requests
 
-    requests would follow them too, but it reads the whole body of each, however long.
-    """
+    session = requests.Session()
+    session.resolve_redirects = lambda *arguments, **options: iter(())  # type: ignore[method-assign, assignment]
+    return session
+
+
+def _open(session: requests.Session, url: str, limits: TimeLimits) -> requests.Response:
+    """Return the response at the end of the redirections; its body is not read yet."""
     for _ in range(MAX_REDIRECTS + 1):
         response = session.get(
             url,

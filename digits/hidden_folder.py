@@ -28,15 +28,25 @@ def hidden_folder(path: Path) -> Iterator[Path]:
             os.close(lock)
 
 
-def sweep(path: Path) -> None:
-    """Delete the hidden folders that killed processes left beside `path`."""
-    name = re.compile(re.escape(f".{path.name}-") + "[0-9a-f]{8}")
-    for folder in [folder for folder in path.parent.iterdir() if name.fullmatch(folder.name)]:
+def hidden_name(path: Path) -> Path:
+    """Return a fresh name `.<name>-<random>` beside `path`."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+
+
+def sweep(path: Path, suffix: str = "") -> None:
+    """Delete the hidden folders (with `suffix` behind their names) that killed processes left beside `path`."""
+    for folder in leftovers(path, suffix):
         with suppress(OSError):  # a living process has it, or it has gone meanwhile, or it is not ours to open
             lock = _lock(folder)
             if lock is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
+
+
+def leftovers(path: Path, suffix: str = "") -> list[Path]:
+    """Return the hidden folders beside `path` with `suffix` behind their names, those in use included."""
+    name = re.compile(re.escape(f".{path.name}-") + "[0-9a-f]{8}" + re.escape(suffix))
+    return [entry for entry in path.parent.iterdir() if name.fullmatch(entry.name)]
 
 
 def flush(path: Path) -> None:
@@ -52,7 +62,7 @@ def flush(path: Path) -> None:
 
 def _make_locked(path: Path) -> tuple[Path, int | None]:
     while True:
-        folder = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        folder = hidden_name(path)
         folder.mkdir()
         # Before it is locked, another process may take it for a leftover and sweep it away: then another one.
         with suppress(BlockingIOError, FileNotFoundError):

@@ -27,7 +27,7 @@ def lean_import(*unneeded: str) -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not Ctrl-C, which has nothing to do with the notes
             said.seek(0)
             os.write(stderr, said.read())
             raise

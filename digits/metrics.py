@@ -1,14 +1,26 @@
-"""What predictions are worth: accuracy, its interval, and which class was taken for which."""
+"""What predictions are worth: accuracy and its interval, which class was taken for which, how far to trust them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """The images whose confidence (probability of the predicted class) lies in (low, high]."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None  # mean confidence of these images; None where count is 0
+    accuracy: float | None  # share of these images that was predicted right; None where count is 0
 
 
 def accuracy(labels: IntArray, predictions: IntArray) -> float:
@@ -58,6 +70,53 @@ def cross_entropy(labels: IntArray, probabilities: npt.NDArray[np.floating]) -> 
     """
     true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true_class, np.finfo(np.float32).tiny)).mean())
+
+
+def precision_recall_f1(matrix: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return precision, recall and F1 of each class, float64 (classes,), of a confusion matrix (true rows).
+
+    precision: share of right answers among the images taken for the class; recall: among the images of the class; F1:
+    their harmonic mean. A quotient of nothing by nothing is 0, as with scikit-learn's zero_division=0.
+    """
+    right = matrix.diagonal().astype(np.float64)
+    predicted, support = matrix.sum(axis=0), matrix.sum(axis=1)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2 * right / np.maximum(predicted + support, 1)
+    return precision, recall, f1
+
+
+def calibration_bins(
+    labels: IntArray, probabilities: npt.NDArray[np.floating], num_bins: int = 15
+) -> list[CalibrationBin]:
+    """Return `num_bins` bins of equal width over (0, 1], the images sorted into them by their confidence.
+
+    labels: (N,); probabilities: (N, classes). 15 bins, as in Guo et al. (2017), 'On calibration of modern neural
+    networks', ICML, arXiv 1706.04599.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, num_bins + 1)
+    # By comparison, not by multiplying: 15 * 0.2 is a hair above 3. Rounded sums above 1 stay in the last bin.
+    numbers = np.searchsorted(edges[1:-1], confidence, side="left")
+    bins = []
+    for number in range(num_bins):
+        inside = numbers == number
+        count = int(inside.sum())
+        means = (float(confidence[inside].mean()), float(right[inside].mean())) if count else (None, None)
+        bins.append(CalibrationBin(float(edges[number]), float(edges[number + 1]), count, *means))
+    return bins
+
+
+def expected_calibration_error(bins: list[CalibrationBin]) -> float:
+    """Return the mean distance between confidence and accuracy, each bin weighted by its images (Guo et al. 2017)."""
+    n = sum(one.count for one in bins)
+    gaps = [
+        one.count * abs(one.confidence - one.accuracy)
+        for one in bins
+        if one.confidence is not None and one.accuracy is not None
+    ]
+    return sum(gaps) / n
 
 
 def _check_pairs(labels: IntArray, predictions: IntArray) -> None:

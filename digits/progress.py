@@ -30,6 +30,8 @@ class EpochProgress:
             leave=False,
             disable=None,
             dynamic_ncols=True,
+            mininterval=0,  # is_due says when; by its own rules tqdm would leave out every second line, or more
+            miniters=1,
         )
 
     def __enter__(self) -> EpochProgress:

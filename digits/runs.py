@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digits.errors import UserError
 from digits.metrics import accuracy
-from digits.npy import read_bytes, read_npy
+from digits.npy import read_npy
 from digits.run_checks import ARRAYS, fault_in_arrays, fault_in_info
+from digits.run_texts import listed_files, read_history, read_info, refuse, write_history, write_json
 from digits.whole_folder import check_place, writing_folder
-
-LARGEST_TEXT = 16 << 20
-"""Bytes of run.json and of history.csv. They take a few kB."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +51,40 @@ class Run:
         return str(self.info["framework"])
 
     @property
-    def seed(self) -> int:
-        return int(self.info["seed"])
+    def seed(self) -> int | None:
+        """None for an ensemble, which draws nothing at random."""
+        seed: int | None = self.info["seed"]
+        return seed
 
     @property
     def class_names(self) -> list[str]:
         return list(self.info["class_names"])
 
     @property
+    def fingerprint(self) -> str | None:
+        """That of the dataset, if the run records it: runs with equal ones have seen the same images."""
+        return self.info.get("dataset_fingerprint")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Every hyper-parameter by name; empty where the run records none (an ensemble)."""
+        return self.info.get("recipe") or {}
+
+    @property
+    def parameters(self) -> int | None:
+        """Numbers that the network consists of, trainable or not, if the run records them."""
+        return sum(self.info["parameters"].values()) if "parameters" in self.info else None
+
+    @property
+    def training_seconds(self) -> float | None:
+        return self.info["seconds"]["training"] if "seconds" in self.info else None
+
+    @property
     def accuracy(self) -> float:
         return accuracy(self.labels, self.predictions)
 
 
-def run_name(dataset: str, model: str, framework: str, seed: int = 0) -> str:
+def run_name(dataset: str, model: str, framework: str, seed: int | None = 0) -> str:
     """Return the folder name of a run: 'mnist-cnn-pytorch', or 'mnist-cnn-pytorch-s3' where the seed is 3."""
     return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "")
 
@@ -105,7 +122,7 @@ def writing_run(path: Path) -> Iterator[Path]:
             if file.is_file() and file != folder / "run.json"
         }
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        _write_json(folder / "run.json", {**info, "files": manifest})
+        write_json(folder / "run.json", {**info, "files": manifest})
 
 
 def write_run_files(
@@ -135,11 +152,8 @@ def write_run_files(
     np.save(folder / "predictions.npy", predictions)
     np.save(folder / "probabilities.npy", probabilities)
     np.save(folder / "labels.npy", labels)
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-    _write_json(folder / "run.json", info)
+    write_history(folder / "history.csv", history)
+    write_json(folder / "run.json", info)
 
 
 def read_run(path: Path) -> Run:
@@ -175,19 +189,19 @@ def _read_run(path: Path) -> Run:
     if not os.path.isdir(path):
         raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
     try:
-        info = _read_info(path / "run.json")
-        for name in _listed_files(path, info):
+        info = read_info(path / "run.json")
+        for name in listed_files(path, info):
             if not os.path.isfile(path / name):
-                _fail(path / name, "is missing")
+                refuse(path / name, "is missing")
             if _sha256(path / name) != info["files"][name]:
-                _fail(path / name, "has changed since the training wrote it (its SHA-256 is not the one in run.json)")
+                refuse(path / name, "has changed since the training wrote it (its SHA-256 is not the one in run.json)")
         predictions = read_npy(path / "predictions.npy", np.int64, ndim=1)
         probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
         labels = read_npy(path / "labels.npy", np.int64, ndim=1)
         fault = fault_in_arrays(info, predictions, probabilities, labels)
         if fault:
-            _fail(path / fault[0], fault[1])
-        history = _read_history(path / "history.csv")
+            refuse(path / fault[0], fault[1])
+        history = read_history(path / "history.csv")
     except UserError as error:
         raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
     except OSError as error:
@@ -207,57 +221,6 @@ def _holds_other_things(path: Path) -> bool:
         return False
     # Asked twice, since a listing taken while another process swaps and deletes the folder may be anything.
     return bool(names) and names.isdisjoint(("run.json", *ARRAYS)) and _identity(path) == before
-
-
-def _fail(file: Path, what: str) -> NoReturn:
-    raise UserError(f"'{file}' {what}.")
-
-
-def _read_info(file: Path) -> dict[str, Any]:
-    try:
-        info = json.loads(read_bytes(file, LARGEST_TEXT).decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        _fail(file, f"is not JSON ({error})")
-    if not isinstance(info, dict):
-        _fail(file, "is not a JSON object")
-    fault = fault_in_info(info)
-    if fault:
-        _fail(file, fault[1])
-    return info
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _listed_files(path: Path, info: dict[str, Any]) -> list[str]:
-    files = info.get("files")
-    if not isinstance(files, dict):
-        _fail(path / "run.json", "has no 'files' with the hash of each: it was not finished")
-    for name in (*ARRAYS, "history.csv"):
-        if name not in files:
-            _fail(path / "run.json", f"does not list '{name}' under 'files'")
-    for name in files:
-        # A forged name must not have us read (and so tell of) files outside the run.
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-            _fail(path / "run.json", f"lists '{name[:80]!r}', which is not in the run's folder")
-    return list(files)
-
-
-def _read_history(file: Path) -> list[dict[str, float]]:
-    try:
-        rows = csv.DictReader(io.StringIO(read_bytes(file, LARGEST_TEXT).decode("utf-8")), strict=True)
-        return [{key: float(value) for key, value in row.items()} for row in rows]
-    except (ValueError, TypeError, csv.Error) as error:
-        _fail(file, f"is not a table of numbers ({error})")
-
-
-def _write_json(file: Path, info: Mapping[str, Any]) -> None:
-    try:
-        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise UserError("the training diverged: a loss is not finite; lower --learning-rate and run again.") from error
-    file.write_text(text + "\n", encoding="utf-8")
 
 
 def _sha256(file: Path) -> str:

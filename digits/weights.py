@@ -1,8 +1,8 @@
 """weights.safetensors: a network's weights in one layout for both frameworks.
 
 Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as PyTorch lays them out: convolutions
-(out, in, height, width), dense layers (out, in), and what follows a flattening counts its inputs channel by channel,
-(channels, height, width). The file's metadata tells which network the arrays belong to.
+(out, in, height, width), dense layers (out, in). A dense layer behind a flattening counts its inputs pixel by pixel,
+(height, width, channels), as both wings flatten. The file's metadata tells which network the arrays belong to.
 """
 
 from __future__ import annotations

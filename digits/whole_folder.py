@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
-import secrets
 import shutil
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from digits.errors import UserError
+from digits.hidden_folder import flush, hidden_folder, hidden_name, leftovers, sweep
+
+ASIDE = ".old"
+"""Behind the name of an earlier folder that has stepped aside for the new one."""
 
 
 @contextmanager
@@ -27,18 +28,14 @@ def writing_folder(path: Path) -> Iterator[Path]:
     Raises UserError where `path` cannot be written.
     """
     check_place(path)
-    _mend_and_sweep(path)
-    folder, lock = _make_locked_folder(path)
-    try:
+    _restore(path)
+    sweep(path, ASIDE)
+    with hidden_folder(path) as folder:
         yield folder
-        _flush_to_disk(folder)
+        # All files on the disk before the folder gets its name, or a power cut leaves the name with empty files.
+        for entry in [*folder.rglob("*"), folder]:
+            flush(entry)
         _swap_in(folder, path)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 def check_place(path: Path) -> None:
@@ -50,7 +47,7 @@ def check_place(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Only trying tells: permission bits say nothing about read-only disks, quotas, or names that are too long.
-        probe = _hidden_name(path)
+        probe = hidden_name(path)
         probe.mkdir()
         with contextlib.suppress(FileNotFoundError):  # another process swept it
             probe.rmdir()
@@ -60,58 +57,12 @@ def check_place(path: Path) -> None:
         ) from error
 
 
-def _hidden_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-
-
-def _make_locked_folder(path: Path) -> tuple[Path, int | None]:
-    """Make a hidden folder and hold a lock on it: the lock dies with this process, so that others know it is gone."""
-    while True:
-        folder = _hidden_name(path)
-        folder.mkdir()
-        # Between making and locking it, a sweep by another process may take it for a leftover: then make another.
-        with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            lock = _lock(folder)
-            if folder.is_dir():
-                return folder, lock
-            if lock is not None:
-                os.close(lock)
-
-
-def _lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the folder's lock, None where the file system has no locks.
-
-    Raises BlockingIOError while another descriptor holds it, FileNotFoundError where the folder is gone.
-    """
-    if sys.platform == "win32":
-        return None  # what a killed process left stays there until somebody deletes it
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise
-        return None
-    return descriptor
-
-
-def _mend_and_sweep(path: Path) -> None:
-    """Bring back an earlier folder that a kill left renamed aside, and delete the leftovers of killed processes."""
-    hidden = re.compile(re.escape(f".{path.name}-") + r"[0-9a-f]{8}(\.old)?")
-    leftovers = [entry for entry in path.parent.iterdir() if hidden.fullmatch(entry.name)]
-    for aside in leftovers:
-        if aside.name.endswith(".old") and not path.exists():
-            with contextlib.suppress(OSError):  # another process may be mending the same place: either will do
+def _restore(path: Path) -> None:
+    """Bring back an earlier folder that a kill left set aside."""
+    for aside in leftovers(path, ASIDE):
+        if not path.exists():
+            with contextlib.suppress(OSError):  # another process may be restoring the same place: either will do
                 os.rename(aside, path)
-    for leftover in leftovers:
-        with contextlib.suppress(OSError):  # a live process holds it, or another one is sweeping too
-            lock = _lock(leftover)
-            if lock is not None:
-                shutil.rmtree(leftover, ignore_errors=True)
-                os.close(lock)
 
 
 def _swap_in(folder: Path, path: Path) -> None:
@@ -120,8 +71,8 @@ def _swap_in(folder: Path, path: Path) -> None:
     try:
         while True:
             with contextlib.suppress(FileNotFoundError):
-                aside = _hidden_name(path)
-                aside = aside.with_name(aside.name + ".old")
+                aside = hidden_name(path)
+                aside = aside.with_name(aside.name + ASIDE)
                 asides.append(aside)
                 os.rename(path, aside)
             try:
@@ -138,20 +89,4 @@ def _swap_in(folder: Path, path: Path) -> None:
     finally:
         for aside in asides:
             shutil.rmtree(aside, ignore_errors=True)
-    _flush(path.parent)
-
-
-def _flush_to_disk(folder: Path) -> None:
-    """Have all files on the disk before the folder gets its name, or a power cut leaves the name with empty files."""
-    for entry in [*folder.rglob("*"), folder]:
-        _flush(entry)
-
-
-def _flush(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(path.parent)

@@ -30,6 +30,17 @@ class ScalePixels(nn.Module):
         return pixels.contiguous(memory_format=torch.channels_last)
 
 
+class FlattenPixels(nn.Module):
+    """Feature maps (N, C, H, W) to (N, H * W * C), pixel by pixel as TensorFlow flattens them.
+
+    With channels last in memory this copies nothing, where nn.Flatten's channel by channel would; and dense weights
+    mean the same in both frameworks.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
+
+
 def cnn(num_classes: int, pixel_range: tuple[float, float]) -> nn.Sequential:
     """Two convolutions and two dense layers: the network R0 that this project is specified with.
 
@@ -44,7 +55,7 @@ def cnn(num_classes: int, pixel_range: tuple[float, float]) -> nn.Sequential:
             conv2=nn.Conv2d(16, 32, kernel_size=3, padding=1),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
-            flatten=nn.Flatten(),  # (N, 32, 7, 7) to (N, 1568), channel by channel
+            flatten=FlattenPixels(),  # (N, 32, 7, 7) to (N, 1568)
             dense1=nn.Linear(32 * 7 * 7, 128),
             relu3=nn.ReLU(inplace=True),
             dropout=nn.Dropout(0.25),

@@ -38,7 +38,7 @@ def cnn(num_classes: int, pixel_range: tuple[float, float]) -> keras.Sequential:
             layers.Conv2D(32, kernel_size=3, padding="same", name="conv2"),
             layers.MaxPooling2D(2, name="pool2"),
             layers.ReLU(name="relu2"),
-            layers.Flatten(name="flatten"),  # (N, 7, 7, 32) to (N, 1568), pixel by pixel
+            layers.Flatten(name="flatten"),  # (N, 7, 7, 32) to (N, 1568)
             layers.Dense(128, name="dense1"),
             layers.ReLU(name="relu3"),
             layers.Dropout(0.25, name="dropout"),

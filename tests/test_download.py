@@ -201,9 +201,9 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     ),
     "redirects with an endless body": (
         lambda handler: raw(
-            handler, b"HTTP/1.1 302 Found\r\nLocation: http://no-such-host.invalid/\r\n\r\n", *[bytes(65_536)] * ENDLESS
+            handler, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", *[bytes(65_536)] * ENDLESS
         ),
-        "name could not be resolved",
+        "refused",
     ),
     "not a gz": (lambda handler: send(handler, b"\x1f\x8b but not really"), "damaged gzip data"),
     "gz cut off": (packed(lambda data: data[:-10]), "its gzip data are cut off"),

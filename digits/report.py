@@ -1,0 +1,117 @@
+"""report.html: one page that holds everything, images too, and asks for nothing from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import struct
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from digits.comparison import why_not_compared
+from digits.drawing import Drawing
+from digits.figures import DOTS_PER_INCH, SPELLING, run_title
+from digits.runs import Run
+from digits.tables import plain
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(drawing: Drawing, path: Path, left_out: Sequence[str]) -> None:
+    """Write the page on all that was drawn; left_out: a sentence on each run that could not be read.
+
+    Whatever is printed is escaped, and characters that show nothing or command a terminal become '?'. Raises OSError.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
+    environment.filters |= {"percent": _percent, "thousands": _thousands, "spelled": _spelled}
+    page = environment.get_template("report.html").stream(
+        groups=drawing.groups,
+        overview=drawing.overview,
+        not_compared=why_not_compared([group.comparison for group in drawing.groups]),
+        left_out=left_out,
+        notes=drawing.notes,
+        number_of_runs=sum(len(group.judgements) for group in drawing.groups),
+        image=_image,
+        title=run_title,
+        facts=_facts,
+        where=partial(os.path.relpath, start=path.parent),
+        anchor=_anchors(drawing),
+    )
+    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        # Piece by piece: the images of many runs are never in memory all at once.
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.writelines(page)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _image(path: Path) -> dict[str, Any]:
+    """Return a PNG file's data URI, and its width and height in CSS pixels when text in it is as large as drawn."""
+    data = path.read_bytes()
+    width, height = struct.unpack(">II", data[16:24])  # where every PNG has them
+    return {
+        # Markup, so that megabytes of letters and digits are not looked through for what to escape.
+        "uri": Markup(f"data:image/png;base64,{base64.b64encode(data).decode()}"),
+        "width": round(width * 96 / DOTS_PER_INCH),
+        "height": round(height * 96 / DOTS_PER_INCH),
+    }
+
+
+def _anchors(drawing: Drawing) -> Any:
+    """Return the function from a judgement to the id of its section: a number, since a name may hold anything."""
+    runs = [judgement.run for group in drawing.groups for judgement in group.judgements]
+    numbers = {id(run): number for number, run in enumerate(runs, 1)}
+    return lambda judgement: f"run-{numbers[id(judgement.run)]}"
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """Return what one must know to repeat the run: words and what they stand for, only what run.json records."""
+    info = run.info
+    members = info.get("members")
+    facts = [
+        ("Recipe", _pairs(run.recipe)),
+        ("Versions", _pairs(info.get("versions"))),
+        ("Hardware", _pairs(info.get("hardware"))),
+        ("Members", ", ".join(_member(one) for one in members) if isinstance(members, list) else ""),
+        ("Dataset", f"{run.dataset}, fingerprint {run.fingerprint or 'not recorded'}"),
+        ("Seconds", _pairs(info.get("seconds"))),
+        ("Finished", str(info.get("created", ""))),
+    ]
+    return [(word, text) for word, text in facts if text]
+
+
+def _member(one: object) -> str:
+    return str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
+
+
+def _pairs(values: object) -> str:
+    if not isinstance(values, Mapping):
+        return ""
+    return ", ".join(f"{str(key).replace('_', ' ')} {value}" for key, value in values.items())
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def _thousands(number: float | None, digits: int = 0) -> str:
+    return "not recorded" if number is None else f"{number:,.{digits}f}"
+
+
+def _spelled(name: str) -> str:
+    return SPELLING.get(name, name)

@@ -1,0 +1,34 @@
+"""How a script ends: digits.errors in a process of its own, as a shell sees it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def start(main: str) -> subprocess.Popen[bytes]:
+    """Start a script whose main function is this lambda."""
+    code = f"import sys; from digits.errors import UserError, run_script; sys.exit(run_script({main}))"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_output_that_nobody_reads_on_is_no_error_to_tell_of() -> None:
+    # As in `python visualize_results.py | head -1`: it ended in "error: Broken pipe; free the space ...".
+    process = start("lambda: print('line\\n' * 1_000_000)")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == b"line\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=30) == 1
+
+
+def test_disk_errors_are_told_with_the_file() -> None:
+    process = start("lambda: open('/dev/full', 'w').write('x' * 1_000_000)")
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert error.startswith(b"error: No space left on device")
+    assert error.count(b"\n") == 1

@@ -1,0 +1,234 @@
+"""The figures: what they say, that it can be read, and that their layout stays as it was looked at and approved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figure_checks import all_texts, assert_readable, words
+from make_runs import FASHION, make_run
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.testing.compare import compare_images
+
+from digits.agreement_figures import draw_agreement, draw_both_wrong, draw_disagreements
+from digits.class_figures import draw_calibration, draw_per_class_accuracy
+from digits.comparison import compare_pair
+from digits.comparison_figures import draw_comparison
+from digits.dataset_figures import draw_augmentation, draw_class_distribution, draw_sample_images
+from digits.datasets import Dataset
+from digits.figures import save_figure
+from digits.judge import judge_run
+from digits.label_errors import MNIST_TEST_LABEL_ERRORS
+from digits.prediction_figures import chance, draw_correct_predictions, draw_incorrect_predictions
+from digits.runs import Run, read_run
+from digits.training_figure import draw_training_curves
+
+BASELINES = Path(__file__).parent / "baselines"
+LABELS = np.arange(1000) % 10
+# Blobs in the place of images, so that nothing here needs a dataset; ten kinds.
+GRID = np.mgrid[0:28, 0:28]
+IMAGES = np.stack([255 * (np.hypot(GRID[0] - 8 - i, GRID[1] - 18 + i) < 4 + 0.5 * i) for i in range(10)] * 100).astype(
+    np.uint8
+)
+LONG_NAMES = [f"class with a very long name, number {i}, $x_1$" for i in range(10)]
+
+
+def make(tmp_path: Path, framework: str = "pytorch", **options: object) -> Run:
+    options = {"labels": LABELS, "error_rate": 0.1, **options}
+    return read_run(make_run(tmp_path, framework=framework, **options))  # type: ignore[arg-type]
+
+
+def with_history(run: Run, rows: list[dict[str, float]]) -> Run:
+    return replace(run, history=rows)
+
+
+def epochs(number: int) -> list[dict[str, float]]:
+    return [
+        {
+            "epoch": epoch,
+            "train_loss": 0.5 / epoch,
+            "train_accuracy": 1 - 0.2 / epoch,
+            "validation_loss": 0.3 / epoch + 0.02 * epoch,
+            "validation_accuracy": 0.97 - 0.01 * abs(epoch - 3),
+        }
+        for epoch in range(1, number + 1)
+    ]
+
+
+def dataset_of(names: list[str]) -> Dataset:
+    labels = LABELS.astype(np.uint8)
+    return Dataset("fashion-mnist", IMAGES, labels, IMAGES[:500], labels[:500], tuple(names), "0" * 64)
+
+
+def all_figures(tmp_path: Path, class_names: list[str]) -> dict[str, Figure]:
+    """Draw every kind of figure (the confusion matrices have tests of their own)."""
+    a, b = (
+        make(tmp_path, framework, dataset="fashion-mnist", class_names=class_names)
+        for framework in ("pytorch", "tensorflow")
+    )
+    judgement, pair, dataset = judge_run(a), compare_pair(a, b), dataset_of(class_names)
+    return {
+        "training_curves": draw_training_curves(with_history(a, epochs(5))),
+        "per_class_accuracy": draw_per_class_accuracy(judgement),
+        "calibration": draw_calibration(judgement),
+        "incorrect_predictions": draw_incorrect_predictions(judgement, IMAGES),
+        "correct_predictions": draw_correct_predictions(judgement, IMAGES),
+        "comparison": draw_comparison([judgement, judge_run(b)]),
+        "agreement": draw_agreement(pair),
+        "disagreements": draw_disagreements(pair, IMAGES),
+        "both_wrong": draw_both_wrong(pair, IMAGES),
+        "class_distribution": draw_class_distribution(dataset),
+        "sample_images": draw_sample_images(dataset),
+        "augmentation": draw_augmentation(dataset),
+    }
+
+
+# --- that they can be read ---
+
+
+@pytest.mark.parametrize("class_names", [list("0123456789"), FASHION, LONG_NAMES], ids=["digits", "fashion", "long"])
+def test_every_figure_can_be_read(tmp_path: Path, class_names: list[str]) -> None:
+    for name, figure in all_figures(tmp_path, class_names).items():
+        assert_readable(figure)
+        assert min(text.get_fontsize() for text in all_texts(figure)) >= 9, name
+        assert any(character.isdigit() for character in figure.texts[0].get_text()), name  # the title holds the number
+        assert figure.get_label().startswith(figure.texts[0].get_text()[:10]), name  # and so do the words for the blind
+
+
+@pytest.mark.parametrize("number", [1, 2, 20])
+def test_comparisons_of_few_and_many(tmp_path: Path, number: int) -> None:
+    runs = [make(tmp_path, ["pytorch", "tensorflow"][i % 2], seed=i, error_rate=0.02 * (i + 1)) for i in range(number)]
+    judgements = [judge_run(run) for run in runs]
+    figure = draw_comparison(judgements)
+    assert_readable(figure)
+    best = max(run.accuracy for run in runs)
+    assert f"{100 * best:.2f} %" in figure.texts[0].get_text()
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 26, 47])
+def test_other_numbers_of_classes(tmp_path: Path, num_classes: int) -> None:
+    labels = np.arange(1000) % num_classes
+    names = [f"class {i}" for i in range(num_classes)]
+    judgement = judge_run(make(tmp_path, labels=labels, class_names=names))
+    for figure in (
+        draw_per_class_accuracy(judgement),
+        draw_calibration(judgement),
+        draw_incorrect_predictions(judgement, IMAGES),
+        draw_correct_predictions(judgement, IMAGES),
+    ):
+        assert_readable(figure)
+
+
+# --- what they say ---
+
+
+def test_training_curves_mark_the_best_epoch(tmp_path: Path) -> None:
+    figure = draw_training_curves(with_history(make(tmp_path), epochs(5)))
+    assert "Validation accuracy reached 97.00 % in epoch 3 of 5" in words(figure)
+    loss, accuracy = figure.axes
+    lines = {line.get_label(): line for line in loss.lines}
+    assert list(lines["training"].get_ydata()) == [row["train_loss"] for row in epochs(5)]
+    assert list(lines["best epoch"].get_xdata()) == [3, 3]
+    assert [line.get_label() for line in accuracy.lines] == ["training", "validation", "best epoch"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        epochs(1),
+        epochs(200),
+        [{"epoch": 1, "train_loss": 0.1, "train_accuracy": 0.9}],
+        [{"epoch": 1, "train_loss": math.nan, "train_accuracy": math.inf, "validation_accuracy": math.nan}],
+        [{"anything": 1.0}],
+    ],
+    ids=["one", "many", "no validation", "not finite", "other columns"],
+)
+def test_training_curves_of_any_history(tmp_path: Path, rows: list[dict[str, float]]) -> None:
+    assert_readable(draw_training_curves(with_history(make(tmp_path), rows)))
+
+
+def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path, "mnist", labels=np.arange(10_000) % 10, error_rate=0))
+    probabilities, predictions = run.probabilities.copy(), run.predictions.copy()
+    known, other = MNIST_TEST_LABEL_ERRORS[2], 77
+    for index, confidence in ((other, 0.995), (known, 0.9)):
+        wrong = (run.labels[index] + 1) % 10
+        probabilities[index] = (1 - confidence) / 9
+        probabilities[index, wrong], predictions[index] = confidence, wrong
+    run = replace(run, probabilities=probabilities, predictions=predictions)
+    figure = draw_incorrect_predictions(judge_run(run), np.resize(IMAGES, (10_000, 28, 28)))
+    assert "2 of 10,000 images misread, the surest error with a probability of 99.5 %" in words(figure)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == [
+        *(f"{predictions[other]}  99.5 %", f"label {run.labels[other]}"),
+        *(f"{predictions[known]}  90.0 %", f"label {run.labels[known]} ✗"),
+    ]
+    assert [patch.get_linewidth() > 2 for patch in axes.patches] == [False, True]
+    assert "as in 1 of all errors" in words(figure)
+    assert "the accuracy is 99.99 %, with them 99.98 %" in words(figure)
+
+
+def test_a_run_without_errors_and_one_without_right_answers(tmp_path: Path) -> None:
+    perfect = make(tmp_path, error_rate=0)
+    assert "0 of 1,000 images misread" in words(draw_incorrect_predictions(judge_run(perfect), IMAGES))
+    assert "Every image of 10 classes recognised" in words(draw_per_class_accuracy(judge_run(perfect)))
+    hopeless = replace(perfect, labels=(perfect.labels + 1) % 10)
+    for draw in (draw_correct_predictions, draw_incorrect_predictions):
+        assert_readable(draw(judge_run(hopeless), IMAGES))
+    assert "0 of 1,000 right" in words(draw_correct_predictions(judge_run(hopeless), IMAGES))
+    pair = compare_pair(perfect, replace(perfect, path=tmp_path / "copy"))
+    for draw_pair in (draw_disagreements, draw_both_wrong):
+        assert_readable(draw_pair(pair, IMAGES))
+
+
+def test_the_agreement_matrix_holds_the_four_counts(tmp_path: Path) -> None:
+    pair = compare_pair(make(tmp_path), make(tmp_path, "tensorflow"))
+    shown = [text.get_text() for text in draw_agreement(pair).axes[0].texts]
+    for count in (pair.both_right, pair.only_a_right, pair.only_b_right, pair.both_wrong):
+        assert f"{count:,}" in shown
+    figure = draw_disagreements(pair, IMAGES)
+    assert f"different answers to {len(pair.disagreements):,} of 1,000" in words(figure)
+    assert len(figure.axes[0].images) == min(40, len(pair.disagreements))
+
+
+def test_a_sample_shows_forty_images_of_their_classes() -> None:
+    figure = draw_sample_images(dataset_of(FASHION))
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == FASHION * 4
+    for image, label in zip(axes.images, list(range(10)) * 4, strict=True):
+        assert np.array_equal(image.get_array(), IMAGES[label])
+
+
+def test_probabilities_never_become_certainties() -> None:
+    assert [chance(p) for p in (0.5, 0.9989, 0.99949, 0.99994, 0.99999, 1.0)] == [
+        *("50.0 %", "99.9 %", "99.95 %", "99.99 %", ">99.99 %", ">99.99 %")
+    ]
+
+
+# --- that their layout stays ---
+
+
+@pytest.mark.parametrize(
+    "name", ["training_curves", "per_class_accuracy", "calibration", "incorrect_predictions", "comparison", "agreement"]
+)
+def test_layout(tmp_path: Path, name: str) -> None:
+    """Compare with the picture in tests/baselines/, at a third of the size.
+
+    After a wanted change: look at the new picture, which the message names, and copy it there.
+    """
+    small = tmp_path / f"{name}.png"
+    save_figure(all_figures(tmp_path, FASHION)[name], small, dots_per_inch=50)
+    assert imread(small).shape[1] < 600
+    difference = compare_images(str(BASELINES / f"{name}.png"), str(small), tol=3)
+    assert difference is None, difference
+
+
+def test_a_moved_title_would_be_noticed(tmp_path: Path) -> None:
+    figure = all_figures(tmp_path, FASHION)["calibration"]
+    figure.texts[0].set_y(figure.texts[0].get_position()[1] - 0.05)
+    save_figure(figure, tmp_path / "calibration.png", dots_per_inch=50)
+    assert compare_images(str(BASELINES / "calibration.png"), str(tmp_path / "calibration.png"), tol=3) is not None
