@@ -10,10 +10,10 @@ Shows the best run of each framework, or those that --run names. Ctrl-C ends it.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,30 +41,36 @@ def main() -> int:
     options = tyro.cli(Options, description=__doc__)
     networks = Networks(options.run, options.outputs)
     listener = listen(options.host, options.port)
-    with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
-        serve(networks, listener, uploads)
-    return 0
+    # As a service manager ends it: uploads must go then too. 143 is the shell's convention for SIGTERM.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
+            serve(networks, listener, Path(uploads))
+    except KeyboardInterrupt:
+        print("\nstopped")
+    return 130  # the shell's convention for Ctrl-C, as all scripts here have it
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at the address; UserError where it cannot."""
+    if not 0 <= port < 1 << 16:  # some systems would take the remainder
+        raise UserError(f"--port {port} is no port; choose one from 1024 to 65535, or 0 for any free one.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(256)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UserError(
-            f"cannot listen at {host}, port {port} ({getattr(error, 'strerror', None) or error}); "
-            f"choose another with --port or --host."
+            f"cannot listen at {host}, port {port} ({error.strerror or error}); choose another with --port or --host."
         ) from None
     return listener
 
 
-def serve(networks: Networks, listener: socket.socket, uploads: str) -> None:
+def serve(networks: Networks, listener: socket.socket, uploads: Path) -> None:
     """Serve the page until Ctrl-C. `uploads` is a folder for what Gradio must put down for a moment."""
-    os.environ["GRADIO_TEMP_DIR"] = uploads
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
     # Only now: importing Gradio takes seconds, and it reads these variables.
@@ -73,13 +79,11 @@ def serve(networks: Networks, listener: socket.socket, uploads: str) -> None:
     from digits.web_page import build_app
 
     # Browsers hold connections open; they get two seconds to notice that this ends.
-    settings = uvicorn.Config(build_app(networks), log_level="error", timeout_graceful_shutdown=2)
+    settings = uvicorn.Config(build_app(networks, uploads), log_level="critical", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
     runs = ", ".join(run.name for run in networks.find()) or "no network yet; the page says what to run"
-    print(f"drawing page at http://{host}:{port} ({runs}); Ctrl-C ends it", flush=True)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(settings).run(sockets=[listener])
-    print("stopped")
+    print(f"drawing page at http://{f'[{host}]' if ':' in host else host}:{port} ({runs}); Ctrl-C ends it", flush=True)
+    uvicorn.Server(settings).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import html
+import os
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,15 +21,19 @@ from digits.errors import UserError
 from digits.photos import Digit, find_digit
 from digits.trained import TRAIN_FIRST, TrainedRun, best_run, load_run, load_runs, readable_runs
 
+FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 CSS = """
-.answer { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-.answer > * { flex: 1 1 11rem; }
+.answer { display: flex; flex-wrap: wrap; align-items: end; gap: 1rem; }
+.answer > * { flex: 1 1 7.5rem; }
 .answer h2 { font-size: 1rem; margin: 0 0 .5rem; }
-.bar { display: grid; grid-template-columns: 1.5rem 1fr 3.5rem; align-items: center; gap: .4rem; line-height: 1.5; }
+.bar { display: grid; grid-template-columns: minmax(.8rem, max-content) 1fr 3.6rem; align-items: center; }
+.bar { gap: .4rem; line-height: 1.5; }
 .bar div { background: #8884; height: .8rem; border-radius: .2rem; }
 .bar div div { background: #2563eb; }
 .bar.first { font-weight: bold; }
+.answer h2 small { display: block; font-weight: normal; opacity: .7; overflow-wrap: anywhere; }
 .verdict { flex-basis: 100%; font-size: 1.4rem; margin: 0; }
+.note, .seen { flex-basis: 100%; margin: 0; }
 .seen img { width: 112px; height: 112px; image-rendering: pixelated; border: 1px solid #8888; }
 """
 
@@ -36,21 +42,37 @@ class Networks:
     """The runs that the page shows: those that were named, else the best run of each framework, once there is one."""
 
     def __init__(self, names: Sequence[str], outputs: Path) -> None:
-        self.outputs = outputs
-        self.lock = threading.Lock()
+        self.busy = threading.BoundedSemaphore(os.cpu_count() or 1)
+        """Held while a picture is read, so that large ones do not all lie in memory at once."""
+        self._outputs = outputs
         # Named runs are wanted now, or it is an error; others may still be trained while the page is open.
-        self.loaded = load_runs(names, outputs) if names else []
+        self._named = load_runs(names, outputs) if names else []
+        self._best: dict[str, TrainedRun] = {}
+        self._lock = threading.Lock()
+        self._next_look = 0.0
 
     def find(self) -> list[TrainedRun]:
-        """Return the runs; none where nothing is trained yet."""
-        with self.lock:
-            if not self.loaded:
-                runs = readable_runs(self.outputs)
-                for framework in ("pytorch", "tensorflow"):
+        """Return the runs; none where nothing is trained yet. Looks for missing ones every other second at most."""
+        if self._named:
+            return self._named
+        with self._lock:
+            if len(self._best) < len(FRAMEWORKS) and time.monotonic() >= self._next_look:
+                runs = readable_runs(self._outputs)
+                for framework in FRAMEWORKS.keys() - self._best.keys():
                     own = [run for run in runs if run.framework == framework]
                     with suppress(UserError):  # the page says what is missing
-                        self.loaded.append(load_run(best_run(own, self.outputs)))
-            return self.loaded
+                        self._best[framework] = load_run(best_run(own, self._outputs))
+                self._next_look = time.monotonic() + 2
+            return [self._best[framework] for framework in FRAMEWORKS if framework in self._best]
+
+    def missing(self) -> str:
+        """Return a sentence on the framework that has no run yet, '' where none is missing."""
+        there = {run.framework for run in self.find()}
+        lacking = [framework for framework in FRAMEWORKS if framework not in there]
+        if self._named or len(lacking) != 1:
+            return ""
+        command = f"python mnist_{lacking[0]}.py"
+        return f"There is no {FRAMEWORKS[lacking[0]]} network to compare with yet: '{command}' trains one."
 
 
 def look_at(pixels: NDArray[np.uint8], runs: Sequence[TrainedRun]) -> tuple[Digit | None, list[NDArray[np.float32]]]:
@@ -79,26 +101,39 @@ def as_json(pixels: NDArray[np.uint8], runs: Sequence[TrainedRun]) -> dict[str, 
     }
 
 
-def as_html(pixels: NDArray[np.uint8], runs: Sequence[TrainedRun]) -> str:
+def as_html(pixels: NDArray[np.uint8], networks: Networks) -> str:
     """Return the answer for people: a verdict, each run's ten bars, and the 28x28 picture that the networks saw."""
+    runs = networks.find()
     if not runs:
         return message(f"No network is trained yet: {TRAIN_FIRST}, then try again.")
     digit, probabilities = look_at(pixels, runs)
     if digit is None:
-        return message("No digit here yet: draw one, large.")
-    parts = [_verdict(runs, probabilities)]
-    parts += [_bars(run, own) for run, own in zip(runs, probabilities, strict=True)]
+        return message("No digit here yet: draw or show one, large.", networks.missing())
     png = base64.b64encode(cv2.imencode(".png", digit.image)[1].tobytes()).decode()
-    parts.append(
-        f'<div class="seen"><h2>What the networks saw</h2>'
+    seen = (
+        f'<div class="seen"><h2>What {"the networks" if len(runs) > 1 else "the network"} saw</h2>'
         f'<img alt="the digit in 28 by 28 pixels" src="data:image/png;base64,{png}"></div>'
     )
+    bars = [_bars(run, own) for run, own in zip(runs, probabilities, strict=True)]
+    return _page(_verdict(runs, probabilities), *bars, seen, _note(networks.missing()))
+
+
+def welcome(networks: Networks) -> str:
+    """Return what stands there before a picture comes, be something trained or not."""
+    return as_html(np.zeros((28, 28), np.uint8), networks)
+
+
+def message(text: str, note: str = "") -> str:
+    """Return a sentence in the answer's place, and a note below it."""
+    return _page(f'<p class="verdict">{html.escape(text)}</p>', _note(note))
+
+
+def _page(*parts: str) -> str:
     return f'<div class="answer" role="status">{"".join(parts)}</div>'
 
 
-def message(text: str) -> str:
-    """Return a sentence in the answer's place."""
-    return f'<div class="answer" role="status"><p class="verdict">{html.escape(text)}</p></div>'
+def _note(text: str) -> str:
+    return f'<p class="note">{html.escape(text)}</p>' if text else ""
 
 
 def _verdict(runs: Sequence[TrainedRun], probabilities: Sequence[NDArray[np.float32]]) -> str:
@@ -110,7 +145,10 @@ def _verdict(runs: Sequence[TrainedRun], probabilities: Sequence[NDArray[np.floa
     elif len({answer["digit"] for answer in answers}) == 1:
         text = f"They agree: {answers[0]['digit']}{doubt}"
     else:
-        text = "They disagree: " + ", ".join(f"{run.name} says {word}" for run, word in zip(runs, said, strict=True))
+        names = [FRAMEWORKS.get(run.framework, run.framework) for run in runs]
+        if len(set(names)) < len(names):
+            names = [run.name for run in runs]
+        text = "They disagree: " + ", ".join(f"{name} says {word}" for name, word in zip(names, said, strict=True))
     return f'<p class="verdict">{html.escape(text)}</p>'
 
 
@@ -120,5 +158,5 @@ def _bars(run: TrainedRun, probabilities: NDArray[np.float32]) -> str:
         f'<div><div style="width: {100 * value:.1f}%"></div></div><span>{value:.1%}</span></div>'
         for i, (name, value) in enumerate(zip(run.class_names, probabilities, strict=True))
     )
-    title = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}.get(run.framework, run.framework)
-    return f'<div><h2 title="{html.escape(run.name)}">{html.escape(title)}</h2>{rows}</div>'
+    title = FRAMEWORKS.get(run.framework, run.framework)
+    return f"<div><h2>{html.escape(title)} <small>{html.escape(run.name)}</small></h2>{rows}</div>"
