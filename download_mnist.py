@@ -44,15 +44,16 @@ class Options:
     """Make a dataset from a folder of 28x28 PNG files instead: LABEL_INDEX.png or a folder for each class, in train/
     and test/ or all together. 0 is background, 255 is ink. Needs --name."""
     name: str = ""
-    """With --from-images: what every script is to call the dataset."""
+    """With --from-images: what every script is to call the dataset. With --to-images: which of your own to write."""
     to_images: Path | None = None
-    """Also write the dataset as PNG files, train/LABEL_INDEX.png and test/LABEL_INDEX.png, into this new folder."""
+    """Also write the dataset (or your own, with --name) as PNG files, train/LABEL_INDEX.png and test/LABEL_INDEX.png,
+    into this new folder."""
 
 
 def main() -> int:
     options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     if options.from_images is not None or options.name:
-        make_own(options)
+        handle_own(options)
         return 0
     entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
     status = 0
@@ -68,18 +69,23 @@ def main() -> int:
     return status
 
 
-def make_own(options: Options) -> None:
-    """Make a dataset from PNG files, and say in two lines what is where."""
-    if options.from_images is None or not options.name:
-        raise UserError("--from-images FOLDER and --name NAME belong together; give both.")
-    # Here, because Pillow is only needed for images.
-    from digits.png_folder import read_png_folder
+def handle_own(options: Options) -> None:
+    """Make a dataset from PNG files and say in two lines what is where; or write it out; or both."""
+    if not options.name or (options.from_images is None and options.to_images is None):
+        raise UserError("--name NAME and --from-images FOLDER (or --to-images FOLDER) belong together; give both.")
+    if options.from_images is not None:
+        # Here, because Pillow is only needed for images.
+        from digits.png_folder import count_leaks, read_png_folder
 
-    arrays, class_names = read_png_folder(options.from_images)
-    folder = write_own(options.name, arrays, class_names, options.data_dir)
-    train, test = len(arrays[0]), len(arrays[2])
-    print(f"{options.name}: {train:,} training and {test:,} test images in '{folder}', complete and verified.")
-    print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {options.name}.")
+        arrays, class_names = read_png_folder(options.from_images)
+        folder = write_own(options.name, arrays, class_names, options.data_dir)
+        train, test = len(arrays[0]), len(arrays[2])
+        print(f"{options.name}: {train:,} training and {test:,} test images in '{folder}', complete and verified.")
+        print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {options.name}.")
+        if leaks := count_leaks(arrays):
+            print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
+    if options.to_images is not None:
+        write_images(options.name, options.data_dir, options.to_images)
 
 
 def write_images(name: str, data_dir: Path, folder: Path) -> None:
@@ -87,7 +93,7 @@ def write_images(name: str, data_dir: Path, folder: Path) -> None:
     from digits.png_folder import write_png_folder
 
     write_png_folder(load_dataset(name, data_dir), folder)
-    print(f"  as PNG files in '{folder}'.")
+    print(f"  {name} as PNG files in '{folder}'.")
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:

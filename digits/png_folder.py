@@ -19,6 +19,8 @@ from digits.hidden_folder import hidden_folder
 from digits.picture_files import read_picture
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
+SAFE = re.compile(r"[^\W_][\w-]{0,49}")
+"""Class names that any system takes as the beginning of a file's name."""
 SIDE = 28
 TEST_FRACTION = 1 / 7
 """Of a folder that is not split: MNIST's own share of test images."""
@@ -44,9 +46,13 @@ def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     else:
         parts = [folder]
     listed = [_list_images(part) for part in parts]
-    class_names = sorted({label for files in listed for _, label in files}, key=_in_order)
+    class_names = sorted({label for _, label in listed[0]}, key=_in_order)
     if not 2 <= len(class_names) <= MAX_CLASSES:
-        raise UserError(f"'{folder}' has images of {len(class_names)} classes; 2 to {MAX_CLASSES} can be told apart.")
+        count = "one class only" if len(class_names) == 1 else f"{len(class_names)} classes"
+        raise UserError(f"'{parts[0]}' has images of {count}; from 2 to {MAX_CLASSES} classes can be told apart.")
+    for path, label in listed[-1]:
+        if label not in class_names:
+            raise UserError(f"'{path}' is of class '{label}', of which '{parts[0]}' has none to learn from.")
     number = {name: i for i, name in enumerate(class_names)}
     arrays = []
     for files in listed:
@@ -65,24 +71,38 @@ def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
 def write_png_folder(dataset: Dataset, folder: Path) -> None:
     """Write the dataset as train/{label}_{index}.png and test/{label}_{index}.png; `folder` must not exist yet.
 
-    The label is the class's number, since a class's name may hold what a file's must not.
+    read_png_folder gives the same arrays again. The label is the class's name, or its number where the names are out of
+    order or hold what a file's name must not.
     """
     if folder.exists():
         raise UserError(f"'{folder}' is there already; choose another folder, or delete it first.")
+    names = list(dataset.class_names)
+    if names != sorted(names, key=_in_order) or not all(SAFE.fullmatch(name) for name in names):
+        names = [str(number) for number in range(len(names))]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(folder) as hidden:
         for part in ("train", "test"):
             (hidden / part).mkdir()
             images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
-            digits = len(str(len(images) - 1))  # so that files sort as the dataset does, label by label
+            digits = len(str(len(images) - 1))
             for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-                Image.fromarray(image).save(hidden / part / f"{label}_{i:0{digits}}.png")
+                Image.fromarray(image).save(hidden / part / f"{names[label]}_{i:0{digits}}.png")
         hidden.rename(folder)
 
 
+def count_leaks(arrays: Arrays) -> int:
+    """Return how many test images are, byte for byte, training images too."""
+    train = {image.tobytes() for image in arrays[0]}
+    return sum(image.tobytes() in train for image in arrays[2])
+
+
 def _list_images(folder: Path) -> Labelled:
-    """Return the PNG files of a folder with their labels, sorted by name. UserError where there are none."""
+    """Return the PNG files of a folder with their labels; UserError where there are none.
+
+    Those in folders of their own come first, by name; then the others, by their index: as write_png_folder had them.
+    """
     found: Labelled = []
+    numbered = []
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
@@ -92,7 +112,8 @@ def _list_images(folder: Path) -> Labelled:
             match = NAME.fullmatch(entry.name)
             if match is None:
                 raise UserError(f"'{entry}': its name does not tell its class; call it LABEL_INDEX.png, as 7_1.png.")
-            found.append((entry, match["label"]))
+            numbered.append((int(match["index"]), entry, match["label"]))
+    found += [(path, label) for _, path, label in sorted(numbered)]
     if not found:
         raise UserError(f"'{folder}' has no PNG files, neither LABEL_INDEX.png nor in a folder for each class.")
     return found
@@ -109,10 +130,12 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     except UserError as error:
         raise UserError(f"'{path}': {error}") from None
     if pixels.shape[:2] != (SIDE, SIDE):
-        raise UserError(f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, where {SIDE} x {SIDE} are due.")
+        raise UserError(
+            f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, where {SIDE} x {SIDE} are due; scale it first."
+        )
     if pixels.ndim == 3:
         if (pixels != pixels[:, :, :1]).any():
-            raise UserError(f"'{path}' is in colour, where shades of grey are expected.")
+            raise UserError(f"'{path}' is in colour, where shades of grey are due; convert it first.")
         pixels = pixels[:, :, 0]
     return np.ascontiguousarray(pixels)
 
