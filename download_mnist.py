@@ -25,7 +25,7 @@ from digits.catalogue import CATALOGUE, Entry
 from digits.datasets import DATA_DIR, load_dataset
 from digits.download import download_dataset
 from digits.errors import UserError, run_script
-from digits.own_datasets import write_own
+from digits.own_datasets import check_name, write_own
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
@@ -77,6 +77,7 @@ def handle_own(options: Options) -> None:
         # Here, because Pillow is only needed for images.
         from digits.png_folder import count_leaks, read_png_folder
 
+        check_name(options.name, options.data_dir)  # before a minute's reading
         arrays, class_names = read_png_folder(options.from_images)
         folder = write_own(options.name, arrays, class_names, options.data_dir)
         train, test = len(arrays[0]), len(arrays[2])

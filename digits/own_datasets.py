@@ -26,14 +26,10 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path) -> Path:
     """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
 
-    UserError where the name is no name, is the catalogue's, or something else is in its place.
+    UserError as check_name has it.
     """
-    if not NAME.fullmatch(name):
-        raise UserError(f"'{name}' cannot name a dataset; use small letters, digits and dashes, 40 at most.")
-    taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
+    check_name(name, data_dir)
     folder = data_dir / name
-    if name in taken or (folder.exists() and not (folder / DESCRIPTION).is_file()):
-        raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")
     description = {"class_names": list(class_names), "train": len(arrays[0]), "test": len(arrays[2])}
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
@@ -44,6 +40,15 @@ def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir:
         (building / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), encoding="utf-8")
         (building / MANIFEST).write_text(format_manifest(sums))
     return folder
+
+
+def check_name(name: str, data_dir: Path) -> None:
+    """Raise UserError where the name is no name, is the catalogue's, or something else is in its place in data_dir."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"'{name}' cannot name a dataset; use small letters, digits and dashes, 40 at most.")
+    taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
+    if name in taken or ((data_dir / name).exists() and not (data_dir / name / DESCRIPTION).is_file()):
+        raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")
 
 
 def find_own(name: str, data_dir: Path) -> Entry | None:
