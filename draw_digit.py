@@ -61,9 +61,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(256)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what can be no host's name
+        why = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot listen at {host}, port {port} ({error.strerror or error}); choose another with --port or --host."
+            f"cannot listen at {host}, port {port} ({why}); choose another with --port or --host."
         ) from None
     return listener
 

@@ -85,7 +85,9 @@ def _build_page(networks: Networks, uploads: Path) -> gr.Blocks:
         with gr.Row():
             with gr.Column(min_width=300):
                 with gr.Tab("Draw") as draw_tab:
-                    html, css, script = ((TEMPLATES / f"canvas.{kind}").read_text() for kind in ("html", "css", "js"))
+                    html, css, script = (
+                        (TEMPLATES / f"canvas.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
+                    )
                     drawing = gr.HTML("", html_template=html, css_template=css, js_on_load=script, elem_id="drawing")
                 with gr.Tab("Photo") as photo_tab:
                     photo = gr.Image(

@@ -332,6 +332,7 @@ def test_it_ends_when_told_and_leaves_nothing(
         (["--port", "99999"], "--port 99999 is no port"),
         (["--port", "-1"], "--port -1 is no port"),
         (["--host", "no.such.host.invalid"], "cannot listen at no.such.host.invalid"),
+        (["--host", "x" * 300], "cannot listen at xxx"),
         (["--host", "192.0.2.1"], "cannot listen at 192.0.2.1"),
         (["--run", "nothing"], "there is no run"),
     ],
