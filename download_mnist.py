@@ -4,6 +4,8 @@
     python download_mnist.py --dataset fashion-mnist
     python download_mnist.py --dataset mnist-sample             # 5,000 real digits, no network needed
     python download_mnist.py --mirror /media/stick/datasets     # from a folder or another server
+    python download_mnist.py --from-images pngs --name mine     # a dataset of your own, from PNG files
+    python download_mnist.py --to-images pngs                   # the dataset as PNG files
 
 Run it again to mend what was damaged. A complete dataset is left alone, without a look at the network.
 """
@@ -20,9 +22,10 @@ from typing import Literal
 import tyro
 
 from digits.catalogue import CATALOGUE, Entry
-from digits.datasets import DATA_DIR
+from digits.datasets import DATA_DIR, load_dataset
 from digits.download import download_dataset
-from digits.errors import run_script
+from digits.errors import UserError, run_script
+from digits.own_datasets import check_name, write_own
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
@@ -37,10 +40,21 @@ class Options:
     """An address or folder to try first, with DATASET/FILE.gz in it. The default is $MNIST_MIRROR."""
     force: bool = False
     """Download again what is there and right."""
+    from_images: Path | None = None
+    """Make a dataset from a folder of 28x28 PNG files instead: LABEL_INDEX.png or a folder for each class, in train/
+    and test/ or all together. 0 is background, 255 is ink. Needs --name."""
+    name: str = ""
+    """With --from-images: what every script is to call the dataset. With --to-images: which of your own to write."""
+    to_images: Path | None = None
+    """Also write the dataset (or your own, with --name) as PNG files, train/LABEL_INDEX.png and test/LABEL_INDEX.png,
+    into this new folder."""
 
 
 def main() -> int:
     options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    if options.from_images is not None or options.name:
+        handle_own(options)
+        return 0
     entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
     status = 0
     for entry in entries:
@@ -48,7 +62,39 @@ def main() -> int:
         status = max(status, run_script(partial(download, entry, options.data_dir, options.mirror, options.force)))
         if status > 1:
             break
+        if options.to_images is not None and status == 0:
+            # Of several datasets, each gets a folder of its own.
+            own = options.to_images / entry.name if options.dataset == "all" else options.to_images
+            status = run_script(partial(write_images, entry.name, options.data_dir, own))
     return status
+
+
+def handle_own(options: Options) -> None:
+    """Make a dataset from PNG files and say in two lines what is where; or write it out; or both."""
+    if not options.name or (options.from_images is None and options.to_images is None):
+        raise UserError("--name NAME and --from-images FOLDER (or --to-images FOLDER) belong together; give both.")
+    if options.from_images is not None:
+        # Here, because Pillow is only needed for images.
+        from digits.png_folder import count_leaks, read_png_folder
+
+        check_name(options.name, options.data_dir)  # before a minute's reading
+        arrays, class_names = read_png_folder(options.from_images)
+        folder = write_own(options.name, arrays, class_names, options.data_dir)
+        train, test = len(arrays[0]), len(arrays[2])
+        print(f"{options.name}: {train:,} training and {test:,} test images in '{folder}', complete and verified.")
+        print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {options.name}.")
+        if leaks := count_leaks(arrays):
+            print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
+    if options.to_images is not None:
+        write_images(options.name, options.data_dir, options.to_images)
+
+
+def write_images(name: str, data_dir: Path, folder: Path) -> None:
+    """Write a dataset that is in data_dir as PNG files."""
+    from digits.png_folder import write_png_folder
+
+    write_png_folder(load_dataset(name, data_dir), folder)
+    print(f"  {name} as PNG files in '{folder}'.")
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:

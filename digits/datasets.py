@@ -16,6 +16,7 @@ from digits.catalogue import CATALOGUE, Entry, IdxFile, check_array, find_entry
 from digits.errors import UserError
 from digits.idx import parse_idx, read_bytes
 from digits.manifest import MANIFEST, read_manifest
+from digits.own_datasets import DESCRIPTION, find_own
 
 DATASETS: tuple[str, ...] = tuple(CATALOGUE)
 DATA_DIR = Path("mnist_data")
@@ -35,11 +36,11 @@ class Dataset:
 
 
 def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
-    """Return a dataset that download_mnist.py has put into data_dir, every byte of it verified.
+    """Return a dataset that download_mnist.py has put into data_dir, the user's own included, every byte verified.
 
     UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
     """
-    return read_dataset(find_entry(name), data_dir)
+    return read_dataset(find_own(name, data_dir) or find_entry(name), data_dir)
 
 
 def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
@@ -72,7 +73,9 @@ def fingerprint(digests: Sequence[str]) -> str:
 def download_command(name: str, data_dir: Path) -> str:
     """Return the command that downloads or mends the dataset, as one would type it."""
     where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
-    return f"python download_mnist.py --dataset {name}{where}"
+    own = (data_dir / name / DESCRIPTION).is_file()
+    what = f"--from-images FOLDER --name {name}" if own else f"--dataset {name}"
+    return f"python download_mnist.py {what}{where}"
 
 
 def _read_verified(file: IdxFile, entry: Entry, folder: Path, sums: dict[str, str]) -> tuple[NDArray[np.uint8], str]:

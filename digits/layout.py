@@ -114,11 +114,13 @@ def _gap(piece: Piece, others: list[Piece]) -> float:
 
 
 def _merge_into_digits(pieces: list[Piece]) -> list[list[Piece]]:
-    """Return lists of pieces that lie above one another and close: a 5 and its hat, a 4 in two strokes."""
+    """Return lists of pieces that make up a digit together: a 5 and its hat, a 4 in two strokes."""
     digits: list[list[Piece]] = []
-    tallest = max((piece.bottom - piece.top for piece in pieces), default=0)
+    heights = [piece.bottom - piece.top for piece in pieces]
+    tallest = max(heights, default=0)
+    usual = float(np.median([height for height in heights if height >= 0.5 * tallest])) if pieces else 0.0
     for piece in pieces:
-        home = next((digit for digit in digits if _belongs(piece, digit, 0.15 * tallest)), None)
+        home = next((digit for digit in digits if _belongs([piece], digit, usual)), None)
         if home is None:
             digits.append([piece])
         else:
@@ -126,11 +128,34 @@ def _merge_into_digits(pieces: list[Piece]) -> list[list[Piece]]:
     return [digit for digit in digits if sum(piece.area for piece in digit) >= 0.02 * tallest * tallest]
 
 
-def _belongs(piece: Piece, digit: list[Piece], reach: float) -> bool:
-    left, top, right, bottom = _box(digit)
-    overlap = min(right, piece.right) - max(left, piece.left)
-    apart = max(top - piece.bottom, piece.top - bottom)
-    return overlap > 0.3 * min(right - left, piece.right - piece.left) and apart <= reach
+def _belongs(part: list[Piece], digit: list[Piece], usual: float) -> bool:
+    """Return whether the two make up a digit together, where digits are usually so tall.
+
+    One of them is less than a digit, and both together are no more than one: else they are digits of two rows.
+    """
+    (_, top, _, bottom), (_, other_top, _, other_bottom) = _box(part), _box(digit)
+    if min(bottom - top, other_bottom - other_top) > 0.75 * usual:
+        return False
+    if max(bottom, other_bottom) - min(top, other_top) > 1.5 * usual:
+        return False
+    return _stacked(part, digit, 0.15 * usual) or _is_four(part, digit, usual) or _is_four(digit, part, usual)
+
+
+def _stacked(part: list[Piece], digit: list[Piece], reach: float) -> bool:
+    """Return whether the two lie above one another, no further apart than `reach`."""
+    (left, top, right, bottom), (other_left, other_top, other_right, other_bottom) = _box(part), _box(digit)
+    overlap = min(right, other_right) - max(left, other_left)
+    apart = max(top - other_bottom, other_top - bottom)
+    return overlap > 0.3 * min(right - left, other_right - other_left) and apart <= reach
+
+
+def _is_four(hook: list[Piece], stem: list[Piece], usual: float) -> bool:
+    """Return whether the two are a 4 in two strokes: left a hook that ends above the foot of the stem beside it."""
+    (left, top, right, bottom), (stem_left, stem_top, stem_right, stem_bottom) = _box(hook), _box(stem)
+    beside = -0.5 * usual < stem_left - right < 0.15 * usual and stem_right > right
+    slim = stem_right - stem_left < 0.7 * usual and stem_right - left < 1.2 * usual
+    hangs = stem_bottom - bottom > 0.15 * usual and top < stem_top + 0.3 * usual < bottom
+    return beside and slim and hangs
 
 
 def _box(digit: list[Piece]) -> tuple[int, int, int, int]:

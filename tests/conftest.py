@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_driver import Page, serving_page
 from wing_probe import run_story
 
 from digits.catalogue import MNIST_SAMPLE
@@ -54,6 +55,24 @@ def framework(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
     return train_once(framework)
+
+
+@pytest.fixture(scope="module")
+def page(workplace: Path, train_once: Callable[[str], Trained]) -> Iterator[Page]:
+    """draw_digit.py's page, running, with a run of each framework."""
+    for framework in ("pytorch", "tensorflow"):
+        train_once(framework)
+    with serving_page(workplace) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def digits(workplace: Path) -> dict[int, np.ndarray]:
+    """A test image of each digit, uint8 (28, 28)."""
+    from digits.datasets import load_dataset
+
+    dataset = load_dataset("mnist-sample", workplace / "mnist_data")
+    return {digit: dataset.test_images[np.flatnonzero(dataset.test_labels == digit)[0]] for digit in range(10)}
 
 
 @pytest.fixture(scope="session")

@@ -178,6 +178,32 @@ def test_several_digits_come_in_reading_order(digits: tuple[Pixels, Pixels]) -> 
         assert_alike(digit.image, image_of(drawing(pick[expected])))
 
 
+def strokes(*lines: tuple[int, ...]) -> Pixels:
+    """Return lines (x, y, x, y) of dark ink on a sheet, uint8 (300, 500)."""
+    sheet = np.full((300, 500), 235, np.uint8)
+    for x, y, to_x, to_y in lines:
+        cv2.line(sheet, (x, y), (to_x, to_y), 30, 9)
+    return sheet
+
+
+def test_strokes_that_do_not_touch_make_up_a_digit() -> None:
+    one = (60, 50, 60, 150)
+    four = [(150, 50, 130, 105), (130, 105, 175, 105), (192, 60, 190, 150)]  # a gap of eight pixels before the stem
+    five = [(300, 70, 290, 100), (290, 100, 330, 120), (330, 120, 290, 150), (305, 50, 340, 48)]  # and its hat
+    (group,) = find_digits(strokes(one, *four, *five))
+    assert [digit.box[0] for digit in group] == pytest.approx([56, 126, 286], abs=4)
+    assert [digit.box[2] for digit in group] == pytest.approx([65, 197, 345], abs=4)
+
+
+def test_digits_close_to_each_other_stay_apart() -> None:
+    zero = [(130, 50, 180, 50), (180, 50, 180, 150), (180, 150, 130, 150), (130, 150, 130, 50)]
+    small = [(200, 90, 240, 90), (240, 90, 240, 150), (240, 150, 200, 150), (200, 150, 200, 90)]
+    one = (110, 50, 110, 150)
+    below = [(x, y + 114, to_x, to_y + 114) for x, y, to_x, to_y in (one, *zero)]  # five pixels between the rows
+    groups = find_digits(strokes(one, *zero, *small, *below))
+    assert [len(group) for group in groups] == [3, 2]
+
+
 def test_steps_show_each_stage(digits: tuple[Pixels, Pixels]) -> None:
     steps: dict[str, Pixels] = {}
     digit = find_digit(photograph([[digits[0][0]]], "medium", np.random.default_rng(0)), steps)

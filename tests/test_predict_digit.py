@@ -233,3 +233,12 @@ def test_no_framework_is_imported(place: Path, tmp_path: Path, sheet: Pixels) ->
     command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place, env=environment)
     assert (done.returncode, done.stderr) == (0, "set()\n")
+
+
+def test_onnxruntime_reports_to_nobody(place: Path, tmp_path: Path) -> None:
+    """Where it does, it leaves an id of the machine in ~/.cache, events not yet sent, and a session's id in /tmp."""
+    code = "import time; from digits.trained import load_runs; from pathlib import Path; load_runs((), Path('outputs'))"
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    env |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", f"{code}; time.sleep(1)"], cwd=place, env=env, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []

@@ -1,0 +1,91 @@
+"""Open a page to draw digits on, upload photos or hold a digit to the webcam, and see how both networks read it.
+
+    python draw_digit.py                        # then open http://127.0.0.1:7860
+    python draw_digit.py --host 0.0.0.0         # for the phones in the same network as well
+    curl --data-binary @photo.jpg http://127.0.0.1:7860/predict
+
+Shows the best run of each framework, or those that --run names. Ctrl-C ends it. Nothing is fetched from the internet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from digits.errors import UserError, run_script
+from digits.web_answers import Networks
+
+
+@dataclass(frozen=True)
+class Options:
+    """Open a page to draw digits on."""
+
+    host: str = "127.0.0.1"
+    """The address to listen at. 127.0.0.1 is this machine alone, 0.0.0.0 everybody who can reach it."""
+    port: int = 7860
+    """The port to listen at; 0 takes any free one."""
+    run: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A run to show, by its name in the outputs folder or by its folder; may be given several times."""
+    outputs: Path = Path("outputs")
+    """The folder that the training scripts write runs into."""
+
+
+def main() -> int:
+    options = tyro.cli(Options, description=__doc__)
+    networks = Networks(options.run, options.outputs)
+    listener = listen(options.host, options.port)
+    # As a service manager ends it: uploads must go then too. 143 is the shell's convention for SIGTERM.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
+            serve(networks, listener, Path(uploads))
+    except KeyboardInterrupt:
+        print("\nstopped")
+    return 130  # the shell's convention for Ctrl-C, as all scripts here have it
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at the address; UserError where it cannot."""
+    if not 0 <= port < 1 << 16:  # some systems would take the remainder
+        raise UserError(f"--port {port} is no port; choose one from 1024 to 65535, or 0 for any free one.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(256)
+    except (OSError, UnicodeError) as error:  # the latter for what can be no host's name
+        why = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"cannot listen at {host}, port {port} ({why}); choose another with --port or --host."
+        ) from None
+    return listener
+
+
+def serve(networks: Networks, listener: socket.socket, uploads: Path) -> None:
+    """Serve the page until Ctrl-C. `uploads` is a folder for what Gradio must put down for a moment."""
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    # Only now: importing Gradio takes seconds, and it reads these variables.
+    import uvicorn
+
+    from digits.web_page import build_app
+
+    # Browsers hold connections open; they get two seconds to notice that this ends.
+    settings = uvicorn.Config(build_app(networks, uploads), log_level="critical", timeout_graceful_shutdown=2)
+    host, port = listener.getsockname()[:2]
+    runs = ", ".join(run.name for run in networks.find()) or "no network yet; the page says what to run"
+    print(f"drawing page at http://{f'[{host}]' if ':' in host else host}:{port} ({runs}); Ctrl-C ends it", flush=True)
+    uvicorn.Server(settings).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
