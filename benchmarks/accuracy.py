@@ -9,11 +9,10 @@ this dataset is not trained again), and prints a Markdown table: n, mean, standa
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -25,6 +24,7 @@ from digits.datasets import DATA_DIR, Dataset, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import versions
 from digits.recipe import RECIPES
+from digits.results import recipe_record
 from digits.runs import Run, read_run, run_name
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
@@ -64,7 +64,7 @@ def find_run(framework: str, seed: int, dataset: Dataset, options: Options) -> R
         run = read_run(options.output_dir / run_name(dataset.name, options.model, framework, seed))
     except UserError:
         return None
-    recipe = dataclasses.asdict(dataclasses.replace(RECIPES[options.model], seed=seed))
+    recipe = recipe_record(replace(RECIPES[options.model], seed=seed))
     packages = [package for package in run.info["versions"] if package != "python"]
     same = (
         run.info["recipe"] == recipe

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,12 @@ def run_path(options: Options, framework: str) -> Path:
     return options.output_dir / (f"{name}-parity" if recipe.parity else name)
 
 
+def recipe_record(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as run.json holds it."""
+    record: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return record
+
+
 def write_results(folder: Path, options: Options, dataset: Dataset, training: Training) -> str:
     """Write the run's arrays, history.csv and run.json into `folder`; return a sentence on the outcome."""
     labels = dataset.test_labels.astype(np.int64)
@@ -63,7 +71,7 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
         "model": options.recipe.model,
         "framework": training.framework,
         "seed": options.recipe.seed,
-        "recipe": dataclasses.asdict(options.recipe),
+        "recipe": recipe_record(options.recipe),
         "init_from": None if options.init_from is None else options.init_from.resolve().name,
         "command": command_line(training.script, options),
         "versions": versions(training.packages),

@@ -139,7 +139,11 @@ def test_transfer_trains_the_head_alone(trained: Trained, place: Path) -> None:
     frozen, again = train_all(
         trained.framework,
         place,
-        [[*start, "--new-head", "--freeze-features"], [*start, "--seed", "1", "--learning-rate", "1e-5"]],
+        # Another seed than the run's: its own first head would suit features that grew up with it.
+        [
+            [*start, "--new-head", "--freeze-features", "--seed", "2"],
+            [*start, "--seed", "1", "--learning-rate", "1e-5"],
+        ],
     )
     before = read_weights(trained.path / "weights.safetensors")[1]
     after = read_weights(frozen.path / "weights.safetensors")[1]
@@ -148,8 +152,8 @@ def test_transfer_trains_the_head_alone(trained: Trained, place: Path) -> None:
     assert frozen.info["parameters"]["trainable"] == 128 * 10 + 10
     assert sum(frozen.info["parameters"].values()) == 206_922
     assert frozen.accuracy > 0.85
-    assert np.load(frozen.path / "losses.npy")[0] > 2  # a guess among ten classes has 2.3
-    assert np.load(again.path / "losses.npy")[0] < 0.5  # the old head
+    # The first step's loss: a guess among ten classes has 2.3.
+    assert np.load(frozen.path / "losses.npy")[0] > 1 > 0.5 > np.load(again.path / "losses.npy")[0]
 
 
 def test_init_from_that_cannot_be(framework: str, trained: Trained, place: Path) -> None:

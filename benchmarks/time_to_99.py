@@ -1,0 +1,103 @@
+"""Seconds of training to 99 %: the recipe `fast`, seed by seed, next to pytorch/examples' network and recipe.
+
+    python benchmarks/time_to_99.py                       # 20 seeds in both frameworks, about 5 minutes on two cores
+    python benchmarks/time_to_99.py --seeds 3 --frameworks pytorch
+
+Each training is the script itself in a process of its own, on all of MNIST's 60,000 training images; its seconds are
+those of its one epoch of training steps, first allocations and (in TensorFlow) tracing included. TensorFlow's steps are
+also told without tracing: a training of two epochs traces in its first, and the second is what the steps take. Test
+accuracy is measured once, after training. pytorch/examples' recipe takes 14 epochs, of which one is enough to price it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from digits.datasets import DATA_DIR, load_dataset
+from digits.errors import UserError, run_script
+from digits.machine import hardware, versions
+
+PACKAGES = {"pytorch": ("torch",), "tensorflow": ("tensorflow", "keras")}
+PEER_EPOCHS = 14
+
+
+@dataclass(frozen=True)
+class Options:
+    seeds: int = 20
+    """how many seeds, from 0"""
+    frameworks: tuple[Literal["pytorch", "tensorflow"], ...] = ("pytorch", "tensorflow")
+    """which scripts to time"""
+    data_dir: Path = DATA_DIR
+    """where download_mnist.py keeps MNIST"""
+
+
+def main() -> None:
+    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    if options.seeds < 1:
+        raise UserError(f"--seeds {options.seeds} must be at least 1.")
+    load_dataset("mnist", options.data_dir)
+    machine = hardware("cpu")
+    print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB")
+    for framework in options.frameworks:
+        numbers = ", ".join(f"{name} {number}" for name, number in versions(PACKAGES[framework]).items())
+        print(f"\n{framework}, {numbers}\nseed  accuracy  seconds", flush=True)
+        found = []
+        for seed in range(options.seeds):
+            accuracy, (seconds,), precision = train(framework, seed, 1, options.data_dir)
+            found.append((accuracy, seconds))
+            print(f"{seed:4}  {100 * accuracy:7.2f}%  {seconds:7.2f}", flush=True)
+        accuracies, times = zip(*found, strict=True)
+        print(f"n = {len(found)}, {precision}: accuracy {spread([100 * value for value in accuracies])} %", end="")
+        print(f" ({sum(value >= 0.99 for value in accuracies)} at 99 % or more), seconds {spread(list(times))}")
+        if framework == "tensorflow":
+            _, (_, steady), _ = train(framework, 0, 2, options.data_dir)
+            print(f"without tracing (the second epoch of two, n = 1): {steady:.2f} s")
+    if "pytorch" in options.frameworks:
+        peer = json.loads(run([str(ROOT / "benchmarks" / "peer_pytorch_examples.py"), str(options.data_dir)]))
+        print(
+            f"\npytorch/examples' mnist, {peer['parameters']:,} parameters: {100 * peer['accuracy']:.2f} % after one "
+            f"epoch of {peer['seconds']:.1f} s, so about {PEER_EPOCHS * peer['seconds']:,.0f} s for its {PEER_EPOCHS}"
+        )
+
+
+def train(framework: str, seed: int, epochs: int, data_dir: Path) -> tuple[float, list[float], str]:
+    """Return the test accuracy of a training with the recipe `fast`, the seconds of each epoch, and its precision."""
+    with tempfile.TemporaryDirectory() as outputs:
+        what = ["--model", "fast", "--seed", str(seed), "--epochs", str(epochs), "--device", "cpu"]
+        run([str(ROOT / f"mnist_{framework}.py"), *what, "--data-dir", str(data_dir), "--output-dir", outputs])
+        (folder,) = Path(outputs).glob("mnist-*")
+        info = json.loads((folder / "run.json").read_text())
+        with (folder / "history.csv").open(newline="") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return info["test"]["accuracy"], seconds, info["recipe"]["precision"]
+
+
+def run(words: list[str]) -> str:
+    """Return what the Python script prints; UserError with its last words where it fails."""
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"'{words[0]}' failed: {done.stderr.strip().splitlines()[-1:]}; run it by itself.")
+    return done.stdout
+
+
+def spread(values: list[float]) -> str:
+    """Return mean, standard deviation and range in words."""
+    deviation = f"sd {statistics.stdev(values):.2f}, " if len(values) > 1 else ""
+    return f"mean {statistics.mean(values):.2f} ({deviation}{min(values):.2f} to {max(values):.2f})"
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
