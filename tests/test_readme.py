@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from digits.datasets import DATASETS
-from digits.recipe import RECIPES, Options
+from digits.options import Options
+from digits.recipe import RECIPES
+from digits.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,12 +24,25 @@ def section(title: str) -> str:
 
 def test_training_options_and_defaults_are_those_of_the_recipe() -> None:
     rows = dict(re.findall(r"^\| `--([a-z-]+)` \| `([^`]+)` \|", section("mnist_pytorch.py and"), re.MULTILINE))
-    recipe = RECIPES["cnn"]
-    options = Options(recipe)
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    fields |= {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    del fields["recipe"]
-    assert rows == {name.replace("_", "-"): str(default) for name, default in fields.items()}
+    options = Options(RECIPES["cnn"])
+    fields = {}
+    for part in (options.recipe, options.recipe.augmentation, options):
+        fields |= {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    del fields["recipe"], fields["augmentation"]
+    assert rows == {name.replace("_", "-"): shown(default) for name, default in fields.items()}
+
+
+def shown(default: object) -> str:
+    """Return the default as the table shows it."""
+    if isinstance(default, tuple):
+        return " ".join(map(str, default))
+    return {False: "off", None: "none"}[default] if default is None or default is False else str(default)
+
+
+def test_every_network_is_in_the_table_with_its_parameters() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([\d,]+) \|", section("The networks"), re.MULTILINE)
+    counts = {name: f"{entry.trainable + entry.non_trainable:,}" for name, entry in ZOO.items()}
+    assert rows == list(counts.items())
 
 
 def test_every_dataset_is_named_with_its_licence() -> None:
