@@ -44,32 +44,35 @@ class Row:
     seeds: int
     reference: str  # test accuracy of the system that is reproduced, in percent
     goal: float  # mean test accuracy in percent
+    first: str = ""  # options of a first training, with whose weights the one of `words` starts
 
 
-STEADY = (
-    "--early-stopping 0 --reduce-on-plateau 0 --no-keep-best --learning-rate 0.003 --schedule one-cycle --ema 0.999"
-)
+DEEP = "--model deep-cnn --early-stopping 0 --reduce-on-plateau 0 --no-keep-best --precision bfloat16 --augment"
+ONE_CYCLE = "--learning-rate 0.003 --schedule one-cycle --ema 0.999"
+COSINE = "--learning-rate 0.001 --schedule cosine"
 ROWS = (
     Row("mlp", "--model mlp", 3, "96.5 (R3 a)", 97.0),
     Row("lenet5", "--model lenet5", 3, "98.6 (R3 b)", 99.0),
     Row("cnn-wide", "--model cnn-wide", 3, "98.98 (R2)", 99.2),
     Row(
         "deep-cnn",
-        f"--model deep-cnn {STEADY} --dropout 0.3 --epochs 25 --validation-fraction 0.05 --augment --shear 0.05 "
-        "--elastic 12 --precision bfloat16",
+        f"{DEEP} --dropout 0.2 --epochs 10 {COSINE} --validation-fraction 0 --shift 1 --rotation 5 --scale 0.05 "
+        "--shear 0 --elastic 0",
         1,
         "99.53 (R4)",
         99.65,
+        first=f"{DEEP} --epochs 30 {ONE_CYCLE} --validation-fraction 0",
     ),
     Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn", 3, "92.0 (R3 c)", 92.5),
     Row(
         "fashion-deep-cnn",
-        f"--dataset fashion-mnist --model deep-cnn {STEADY} --dropout 0.3 --epochs 40 --validation-fraction 0.05 "
-        "--weight-decay 0.02 --label-smoothing 0.1 --augment --rotation 5 --shear 0.05 --elastic 0 --flip 0.5 "
-        "--precision bfloat16",
+        f"--dataset fashion-mnist {DEEP} --dropout 0.1 --epochs 12 {COSINE} --weight-decay 0.02 --label-smoothing 0.1 "
+        "--validation-fraction 0.05 --shift 1 --rotation 0 --scale 0 --shear 0 --elastic 0 --flip 0.5",
         1,
         "-",
         94.5,
+        first=f"--dataset fashion-mnist {DEEP} --dropout 0.3 --epochs 40 {ONE_CYCLE} --weight-decay 0.02 "
+        "--label-smoothing 0.1 --validation-fraction 0.05 --rotation 5 --shear 0.05 --elastic 0 --flip 0.5",
     ),
 )
 # `fast` has a benchmark of its own: time_to_99.py.
@@ -96,20 +99,26 @@ def main() -> None:
     for row in ROWS if not options.write_only else ():
         for seed in range(row.seeds) if row.name in options.rows else ():
             for framework in FRAMEWORKS:
-                if find_run(row, framework, seed, fingerprints) is None:
-                    train(row, framework, seed, options.data_dir)
+                for words in stages(row, framework, seed):
+                    if find_run(words, framework, fingerprints) is None:
+                        print(f"\n{row.name}, {FRAMEWORKS[framework]}, seed {seed}", flush=True)
+                        train(words, framework, options.data_dir)
     write_results({(row, framework): runs_of(row, framework, fingerprints) for row in ROWS for framework in FRAMEWORKS})
     print(f"{RESULTS.relative_to(ROOT)} is written.")
 
 
-def words_of(row: Row, seed: int) -> list[str]:
-    """Return the options of a training script for the row and seed."""
-    return [*shlex.split(row.words), "--seed", str(seed), "--output-dir", str(OUTPUTS)]
+def stages(row: Row, framework: str, seed: int) -> list[list[str]]:
+    """Return the options of the row's trainings with this seed, one after the other; the last one is the row's run."""
+    last = [*shlex.split(row.words), "--seed", str(seed), "--output-dir", str(OUTPUTS)]
+    if not row.first:
+        return [last]
+    first = [*shlex.split(row.first), "--seed", str(seed), "--output-dir", str(OUTPUTS / "first")]
+    return [first, [*last, "--init-from", str(run_path(parse_options("", first), framework))]]
 
 
-def find_run(row: Row, framework: str, seed: int, fingerprints: dict[str, str]) -> dict[str, Any] | None:
-    """Return the run.json of this row and seed if it is there, with the row's recipe and the dataset as it is."""
-    wanted = parse_options("", words_of(row, seed))
+def find_run(words: list[str], framework: str, fingerprints: dict[str, str]) -> dict[str, Any] | None:
+    """Return the run.json of a training with these options if it is there, on the dataset as it is."""
+    wanted = parse_options("", words)
     try:
         info: dict[str, Any] = json.loads((ROOT / run_path(wanted, framework) / "run.json").read_text())
     except (OSError, ValueError):
@@ -117,24 +126,27 @@ def find_run(row: Row, framework: str, seed: int, fingerprints: dict[str, str]) 
     same = (
         info["recipe"] == recipe_record(wanted.recipe) and info["dataset_fingerprint"] == fingerprints[wanted.dataset]
     )
-    return info if same else None
+    return info if same and bool(info["init_from"]) == bool(wanted.init_from) else None
 
 
-def runs_of(row: Row, framework: str, fingerprints: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the run.json of every seed of the row that is there."""
-    return [info for seed in range(row.seeds) if (info := find_run(row, framework, seed, fingerprints))]
+def runs_of(row: Row, framework: str, fingerprints: dict[str, str]) -> list[list[dict[str, Any]]]:
+    """Return the run.json files of each seed of the row that is done: a first training's, if any, and the run's."""
+    seeds = [
+        [find_run(words, framework, fingerprints) for words in stages(row, framework, seed)]
+        for seed in range(row.seeds)
+    ]
+    return [[info for info in infos if info] for infos in seeds if all(infos)]
 
 
-def train(row: Row, framework: str, seed: int, data_dir: Path) -> None:
+def train(words: list[str], framework: str, data_dir: Path) -> None:
     """Run the framework's script; UserError where it fails, after its own words."""
-    command = [f"mnist_{framework}.py", *words_of(row, seed), "--data-dir", str(data_dir.resolve())]
-    print(f"\n{row.name}, {FRAMEWORKS[framework]}, seed {seed}", flush=True)
+    command = [f"mnist_{framework}.py", *words, "--data-dir", str(data_dir.resolve())]
     done = subprocess.run([sys.executable, *command, "--resume"], cwd=ROOT, check=False)
     if done.returncode:
         raise UserError(f"'{shlex.join(command)}' failed; mend that and run again: finished rows are kept.")
 
 
-def write_results(found: dict[tuple[Row, str], list[dict[str, Any]]]) -> None:
+def write_results(found: dict[tuple[Row, str], list[list[dict[str, Any]]]]) -> None:
     """Write docs/results.md and the run.json files behind it."""
     folder = RESULTS.with_suffix("")
     folder.mkdir(exist_ok=True)
@@ -148,28 +160,30 @@ def write_results(found: dict[tuple[Row, str], list[dict[str, Any]]]) -> None:
         "| row | reference | goal | framework | n | mean | sd | range | epochs | training, s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for (row, framework), infos in found.items():
-        lines.append(f"| {row.name} | {row.reference} | {row.goal:g} | {FRAMEWORKS[framework]} | {_numbers(infos)} |")
-        for info in infos:
+    for (row, framework), seeds in found.items():
+        lines.append(f"| {row.name} | {row.reference} | {row.goal:g} | {FRAMEWORKS[framework]} | {_numbers(seeds)} |")
+        for stage, info in ((stage, info) for infos in seeds for stage, info in enumerate(reversed(infos))):
             text = json.dumps(info, indent=2) + "\n"
-            (folder / f"{info['name']}.json").write_text(text, encoding="utf-8")
+            (folder / f"{info['name']}{'-first' if stage else ''}.json").write_text(text, encoding="utf-8")
     lines += ["", "The options of each row, for either script:", ""]
-    lines += [f"- {row.name}: `{row.words}`, seeds 0 to {row.seeds - 1}" for row in ROWS]
+    for row in ROWS:
+        lines += [f"- {row.name}, {row.seeds} seed{'s' if row.seeds > 1 else ''}: `{row.words}`"]
+        lines += [f"  - starting (`--init-from`) from a run of `{row.first}`"] if row.first else []
     notes = RESULTS.with_name("results_notes.md")
     lines += ["", notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _numbers(infos: list[dict[str, Any]]) -> str:
-    """Return the cells from n on."""
-    if not infos:
+def _numbers(seeds: list[list[dict[str, Any]]]) -> str:
+    """Return the cells from n on; epochs and seconds count both trainings where there are two."""
+    if not seeds:
         return "0 | - | - | - | - | -"
-    accuracies = [100 * info["test"]["accuracy"] for info in infos]
+    accuracies = [100 * infos[-1]["test"]["accuracy"] for infos in seeds]
     deviation = f"{statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else "-"
     spread = f"{min(accuracies):.2f} to {max(accuracies):.2f}" if len(accuracies) > 1 else "-"
-    seconds = statistics.median(info["seconds"]["training"] for info in infos)
-    epochs = infos[0]["recipe"]["epochs"]
-    return f"{len(infos)} | {statistics.mean(accuracies):.2f} | {deviation} | {spread} | {epochs} | {seconds:,.0f}"
+    seconds = statistics.median(sum(info["seconds"]["training"] for info in infos) for infos in seeds)
+    epochs = " + ".join(str(info["recipe"]["epochs"]) for info in seeds[0])
+    return f"{len(seeds)} | {statistics.mean(accuracies):.2f} | {deviation} | {spread} | {epochs} | {seconds:,.0f}"
 
 
 if __name__ == "__main__":
