@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from digits.catalogue import MNIST
 from digits.datasets import fingerprint
 from digits.recipe import Recipe
+from digits.results import recipe_record
 from digits.runs import run_name, write_run_files, writing_run
 
 MIRROR = Path(__file__).resolve().parents[2] / "shared" / "datasets"
@@ -107,7 +107,7 @@ def make_info(
     """
     real = dataset == "mnist" and n == 10_000
     digests = [file.sha256 for file in MNIST.files] if real else [hashlib.sha256(f"{dataset} {n}".encode()).hexdigest()]
-    recipe = dataclasses.asdict(Recipe(seed=seed)) | {"model": model}
+    recipe = recipe_record(Recipe(seed=seed)) | {"model": model}
     return {
         "format": 1,
         "name": run_name(dataset, model, framework, seed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import time
 import pytest
 from wing_probe import environment
 
+from digits.errors import UserError
 from digits.progress import HEADER, EpochProgress
 
 VALIDATION = {"loss": 0.25, "accuracy": 0.9}
@@ -35,8 +37,7 @@ def test_row_of_history_and_line_of_the_table(capsys: pytest.CaptureFixture[str]
     assert [row["epoch"] for row in rows] == [1, 2]
     assert list(rows[0].values())[1:6] == [1e-3, 1.23456, 0.98765, 0.25, 0.9]
     out, err = capsys.readouterr()
-    header, *lines = out.splitlines()
-    assert header == HEADER  # once
+    header, lines = HEADER, out.splitlines()
     assert [line.split()[:5] for line in lines] == [[f"{n}/12", "1.2346", "98.77%", "0.2500", "90.00%"] for n in (1, 2)]
     for name in ("loss", "accuracy", "val. loss", "val. accuracy", "seconds", "images/s"):
         at = header.index(f"  {name}") + 2
@@ -59,7 +60,18 @@ def test_without_validation_there_are_no_columns_for_it(capsys: pytest.CaptureFi
         progress.finish_training()
         row = progress.finish(0.5, 0.8, {}, 1e-3)
     assert not [name for name in row if name.startswith("validation")]
-    assert capsys.readouterr().out.splitlines()[1].split()[:5] == ["1/1", "0.5000", "80.00%", "-", "-"]
+    assert capsys.readouterr().out.split()[:5] == ["1/1", "0.5000", "80.00%", "-", "-"]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_the_training(loss: float, capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        EpochProgress(2, 5, 10) as progress,
+        pytest.raises(UserError, match=f"became {loss} in epoch 3; lower") as error,
+    ):
+        progress.finish(loss, 0.1, {}, 0.5)
+    assert "(it was 0.5)" in str(error.value)
+    assert capsys.readouterr().out == ""
 
 
 def test_clock_counts_training_and_not_validation(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +86,7 @@ def test_clock_counts_training_and_not_validation(capsys: pytest.CaptureFixture[
 
 ONE_EPOCH = """
 import time
+from digits.errors import UserError
 from digits.progress import EpochProgress
 drawn = 0
 with EpochProgress(1, 3, 4000) as progress:
