@@ -17,6 +17,7 @@ from markupsafe import Markup
 from digits.comparison import why_not_compared
 from digits.drawing import Drawing
 from digits.figures import DOTS_PER_INCH, SPELLING, run_title
+from digits.run_checks import ENSEMBLE
 from digits.runs import Run
 from digits.tables import plain
 
@@ -84,7 +85,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     info = run.info
     members = info.get("members")
     facts = [
-        ("Recipe", _pairs(run.recipe)),
+        ("Recipe", _pairs(_recipe(run))),
+        ("Weights", _weights(run)),
         ("Versions", _pairs(info.get("versions"))),
         ("Hardware", _pairs(info.get("hardware"))),
         ("Members", ", ".join(_member(one) for one in members) if isinstance(members, list) else ""),
@@ -95,6 +97,20 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [(word, text) for word, text in facts if text]
 
 
+def _recipe(run: Run) -> dict[str, Any]:
+    """Return the recipe without what it does not use: how much to augment where it does not augment."""
+    return {key: value for key, value in run.recipe.items() if key != "augmentation" or run.recipe.get("augment")}
+
+
+def _weights(run: Run) -> str:
+    """Return where the training's weights came from, where that was no chance; and that there was none, if so."""
+    start = run.info.get("init_from")
+    sentences = [f"those of '{start}' to start from"] if start else []
+    if not run.history and run.framework != ENSEMBLE:
+        sentences.append("as they were: with 0 epochs nothing is trained")
+    return ", ".join(sentences)
+
+
 def _member(one: object) -> str:
     return str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
 
@@ -102,7 +118,18 @@ def _member(one: object) -> str:
 def _pairs(values: object) -> str:
     if not isinstance(values, Mapping):
         return ""
-    return ", ".join(f"{str(key).replace('_', ' ')} {value}" for key, value in values.items())
+    return ", ".join(f"{str(key).replace('_', ' ')} {_value(value)}" for key, value in values.items())
+
+
+def _value(value: object) -> str:
+    """Return a value of run.json as text: 'yes', '16 32' as on the command line, '(rotation 10.0, shift 2.0)'."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{key} {part}' for key, part in value.items())})"
+    return str(value)
 
 
 def _percent(share: float, digits: int = 2) -> str:
