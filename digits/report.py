@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from digits.comparison import why_not_compared
+from digits.comparison import PairComparison, why_not_compared
 from digits.drawing import Drawing
 from digits.figures import DOTS_PER_INCH, SPELLING, run_title
 from digits.run_checks import ENSEMBLE
@@ -48,6 +48,7 @@ def write_report(drawing: Drawing, path: Path, left_out: Sequence[str]) -> None:
         image=_image,
         title=run_title,
         facts=_facts,
+        pair_name=_pair_name,
         where=partial(os.path.relpath, start=path.parent),
         anchor=_anchors(drawing),
     )
@@ -80,6 +81,16 @@ def _anchors(drawing: Drawing) -> Any:
     return lambda judgement: f"run-{numbers[id(judgement.run)]}"
 
 
+def _pair_name(pair: PairComparison) -> str:
+    """Return what both runs of a pair have in common: 'CNN, seed 3, parity'."""
+    parts = [_spelled(pair.a.model)]
+    if pair.a.seed:
+        parts.append(f"seed {pair.a.seed}")
+    if pair.a.parity and pair.b.parity:
+        parts.append("parity")
+    return ", ".join(parts)
+
+
 def _facts(run: Run) -> list[tuple[str, str]]:
     """Return what one must know to repeat the run: words and what they stand for, only what run.json records."""
     info = run.info
@@ -103,12 +114,12 @@ def _recipe(run: Run) -> dict[str, Any]:
 
 
 def _weights(run: Run) -> str:
-    """Return where the training's weights came from, where that was no chance; and that there was none, if so."""
+    """Return where the weights came from, unless they were drawn by lot and then trained."""
     start = run.info.get("init_from")
-    sentences = [f"those of '{start}' to start from"] if start else []
+    source = f"those of '{start}'" if start else "drawn by lot"
     if not run.history and run.framework != ENSEMBLE:
-        sentences.append("as they were: with 0 epochs nothing is trained")
-    return ", ".join(sentences)
+        return f"{source}, not trained (0 epochs)"
+    return f"{source} at the start" if start else ""
 
 
 def _member(one: object) -> str:

@@ -50,7 +50,7 @@ def draw_training_curves(run: Run) -> Figure:
     rates = _column(run, "learning_rate")
     changing = len({rate for rate in rates if math.isfinite(rate)}) > 1
     with figure_style():
-        below = STRIP + 0.85 if changing else 0.0
+        below = STRIP + 1.15 if changing else 0.0
         figure, top = start_figure(_title(run, best), run_title(run), explanation, WIDTH, HEIGHT + 0.95 + below)
         panel = (WIDTH - 2 * MARGIN - 0.7) / 2 - 0.55
         for number, (quantity, title) in enumerate([("loss", "Loss"), ("accuracy", "Accuracy, %")]):
@@ -68,8 +68,8 @@ def draw_training_curves(run: Run) -> Figure:
                     loc="upper center", bbox_to_anchor=place, ncols=3, frameon=False, fontsize=size, borderpad=0
                 )
         if changing:
-            axes = add_axes(figure, MARGIN + 0.6, top + HEIGHT + 1.4, WIDTH - 2 * MARGIN - 0.6, STRIP)
-            axes.plot(epochs, rates, color=GREEN, linewidth=2, **_markers(epochs, "s"))
+            axes = add_axes(figure, MARGIN + 0.6, top + HEIGHT + 1.7, 2 * panel + 1.0, STRIP)
+            axes.plot(epochs, rates, color=GREEN, linewidth=2, clip_on=False, **_markers(epochs, "s"))
             axes.set_ylim(bottom=0)
             axes.locator_params(axis="y", nbins=4)
             _finish_axes(axes, "Learning rate of each epoch's last step", epochs, best)
