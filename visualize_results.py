@@ -35,7 +35,7 @@ FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
     *("incorrect_predictions", "correct_predictions"),
     *("class_distribution", "sample_images", "augmentation"),
-    *("comparison", "agreement", "disagreements", "both_wrong", "confusion_matrices"),
+    *("comparison", "parity", "agreement", "disagreements", "both_wrong", "confusion_matrices"),
 )
 REPORT = "report"
 

@@ -202,16 +202,16 @@ def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:
         for a, b in combinations(trained, 2)
         if a.framework != b.framework and (a.model, a.seed) == (b.model, b.seed)
     ]
-    same = [(a, b) for a, b in candidates if a.recipe == b.recipe]
+    same = [(a, b) for a, b in candidates if a.settings == b.settings]
     served = {id(run) for pair in same for run in pair}
-    return [compare_pair(a, b) for a, b in candidates if a.recipe == b.recipe or not served & {id(a), id(b)}]
+    return [compare_pair(a, b) for a, b in candidates if a.settings == b.settings or not served & {id(a), id(b)}]
 
 
 def _seed_summaries(runs: Sequence[Run]) -> list[SeedSummary]:
     recipes: dict[tuple[str, str, str], dict[int, Run]] = {}
     for run in runs:
         if run.seed is not None:
-            recipe = json.dumps({**run.recipe, "seed": None}, sort_keys=True)
+            recipe = json.dumps({**run.settings, "seed": None}, sort_keys=True)
             # Each seed once: a copy of a run is no further evidence.
             recipes.setdefault((run.model, run.framework, recipe), {}).setdefault(run.seed, run)
     return [_summarise([by_seed[seed] for seed in sorted(by_seed)]) for by_seed in recipes.values() if len(by_seed) > 1]
@@ -225,8 +225,13 @@ def _summarise(runs: list[Run]) -> SeedSummary:
 def _recipe_differences(a: Run, b: Run) -> list[str]:
     if not (a.recipe and b.recipe):  # an ensemble has none
         return []
-    keys = [key for key in {**a.recipe, **b.recipe} if a.recipe.get(key) != b.recipe.get(key)]
-    return [f"{key} {str(a.recipe.get(key))[:40]} against {str(b.recipe.get(key))[:40]}" for key in keys]
+    ours, theirs = a.settings, b.settings
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return [f"{key.replace('_', ' ')} {_value(ours.get(key))} against {_value(theirs.get(key))}" for key in keys]
+
+
+def _value(value: object) -> str:
+    return str("nothing" if value is None else value)[:40]
 
 
 def _most_confident_first(a: Run, b: Run, indices: NDArray[np.int64]) -> NDArray[np.int64]:

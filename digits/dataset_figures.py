@@ -111,7 +111,9 @@ def draw_augmentation(dataset: Dataset) -> Figure:
     step = grid_height(cells[: 2 * len(images)], len(images)) - grid_height(cells[: len(images)], len(images))
     title = f"{len(kinds) - 1} other forms of each image: what augmentation does at its default strength"
     explanation = (
-        "Each change is drawn by lot for each image. The class must stay readable: that is what limits the strength."
+        "Each change is drawn by lot for each image; --augment trains on such images, made anew in each epoch. The "
+        "class must stay readable: that is what limits the strength. Mirroring (--flip) is off by default, since it "
+        "would spoil digits."
     )
     with figure_style():
         figure, top = start_figure(

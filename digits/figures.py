@@ -42,6 +42,14 @@ SPELLING = {
     "kmnist": "KMNIST",
     "mnist-sample": "MNIST sample",
     "cnn": "CNN",
+    "cnn-wide": "wide CNN",
+    "mlp": "MLP",
+    "lenet5": "LeNet-5",
+    "fashion-cnn": "Fashion CNN",
+    "deep-cnn": "deep CNN",
+    "vgg": "VGG",
+    "resnet": "ResNet",
+    "vit": "ViT",
     "pytorch": "PyTorch",
     "tensorflow": "TensorFlow",
 }
@@ -197,12 +205,14 @@ def _has_glyph(character: str) -> bool:
 
 
 def run_title(run: Run) -> str:
-    """Return 'MNIST · CNN · PyTorch', with the seed where it is not 0, and with the folder's name where that is not
-    the one its training gave it: two such runs would else look the same."""
+    """Return 'MNIST · CNN · PyTorch', with the seed where it is not 0, with 'parity' after --parity, and with the
+    folder's name where that is not the one its training gave it: two such runs would else look the same."""
     parts = [SPELLING.get(part, part) for part in (run.dataset, run.model, run.framework)]
     if run.seed:
         parts.append(f"seed {run.seed}")
-    if run.name != run_name(run.dataset, run.model, run.framework, run.seed):
+    if run.parity:
+        parts.append("parity")
+    if run.name != run_name(run.dataset, run.model, run.framework, run.seed, run.parity):
         parts.append(f"'{run.name}'")
     return " · ".join(parts)
 

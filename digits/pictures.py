@@ -21,6 +21,7 @@ from digits.confusion_figures import draw_confusion, draw_confusions
 from digits.dataset_figures import draw_augmentation, draw_class_distribution, draw_sample_images
 from digits.datasets import Dataset
 from digits.judge import Judgement
+from digits.parity_figure import can_show_parity, draw_parity
 from digits.prediction_figures import draw_correct_predictions, draw_incorrect_predictions
 from digits.runs import Run
 from digits.training_figure import draw_training_curves
@@ -71,21 +72,26 @@ def comparison_picture(judgements: Sequence[Judgement], folder: Path) -> Picture
 def pair_pictures(pairs: Sequence[PairComparison], dataset: Dataset | None, folder: Path) -> list[list[Picture]]:
     """Return the figures of each pair of a dataset, to lie in `folder`; those with images only where it is given.
 
-    Their files' names carry the model's, and the seed where it is not 0.
+    Their files' names carry the model's, the seed where it is not 0, and '-parity' where that is what they were
+    trained for.
     """
     pictures = []
     taken: Counter[str] = Counter()
     for pair in pairs:
-        ending = safe_name(pair.a.model + (f"-s{pair.a.seed}" if pair.a.seed else ""))
+        model = safe_name(pair.a.model + (f"-s{pair.a.seed}" if pair.a.seed else ""))
+        ending = f"{model}-parity" if pair.a.parity and pair.b.parity else model
         taken[ending] += 1
-        if taken[ending] > 1:
-            ending += f"-{taken[ending]}"
+        number = f"-{taken[ending]}" if taken[ending] > 1 else ""
         draws: dict[str, Callable[[], Figure]] = {"agreement": partial(draw_agreement, pair)}
         if dataset is not None:
             draws["disagreements"] = partial(draw_disagreements, pair, dataset.test_images)
             draws["both_wrong"] = partial(draw_both_wrong, pair, dataset.test_images)
         inputs = (run_hash(pair.a), run_hash(pair.b))
-        pictures.append([Picture(name, folder / f"{name}-{ending}", inputs, draw) for name, draw in draws.items()])
+        group = [Picture(name, folder / f"{name}-{ending}{number}", inputs, draw) for name, draw in draws.items()]
+        if can_show_parity(pair):
+            draw = partial(draw_parity, pair)
+            group.insert(0, Picture("parity", folder / f"parity-{model}{number}", inputs, draw))
+        pictures.append(group)
     return pictures
 
 

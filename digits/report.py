@@ -14,9 +14,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from digits.comparison import why_not_compared
+from digits.comparison import PairComparison, why_not_compared
 from digits.drawing import Drawing
 from digits.figures import DOTS_PER_INCH, SPELLING, run_title
+from digits.run_checks import ENSEMBLE
 from digits.runs import Run
 from digits.tables import plain
 
@@ -47,6 +48,7 @@ def write_report(drawing: Drawing, path: Path, left_out: Sequence[str]) -> None:
         image=_image,
         title=run_title,
         facts=_facts,
+        pair_name=_pair_name,
         where=partial(os.path.relpath, start=path.parent),
         anchor=_anchors(drawing),
     )
@@ -79,12 +81,23 @@ def _anchors(drawing: Drawing) -> Any:
     return lambda judgement: f"run-{numbers[id(judgement.run)]}"
 
 
+def _pair_name(pair: PairComparison) -> str:
+    """Return what both runs of a pair have in common: 'CNN, seed 3, parity'."""
+    parts = [_spelled(pair.a.model)]
+    if pair.a.seed:
+        parts.append(f"seed {pair.a.seed}")
+    if pair.a.parity and pair.b.parity:
+        parts.append("parity")
+    return ", ".join(parts)
+
+
 def _facts(run: Run) -> list[tuple[str, str]]:
     """Return what one must know to repeat the run: words and what they stand for, only what run.json records."""
     info = run.info
     members = info.get("members")
     facts = [
-        ("Recipe", _pairs(run.recipe)),
+        ("Recipe", _pairs(_recipe(run))),
+        ("Weights", _weights(run)),
         ("Versions", _pairs(info.get("versions"))),
         ("Hardware", _pairs(info.get("hardware"))),
         ("Members", ", ".join(_member(one) for one in members) if isinstance(members, list) else ""),
@@ -95,6 +108,20 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [(word, text) for word, text in facts if text]
 
 
+def _recipe(run: Run) -> dict[str, Any]:
+    """Return the recipe without what it does not use: how much to augment where it does not augment."""
+    return {key: value for key, value in run.recipe.items() if key != "augmentation" or run.recipe.get("augment")}
+
+
+def _weights(run: Run) -> str:
+    """Return where the weights came from, unless they were drawn by lot and then trained."""
+    start = run.info.get("init_from")
+    source = f"those of '{start}'" if start else "drawn by lot"
+    if not run.history and run.framework != ENSEMBLE:
+        return f"{source}, not trained (0 epochs)"
+    return f"{source} at the start" if start else ""
+
+
 def _member(one: object) -> str:
     return str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
 
@@ -102,7 +129,18 @@ def _member(one: object) -> str:
 def _pairs(values: object) -> str:
     if not isinstance(values, Mapping):
         return ""
-    return ", ".join(f"{str(key).replace('_', ' ')} {value}" for key, value in values.items())
+    return ", ".join(f"{str(key).replace('_', ' ')} {_value(value)}" for key, value in values.items())
+
+
+def _value(value: object) -> str:
+    """Return a value of run.json as text: 'yes', '16 32' as on the command line, '(rotation 10.0, shift 2.0)'."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{key} {part}' for key, part in value.items())})"
+    return str(value)
 
 
 def _percent(share: float, digits: int = 2) -> str:

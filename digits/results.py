@@ -21,6 +21,7 @@ from digits.memory import peak_memory
 from digits.metrics import cross_entropy, wilson_interval
 from digits.options import Options, command_line
 from digits.recipe import Recipe
+from digits.run_checks import LOSSES
 from digits.runs import run_name, write_run_files
 from digits.schedule import is_best
 
@@ -42,8 +43,7 @@ class Training:
 def run_path(options: Options, framework: str) -> Path:
     """Return the folder that a training with these options writes its run to."""
     recipe = options.recipe
-    name = run_name(options.dataset, recipe.model, framework, recipe.seed)
-    return options.output_dir / (f"{name}-parity" if recipe.parity else name)
+    return options.output_dir / run_name(options.dataset, recipe.model, framework, recipe.seed, recipe.parity)
 
 
 def recipe_record(recipe: Recipe) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_run_files(folder, probabilities=training.probabilities, labels=labels, history=history, info=info)
-    np.save(folder / "losses.npy", np.array(training.progress.losses, np.float64))
+    np.save(folder / LOSSES, np.array(training.progress.losses, np.float64))
     return (
         f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
         f"training {training_seconds:.1f} s, in all {training.seconds:.1f} s"

@@ -17,6 +17,8 @@ ENSEMBLE = "ensemble"
 MOST_CLASSES = 1000
 """Readers count a matrix of classes by classes; a forged run must not have them fill the memory with it."""
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
+LOSSES = "losses.npy"
+"""The loss of each training step; runs of earlier versions and ensembles have no such file."""
 
 
 def fault_in_info(info: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -95,3 +97,10 @@ def fault_in_arrays(
     if not abs(told - found) < 0.5 / n:  # half an image: float32 rounding passes, one image more or less does not
         return "run.json", f"tells of a test accuracy of {told:.4f}, but the predictions have {found:.4f}"
     return None
+
+
+def fault_in_losses(losses: npt.NDArray[np.float64] | None) -> tuple[str, str] | None:
+    """Return (file, what is wrong) if the losses of the steps are no losses, else None."""
+    if losses is None or (np.isfinite(losses).all() and losses.min(initial=0) >= 0):
+        return None
+    return LOSSES, "holds losses that are not finite, or negative"

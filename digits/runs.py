@@ -17,7 +17,7 @@ import numpy.typing as npt
 from digits.errors import UserError
 from digits.metrics import accuracy
 from digits.npy import read_npy
-from digits.run_checks import ARRAYS, fault_in_arrays, fault_in_info
+from digits.run_checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_info, fault_in_losses
 from digits.run_texts import listed_files, read_history, read_info, refuse, write_history, write_json
 from digits.whole_folder import check_place, writing_folder
 
@@ -32,6 +32,7 @@ class Run:
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     history: list[dict[str, float]]
+    losses: npt.NDArray[np.float64] | None = None  # of each training step; None where the run records none
 
     @property
     def name(self) -> str:
@@ -71,6 +72,22 @@ class Run:
         return self.info.get("recipe") or {}
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides a training besides data and framework, by name: the recipe, what a value of it consists of
+        each by itself ('augmentation rotation'), and 'init_from'; empty where the run records no recipe."""
+        settings: dict[str, Any] = {}
+        for key, value in self.recipe.items():
+            settings |= (
+                {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
+            )
+        return {**settings, "init_from": self.info.get("init_from")} if settings else {}
+
+    @property
+    def parity(self) -> bool:
+        """Whether it was trained with --parity."""
+        return self.recipe.get("parity") is True
+
+    @property
     def parameters(self) -> int | None:
         """Numbers that the network consists of, trainable or not, if the run records them."""
         return sum(self.info["parameters"].values()) if "parameters" in self.info else None
@@ -84,9 +101,9 @@ class Run:
         return accuracy(self.labels, self.predictions)
 
 
-def run_name(dataset: str, model: str, framework: str, seed: int | None = 0) -> str:
-    """Return the folder name of a run: 'mnist-cnn-pytorch', or 'mnist-cnn-pytorch-s3' where the seed is 3."""
-    return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "")
+def run_name(dataset: str, model: str, framework: str, seed: int | None = 0, parity: bool = False) -> str:
+    """Return the folder name of a run: 'mnist-cnn-pytorch'; 'mnist-cnn-pytorch-s3-parity' of seed 3, with --parity."""
+    return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "") + ("-parity" if parity else "")
 
 
 def find_runs(outputs: Path) -> list[Path]:
@@ -198,7 +215,8 @@ def _read_run(path: Path) -> Run:
         predictions = read_npy(path / "predictions.npy", np.int64, ndim=1)
         probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
         labels = read_npy(path / "labels.npy", np.int64, ndim=1)
-        fault = fault_in_arrays(info, predictions, probabilities, labels)
+        losses = read_npy(path / LOSSES, np.float64, ndim=1) if LOSSES in info["files"] else None
+        fault = fault_in_arrays(info, predictions, probabilities, labels) or fault_in_losses(losses)
         if fault:
             refuse(path / fault[0], fault[1])
         history = read_history(path / "history.csv")
@@ -206,7 +224,7 @@ def _read_run(path: Path) -> Run:
         raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
     except OSError as error:
         raise UserError(f"'{error.filename or path}' cannot be read ({error.strerror or error}).") from error
-    return Run(path, info, predictions, probabilities, labels, history)
+    return Run(path, info, predictions, probabilities, labels, history, losses)
 
 
 def _looks_like_run(folder: Path) -> bool:

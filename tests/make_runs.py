@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from digits.catalogue import MNIST
 from digits.datasets import fingerprint
-from digits.recipe import Recipe
+from digits.recipe import RECIPES, Recipe
 from digits.results import recipe_record
 from digits.runs import run_name, write_run_files, writing_run
+from digits.schedule import learning_rates
+from digits.zoo import ZOO
 
 MIRROR = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 DIGITS = list("0123456789")
@@ -51,10 +54,14 @@ def make_run(
     class_names: Sequence[str] | None = None,
     labels: np.ndarray | None = None,
     folder: str | None = None,
+    recipe: Recipe | None = None,
+    losses: np.ndarray | None = None,
+    init_from: str | None = None,
 ) -> Path:
     """Write a run into `outputs` as a training script does; return its folder.
 
     Each class has one or two others that it is mostly mistaken for; `error_rate` is the share of all errors.
+    recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one.
     """
     labels = labels_of(dataset) if labels is None else labels
     class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
@@ -71,35 +78,48 @@ def make_run(
     # The predicted class gets more than half, so that it is the most probable one.
     rest = rng.dirichlet(np.ones(num_classes), len(labels)) * rng.uniform(0, 0.45, (len(labels), 1))
     rest[np.arange(len(labels)), predictions] += 1 - rest.sum(axis=1)
-    path = outputs / (folder or run_name(dataset, model, framework, seed))
+    recipe = replace(recipe or RECIPES.get(model, Recipe()), seed=seed)
+    path = outputs / (folder or run_name(dataset, model, framework, seed, recipe.parity))
     accuracy = float(np.mean(predictions == labels))
-    history = [
-        {
-            "epoch": epoch,
-            "learning_rate": 1e-3,
-            "train_loss": 0.4 / epoch,
-            "train_accuracy": accuracy - 0.03 / epoch,
-            "validation_loss": 0.3 / epoch,
-            "validation_accuracy": accuracy - 0.01 / epoch,
-            "seconds": 5.0,
-            "images_per_second": 10_800.0,
-        }
-        for epoch in (1, 2, 3)
-    ]
+    history: list[dict[str, float]] = []
+    for epoch in range(1, recipe.epochs + 1):
+        rates = learning_rates(recipe, 10, history)
+        history.append(
+            {
+                "epoch": epoch,
+                "learning_rate": rates[-1],
+                "train_loss": 0.4 / epoch,
+                "train_accuracy": accuracy - 0.03 / epoch,
+                "validation_loss": 0.3 / epoch,
+                "validation_accuracy": accuracy - 0.01 / epoch,
+                "seconds": 5.0,
+                "images_per_second": 10_800.0,
+            }
+        )
+    info = make_info(dataset, model, framework, seed, class_names, len(labels), accuracy, recipe)
     with writing_run(path) as unfinished:
         write_run_files(
             unfinished,
             probabilities=rest.astype(np.float32),
             labels=labels,
             history=history,
-            info=make_info(dataset, model, framework, seed, class_names, len(labels), accuracy),
+            info={**info, "init_from": init_from},
         )
+        if losses is not None:
+            np.save(unfinished / "losses.npy", losses)
         (unfinished / "weights.safetensors").write_bytes(rng.bytes(1000))
     return path
 
 
 def make_info(
-    dataset: str, model: str, framework: str, seed: int, class_names: Sequence[str], n: int, accuracy: float
+    dataset: str,
+    model: str,
+    framework: str,
+    seed: int,
+    class_names: Sequence[str],
+    n: int,
+    accuracy: float,
+    recipe: Recipe | None = None,
 ) -> dict[str, Any]:
     """Return what a training script writes into run.json, as far as readers look at it.
 
@@ -107,23 +127,24 @@ def make_info(
     """
     real = dataset == "mnist" and n == 10_000
     digests = [file.sha256 for file in MNIST.files] if real else [hashlib.sha256(f"{dataset} {n}".encode()).hexdigest()]
-    recipe = recipe_record(Recipe(seed=seed)) | {"model": model}
+    trainable, non_trainable, _ = ZOO.get(model, ZOO["cnn"])
+    recipe = recipe or Recipe(seed=seed)
     return {
         "format": 1,
-        "name": run_name(dataset, model, framework, seed),
+        "name": run_name(dataset, model, framework, seed, recipe.parity),
         "dataset": dataset,
         "dataset_fingerprint": fingerprint(digests),
         "class_names": list(class_names),
         "model": model,
         "framework": framework,
         "seed": seed,
-        "recipe": recipe,
+        "recipe": recipe_record(recipe) | {"model": model},
         "command": f"python mnist_{framework}.py --dataset {dataset} --model {model}"
         + (f" --seed {seed}" if seed else ""),
         "versions": {"python": "3.11.7", framework: "1.2.3"},
         "hardware": {"device": "cpu", "processor": "a processor", "cores": 2},
-        "parameters": {"trainable": 206_922, "non_trainable": 0},
-        "seconds": {"training": 15.0, "total": 17.5},
+        "parameters": {"trainable": trainable, "non_trainable": non_trainable},
+        "seconds": {"training": 5.0 * recipe.epochs, "total": 5.0 * recipe.epochs + 2.5},
         "validation": None,
         "test": {"n": n, "accuracy": accuracy, "loss": 0.05},
     }

@@ -251,6 +251,31 @@ def test_recipes_that_differ_are_told(make: Callable[..., Run]) -> None:
     assert "Their recipes differ (epochs 3 against 9), which may be the reason." in pair.verdict
 
 
+def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., Run]) -> None:
+    recipe = make().recipe
+    more = {**recipe, "augmentation": {**recipe["augmentation"], "rotation": 5.0}, "filters": [8, 16]}
+    [group] = compare_runs([make(), make(framework="tensorflow", info={"recipe": more})])
+    assert group.pairs[0].recipe_differences == [
+        "filters [16, 32] against [8, 16]",
+        "augmentation rotation 10.0 against 5.0",
+    ]
+    [group] = compare_runs([make(), make(framework="tensorflow", info={"init_from": "fashion-mnist-cnn-pytorch"})])
+    assert group.pairs[0].recipe_differences == ["init from nothing against fashion-mnist-cnn-pytorch"]
+
+
+def test_equal_starts_are_compared_rather_than_others(make: Callable[..., Run]) -> None:
+    runs = [
+        make(framework=framework, folder=f"{framework}-{start}", init_from=start)
+        for framework in ("pytorch", "tensorflow")
+        for start in (None, "elsewhere")
+    ]
+    [group] = compare_runs(runs)
+    assert [(pair.a.name, pair.b.name) for pair in group.pairs] == [
+        ("pytorch-None", "tensorflow-None"),
+        ("pytorch-elsewhere", "tensorflow-elsewhere"),
+    ]
+
+
 def test_an_ensemble_is_no_framework(make: Callable[..., Run]) -> None:
     ensemble = make(folder="e", info={"framework": "ensemble", "seed": None, "recipe": None})
     [group] = compare_runs([make(), ensemble])
@@ -286,6 +311,13 @@ def test_another_recipe_is_no_further_seed_and_a_copy_is_no_further_evidence(mak
     assert group.seeds == []
     [group] = compare_runs([first, copy, make(seed=5)])
     assert [run.name for run in group.seeds[0].runs] == ["mnist-cnn-pytorch", "mnist-cnn-pytorch-s5"]
+
+
+def test_seeds_of_one_recipe_have_started_alike(make: Callable[..., Run]) -> None:
+    runs = [make(seed=seed, init_from=start) for seed, start in enumerate([None, None, "a", "a", "b"])]
+    runs[1].info["recipe"]["augmentation"]["rotation"] = 0.0
+    [group] = compare_runs(runs)
+    assert [[run.seed for run in summary.runs] for summary in group.seeds] == [[2, 3]]
 
 
 def test_a_comparison_reads_whatever_a_recipe_holds(make: Callable[..., Run]) -> None:

@@ -16,15 +16,18 @@ from matplotlib.testing.compare import compare_images
 
 from digits.agreement_figures import draw_agreement, draw_both_wrong, draw_disagreements
 from digits.class_figures import draw_calibration, draw_per_class_accuracy
-from digits.comparison import compare_pair
+from digits.comparison import PairComparison, compare_pair
 from digits.comparison_figures import draw_comparison
 from digits.dataset_figures import draw_augmentation, draw_class_distribution, draw_sample_images
 from digits.datasets import Dataset
 from digits.figures import save_figure
 from digits.judge import judge_run
 from digits.label_errors import MNIST_TEST_LABEL_ERRORS
+from digits.parity_figure import can_show_parity, draw_parity, relative_differences
 from digits.prediction_figures import chance, draw_correct_predictions, draw_incorrect_predictions
+from digits.recipe import RECIPES, Recipe
 from digits.runs import Run, read_run
+from digits.schedule import is_best
 from digits.training_figure import draw_training_curves
 
 BASELINES = Path(__file__).parent / "baselines"
@@ -59,6 +62,18 @@ def epochs(number: int) -> list[dict[str, float]]:
     ]
 
 
+LOSSES = 2.3 * np.exp(-np.arange(120) / 30) + 0.1
+DIFFERENCES = 1 + 1e-15 * np.where(np.arange(120) % 5, np.arange(120) ** 2, 0)
+
+
+def parity_pair(tmp_path: Path, *losses: np.ndarray, recipe: Recipe | None = None) -> PairComparison:
+    recipe = recipe or Recipe(parity=True, precision="float64", optimizer="sgd")
+    frameworks = ("pytorch", "tensorflow")
+    return compare_pair(
+        *(make(tmp_path, name, recipe=recipe, losses=one) for name, one in zip(frameworks, losses, strict=True))
+    )
+
+
 def dataset_of(names: list[str]) -> Dataset:
     labels = LABELS.astype(np.uint8)
     return Dataset("fashion-mnist", IMAGES, labels, IMAGES[:500], labels[:500], tuple(names), "0" * 64)
@@ -78,6 +93,7 @@ def all_figures(tmp_path: Path, class_names: list[str]) -> dict[str, Figure]:
         "incorrect_predictions": draw_incorrect_predictions(judgement, IMAGES),
         "correct_predictions": draw_correct_predictions(judgement, IMAGES),
         "comparison": draw_comparison([judgement, judge_run(b)]),
+        "parity": draw_parity(parity_pair(tmp_path, LOSSES, LOSSES * DIFFERENCES)),
         "agreement": draw_agreement(pair),
         "disagreements": draw_disagreements(pair, IMAGES),
         "both_wrong": draw_both_wrong(pair, IMAGES),
@@ -151,6 +167,81 @@ def test_training_curves_of_any_history(tmp_path: Path, rows: list[dict[str, flo
     assert_readable(draw_training_curves(with_history(make(tmp_path), rows)))
 
 
+def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
+    rows = [
+        {"epoch": epoch, "validation_accuracy": accuracy, "validation_loss": loss}
+        for epoch, (accuracy, loss) in enumerate([(0.9, 0.1), (0.95, 0.4), (0.95, 0.2), (0.95, 0.2), (0.9, 0.01)], 1)
+    ]
+    kept = with_history(make(tmp_path, recipe=replace(RECIPES["cnn"], keep_best=True)), rows)
+    figure = draw_training_curves(kept)
+    assert "reached 95.00 % in epoch 3 of 5" in words(figure)
+    assert "The weights kept are those of the best epoch." in words(figure)
+    assert [end for end in range(1, 6) if is_best(rows[:end])][-1] == 3  # as the trainings decide
+    assert "those of the last epoch." in words(draw_training_curves(with_history(make(tmp_path), rows)))
+
+
+@pytest.mark.parametrize(("model", "panels"), [("cnn", 2), ("resnet", 3), ("fast", 2)])
+def test_a_learning_rate_that_changes_is_shown(tmp_path: Path, model: str, panels: int) -> None:
+    run = make(tmp_path, model=model)
+    figure = draw_training_curves(run)
+    assert_readable(figure)
+    assert len(figure.axes) == panels
+    if panels == 3:
+        line = figure.axes[2].lines[0]
+        assert list(line.get_ydata()) == [row["learning_rate"] for row in run.history]
+        assert max(line.get_ydata()) > 10 * min(line.get_ydata())
+
+
+def test_the_parity_of_two_trainings(tmp_path: Path) -> None:
+    a, b = np.array([2.0, 1.0, 0.0, 0.0, 0.5, 9.0]), np.array([2.0, 1.25, 0.0, 0.1, 0.4])
+    assert relative_differences(a, b) == pytest.approx([0, 0.25, 0, 1, 0.2])
+    figure = draw_parity(parity_pair(tmp_path, LOSSES, LOSSES * DIFFERENCES))
+    assert "Relative difference of the losses in the first 100 steps: at most 9.9e-12" in words(figure)  # not 1.4e-11
+    assert "The largest difference of all 120 steps is 1.5e-11. 24 steps have no difference at all" in words(figure)
+    assert "Computed in float64, optimizer sgd, learning rate 0.001." in words(figure)
+    above, below = figure.axes
+    assert [line.get_label() for line in above.lines] == ["PyTorch", "TensorFlow"]
+    points, ticks, rounding = below.lines
+    assert len(points.get_xdata()) == 96
+    assert list(ticks.get_xdata()) == list(range(1, 120, 5))
+    assert rounding.get_ydata()[0] == 2**-53
+    low, high = below.get_ylim()
+    assert low < min(points.get_ydata()) / 10 < max(points.get_ydata()) < high
+
+
+@pytest.mark.parametrize(
+    ("losses", "title"),
+    [
+        ((LOSSES, LOSSES), "No difference at all between the losses of the first 100 steps"),
+        ((LOSSES[:1], LOSSES[:1] * 3), "Relative difference of the losses in the first 1 step: at most 2.0e+00"),
+        ((LOSSES, LOSSES[:50] * 1.01), "Relative difference of the losses in the first 50 steps: at most 1.0e-02"),
+        ((np.zeros(2), np.zeros(2)), "No difference at all between the losses of the first 2 steps"),
+        ((np.tile(LOSSES, 90), np.tile(LOSSES * 1.1, 90)), "Relative difference of the losses in the first 100 steps"),
+    ],
+    ids=["equal", "one step", "of other lengths", "zeros", "many"],
+)
+def test_the_parity_of_any_losses(tmp_path: Path, losses: tuple[np.ndarray, np.ndarray], title: str) -> None:
+    for precision in ("float64", "bfloat16"):
+        recipe = Recipe(parity=True, precision=precision)  # type: ignore[arg-type]
+        figure = draw_parity(parity_pair(tmp_path, *losses, recipe=recipe))
+        assert_readable(figure)
+        assert title in words(figure)
+
+
+def test_parity_is_shown_of_equal_trainings_with_losses_alone(tmp_path: Path) -> None:
+    pair = parity_pair(tmp_path, LOSSES, LOSSES)
+    assert can_show_parity(pair)
+    assert not can_show_parity(parity_pair(tmp_path, LOSSES, LOSSES, recipe=Recipe()))
+    assert not can_show_parity(parity_pair(tmp_path, LOSSES[:0], LOSSES[:0]))
+    a, b = pair.a, pair.b
+    for other in (
+        replace(b, losses=None),
+        replace(b, info={**b.info, "recipe": {**b.recipe, "epochs": 9}}),
+        replace(b, info={**b.info, "init_from": "elsewhere"}),
+    ):
+        assert not can_show_parity(compare_pair(a, other))
+
+
 def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path, "mnist", labels=np.arange(10_000) % 10, error_rate=0))
     probabilities, predictions = run.probabilities.copy(), run.predictions.copy()
@@ -213,7 +304,11 @@ def test_probabilities_never_become_certainties() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["training_curves", "per_class_accuracy", "calibration", "incorrect_predictions", "comparison", "agreement"]
+    "name",
+    [
+        *("training_curves", "per_class_accuracy", "calibration", "incorrect_predictions"),
+        *("comparison", "parity", "agreement"),
+    ],
 )
 def test_layout(tmp_path: Path, name: str) -> None:
     """Compare with the picture in tests/baselines/, at a third of the size.

@@ -70,6 +70,7 @@ def fault_in(run: Path) -> str | None:
 def test_names() -> None:
     assert run_name("mnist", "cnn", "pytorch") == "mnist-cnn-pytorch"
     assert run_name("mnist", "cnn", "pytorch", 3) == "mnist-cnn-pytorch-s3"
+    assert run_name("mnist", "cnn", "pytorch", 3, parity=True) == "mnist-cnn-pytorch-s3-parity"
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -96,6 +97,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert {**info, "files": run.info["files"]} == run.info
     assert set(run.info["files"]) == set(files_in(path)) - {"run.json"}
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_losses_are_read_where_they_are_recorded(run: Path) -> None:
+    assert read_run(run).losses is None
+    (run / "losses.npy").write_bytes(b"put there later by somebody, and not listed")
+    assert read_run(run).losses is None
+    put_losses(losses := np.array([0.5, 0.0]))(run)
+    assert np.array_equal(read_run(run).losses, losses)  # type: ignore[arg-type]
 
 
 def test_a_second_run_replaces_the_first_with_all_its_files(run: Path) -> None:
@@ -372,6 +381,10 @@ def forged_header(header: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
+def put_losses(losses: np.ndarray) -> Callable[[Path], None]:
+    return lambda run: replace_file(run, "losses.npy", npy(losses))
+
+
 FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "one prediction too few": ("predictions.npy", "shape", edit_predictions(lambda p: p[:-1])),
     "predictions int32": ("predictions.npy", "int32", edit_predictions(lambda p: p.astype(np.int32))),
@@ -395,6 +408,9 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "not normalised": ("probabilities.npy", "adding up", edit_probabilities(lambda p: p * np.float32(1.01))),
     "negative": ("probabilities.npy", "negative", edit_probabilities(lambda p: p - np.float32(0.1) + p.mean() * 0)),
     "one class too many": ("probabilities.npy", "shape", edit_probabilities(lambda p: np.c_[p, 0 * p[:, :1]])),
+    "a loss of NaN": ("losses.npy", "finite", put_losses(np.array([0.5, np.nan]))),
+    "a negative loss": ("losses.npy", "negative", put_losses(np.array([0.5, -1e-9]))),
+    "losses float32": ("losses.npy", "float32", put_losses(np.ones(3, np.float32))),
     "no .npy": ("labels.npy", "not a .npy file", lambda run: replace_file(run, "labels.npy", b"PK\x03\x04 a zip")),
     "empty": ("labels.npy", "not a .npy file", lambda run: replace_file(run, "labels.npy", b"")),
     "an exabyte claimed": (

@@ -6,8 +6,10 @@ import hashlib
 import html
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -26,6 +28,7 @@ from picture_runs import add_info, make_sample_run
 from digits.confusion_figures import draw_confusion, draw_confusions
 from digits.figures import fit_text, printable, save_figure, text_width, wrap_text
 from digits.metrics import confusion_matrix
+from digits.recipe import RECIPES, Recipe
 from digits.runs import Run, read_run
 from visualize_results import FIGURES
 
@@ -269,7 +272,7 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
     for run in runs:
         expected |= figures_of(run.name, RUN_FIGURES | IMAGE_FIGURES)
     assert files_in(outputs) == expected
-    assert {Path(name).stem.split("-")[0] for name in expected} == set(FIGURES)  # what --only knows is what there is
+    assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - {"parity"}  # --only knows what there is
     assert files_in(outputs, "csv") - {f"{run.name}/history.csv" for run in runs} == {"mnist-sample/comparison.csv"}
     assert files_in(outputs, "md") == {"mnist-sample/comparison.md"}
     assert "of which 20 drawn now" in result.stdout
@@ -301,6 +304,64 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     assert result.returncode == 0
     assert "has other images than these runs were tested on" in result.stdout
     assert files_in(outputs) == {"confusion_matrices.png", *figures_of(run.name, RUN_FIGURES)}
+
+
+def test_parity_of_the_pairs_that_were_trained_for_it(tmp_path: Path) -> None:
+    outputs, losses = tmp_path / "outputs", np.linspace(2, 1, 150)
+    recipe, parity = Recipe(), Recipe(parity=True)
+    for framework in ("pytorch", "tensorflow"):
+        for options in (
+            {"recipe": recipe, "losses": losses},
+            {"recipe": parity, "losses": losses},
+            {"recipe": replace(parity, precision="float64"), "losses": losses, "folder": f"double-{framework}"},
+            {"recipe": replace(parity, epochs=0), "losses": losses[:0], "folder": f"evaluated-{framework}"},
+            {"recipe": parity, "model": "mlp"},  # of an earlier version
+            {"recipe": parity, "losses": losses, "seed": 7 if framework == "pytorch" else 8},
+        ):
+            make(tmp_path, "mnist", framework, labels=LABELS, **options)
+    result = visualize("--outputs", outputs, "--only", "parity")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert files_in(outputs) == figures_of("mnist", {"parity-cnn", "parity-cnn-3"})  # the second has no losses
+    result = visualize("--outputs", outputs, "--only", "agreement")
+    endings = {"cnn", "cnn-parity", "cnn-parity-2", "cnn-parity-3", "mlp-parity"}
+    assert files_in(outputs) >= figures_of("mnist", {f"agreement-{ending}" for ending in endings})
+
+
+def test_runs_that_were_only_evaluated(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    make(tmp_path, labels=LABELS)
+    evaluated = replace(Recipe(), epochs=0, augment=True)
+    for framework in ("pytorch", "tensorflow"):
+        options = {"recipe": evaluated, "losses": np.zeros(0), "init_from": "mnist-cnn-pytorch", "seed": 1}
+        run = make(tmp_path, "mnist", framework, labels=LABELS, **options)
+        assert run.history == []
+    result = visualize("--outputs", outputs)
+    assert (result.returncode, result.stderr) == (0, "")
+    drawn = {file for file in files_in(outputs) if file.startswith(f"{run.name}/")}
+    assert drawn == figures_of(run.name, RUN_FIGURES - {"training_curves"})
+    page = html.unescape((outputs / "report.html").read_text())
+    texts = (page, result.stdout, (outputs / "mnist" / "comparison.csv").read_text())
+    assert not any(re.search(r"\bnan\b|\binf\b", re.sub('data:[^"]*', "", text), re.IGNORECASE) for text in texts)
+    assert "<dd>those of 'mnist-cnn-pytorch', not trained (0 epochs)</dd>" in page
+    assert "filters 16 32, dense 128, " in page
+    assert "augment yes, augmentation (rotation 10.0, shift 2.0, scale 0.1, shear 0.1, elastic 34.0," in page
+    assert page.count("augmentation (") == 2  # not of the run that does not augment
+
+
+def test_many_models_have_a_table_of_pairs_in_the_report(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    for model in RECIPES:
+        for framework in ("pytorch", "tensorflow"):
+            make(tmp_path, "mnist", framework, model=model, labels=LABELS)
+    result = visualize("--outputs", outputs)
+    assert (result.returncode, result.stderr) == (0, "")
+    page = (outputs / "report.html").read_text()
+    links = re.findall('<a href="#(pair-[^"]*)"><bdi>([^<]*)</bdi></a>', page)
+    assert [name for _, name in links] == [
+        *("CNN", "wide CNN", "deep CNN", "Fashion CNN", "fast", "LeNet-5", "MLP", "ResNet", "VGG", "ViT")
+    ]
+    for link, name in links:
+        assert f'<h3 id="{link}">PyTorch against TensorFlow: <bdi>{name}</bdi></h3>' in page
 
 
 def test_only_some_figures_in_other_formats(tmp_path: Path) -> None:
