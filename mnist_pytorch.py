@@ -58,6 +58,7 @@ from models.pytorch_files import (
     set_weights,
     start_from,
 )
+from models.pytorch_layers import keep_biased_variances
 
 PACKAGES = ("torch", "numpy", "onnx")
 
@@ -91,6 +92,8 @@ def make_model(options: Options, num_classes: int) -> nn.Module:
         model = build_model(network)
         if recipe.parity:
             set_weights(model, parity_weights(get_weights(model), recipe.seed))
+    if recipe.parity:
+        keep_biased_variances(model)
     if options.freeze_features:
         freeze_features(model)
     return model

@@ -15,7 +15,7 @@ import tyro
 
 from digits.datasets import DATA_DIR
 from digits.machine import has_bfloat16
-from digits.recipe import RECIPES, Augmentation, Recipe
+from digits.recipe import RECIPES, Augmentation, Recipe, widths_problem
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,12 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
 
 def find_problem(recipe: Recipe) -> str | None:
     """Return a sentence about the first field whose value makes no sense, or None."""
-    default = RECIPES[recipe.model]
     for name, least in (("epochs", 0), ("batch_size", 1), ("early_stopping", 0), ("reduce_on_plateau", 0)):
         value = getattr(recipe, name)
         if value < least:
             return f"{_option(name)} {value} must be at least {least}."
-    for name in ("filters", "dense"):
-        asked, usual = getattr(recipe, name), getattr(default, name)
-        if len(asked) != len(usual):
-            return f"{_option(name)} of {recipe.model} must be {len(usual)} numbers, not {len(asked)}."
-        if any(number < 1 for number in asked):
-            return f"{_option(name)} {' '.join(map(str, asked))} must be numbers of at least 1."
+    if problem := widths_problem(recipe.model, recipe.filters, recipe.dense):
+        return problem
     if not (math.isfinite(recipe.learning_rate) and recipe.learning_rate > 0):
         return f"--learning-rate {recipe.learning_rate} must be a number above 0, such as 0.001."
     shares = [(name, getattr(recipe, name)) for name in ("dropout", "label_smoothing", "ema", "validation_fraction")]
@@ -128,7 +123,7 @@ def command_line(script: str, options: Options) -> str:
     words = ["python", script, "--dataset", options.dataset, "--model", options.recipe.model]
     default = Options(RECIPES[options.recipe.model], options.dataset)
     for (name, usual), (_, chosen) in zip(_flat(default), _flat(options), strict=True):
-        if chosen == usual:
+        if chosen == usual or name == "resume":  # a repeat begins at the beginning
             continue
         option = _option(name)
         if isinstance(chosen, bool):

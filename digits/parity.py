@@ -2,8 +2,8 @@
 
 What differs by default, and is made equal here or in the networks: initial weights (Kaiming-uniform in PyTorch, Glorot-
 uniform in Keras), the range of the pixels, dropout (its random numbers), Adam's epsilon (1e-8 and 1e-7, and Keras adds
-it before the correction of the bias). Batch normalisation's constants, the order of the images and the order in which
-maps are flattened are equal always.
+it before the correction of the bias), and the variance that batch normalisation keeps (unbiased and biased). Its
+constants, the order of the images and the order in which maps are flattened are equal always.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ The options of both training scripts, the 'recipe' in each run.json and the READ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -180,3 +181,19 @@ RECIPES: dict[str, Recipe] = {
     )
 }
 """The default recipe of each model, by the model's name."""
+
+HEADS = 4
+"""Attention heads of `vit`, between which the width of a token is divided."""
+
+
+def widths_problem(model: str, filters: Sequence[int], dense: Sequence[int]) -> str | None:
+    """Return a sentence about widths that the model cannot have, or None."""
+    usual = RECIPES[model]
+    for option, asked, expected in (("--filters", filters, usual.filters), ("--dense", dense, usual.dense)):
+        if len(asked) != len(expected):
+            return f"{option} of {model} must be {len(expected)} numbers, not {len(asked)}."
+        if any(number < 1 for number in asked):
+            return f"{option} {' '.join(map(str, asked))} must be numbers of at least 1."
+    if model == "vit" and dense[0] % HEADS:
+        return f"--dense {dense[0]} of vit must be a multiple of {HEADS}, its attention heads."
+    return None

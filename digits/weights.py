@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.recipe import RECIPES
+from digits.recipe import widths_problem
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,12 @@ def network_from_json(text: str | bytes) -> Network:
     """Return the network that the text tells of; KeyError, ValueError or TypeError where it tells of none."""
     network = Network(**json.loads(text))
     low, high = map(float, network.pixel_range)
-    usual = RECIPES[network.model]
     filters, dense = (tuple(map(int, numbers)) for numbers in (network.filters, network.dense))
     if (
         not -math.inf < low < high < math.inf
         or not 0 <= float(network.dropout) < 1
-        or (len(filters), len(dense)) != (len(usual.filters), len(usual.dense))
-        or min(int(network.num_classes), *filters, *dense) < 1
+        or int(network.num_classes) < 1
+        or widths_problem(network.model, filters, dense)
     ):
         raise ValueError(f"there is no {network}")
     return Network(network.model, int(network.num_classes), (low, high), filters, dense, float(network.dropout))

@@ -6,10 +6,8 @@ from collections import OrderedDict
 
 from torch import nn
 
-from digits.errors import UserError
 from digits.weights import Network
 from models.pytorch_layers import (
-    HEADS,
     NORM_EPSILON,
     Average,
     BatchNorm1d,
@@ -123,10 +121,6 @@ def vit(network: Network) -> nn.Sequential:
     hidden layer in each block.
     """
     width, hidden = network.dense
-    if width % HEADS:
-        raise UserError(
-            f"--dense {width} {hidden}: of vit, the first must be a multiple of {HEADS}, its attention heads."
-        )
     return nn.Sequential(
         OrderedDict(
             scale=ScalePixels(network.pixel_range),

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from digits.recipe import HEADS
+
 NORM_EPSILON = 1e-5
 """Added to every variance: PyTorch's default, where Keras's is 1e-3."""
 NORM_MOMENTUM = 0.1
 """Share of each batch in the running statistics: PyTorch's default. Keras means by momentum the rest, 0.9."""
-HEADS = 4
-"""Attention heads of a transformer block."""
 PATCH = 4
 """Side of a patch in pixels."""
 
@@ -58,17 +58,37 @@ class Average(nn.Module):
         return values.mean(self.axes)
 
 
-class BatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation of (N, C); see BatchNorm2d. One image alone has no spread and is normalised as in evaluation.
+class _BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """What batch normalisation does as Keras's does: once frozen, it leaves its running statistics alone.
 
-    PyTorch would refuse it, as the last batch of an epoch too.
+    And with `biased`, as under --parity, its running variance is a sum over n values divided by n, where PyTorch's own
+    divides by n - 1. With 128 images that is 0.8 % in a dense layer, under 0.1 % in a convolution; training never reads
+    it.
     """
+
+    biased = False
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, NORM_EPSILON, NORM_MOMENTUM)
 
-    def train(self, mode: bool = True) -> BatchNorm1d:
+    def train(self, mode: bool = True) -> _BatchNorm:
         return super().train(mode and self.weight.requires_grad)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if not (self.biased and self.training):
+            return super().forward(values)
+        kept = self.running_var * (1 - NORM_MOMENTUM)
+        normalised = super().forward(values)
+        # Not in place: the backward pass has kept the tensor.
+        self.running_var = self.running_var - (self.running_var - kept) / (values.numel() // values.shape[1])
+        return normalised
+
+
+class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
+    """Batch normalisation of (N, C). One image alone has no spread and is normalised as in evaluation.
+
+    PyTorch would refuse it, as the last batch of an epoch too.
+    """
 
     def forward(self, values: Tensor) -> Tensor:
         if self.training and len(values) == 1:
@@ -78,18 +98,15 @@ class BatchNorm1d(nn.BatchNorm1d):
         return super().forward(values)
 
 
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation of (N, C, H, W) that, once frozen, leaves its running statistics alone, as Keras's does.
+class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
+    """Batch normalisation of (N, C, H, W)."""
 
-    What stays different: the running variance is a sum over n values divided by n - 1 in PyTorch, by n in Keras. With
-    128 images that is 0.8 % in a dense layer, under 0.1 % in a convolution, and training never reads it.
-    """
 
-    def __init__(self, num_features: int) -> None:
-        super().__init__(num_features, NORM_EPSILON, NORM_MOMENTUM)
-
-    def train(self, mode: bool = True) -> BatchNorm2d:
-        return super().train(mode and self.weight.requires_grad)
+def keep_biased_variances(model: nn.Module) -> None:
+    """Have the model's normalisations keep the variances that Keras's keep."""
+    for layer in model.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.biased = True
 
 
 class ResidualBlock(nn.Module):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from digits.errors import UserError
 from digits.weights import Network
 from models.tensorflow_layers import (
-    HEADS,
     NORM_EPSILON,
     batch_norm,
     functional,
@@ -118,10 +116,6 @@ def vit(network: Network) -> keras.Model:
     hidden layer in each block.
     """
     width, hidden = network.dense
-    if width % HEADS:
-        raise UserError(
-            f"--dense {width} {hidden}: of vit, the first must be a multiple of {HEADS}, its attention heads."
-        )
     return functional(
         *scale_pixels(network.pixel_range),
         patch_tokens(width, name="tokens"),  # (N, 28, 28, 1) to (N, 49, 64)

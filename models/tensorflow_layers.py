@@ -11,12 +11,12 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
+from digits.recipe import HEADS
+
 NORM_EPSILON = 1e-5
 """Added to every variance: PyTorch's default, where Keras's is 1e-3."""
 NORM_MOMENTUM = 0.9
 """Share that the running statistics keep at each batch. PyTorch means by momentum the rest, 0.1, its default."""
-HEADS = 4
-"""Attention heads of a transformer block."""
 PATCH = 4
 """Side of a patch in pixels."""
 

@@ -153,6 +153,7 @@ def test_every_option_is_taken() -> None:
         ("--filters 0 32", "--filters 0 32 must"),
         ("--filters 16", "--filters of cnn must"),
         ("--model mlp --dense 64", "--dense of mlp must"),
+        ("--model vit --dense 30 60", "--dense 30 of vit must"),
         ("--dropout 1", "--dropout 1.0 must"),
         ("--ema 1", "--ema 1.0 must"),
         ("--weight-decay -1", "--weight-decay -1.0 must"),
