@@ -158,6 +158,13 @@ def draw(
         formats=formats,
         display=show_figures if options.show else None,
     )
+    if options.only and not drawing.faults:
+        drawn = {path.stem.partition("-")[0] for path in drawing.pictures}
+        drawing.notes += [
+            f"--only {name}: there is nothing to draw it from; outputs/README.md says what it shows, and of which runs."
+            for name in only
+            if name not in {*drawn, REPORT}
+        ]
     print_outcome(drawing)
     if REPORT in only:
         path = options.outputs / "report.html"

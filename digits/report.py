@@ -119,7 +119,10 @@ def _weights(run: Run) -> str:
     source = f"those of '{start}'" if start else "drawn by lot"
     if not run.history and run.framework != ENSEMBLE:
         return f"{source}, not trained (0 epochs)"
-    return f"{source} at the start" if start else ""
+    words = [f"{source} at the start"] if start else []
+    words += ["the last layer fresh"] if run.info.get("new_head") else []
+    words += ["the last layer alone trained"] if run.info.get("freeze_features") else []
+    return ", ".join(words)
 
 
 def _member(one: object) -> str:

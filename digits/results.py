@@ -73,6 +73,8 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
         "seed": options.recipe.seed,
         "recipe": recipe_record(options.recipe),
         "init_from": None if options.init_from is None else options.init_from.resolve().name,
+        "new_head": options.new_head,
+        "freeze_features": options.freeze_features,
         "command": command_line(training.script, options),
         "versions": versions(training.packages),
         "hardware": hardware(training.device),

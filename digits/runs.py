@@ -74,13 +74,14 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """All that decides a training besides data and framework, by name: the recipe, what a value of it consists of
-        each by itself ('augmentation rotation'), and 'init_from'; empty where the run records no recipe."""
+        each by itself ('augmentation rotation'), and what it started from; empty where the run records no recipe."""
         settings: dict[str, Any] = {}
         for key, value in self.recipe.items():
             settings |= (
                 {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
             )
-        return {**settings, "init_from": self.info.get("init_from")} if settings else {}
+        start = {key: self.info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
+        return {**settings, **start} if settings else {}
 
     @property
     def parity(self) -> bool:

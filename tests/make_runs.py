@@ -57,11 +57,13 @@ def make_run(
     recipe: Recipe | None = None,
     losses: np.ndarray | None = None,
     init_from: str | None = None,
+    frozen: bool = False,
 ) -> Path:
     """Write a run into `outputs` as a training script does; return its folder.
 
     Each class has one or two others that it is mostly mistaken for; `error_rate` is the share of all errors.
-    recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one.
+    recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one;
+    frozen: as with --new-head --freeze-features.
     """
     labels = labels_of(dataset) if labels is None else labels
     class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
@@ -103,7 +105,7 @@ def make_run(
             probabilities=rest.astype(np.float32),
             labels=labels,
             history=history,
-            info={**info, "init_from": init_from},
+            info={**info, "init_from": init_from, "new_head": frozen, "freeze_features": frozen},
         )
         if losses is not None:
             np.save(unfinished / "losses.npy", losses)

@@ -316,8 +316,9 @@ def test_another_recipe_is_no_further_seed_and_a_copy_is_no_further_evidence(mak
 def test_seeds_of_one_recipe_have_started_alike(make: Callable[..., Run]) -> None:
     runs = [make(seed=seed, init_from=start) for seed, start in enumerate([None, None, "a", "a", "b"])]
     runs[1].info["recipe"]["augmentation"]["rotation"] = 0.0
+    runs += [make(seed=seed, init_from="a", frozen=True) for seed in (5, 6)]
     [group] = compare_runs(runs)
-    assert [[run.seed for run in summary.runs] for summary in group.seeds] == [[2, 3]]
+    assert [[run.seed for run in summary.runs] for summary in group.seeds] == [[2, 3], [5, 6]]
 
 
 def test_a_comparison_reads_whatever_a_recipe_holds(make: Callable[..., Run]) -> None:

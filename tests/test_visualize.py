@@ -329,7 +329,7 @@ def test_parity_of_the_pairs_that_were_trained_for_it(tmp_path: Path) -> None:
 
 def test_runs_that_were_only_evaluated(tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
-    make(tmp_path, labels=LABELS)
+    make(tmp_path, labels=LABELS, init_from="a run", frozen=True)
     evaluated = replace(Recipe(), epochs=0, augment=True)
     for framework in ("pytorch", "tensorflow"):
         options = {"recipe": evaluated, "losses": np.zeros(0), "init_from": "mnist-cnn-pytorch", "seed": 1}
@@ -343,9 +343,18 @@ def test_runs_that_were_only_evaluated(tmp_path: Path) -> None:
     texts = (page, result.stdout, (outputs / "mnist" / "comparison.csv").read_text())
     assert not any(re.search(r"\bnan\b|\binf\b", re.sub('data:[^"]*', "", text), re.IGNORECASE) for text in texts)
     assert "<dd>those of 'mnist-cnn-pytorch', not trained (0 epochs)</dd>" in page
+    assert "<dd>those of 'a run' at the start, the last layer fresh, the last layer alone trained</dd>" in page
     assert "filters 16 32, dense 128, " in page
     assert "augment yes, augmentation (rotation 10.0, shift 2.0, scale 0.1, shear 0.1, elastic 34.0," in page
     assert page.count("augmentation (") == 2  # not of the run that does not augment
+
+
+def test_a_figure_that_no_run_can_give_is_told(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    make(tmp_path, labels=LABELS)
+    result = visualize("--outputs", outputs, "--only", "parity,calibration")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("note: --only ") == result.stdout.count("note: --only parity: there is nothing") == 1
 
 
 def test_many_models_have_a_table_of_pairs_in_the_report(tmp_path: Path) -> None:
