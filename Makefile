@@ -26,7 +26,7 @@ run: setup ## the same on full MNIST (DATASET=fashion-mnist for another, MIRROR=
 	$(RUN) visualize_results.py
 
 test: lint ## lint and all tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/installed-dev ## ruff and mypy only
 	$(RUN) -m ruff check .
