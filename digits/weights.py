@@ -80,12 +80,25 @@ def initial_weights(path: Path, network: Network, new_head: bool) -> tuple[Netwo
             words = there if name == "model" else " ".join(map(str, there))
             raise UserError(f"'{path}' holds a network made with --{name} {words}; add that to start from it.")
     if new_head or found.num_classes != network.num_classes:
-        arrays = {name: array for name, array in arrays.items() if not name.startswith("head.")}
+        arrays = {name: array for name, array in arrays.items() if not _of_head(name)}
     return dataclasses.replace(network, pixel_range=found.pixel_range), arrays
 
 
+def fitting_weights(
+    path: Path, arrays: Mapping[str, NDArray[np.float32]], fresh: Mapping[str, NDArray[np.floating]]
+) -> dict[str, NDArray[np.floating]]:
+    """Return the arrays read from `path`, with the network's fresh ones for a `head` that they lack.
+
+    UserError where they do not fit the network otherwise.
+    """
+    head = {} if any(map(_of_head, arrays)) else {name: array for name, array in fresh.items() if _of_head(name)}
+    completed = {**arrays, **head}
+    check_names_and_shapes(path, shapes_of(fresh), completed)
+    return completed
+
+
 def check_names_and_shapes(
-    path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.float32]]
+    path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.floating]]
 ) -> None:
     """Raise UserError where the arrays read from `path` are not named and shaped as the network expects."""
     found = shapes_of(arrays)
@@ -100,6 +113,10 @@ def check_names_and_shapes(
 def shapes_of(arrays: Mapping[str, NDArray[np.floating]]) -> dict[str, tuple[int, ...]]:
     """Return each array's shape under its name."""
     return {name: array.shape for name, array in arrays.items()}
+
+
+def _of_head(name: str) -> bool:
+    return name.startswith("head.")
 
 
 def network_to_json(network: Network) -> str:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from digits.onnx_file import INPUT, OUTPUT, finish_onnx
-from digits.weights import Network, check_names_and_shapes, initial_weights, read_weights, shapes_of, write_weights
+from digits.weights import (
+    Network,
+    check_names_and_shapes,
+    fitting_weights,
+    initial_weights,
+    read_weights,
+    shapes_of,
+    write_weights,
+)
 from models.pytorch import build_model, network_of
 
 
@@ -72,11 +80,7 @@ def start_from(path: Path, network: Network, new_head: bool) -> nn.Module:
     """Return the network with a run's weights, of either framework, where digits.weights.initial_weights has some."""
     network, arrays = initial_weights(path, network, new_head)
     model = build_model(network)
-    fresh = get_weights(model)
-    if not any(name.startswith("head.") for name in arrays):
-        arrays |= {name: array for name, array in fresh.items() if name.startswith("head.")}
-    check_names_and_shapes(path, shapes_of(fresh), arrays)
-    set_weights(model, arrays)
+    set_weights(model, fitting_weights(path, arrays, get_weights(model)))
     return model
 
 

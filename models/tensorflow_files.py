@@ -15,6 +15,7 @@ from digits.onnx_file import finish_onnx
 from digits.weights import (
     Network,
     check_names_and_shapes,
+    fitting_weights,
     initial_weights,
     network_from_json,
     network_to_json,
@@ -95,11 +96,7 @@ def start_from(path: Path, network: Network, new_head: bool) -> keras.Model:
     """Return the network with a run's weights, of either framework, where digits.weights.initial_weights has some."""
     network, arrays = initial_weights(path, network, new_head)
     model = build_model(network)
-    fresh = get_weights(model)
-    if not any(name.startswith("head.") for name in arrays):
-        arrays |= {name: array for name, array in fresh.items() if name.startswith("head.")}
-    check_names_and_shapes(path, shapes_of(fresh), arrays)
-    set_weights(model, arrays)
+    set_weights(model, fitting_weights(path, arrays, get_weights(model)))
     return model
 
 

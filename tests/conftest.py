@@ -17,7 +17,6 @@ from wing_probe import run_story
 from digits.catalogue import MNIST_SAMPLE
 from digits.download import download_dataset
 
-
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
