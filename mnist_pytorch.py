@@ -19,14 +19,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from digits.errors import UserError, expect_ctrl_c, run_script
+from digits.errors import UserError, expect_interruptions, run_script
 from digits.options import Options, parse_options
 from digits.recipe import Recipe
 
 if __name__ == "__main__":
+    expect_interruptions()
     # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
-    expect_ctrl_c()
 
 import numpy as np
 import torch

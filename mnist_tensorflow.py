@@ -17,14 +17,14 @@ import os
 import sys
 import time
 
-from digits.errors import UserError, expect_ctrl_c, run_script
+from digits.errors import UserError, expect_interruptions, run_script
 from digits.options import Options, parse_options
 from digits.recipe import Recipe
 
 if __name__ == "__main__":
+    expect_interruptions()
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
-    expect_ctrl_c()
 
 from digits.lean_import import lean_import
 

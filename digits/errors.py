@@ -29,8 +29,7 @@ def run_script(main: Callable[[], int | None]) -> int:
         print(INTERRUPTED, file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output, `head` for one, has had enough. Python's own flush at exit must not stumble over it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 1
     except OSError as error:
         # A network or file-system failure that no caller could word better.
@@ -42,13 +41,23 @@ def run_script(main: Callable[[], int | None]) -> int:
         return 1
 
 
-def expect_ctrl_c() -> None:
-    """Have Ctrl-C end the process with run_script's message where no run_script is around yet: in slow imports."""
+def expect_interruptions() -> None:
+    """Have Ctrl-C and unread output end the process as in run_script where none is around yet: in slow imports."""
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             print(INTERRUPTED, file=sys.stderr)
+        elif issubclass(kind, BrokenPipeError):
+            _print_no_more()
         else:
             sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = tell  # Python then ends by SIGINT itself, which a shell shows as 130
+
+
+def _print_no_more() -> None:
+    """Print nowhere from now on: whoever read our output, `head` for one, has had enough.
+
+    Python's own flush at exit would stumble over it.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

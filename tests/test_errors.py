@@ -26,6 +26,15 @@ def test_output_that_nobody_reads_on_is_no_error_to_tell_of() -> None:
     assert process.wait(timeout=30) == 1
 
 
+def test_help_that_nobody_reads_to_its_end(framework: str) -> None:
+    # As in `python mnist_pytorch.py --help | head -1`; unbuffered, so that it fits in no pipe.
+    words = [sys.executable, "-u", f"mnist_{framework}.py", "--help"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=30) == 1
+
+
 def test_disk_errors_are_told_with_the_file() -> None:
     process = start("lambda: open('/dev/full', 'w').write('x' * 1_000_000)")
     _, error = process.communicate(timeout=30)

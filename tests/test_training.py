@@ -437,8 +437,8 @@ def test_progress_is_live_in_a_terminal_and_ctrl_c_ends_it_cleanly(trained: Trai
 
 
 SLOW_IMPORT = """
-from digits.errors import expect_ctrl_c
-expect_ctrl_c()
+from digits.errors import expect_interruptions
+expect_interruptions()
 print("importing", flush=True)
 import slow
 """
@@ -456,10 +456,10 @@ def test_ctrl_c_during_a_slow_import(tmp_path: Path) -> None:
     assert stderr == "\ninterrupted; what was complete before this call still is.\n"
 
 
-def test_both_scripts_expect_ctrl_c_before_their_slow_imports() -> None:
+def test_both_scripts_expect_interruptions_before_their_slow_imports() -> None:
     for framework, (package, *_) in PACKAGES.items():
         before, _, _ = (ROOT / f"mnist_{framework}.py").read_text(encoding="utf-8").partition(f"import {package}")
-        assert "    expect_ctrl_c()\n" in before
+        assert "    expect_interruptions()\n" in before
 
 
 # --- what one framework's story rests on ---
