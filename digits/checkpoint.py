@@ -16,7 +16,7 @@ from typing import Any
 
 from digits.datasets import Dataset
 from digits.errors import UserError
-from digits.hidden_folder import flush, hidden_name
+from digits.hidden_folder import flush, hidden_folder
 from digits.options import Options
 
 # Options that change where a training computes or its files lie, and nothing of what it computes.
@@ -77,14 +77,13 @@ class Checkpoint:
         """Put the training as it stands in the place of the earlier checkpoint; UserError where that fails."""
         facts = {"about": self.about, **dataclasses.asdict(progress)}
         head = {"sha256": _digest(facts, state), **facts}
-        fresh = hidden_name(self.path)
         try:
-            fresh.write_bytes(json.dumps(head).encode() + b"\n" + state)
-            flush(fresh)
-            os.replace(fresh, self.path)
+            with hidden_folder(self.path) as folder:
+                fresh = folder / "checkpoint"
+                fresh.write_bytes(json.dumps(head).encode() + b"\n" + state)
+                flush(fresh)
+                os.replace(fresh, self.path)
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink()
             kept = (
                 f"; that of epoch {len(progress.history) - 1} is whole, --resume goes on from it"
                 if self.path.exists()

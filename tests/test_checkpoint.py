@@ -17,6 +17,7 @@ from wing_probe import environment
 from digits.checkpoint import Checkpoint, Progress
 from digits.datasets import Dataset
 from digits.errors import UserError
+from digits.hidden_folder import hidden_name
 from digits.options import Options
 from digits.recipe import RECIPES, Augmentation, Recipe
 
@@ -128,6 +129,27 @@ def test_full_disk_leaves_the_last_good_one(written: Path) -> None:
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1800
+
+
+def test_ctrl_c_while_it_is_written(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = written.read_bytes()
+
+    def press(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("digits.checkpoint.flush", press)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint(written.parent).write(Progress(HISTORY, []), STATE)
+    assert written.read_bytes() == before
+    assert list(written.parent.iterdir()) == [written]
+
+
+def test_what_a_kill_has_left_goes_with_the_next_one(written: Path) -> None:
+    leftover = hidden_name(written)
+    leftover.mkdir()
+    (leftover / "checkpoint").write_bytes(b"half of i")
+    checkpoint(written.parent).write(Progress(HISTORY, []), STATE)
+    assert list(written.parent.iterdir()) == [written]
 
 
 def test_folder_that_is_gone(tmp_path: Path) -> None:
