@@ -162,6 +162,7 @@ RECIPES: dict[str, Recipe] = {
             dropout=0.1,
             epochs=20,
             batch_size=128,
+            learning_rate=3e-3,
             schedule="one-cycle",
             weight_decay=0.05,
         ),

@@ -14,6 +14,9 @@ NORM_MOMENTUM = 0.1
 """Share of each batch in the running statistics: PyTorch's default. Keras means by momentum the rest, 0.9."""
 PATCH = 4
 """Side of a patch in pixels."""
+POSITION = 0.3
+"""Standard deviation of the learned positions at first. With the usual 0.02 they hardly count beside the pixels: of the
+sample's validation images PyTorch then read 86 % after 20 epochs, with 0.3 92 % (n = 1)."""
 
 
 class ScalePixels(nn.Module):
@@ -142,7 +145,7 @@ class PatchTokens(nn.Linear):
 
     def __init__(self, width: int) -> None:
         super().__init__(PATCH * PATCH, width, bias=False)
-        self.bias = nn.Parameter(torch.randn(49, width) * 0.02)
+        self.bias = nn.Parameter(torch.randn(49, width) * POSITION)
 
     def forward(self, pixels: Tensor) -> Tensor:
         rows = pixels.reshape(-1, 7, PATCH, 7, PATCH)  # N, row of patches, row, column of patches, column

@@ -19,6 +19,9 @@ NORM_MOMENTUM = 0.9
 """Share that the running statistics keep at each batch. PyTorch means by momentum the rest, 0.1, its default."""
 PATCH = 4
 """Side of a patch in pixels."""
+POSITION = 0.3
+"""Standard deviation of the learned positions at first. With the usual 0.02 they hardly count beside the pixels: of the
+sample's validation images PyTorch then read 86 % after 20 epochs, with 0.3 92 % (n = 1)."""
 
 Step = Callable[[KerasTensor], KerasTensor]
 """A layer, or several in one function."""
@@ -90,7 +93,7 @@ def patch_tokens(width: int, name: str) -> Step:
             "npi,io->npo",
             (49, width),
             bias_axes="po",
-            bias_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            bias_initializer=keras.initializers.RandomNormal(stddev=POSITION),
             name=name,
         )(layers.Reshape((49, PATCH * PATCH), name="flat_patches")(patches))
 
