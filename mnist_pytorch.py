@@ -191,7 +191,7 @@ def main(options: Options) -> None:
         save_checkpoint(model, folder / "model.pt")
         save_weights(model, folder / "weights.safetensors")
         export_onnx(model, folder / "model.onnx", dataset.class_names)
-        seconds = time.perf_counter() - started
+        seconds = checkpoint.seconds + time.perf_counter() - started
         device_name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         training = Training(
             "pytorch", "mnist_pytorch.py", PACKAGES, device_name, parameters, progress, probabilities, seconds

@@ -172,7 +172,7 @@ def main(options: Options) -> None:
         save_checkpoint(model, folder / "model.keras")
         save_weights(model, folder / "weights.safetensors")
         export_onnx(model, folder / "model.onnx", dataset.class_names)
-        seconds = time.perf_counter() - started
+        seconds = checkpoint.seconds + time.perf_counter() - started
         device_name = _gpu_name() if device == "cuda" else "cpu"
         training = Training(
             "tensorflow", "mnist_tensorflow.py", PACKAGES, device_name, parameters, progress, probabilities, seconds

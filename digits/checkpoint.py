@@ -37,6 +37,7 @@ class Checkpoint:
     def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
         self.path = run.with_name(f".{run.name}.checkpoint")
         self.resume = options.resume
+        self.seconds = 0.0  # of training that an earlier process has done
         asked = {name: value for name, value in dataclasses.asdict(options).items() if name not in FREE}
         recipe = asked.pop("recipe")
         recipe |= recipe.pop("augmentation")
@@ -71,6 +72,7 @@ class Checkpoint:
                     f"--resume: '{self.path}' was made with {name} {theirs}, not {ours}; give the same options, "
                     "or leave --resume out to train anew."
                 )
+        self.seconds = sum(row["seconds"] for row in facts["history"])
         return Progress(facts["history"], facts["losses"]), state
 
     def write(self, progress: Progress, state: bytes) -> None:

@@ -37,7 +37,7 @@ class Training:
     parameters: tuple[int, int]  # trainable, not trainable
     progress: Progress
     probabilities: NDArray[np.float32]  # of the test images, (N, classes)
-    seconds: float  # since the script began its work
+    seconds: float  # since the script began its work, and those of the epochs before it was resumed
 
 
 def run_path(options: Options, framework: str) -> Path:

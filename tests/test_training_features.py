@@ -207,6 +207,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, pl
     run = read_run(place / "outputs" / name)
     for file in ("predictions.npy", "probabilities.npy", "losses.npy", "weights.safetensors"):
         assert (run.path / file).read_bytes() == (whole.path / file).read_bytes(), file
+    assert run.info["seconds"]["total"] > run.info["seconds"]["training"]
     assert [row["validation_loss"] for row in run.history] == [row["validation_loss"] for row in whole.history]
     assert not checkpoint.exists()
 
