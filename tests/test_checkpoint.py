@@ -24,7 +24,7 @@ from digits.recipe import RECIPES, Augmentation, Recipe
 EMPTY = np.zeros((0, 28, 28), np.uint8)
 DATASET = Dataset("mnist", EMPTY, EMPTY[:, 0, 0], EMPTY, EMPTY[:, 0, 0], tuple("01"), "f00d")
 VERSIONS = {"torch": "2"}
-HISTORY = [{"epoch": 1.0, "train_loss": 0.1 + 0.2}]
+HISTORY = [{"epoch": 1.0, "train_loss": 0.1 + 0.2, "seconds": 2.5}]
 STATE = bytes(range(256)) * 3 + b"\n\n"
 
 
@@ -41,7 +41,10 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_read_back(written: Path) -> None:
-    progress, state = checkpoint(written.parent).read()
+    again = checkpoint(written.parent)
+    assert again.seconds == 0
+    progress, state = again.read()
+    assert again.seconds == 2.5
     assert (progress.history, progress.losses, state) == (HISTORY, [0.5, 0.25], STATE)
     assert list(written.parent.iterdir()) == [written]
 
