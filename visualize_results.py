@@ -72,8 +72,9 @@ class Options:
 def main() -> int:
     options = tyro.cli(Options, description=__doc__)
     formats = split_list(options.format, FORMATS, "--format")
-    only = split_list(options.only, (*FIGURES, REPORT), "--only")
-    if not only or REPORT in only:
+    asked = split_list(options.only, (*FIGURES, REPORT), "--only")
+    only = asked
+    if not asked or REPORT in asked:
         only = [*FIGURES, REPORT]
         formats = ["png", *(ending for ending in formats if ending != "png")]
     named = find_named(options.runs, options.outputs)
@@ -89,7 +90,7 @@ def main() -> int:
         if named:
             for judgement in judgements:
                 print(f"\n{plain(judgement.run.name)}\n{classes_as_text(judgement)}", end="")
-        faults += draw(judgements, options, only, formats, faults)
+        faults += draw(judgements, options, asked, only, formats, faults)
     sys.stdout.flush()  # the errors are to stand below the table also where both go into one file
     for fault in faults:
         print(f"error: {plain(fault)}", file=sys.stderr)
@@ -136,11 +137,15 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
 def draw(
     judgements: Sequence[Judgement],
     options: Options,
+    asked: Sequence[str],
     only: Sequence[str],
     formats: Sequence[str],
     left_out: Sequence[str],
 ) -> list[str]:
-    """Draw what is asked for, write the report, say what there is; return a sentence for each thing that failed."""
+    """Draw the figures named in `only`, write the report, say what there is and what of `asked` there is not.
+
+    Return a sentence for each thing that failed.
+    """
     # Imported only now, since they take seconds and a wrong name should be told at once.
     if not options.show:
         os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
@@ -158,12 +163,11 @@ def draw(
         formats=formats,
         display=show_figures if options.show else None,
     )
-    if options.only and not drawing.faults:
-        drawn = {path.stem.partition("-")[0] for path in drawing.pictures}
+    if not drawing.faults:
         drawing.notes += [
             f"--only {name}: there is nothing to draw it from; outputs/README.md says what it shows, and of which runs."
-            for name in only
-            if name not in {*drawn, REPORT}
+            for name in asked
+            if name not in {*drawing.names, REPORT}
         ]
     print_outcome(drawing)
     if REPORT in only:

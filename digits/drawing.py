@@ -58,6 +58,7 @@ class Drawing:
     groups: list[Group] = field(default_factory=list)
     overview: list[Shown] = field(default_factory=list)
     pictures: list[Path] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)  # of these, as in --only
     new: int = 0  # of these, drawn now
     notes: list[str] = field(default_factory=list)  # what was left out for a good reason
     faults: list[str] = field(default_factory=list)
@@ -162,6 +163,7 @@ class _Work:
                 self.done.faults.append(f"'{paths[0]}' cannot be drawn ({type(error).__name__}: {error}).")
             else:
                 self.done.pictures += paths
+                self.done.names.add(picture.name)
                 shown.append(Shown(picture.name, paths[0], self.drawn.words(paths[0], key) or ""))
         if self.display and figures:
             self.display(figures)

@@ -355,6 +355,8 @@ def test_a_figure_that_no_run_can_give_is_told(tmp_path: Path) -> None:
     result = visualize("--outputs", outputs, "--only", "parity,calibration")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("note: --only ") == result.stdout.count("note: --only parity: there is nothing") == 1
+    # The report shows whatever there is: nobody has asked for a figure by its name.
+    assert "note: --only" not in visualize("--outputs", outputs, "--only", "report").stdout
 
 
 def test_many_models_have_a_table_of_pairs_in_the_report(tmp_path: Path) -> None:
