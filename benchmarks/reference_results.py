@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 from digits.catalogue import FASHION_MNIST, MNIST
 from digits.datasets import DATA_DIR, fingerprint
 from digits.errors import UserError, run_script
+from digits.options import Options as TrainingOptions
 from digits.options import parse_options
 from digits.results import recipe_record, run_path
 
@@ -101,58 +102,63 @@ def main() -> None:
     for row in ROWS if not options.write_only else ():
         for seed in range(row.seeds) if row.name in options.rows else ():
             for framework in FRAMEWORKS:
-                for words in stages(row, framework, seed):
-                    if matching(run_of(words, framework) / "run.json", words) is None:
+                for stage in stages(row, framework, seed):
+                    if stage.info(stage.run / "run.json") is None:
                         print(f"\n{row.name}, {FRAMEWORKS[framework]}, seed {seed}", flush=True)
-                        train(words, framework, options.data_dir)
+                        train(stage.words, framework, options.data_dir)
     write_results({(row, framework): runs_of(row, framework) for row in ROWS for framework in FRAMEWORKS})
     print(f"{RESULTS.relative_to(ROOT)} is written.")
 
 
-def stages(row: Row, framework: str, seed: int) -> list[list[str]]:
-    """Return the options of the row's trainings with this seed, one after the other; the last one is the row's run."""
-    last = [*shlex.split(row.words), "--seed", str(seed), "--output-dir", str(OUTPUTS)]
+@dataclass(frozen=True)
+class Stage:
+    """One training of a row."""
+
+    words: list[str]  # the script's options
+    wanted: TrainingOptions  # what they mean
+    run: Path  # the folder that it writes
+    copy: Path  # where its run.json is kept in docs/results/
+
+    def info(self, path: Path) -> dict[str, Any] | None:
+        """Return the run.json at `path` if it is there and of such a training, on the dataset as it is."""
+        try:
+            info: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            return None
+        same = (
+            info["recipe"] == recipe_record(self.wanted.recipe)
+            and info["dataset_fingerprint"] == FINGERPRINTS[self.wanted.dataset]
+            and bool(info["init_from"]) == bool(self.wanted.init_from)
+        )
+        return info if same else None
+
+
+def stages(row: Row, framework: str, seed: int) -> list[Stage]:
+    """Return the row's trainings with this seed, one after the other; the last one gives the row's run."""
+
+    def stage(options: str, outputs: Path, ending: str, *more: str) -> Stage:
+        words = [*shlex.split(options), "--seed", str(seed), "--output-dir", str(outputs), *more]
+        wanted = parse_options("", words)
+        run = ROOT / run_path(wanted, framework)
+        return Stage(words, wanted, run, RESULTS.with_suffix("") / f"{run.name}{ending}.json")
+
     if not row.first:
-        return [last]
-    first = [*shlex.split(row.first), "--seed", str(seed), "--output-dir", str(OUTPUTS / "first")]
-    return [first, [*last, "--init-from", str(run_path(parse_options("", first), framework))]]
+        return [stage(row.words, OUTPUTS, "")]
+    first = stage(row.first, OUTPUTS / "first", "-first")
+    return [first, stage(row.words, OUTPUTS, "", "--init-from", str(first.run.relative_to(ROOT)))]
 
 
-def run_of(words: list[str], framework: str) -> Path:
-    """Return the folder of a training with these options."""
-    return ROOT / run_path(parse_options("", words), framework)
-
-
-def matching(path: Path, words: list[str]) -> dict[str, Any] | None:
-    """Return the run.json at `path` if it is there and of a training with these options, on the dataset as it is."""
-    wanted = parse_options("", words)
-    try:
-        info: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    same = (
-        info["recipe"] == recipe_record(wanted.recipe) and info["dataset_fingerprint"] == FINGERPRINTS[wanted.dataset]
-    )
-    return info if same and bool(info["init_from"]) == bool(wanted.init_from) else None
-
-
-def runs_of(row: Row, framework: str) -> list[list[dict[str, Any]]]:
-    """Return the run.json files of each seed of the row that is done: a first training's, if any, and the run's."""
+def runs_of(row: Row, framework: str) -> list[dict[Path, dict[str, Any]]]:
+    """Return for each seed of the row that is done the run.json of each of its trainings, by where it is kept."""
     done = []
     for seed in range(row.seeds):
-        infos = []
-        for words in stages(row, framework, seed):
-            path = run_of(words, framework)
-            copy = copy_of(path.name, first=path.parent.name == "first")
-            infos.append(matching(path / "run.json", words) or matching(copy, words))
-        if all(infos):
-            done.append([info for info in infos if info])
+        found = {
+            stage.copy: stage.info(stage.run / "run.json") or stage.info(stage.copy)
+            for stage in stages(row, framework, seed)
+        }
+        if all(found.values()):
+            done.append({copy: info for copy, info in found.items() if info})
     return done
-
-
-def copy_of(name: str, first: bool) -> Path:
-    """Return where in docs/results/ the run.json of a row's run, or of the first training before it, is kept."""
-    return RESULTS.with_suffix("") / f"{name}{'-first' if first else ''}.json"
 
 
 def train(words: list[str], framework: str, data_dir: Path) -> None:
@@ -163,7 +169,7 @@ def train(words: list[str], framework: str, data_dir: Path) -> None:
         raise UserError(f"'{shlex.join(command)}' failed; mend that and run again: finished rows are kept.")
 
 
-def write_results(found: dict[tuple[Row, str], list[list[dict[str, Any]]]]) -> None:
+def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]) -> None:
     """Write docs/results.md and the run.json files behind it."""
     RESULTS.with_suffix("").mkdir(exist_ok=True)
     lines = [
@@ -177,10 +183,10 @@ def write_results(found: dict[tuple[Row, str], list[list[dict[str, Any]]]]) -> N
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (row, framework), seeds in found.items():
-        lines.append(f"| {row.name} | {row.reference} | {row.goal:g} | {FRAMEWORKS[framework]} | {_numbers(seeds)} |")
-        for stage, info in ((stage, info) for infos in seeds for stage, info in enumerate(reversed(infos))):
-            text = json.dumps(info, indent=2) + "\n"
-            copy_of(info["name"], first=stage > 0).write_text(text, encoding="utf-8")
+        numbers = _numbers([list(trainings.values()) for trainings in seeds])
+        lines.append(f"| {row.name} | {row.reference} | {row.goal:g} | {FRAMEWORKS[framework]} | {numbers} |")
+        for copy, info in (kept for trainings in seeds for kept in trainings.items()):
+            copy.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
     lines += ["", "The options of each row, for either script:", ""]
     for row in ROWS:
         lines += [f"- {row.name}, {row.seeds} seed{'s' if row.seeds > 1 else ''}: `{row.words}`"]

@@ -32,7 +32,7 @@ from digits.machine import hardware, versions
 
 PACKAGES = {"pytorch": ("torch",), "tensorflow": ("tensorflow", "keras")}
 PEER_EPOCHS = 14
-TRACED = 5  # trainings of two epochs, at most
+TWO_EPOCHS = 5  # trainings at most that tell the steps without tracing
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ def main() -> None:
         print(f"n = {len(found)}, {precision}: accuracy {spread([100 * value for value in accuracies])} %", end="")
         print(f" ({sum(value >= 0.99 for value in accuracies)} at 99 % or more), seconds {spread(list(times))}")
         if framework == "tensorflow":
-            steady = [train(framework, seed, 2, options.data_dir)[1][1] for seed in range(min(options.seeds, TRACED))]
+            steady = [
+                train(framework, seed, 2, options.data_dir)[1][1] for seed in range(min(options.seeds, TWO_EPOCHS))
+            ]
             print(f"without tracing (the second epoch of two, n = {len(steady)}): seconds {spread(steady)}", flush=True)
     if "pytorch" in options.frameworks:
         peer = json.loads(run([str(ROOT / "benchmarks" / "peer_pytorch_examples.py"), str(options.data_dir)]))
