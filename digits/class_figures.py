@@ -18,6 +18,7 @@ from digits.figures import (
     figure_style,
     fit_text,
     percent,
+    percent_text,
     run_title,
     start_figure,
     text_width,
@@ -62,11 +63,8 @@ def draw_per_class_accuracy(judgement: Judgement) -> Figure:
                 axes.plot([low, high], [row, row], color=colour, alpha=0.45, linewidth=4, solid_capstyle="round")
                 axes.plot(100 * score.recall, row, "o", color=colour, markersize=8)
                 wrong = score.support - round(score.recall * score.support)
-                text = (
-                    f"{100 * score.recall:5.1f} %   {wrong:,} of {score.support:,} wrong"
-                    if wrong
-                    else "100 %   none wrong"
-                )
+                text = f"{percent_text(100 * score.recall):>5} %   "
+                text += f"{wrong:,} of {score.support:,} wrong" if wrong else "none wrong"
             axes.text(1.03, row, text, transform=axes.get_yaxis_transform(), va="center", ha="left", size=SMALL_SIZE)
         axes.set(xlim=(max(0.0, lowest - 0.06 * (100 - lowest)), 100 + 0.03 * (100 - lowest)))
         axes.set(ylim=(len(scores) - 0.5, -0.5), xlabel="Recognised, % of the class")

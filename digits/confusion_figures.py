@@ -15,7 +15,6 @@ from digits.confusion_panels import (
     draw_errors,
     error_scale,
     percent_of_rows,
-    percent_text,
     room_for_labels,
 )
 from digits.figures import (
@@ -29,6 +28,7 @@ from digits.figures import (
     figure_style,
     fit_text,
     percent,
+    percent_text,
     run_title,
     start_figure,
 )

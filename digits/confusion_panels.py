@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from digits.figures import INK, PALE_INK, SMALL_SIZE, ink_on, text_width
+from digits.figures import INK, PALE_INK, SMALL_SIZE, ink_on, percent_text, text_width
 
 # Perceptually uniform and safe for colour-blind readers; cold for counts and warm for errors, since the two panels
 # stand side by side and do not share a scale.
@@ -77,11 +77,6 @@ def percent_of_rows(matrix: Matrix) -> npt.NDArray[np.float64]:
     """Return the matrix in per cent of its rows; a row without images is 0."""
     images = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     return np.asarray(100 * matrix / images, dtype=np.float64)
-
-
-def percent_text(share: float) -> str:
-    """Return a share in per cent with one digit behind the point; an error never becomes '0.0', only all is '100'."""
-    return "100" if share == 100 else "<0.1" if 0 < share < 0.05 else f"{min(share, 99.9):.1f}"
 
 
 def room_for_labels(names: list[str]) -> tuple[float, float]:

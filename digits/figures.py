@@ -222,6 +222,11 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def percent_text(share: float) -> str:
+    """Return '98.8' for a share in per cent; one error never becomes '0.0', and only all of a class is '100.0'."""
+    return "<0.1" if 0 < share < 0.05 else f"{share if share == 100 else min(share, 99.9):.1f}"
+
+
 def ink_on(rgba: tuple[float, float, float, float]) -> str:
     """Return black or white, whichever stands out more; the contrast is then at least 4.5 (WCAG 2.1, 1.4.3)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(rgba)]

@@ -276,6 +276,18 @@ def test_a_run_without_errors_and_one_without_right_answers(tmp_path: Path) -> N
         assert_readable(draw_pair(pair, IMAGES))
 
 
+def test_a_class_s_share_has_one_digit_and_is_100_only_without_errors(tmp_path: Path) -> None:
+    run = make(tmp_path, labels=np.repeat([0, 1, 2], [5000, 100, 100]), class_names=["a", "b", "c"], error_rate=0)
+    predictions = run.predictions.copy()
+    predictions[[0, 5000, 5001]] = 2  # one a of 5,000 and two b of 100
+    (axes,) = draw_per_class_accuracy(judge_run(replace(run, predictions=predictions))).axes
+    assert [text.get_text() for text in axes.texts] == [
+        " 99.9 %   1 of 5,000 wrong",
+        " 98.0 %   2 of 100 wrong",
+        "100.0 %   none wrong",
+    ]
+
+
 def test_the_agreement_matrix_holds_the_four_counts(tmp_path: Path) -> None:
     pair = compare_pair(make(tmp_path), make(tmp_path, "tensorflow"))
     shown = [text.get_text() for text in draw_agreement(pair).axes[0].texts]

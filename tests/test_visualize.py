@@ -65,13 +65,16 @@ def cell_texts(axes: Axes) -> dict[tuple[int, int], str]:
 # --- what the pictures say ---
 
 
-def test_the_counts_and_the_errors_drawn_are_those_of_the_run(tmp_path: Path) -> None:
-    run = make(tmp_path, "fashion-mnist", error_rate=0.09)
+@pytest.mark.parametrize("images", [100, 1000])  # of each class, as in the sample and in Fashion-MNIST
+def test_the_counts_and_the_errors_drawn_are_those_of_the_run(tmp_path: Path, images: int) -> None:
+    run = make(tmp_path, "fashion-mnist", labels=np.repeat(np.arange(10), images), error_rate=0.09)
+    run = replace(run, predictions=np.where(run.labels == 4, 4, run.predictions))  # a class without errors
     matrix = matrix_of(run)
     counts, errors = panels(draw_confusion(run))
     assert cell_texts(counts) == {(i, j): str(n) for (i, j), n in np.ndenumerate(matrix) if n}
     share = 100 * matrix / matrix.sum(axis=1, keepdims=True)
     assert cell_texts(errors) == {(i, j): f"{share[i, j]:.1f}" for (i, j), n in np.ndenumerate(matrix) if n or i == j}
+    assert cell_texts(errors)[4, 4] == "100.0"
     for axes in (counts, errors):
         assert [label.get_text() for label in axes.get_xticklabels()] == FASHION
         assert [label.get_text() for label in axes.get_yticklabels()] == FASHION
@@ -114,7 +117,7 @@ def test_a_run_without_errors_and_a_class_without_images(tmp_path: Path) -> None
     figure = draw_confusion(run)
     assert "No errors." in words(figure)
     texts = cell_texts(panels(figure)[1])
-    assert texts == {**{(i, i): "100" for i in range(3)}, **{(i, i): "-" for i in range(3, 10)}}
+    assert texts == {**{(i, i): "100.0" for i in range(3)}, **{(i, i): "-" for i in range(3, 10)}}
 
 
 def test_one_error_in_many_is_neither_0_nor_100_per_cent(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_one_error_in_many_is_neither_0_nor_100_per_cent(tmp_path: Path) -> None
     predictions[0] = 1
     run = Run(run.path, run.info, predictions, run.probabilities, run.labels, run.history)
     figure = draw_confusion(run)
-    assert cell_texts(panels(figure)[1]) == {(0, 0): "99.9", (0, 1): "<0.1", (1, 1): "100"}
+    assert cell_texts(panels(figure)[1]) == {(0, 0): "99.9", (0, 1): "<0.1", (1, 1): "100.0"}
     assert "1 error; the most frequent: 'a' was taken for 'b' once" in words(figure)
 
 
