@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,17 @@ import pytest
 from page_driver import Page, serving_page
 from wing_probe import run_story
 
-from digits.catalogue import MNIST_SAMPLE
+from digits.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
 from digits.download import download_dataset
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    folder = os.environ.get("MNIST_MIRROR")
+    if item.get_closest_marker("real_data") and not (folder and Path(folder).is_dir()):
+        pytest.skip("needs the environment variable MNIST_MIRROR to name a folder of datasets")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,15 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workplace")
     download_dataset(MNIST_SAMPLE, folder / "mnist_data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with all of MNIST and Fashion-MNIST, from the mirror alone: for tests marked real_data."""
+    data_dir = tmp_path_factory.mktemp("real_data")
+    for entry in (MNIST, FASHION_MNIST):
+        download_dataset(replace(entry, mirrors=()), data_dir, os.environ["MNIST_MIRROR"])
+    return data_dir
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,6 @@ from digits.idx import idx_bytes
 from digits.manifest import format_manifest, parse_manifest, read_manifest, sha256_of
 
 ROOT = Path(__file__).resolve().parents[1]
-MIRROR = ROOT.parent / "shared" / "datasets"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +66,7 @@ def test_the_sample_is_stratified_mixed_and_made_of_mlxtends_digits(sample_dir: 
     assert len({image.tobytes() for image in images}) == 5000  # so no test image is in the training set
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "fingerprint"),
     [
@@ -74,11 +74,8 @@ def test_the_sample_is_stratified_mixed_and_made_of_mlxtends_digits(sample_dir: 
         ("fashion-mnist", "4d8e31d2057f6f938ff47097ba334038e7aafbaf24b67665d2dd1ecda01730a3"),
     ],
 )
-def test_the_full_datasets(name: str, fingerprint: str, tmp_path: Path) -> None:
-    if not (MIRROR / name).is_dir():
-        pytest.skip(f"needs the mirror folder '{MIRROR / name}'")
-    download_dataset(CATALOGUE[name], tmp_path, str(MIRROR))
-    dataset = load_dataset(name, tmp_path)
+def test_the_full_datasets(name: str, fingerprint: str, real_data_dir: Path) -> None:
+    dataset = load_dataset(name, real_data_dir)
     assert dataset.fingerprint == fingerprint
     assert (dataset.train_images.shape, dataset.test_images.shape) == ((60_000, 28, 28), (10_000, 28, 28))
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (60_000, 10_000)

@@ -98,6 +98,15 @@ def test_tests_import_no_framework_into_pytest() -> None:
         assert frameworks("\n".join(map(ast.unparse, top_level))) == set(), file.name
 
 
+def test_tests_name_no_folder_outside_the_project() -> None:
+    outside = re.compile(r"ROOT\.parent\b|parents\[[2-9]|(\.parent){3}|shared\W+datasets")
+    for guilty in ("ROOT" + ".parent / 'data'", "parents" + "[2]", 3 * ".parent", "'shared' / 'data" + "sets'"):
+        assert outside.search(guilty)
+    for file in ROOT.glob("tests/*.py"):
+        found = outside.search(file.read_text(encoding="utf-8"))
+        assert not found, f"{file.name}: {found}; real datasets are in the folder that MNIST_MIRROR names, if any"
+
+
 def modules_after(code: str) -> set[str]:
     """Return the top-level packages that are imported in a fresh process after this code."""
     probe = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"

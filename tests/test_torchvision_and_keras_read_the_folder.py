@@ -16,31 +16,31 @@ from digits.catalogue import CATALOGUE, FASHION_MNIST, KMNIST, MNIST, MNIST_SAMP
 from digits.datasets import read_dataset
 from digits.download import download_dataset
 
-MIRROR = Path(__file__).resolve().parents[2] / "shared" / "datasets"
+# The sample in each one's place, so that all is tried anywhere; and those that a mirror has themselves.
+DATASETS = [
+    *(replace(MNIST_SAMPLE, name=like.name, folder=like.folder) for like in (MNIST, FASHION_MNIST, KMNIST)),
+    *(pytest.param(entry, marks=pytest.mark.real_data) for entry in (MNIST, FASHION_MNIST)),
+]
+of_every_dataset = pytest.mark.parametrize(
+    "entry", DATASETS, ids=lambda entry: f"{entry.name}{'-sample' if entry.embedded else ''}"
+)
 
 
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mnist_data")
+@pytest.fixture
+def data_dir(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A data folder with the dataset in it."""
+    if entry.embedded is None:
+        return Path(request.getfixturevalue("real_data_dir"))
+    download_dataset(entry, tmp_path)
+    return tmp_path
 
 
-def put(like: Entry, data_dir: Path) -> Entry:
-    """Put the dataset into its folder where the mirror has it, and the sample in its stead where not."""
-    if (MIRROR / like.name).is_dir():
-        download_dataset(like, data_dir, str(MIRROR))
-        return like
-    entry = replace(MNIST_SAMPLE, name=like.name, folder=like.folder)
-    download_dataset(entry, data_dir)
-    return entry
-
-
-@pytest.mark.parametrize("like", [MNIST, FASHION_MNIST, KMNIST], ids=lambda entry: entry.name)
-def test_torchvision_reads_the_folder(like: Entry, data_dir: Path) -> None:
-    entry = put(like, data_dir)
+@of_every_dataset
+def test_torchvision_reads_the_folder(entry: Entry, data_dir: Path) -> None:
     # In a process of its own: torch and tensorflow must never meet in one, and this one may run other tests as well.
     code = f"""
 import hashlib, json, sys
-from torchvision.datasets import {like.folder} as TheClass
+from torchvision.datasets import {entry.folder} as TheClass
 found = {{}}
 for part in (True, False):
     dataset = TheClass(sys.argv[1], train=part, download=False)
@@ -61,13 +61,12 @@ print(json.dumps(found))
     }
 
 
-@pytest.mark.parametrize("like", [MNIST, FASHION_MNIST, KMNIST], ids=lambda entry: entry.name)
+@of_every_dataset
 @pytest.mark.parametrize("where", ["", "in its folder"])
-def test_the_npz_has_the_keys_of_keras(like: Entry, where: str, data_dir: Path) -> None:
-    entry = put(like, data_dir)
+def test_the_npz_has_the_keys_of_keras(entry: Entry, where: str, data_dir: Path) -> None:
     ours = read_dataset(entry, data_dir)
     # As keras.datasets.mnist.load_data does with the file that it has downloaded.
-    with np.load(data_dir / (like.folder if where else "") / f"{like.name}.npz", allow_pickle=False) as arrays:
+    with np.load(data_dir / (entry.folder if where else "") / f"{entry.name}.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["x_test", "x_train", "y_test", "y_train"]
         assert np.array_equal(arrays["x_train"], ours.train_images)
         assert np.array_equal(arrays["y_train"], ours.train_labels)
