@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from make_runs import DIGITS, FASHION, MIRROR, make_info, make_run
 
@@ -23,6 +23,7 @@ from digits.label_errors import MNIST_TEST_LABEL_ERRORS
 from digits.metrics import calibration_bins, confusion_matrix, expected_calibration_error, precision_recall_f1
 from digits.runs import Run, read_run
 from digits.tables import RunRow, classes_as_text, plain, run_rows, runs_as_csv, runs_as_markdown, runs_as_text
+from digits.trained import best_run
 
 needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason="needs MNIST's real test labels")
 
@@ -330,7 +331,13 @@ json_values = st.recursive(
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(KEYS), json_values | st.fixed_dictionaries({"training": json_values, "trainable": json_values}))
+@given(
+    st.sampled_from([*KEYS, "validation"]),
+    json_values
+    | st.fixed_dictionaries({"training": json_values, "trainable": json_values})
+    | st.fixed_dictionaries({"n": st.integers(), "accuracy": st.floats(0, 1), "loss": st.floats(0, 9)}),
+)
+@example("validation", {"n": 2**63 - 1, "accuracy": 1.0, "loss": 0.0})
 def test_whatever_run_json_holds_the_run_is_judged_or_refused(one_run: Path, key: str, value: Any) -> None:
     original = (one_run / "run.json").read_text(encoding="utf-8")
     (one_run / "run.json").write_text(json.dumps({**json.loads(original), key: value}), encoding="utf-8")
@@ -343,6 +350,7 @@ def test_whatever_run_json_holds_the_run_is_judged_or_refused(one_run: Path, key
     rows = run_rows([judge_run(run)])
     assert all(len(table(rows).splitlines()) >= 2 for table in (runs_as_text, runs_as_csv, runs_as_markdown))
     assert [group.runs for group in compare_runs([run])] == [[run]]
+    assert run.class_names != DIGITS or best_run([run], one_run.parent) is run
     json.dumps(judge_run(run).as_json(), allow_nan=False)
 
 
