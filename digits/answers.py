@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ SURE = 0.8
 """Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints what this threshold is worth."""
 CHUNK = 64
 """Pictures read before their digits are put to the networks together."""
+LONGEST_NAME = 200
+"""Bytes of a picture's name that its output's names begin with; file systems take 255, '-6-as-MNIST.png' included."""
 Answer = dict[str, Any]
 
 
@@ -35,22 +38,39 @@ def answer_pictures(
     """
     workers = os.cpu_count() or 1
     cv2.setNumThreads(1)  # one thread a picture is faster than all threads on each
-    jobs = list(enumerate(files))
+    jobs = list(zip(files, output_names(files), strict=True))
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(jobs), CHUNK):
             chunk = jobs[start : start + CHUNK]
-            found = list(pool.map(lambda job: _read(job[1], boxes is not None, _own(steps, job, files)), chunk))
+            found = list(pool.map(lambda job: _read(job[0], boxes is not None, steps and steps / job[1]), chunk))
             images = [
                 digit.image for groups in found if not isinstance(groups, str) for group in groups for digit in group
             ]
             probabilities = iter(average(runs, np.stack(images)) if images else ())
-            for (number, path), groups in zip(chunk, found, strict=True):
+            for (path, name), groups in zip(chunk, found, strict=True):
                 if isinstance(groups, str):
                     yield answer_for_fault(path, groups)
                 elif boxes is None:
                     yield _single(path, groups, probabilities, runs[0].class_names)
                 else:
-                    yield _several(path, groups, probabilities, runs[0].class_names, _own(boxes, (number, path), files))
+                    yield _several(path, groups, probabilities, runs[0].class_names, boxes / f"{name}-boxes.png")
+
+
+def output_names(files: Sequence[Path]) -> list[str]:
+    """Return for each picture a name of its own for its output to begin with; numbered where two would share one."""
+    cleaned = [re.sub(r"[^\w.-]", "_", path.name).encode()[:LONGEST_NAME].decode(errors="ignore") for path in files]
+    # Some file systems take A.png and a.png for one name.
+    shared = Counter(name.casefold() for name in cleaned)
+    taken = {name for name, count in shared.items() if count == 1}
+    names = []
+    for number, name in enumerate(cleaned, start=1):
+        if shared[name.casefold()] > 1:
+            name = f"{number}-{name}"
+            while name.casefold() in taken:  # a picture is itself called 2-a.png
+                name = f"{number}-{name}"
+            taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def answer_for_fault(path: Path, fault: str) -> Answer:
@@ -125,7 +145,7 @@ def _several(
     groups: list[list[Digit]],
     probabilities: Iterator[NDArray[Any]],
     class_names: Sequence[str],
-    picture: Path | None,
+    copy: Path,
 ) -> Answer:
     digits: list[Answer] = []
     numbers = []
@@ -136,8 +156,7 @@ def _several(
     # The fields of one digit are filled where there is just one.
     top = {key: value for key, value in digits[0].items() if key != "box"} if len(digits) == 1 else describe(None, ())
     answer = {"path": str(path), **top, "digits": digits, "numbers": numbers}
-    if picture and digits:
-        copy = picture.with_name(f"{picture.name}-boxes.png")
+    if digits:
         _draw_boxes(read_picture(path), digits, copy)
         answer["boxes"] = str(copy)
     return answer
@@ -162,16 +181,6 @@ def _write(path: Path, picture: NDArray[Any]) -> None:
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"'{path.parent}' is in the way: a folder goes there; move it, or choose another.") from None
     path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-
-
-def _own(folder: Path | None, job: tuple[int, Path], files: Sequence[Path]) -> Path | None:
-    """Return the beginning of the file names for this picture's output; numbered where two pictures share a name."""
-    if folder is None:
-        return None
-    number, path = job
-    name = re.sub(r"[^\w.-]", "_", path.name)
-    alone = sum(other.name == path.name for other in files) == 1
-    return folder / (name if alone else f"{number + 1}-{name}")
 
 
 def _value(class_name: str) -> int | str:

@@ -5,14 +5,12 @@ All have MNIST's form: four IDX files. Another one of that form is another entry
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
 from digits.idx import IdxError
 from digits.sample import stratified_sample
 
@@ -156,15 +154,6 @@ MNIST_SAMPLE = Entry(
 )
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in (MNIST, FASHION_MNIST, KMNIST, MNIST_SAMPLE)}
-
-
-def find_entry(name: str) -> Entry:
-    """Return the dataset of that name; UserError, with the names there are, where there is none."""
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    close = difflib.get_close_matches(name, CATALOGUE, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    raise UserError(f"'{name}' is not a dataset known here: {hint}There are {', '.join(CATALOGUE)}.")
 
 
 def check_array(array: NDArray[np.uint8], file: IdxFile, entry: Entry, name: str) -> None:

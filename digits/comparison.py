@@ -11,7 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.run_checks import ENSEMBLE
+from digits.run_schema import ENSEMBLE
 from digits.runs import Run
 
 SIGNIFICANT = 0.05

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.catalogue import CATALOGUE, Entry, IdxFile, check_array, find_entry
+from digits.catalogue import CATALOGUE, Entry, IdxFile, check_array
 from digits.errors import UserError
 from digits.idx import parse_idx, read_bytes
 from digits.manifest import MANIFEST, read_manifest
-from digits.own_datasets import DESCRIPTION, find_own
+from digits.own_datasets import DESCRIPTION, find_own, own_names
 
 DATASETS: tuple[str, ...] = tuple(CATALOGUE)
 DATA_DIR = Path("mnist_data")
@@ -40,7 +40,10 @@ def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
     UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
     """
-    return read_dataset(find_own(name, data_dir) or find_entry(name), data_dir)
+    entry = CATALOGUE.get(name) or find_own(name, data_dir)
+    if entry is None:
+        raise UserError(f"there is no dataset {name!r}; choose from {', '.join([*CATALOGUE, *own_names(data_dir)])}.")
+    return read_dataset(entry, data_dir)
 
 
 def read_dataset(entry: Entry, data_dir: Path) -> Dataset:

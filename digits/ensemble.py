@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.machine import hardware, versions
 from digits.metrics import cross_entropy, wilson_interval
-from digits.run_checks import ENSEMBLE, FORMAT
+from digits.run_schema import ENSEMBLE, FORMAT, RunInfo
 from digits.runs import Run, read_run, run_name, write_run_files, writing_run
 
 
@@ -37,13 +36,11 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     stacked = np.stack([run.probabilities for run in runs])
     probabilities: NDArray[np.float32] = stacked.mean(axis=0, dtype=np.float64).astype(np.float32)
     with writing_run(path) as folder:
-        write_run_files(
-            folder,
-            probabilities=probabilities,
-            labels=runs[0].labels,
-            history=[],
-            info=_info(runs, path, probabilities),
-        )
+        info = _info(runs, path, probabilities)
+        try:
+            write_run_files(folder, probabilities=probabilities, labels=runs[0].labels, history=[], info=info)
+        except ValueError as error:  # such as members whose parameters add up to more than a run may have
+            raise UserError(f"these runs make no ensemble that could be read again: {error}.") from error
     return path
 
 
@@ -79,17 +76,17 @@ def _check_target(path: Path, runs: Sequence[Run]) -> None:
         raise UserError(f"'{path}' is a training's run and would be replaced; rename one of the two.")
 
 
-def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> RunInfo:
     """Return what run.json holds; its keys are those of a training's (see results.py), and 'members'."""
     first = runs[0]
     n = len(first.labels)
     predictions = probabilities.argmax(axis=1)
     correct = int((predictions == first.labels).sum())
-    info: dict[str, Any] = {
+    info: RunInfo = {
         "format": FORMAT,
         "name": path.name,
         "dataset": first.dataset,
-        "dataset_fingerprint": first.fingerprint,
+        "dataset_fingerprint": first.info["dataset_fingerprint"],
         "class_names": first.class_names,
         "model": _model(runs),
         "framework": ENSEMBLE,

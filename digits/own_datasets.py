@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from digits.catalogue import CATALOGUE, Arrays, Entry, idx_files
 from digits.errors import UserError
@@ -21,6 +24,15 @@ from digits.whole_folder import writing_folder
 DESCRIPTION = "dataset.json"
 MAX_BYTES = 1 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+Count = Annotated[int, Field(gt=0, lt=2**32)]
+
+
+class Description(TypedDict):
+    """What dataset.json holds."""
+
+    class_names: Annotated[list[str], Field(min_length=2, max_length=256)]
+    train: Count
+    test: Count
 
 
 def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path) -> Path:
@@ -30,7 +42,7 @@ def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir:
     """
     check_name(name, data_dir)
     folder = data_dir / name
-    description = {"class_names": list(class_names), "train": len(arrays[0]), "test": len(arrays[2])}
+    description: Description = {"class_names": list(class_names), "train": len(arrays[0]), "test": len(arrays[2])}
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
         sums = {}
@@ -51,14 +63,20 @@ def check_name(name: str, data_dir: Path) -> None:
         raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")
 
 
+def own_names(data_dir: Path) -> list[str]:
+    """Return the names of the user's own datasets in data_dir."""
+    return sorted(path.parent.name for path in data_dir.glob(f"*/{DESCRIPTION}") if NAME.fullmatch(path.parent.name))
+
+
 def find_own(name: str, data_dir: Path) -> Entry | None:
     """Return the entry of the user's own dataset of that name, None where there is none; UserError if it is damaged."""
     path = data_dir / name / DESCRIPTION
     if not NAME.fullmatch(name) or name in CATALOGUE or not path.is_file():
         return None
-    description = _parse(bytes(read_bytes(path, MAX_BYTES)))
-    if description is None:
-        raise UserError(f"'{path}' is damaged; make the dataset again with --from-images.")
+    try:
+        description = TypeAdapter(Description).validate_json(read_bytes(path, MAX_BYTES), strict=True)
+    except ValidationError:
+        raise UserError(f"'{path}' is damaged; make the dataset again with --from-images.") from None
     return Entry(
         name=name,
         folder=name,
@@ -69,19 +87,3 @@ def find_own(name: str, data_dir: Path) -> Entry | None:
         homepage="",
         citation="",
     )
-
-
-def _parse(data: bytes) -> dict[str, Any] | None:
-    """Return what dataset.json says, None where it is not as write_own writes it."""
-    try:
-        description = json.loads(data)
-        names, counts = description["class_names"], [description["train"], description["test"]]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return None
-    sound = (
-        isinstance(names, list)
-        and 2 <= len(names) <= 256
-        and all(isinstance(name, str) for name in names)
-        and all(type(count) is int and 0 < count < 2**32 for count in counts)
-    )
-    return description if sound else None

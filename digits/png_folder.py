@@ -21,6 +21,8 @@ from digits.picture_files import read_picture
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")
 """Class names that any system takes as the beginning of a file's name."""
+NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line ends, and the surrogates that Python puts for bytes that are not UTF-8."""
 SIDE = 28
 TEST_FRACTION = 1 / 7
 """Of a folder that is not split: MNIST's own share of test images."""
@@ -107,8 +109,8 @@ def _list_images(folder: Path) -> Labelled:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            found += [(file, entry.name) for file in sorted(entry.iterdir()) if _is_png(file)]
-        elif _is_png(entry):
+            found += [(file, entry.name) for file in sorted(entry.iterdir()) if _is_png(file, folder)]
+        elif _is_png(entry, folder):
             match = NAME.fullmatch(entry.name)
             if match is None:
                 raise UserError(f"'{entry}': its name does not tell its class; call it LABEL_INDEX.png, as 7_1.png.")
@@ -119,8 +121,13 @@ def _list_images(folder: Path) -> Labelled:
     return found
 
 
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png" and not path.name.startswith(".")
+def _is_png(path: Path, folder: Path) -> bool:
+    """Return whether to read it; UserError where its name, or that of its folder in `folder`, cannot be written."""
+    if path.suffix.lower() != ".png" or path.name.startswith("."):
+        return False
+    if NO_TEXT.search(str(path.relative_to(folder))):
+        raise UserError(f"{str(path)!r} has control characters or bytes that are not UTF-8 in its name; rename it.")
+    return True
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
@@ -140,6 +147,7 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _in_order(label: str) -> list[tuple[int, str]]:
-    """Return the key that sorts labels with their numbers as numbers."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label) if part]
+def _in_order(label: str) -> tuple[list[tuple[int, str]], str]:
+    """Return the key that sorts labels with their numbers as numbers, and equal numbers (1, 01) by their spelling."""
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label) if part]
+    return parts, label

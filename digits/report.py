@@ -17,7 +17,7 @@ from markupsafe import Markup
 from digits.comparison import PairComparison, why_not_compared
 from digits.drawing import Drawing
 from digits.figures import DOTS_PER_INCH, SPELLING, run_title
-from digits.run_checks import ENSEMBLE
+from digits.run_schema import ENSEMBLE
 from digits.runs import Run
 from digits.tables import plain
 

@@ -22,6 +22,7 @@ from digits.metrics import cross_entropy, wilson_interval
 from digits.options import Options, command_line
 from digits.recipe import Recipe
 from digits.run_checks import LOSSES
+from digits.run_schema import FORMAT, RunInfo
 from digits.runs import run_name, write_run_files
 from digits.schedule import is_best
 
@@ -62,8 +63,8 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
     judged = _judged_row(history, options.recipe)
     validated = len(split_rows(dataset.train_labels, options.recipe.validation_fraction, options.recipe.seed)[1])
     training_seconds = sum(row["seconds"] for row in history)
-    info = {
-        "format": 1,
+    info: RunInfo = {
+        "format": FORMAT,
         "name": run_path(options, training.framework).name,
         "dataset": dataset.name,
         "dataset_fingerprint": dataset.fingerprint,

@@ -9,32 +9,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pydantic_core import from_json
+
 from digits.errors import UserError
 from digits.npy import read_bytes
-from digits.run_checks import ARRAYS, fault_in_info
+from digits.run_checks import ARRAYS
+from digits.run_schema import RunInfo, check_info
 
-LARGEST_TEXT = 16 << 20
+LARGEST_INFO = 1 << 20
+LARGEST_HISTORY = 16 << 20
 """Bytes of run.json and of history.csv. They take a few kB."""
 
 
-def read_info(file: Path) -> dict[str, Any]:
-    """Return what run.json holds, every key that readers use of the right kind; else UserError."""
+def read_info(file: Path) -> RunInfo:
+    """Return what run.json holds, as run_schema has it; UserError where it is something else."""
+    data = read_bytes(file, LARGEST_INFO)
     try:
-        info = json.loads(read_bytes(file, LARGEST_TEXT).decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        # Unlike json.loads it refuses NaN, and half a character (\ud800), which no file can be written with.
+        info = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
         refuse(file, f"is not JSON ({error})")
-    if not isinstance(info, dict):
-        refuse(file, "is not a JSON object")
-    fault = fault_in_info(info)
-    if fault:
-        refuse(file, fault[1])
-    return info
+    try:
+        return check_info(info)
+    except ValueError as error:
+        refuse(file, str(error))
 
 
-def listed_files(path: Path, info: dict[str, Any]) -> list[str]:
+def listed_files(path: Path, info: RunInfo) -> list[str]:
     """Return the names of the files that the run in `path` lists; UserError where one is missing or lies outside."""
     files = info.get("files")
-    if not isinstance(files, dict):
+    if files is None:
         refuse(path / "run.json", "has no 'files' with the hash of each: it was not finished")
     for name in (*ARRAYS, "history.csv"):
         if name not in files:
@@ -49,7 +53,7 @@ def listed_files(path: Path, info: dict[str, Any]) -> list[str]:
 def read_history(file: Path) -> list[dict[str, float]]:
     """Return the rows of history.csv: none for a run that was not trained, an ensemble."""
     try:
-        rows = csv.DictReader(io.StringIO(read_bytes(file, LARGEST_TEXT).decode("utf-8")), strict=True)
+        rows = csv.DictReader(io.StringIO(read_bytes(file, LARGEST_HISTORY).decode("utf-8")), strict=True)
         return [{key: float(value) for key, value in row.items()} for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
         refuse(file, f"is not a table of numbers ({error})")
@@ -63,19 +67,17 @@ def write_history(file: Path, rows: Sequence[Mapping[str, float]]) -> None:
         writer.writerows(rows)
 
 
-def write_json(file: Path, info: Mapping[str, Any]) -> None:
-    """Write run.json. Raises UserError where a number is not finite: the training diverged."""
+def format_info(info: Mapping[str, Any]) -> bytes:
+    """Return run.json. UserError where a number is not finite (the training diverged), ValueError as check_info."""
     try:
         text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise UserError("the training diverged: a loss is not finite; lower --learning-rate and run again.") from error
-    file.write_text(text + "\n", encoding="utf-8")
+    check_info(info)
+    # The command names folders, of which Linux takes any bytes.
+    return f"{text}\n".encode(errors="replace")
 
 
 def refuse(file: Path, what: str) -> NoReturn:
     """Raise the UserError that says what is wrong with the file."""
     raise UserError(f"'{file}' {what}.")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from digits.errors import UserError
 from digits.metrics import accuracy
 from digits.npy import read_npy
-from digits.run_checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_info, fault_in_losses
-from digits.run_texts import listed_files, read_history, read_info, refuse, write_history, write_json
+from digits.run_checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_losses
+from digits.run_schema import RunInfo, check_info
+from digits.run_texts import format_info, listed_files, read_history, read_info, refuse, write_history
 from digits.whole_folder import check_place, writing_folder
 
 
@@ -27,7 +28,7 @@ class Run:
     """One training, read back and checked."""
 
     path: Path
-    info: dict[str, Any]
+    info: RunInfo
     predictions: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
@@ -41,21 +42,20 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        return str(self.info["dataset"])
+        return self.info["dataset"]
 
     @property
     def model(self) -> str:
-        return str(self.info["model"])
+        return self.info["model"]
 
     @property
     def framework(self) -> str:
-        return str(self.info["framework"])
+        return self.info["framework"]
 
     @property
     def seed(self) -> int | None:
         """None for an ensemble, which draws nothing at random."""
-        seed: int | None = self.info["seed"]
-        return seed
+        return self.info["seed"]
 
     @property
     def class_names(self) -> list[str]:
@@ -140,7 +140,7 @@ def writing_run(path: Path) -> Iterator[Path]:
             if file.is_file() and file != folder / "run.json"
         }
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        write_json(folder / "run.json", {**info, "files": manifest})
+        (folder / "run.json").write_bytes(format_info({**info, "files": manifest}))
 
 
 def write_run_files(
@@ -164,14 +164,15 @@ def write_run_files(
     if not np.isfinite(probabilities).all():
         raise UserError("the training diverged: the model's probabilities are not finite; lower --learning-rate.")
     predictions = probabilities.argmax(axis=1).astype(np.int64)
-    fault = fault_in_info(info) or fault_in_arrays(info, predictions, probabilities, labels)
+    text = format_info(info)
+    fault = fault_in_arrays(check_info(info), predictions, probabilities, labels)
     if fault:
         raise ValueError(": ".join(fault))
     np.save(folder / "predictions.npy", predictions)
     np.save(folder / "probabilities.npy", probabilities)
     np.save(folder / "labels.npy", labels)
     write_history(folder / "history.csv", history)
-    write_json(folder / "run.json", info)
+    (folder / "run.json").write_bytes(text)
 
 
 def read_run(path: Path) -> Run:

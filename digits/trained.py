@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +43,7 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
     UserError where there is none, one is damaged, or they do not know the same classes.
     """
     paths = [Path(name) if os.path.isdir(name) else outputs / name for name in names]
-    runs = [load_run(read_run(path)) for path in paths] or [load_run(best_run(readable_runs(outputs), outputs))]
+    runs = [load_run(read_run(path)) for path in paths] or [load_best(readable_runs(outputs), outputs)]
     for run in runs[1:]:
         if run.class_names != runs[0].class_names:
             raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")
@@ -49,15 +51,14 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
 
 
 def readable_runs(outputs: Path) -> list[Run]:
-    """Return the undamaged runs in `outputs` that have a model.onnx."""
+    """Return the undamaged runs in `outputs` that have a model.onnx; a note on stderr says which are damaged."""
     runs = []
     for path in find_runs(outputs):
-        if (path / "model.onnx").is_file():
-            try:
-                runs.append(read_run(path))
-            except UserError:
-                continue  # it would be named by whoever asks for it; here another one will do
-    return runs
+        try:
+            runs.append(read_run(path))
+        except UserError as error:
+            _note(f"left out: {error}")
+    return [run for run in runs if (run.path / "model.onnx").is_file()]
 
 
 def best_run(runs: Sequence[Run], outputs: Path) -> Run:
@@ -70,6 +71,17 @@ def best_run(runs: Sequence[Run], outputs: Path) -> Run:
     if not digits:
         raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
     return max(digits, key=_validated)
+
+
+def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
+    """Return the best run whose model.onnx can be used, ready to predict; UserError where there is none."""
+    while True:
+        best = best_run(runs, outputs)
+        try:
+            return load_run(best)
+        except UserError as error:
+            _note(f"left out: {error}")
+            runs = [run for run in runs if run is not best]
 
 
 def load_run(run: Run) -> TrainedRun:
@@ -100,9 +112,12 @@ def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np
     return probabilities
 
 
+@functools.cache  # once each, however often the web page looks for runs
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
 def _validated(run: Run) -> float:
     """Return the lower end of the 95 % interval of the accuracy by which the run is ranked."""
-    judged = run.info.get("validation")
-    if isinstance(judged, dict) and isinstance(judged.get("n"), int) and judged["n"] > 0:
-        return wilson_interval(round(float(judged["accuracy"]) * judged["n"]), judged["n"])[0]
-    return wilson_interval(round(run.accuracy * len(run.labels)), len(run.labels))[0]
+    score = run.info.get("validation") or run.info["test"]
+    return wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]

@@ -162,6 +162,13 @@ def test_datasets_are_not_mixed(make: Callable[..., Run], outputs: Path) -> None
         write_ensemble([make(), make("fashion-mnist")], outputs)
 
 
+def test_members_that_add_up_to_too_much_are_told(make: Callable[..., Run], outputs: Path) -> None:
+    runs = [changed(make(seed=seed), parameters={"trainable": 2**62}) for seed in (1, 2)]
+    with pytest.raises(UserError, match=r"under 'parameters\.trainable'"):
+        write_ensemble(runs, outputs)
+    assert not (outputs / "mnist-cnn-ensemble").exists()
+
+
 def test_no_training_is_replaced(members: list[Run], outputs: Path) -> None:
     with pytest.raises(UserError, match="is a training's run and would be replaced"):
         write_ensemble(members[1:], outputs, members[0].name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from make_runs import DIGITS, FASHION, make_info, make_run
 
@@ -23,6 +23,7 @@ from digits.label_errors import MNIST_TEST_LABEL_ERRORS
 from digits.metrics import calibration_bins, confusion_matrix, expected_calibration_error, precision_recall_f1
 from digits.runs import Run, read_run
 from digits.tables import RunRow, classes_as_text, plain, run_rows, runs_as_csv, runs_as_markdown, runs_as_text
+from digits.trained import best_run
 
 
 def run_of(labels: list[int], probabilities: list[list[float]], class_names: list[str] | None = None) -> Run:
@@ -280,19 +281,20 @@ def test_as_json_is_plain_and_complete(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"parameters": [1]}, "no JSON object under 'parameters'"),
-        ({"parameters": {"trainable": "many"}}, "no counts under 'parameters'"),
-        ({"parameters": {"trainable": 10**300}}, "no counts under 'parameters'"),
-        ({"seconds": {}}, "no number of seconds"),
-        ({"seconds": {"training": -1}}, "no number of seconds"),
-        ({"recipe": "default"}, "no JSON object under 'recipe'"),
-        ({"dataset_fingerprint": 7}, "no text under 'dataset_fingerprint'"),
-        ({"command": ["rm"]}, "no text under 'command'"),
-        ({"versions": None}, "no JSON object under 'versions'"),
-        ({"class_names": ["a"] * 1001}, "more than 1,000 classes"),
-        ({"seed": None}, "no whole number under 'seed'"),
-        ({"framework": "ensemble", "seed": None}, "no list of two or more names under 'members'"),
-        ({"framework": "ensemble", "seed": None, "members": [{}, {}]}, "no list of two or more names under 'members'"),
+        ({"parameters": [1]}, "under 'parameters': input should be a valid dictionary"),
+        ({"parameters": {"trainable": "many"}}, "has 'many' under 'parameters.trainable'"),
+        ({"parameters": {"trainable": 10**300}}, "under 'parameters.trainable': input should be less than"),
+        ({"seconds": {}}, "lacks 'seconds.training'"),
+        ({"seconds": {"training": -1}}, "has -1 under 'seconds.training'"),
+        ({"recipe": "default"}, "has 'default' under 'recipe'"),
+        ({"dataset_fingerprint": 7}, "has 7 under 'dataset_fingerprint'"),
+        ({"command": ["rm"]}, "has ['rm'] under 'command'"),
+        ({"versions": None}, "has None under 'versions'"),
+        ({"class_names": ["a"] * 1001}, "at most 1000 items"),
+        ({"seed": None}, "has null under 'seed'"),
+        ({"framework": "ensemble", "seed": None}, "lacks 'members'"),
+        ({"framework": "ensemble", "seed": None, "members": [{}, {}]}, "lacks 'members.0.name'"),
+        ({"framework": "ensemble", "seed": None, "members": [{"name": "a"}]}, "at least 2 items"),
     ],
 )
 def test_records_of_another_kind_are_refused_in_a_sentence(tmp_path: Path, change: dict, fault: str) -> None:
@@ -325,7 +327,13 @@ json_values = st.recursive(
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(KEYS), json_values | st.fixed_dictionaries({"training": json_values, "trainable": json_values}))
+@given(
+    st.sampled_from([*KEYS, "validation"]),
+    json_values
+    | st.fixed_dictionaries({"training": json_values, "trainable": json_values})
+    | st.fixed_dictionaries({"n": st.integers(), "accuracy": st.floats(0, 1), "loss": st.floats(0, 9)}),
+)
+@example("validation", {"n": 2**63 - 1, "accuracy": 1.0, "loss": 0.0})
 def test_whatever_run_json_holds_the_run_is_judged_or_refused(one_run: Path, key: str, value: Any) -> None:
     original = (one_run / "run.json").read_text(encoding="utf-8")
     (one_run / "run.json").write_text(json.dumps({**json.loads(original), key: value}), encoding="utf-8")
@@ -338,6 +346,7 @@ def test_whatever_run_json_holds_the_run_is_judged_or_refused(one_run: Path, key
     rows = run_rows([judge_run(run)])
     assert all(len(table(rows).splitlines()) >= 2 for table in (runs_as_text, runs_as_csv, runs_as_markdown))
     assert [group.runs for group in compare_runs([run])] == [[run]]
+    assert run.class_names != DIGITS or best_run([run], one_run.parent) is run
     json.dumps(judge_run(run).as_json(), allow_nan=False)
 
 

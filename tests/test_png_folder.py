@@ -163,6 +163,30 @@ def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
     assert len(set(pairs)) == 42
 
 
+def test_classes_of_equal_numbers_have_one_order(tmp_path: Path) -> None:
+    for i, label in enumerate(names := ("00001", "0001", "001", "01", "1", "2")):
+        for part in ("train", "test"):
+            save(tmp_path / part / label / "a.png", np.full((28, 28), i, np.uint8))
+    (train, labels, *_), class_names = read_png_folder(tmp_path)
+    assert class_names == names
+    np.testing.assert_array_equal(train[:, 0, 0], labels)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these file systems take no such names")
+@pytest.mark.parametrize(
+    "name", [b"\xff_1.png", b"\xff/1.png", b"1/\xff.png", b"a\n_1.png", b"\x1b[2J/1.png", b"1\x7f_2.png"]
+)
+def test_names_that_are_no_text_are_refused(written: Path, tmp_path: Path, name: bytes) -> None:
+    assert command(tmp_path / "mine", "--from-images", written, "--name", "mine").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    save(path := written / "train" / os.fsdecode(name))
+    done = command(tmp_path / "mine", "--from-images", written, "--name", "mine")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {str(path)!r} has control characters or bytes that are not UTF-8")
+    assert len(done.stderr.splitlines()) == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -221,7 +245,16 @@ def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.rglob("*-ubyte"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"class_names": [1, 2], "train": 1, "test": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", "[" * 100_000),
+        '{"class_names": [1, 2], "train": 1, "test": 1}',
+        '{"class_names": ["a", "\\ud800"], "train": 1, "test": 1}',
+        '{"class_names": ["a", "b"], "train": true, "test": 1}',
+        '{"class_names": ["a", "b"], "train": 1, "test": 4294967296}',
+    ],
+)
 def test_a_damaged_description_is_named(tmp_path: Path, text: str) -> None:
     write_own("mine", ARRAYS, tuple("0123456789"), tmp_path)
     (tmp_path / "mine" / "dataset.json").write_text(text)

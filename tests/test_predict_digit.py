@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -18,11 +20,14 @@ import pytest
 from conftest import Trained
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from picture_runs import add_info
 from PIL import Image
 
+from digits.answers import output_names
 from digits.errors import UserError
 from digits.picture_files import MAX_PIXELS, read_picture
 from digits.synthetic_photos import photograph
+from digits.web_answers import Networks
 
 ROOT = Path(__file__).resolve().parents[1]
 Pixels = np.ndarray
@@ -169,6 +174,54 @@ def test_several_digits(place: Path, tmp_path: Path, dataset) -> None:
     copy = np.asarray(Image.open(answer["boxes"]))
     assert copy.shape == picture.shape
     assert (copy != picture).any()
+
+
+def test_each_copy_has_a_name_of_its_own(place: Path, tmp_path: Path, sheet: Pixels) -> None:
+    names = ["a b.png", "a_b.png", "ß" * 122 + ".png", "9" * 251 + ".png"]
+    for name in names:
+        Image.fromarray(sheet).save(tmp_path / name)
+    found = answers(
+        tmp_path, "--multiple", "--boxes", tmp_path / "boxes", "--save-steps", tmp_path / "steps", cwd=place
+    )
+    assert [answer["digit"] for answer in found] == [7] * len(names)
+    assert {Path(answer["boxes"]) for answer in found} == set((tmp_path / "boxes").iterdir())
+    assert len(list((tmp_path / "boxes").iterdir())) == len(names)
+    assert len(list((tmp_path / "steps").glob("*-1-grey.png"))) == len(names)
+
+
+def test_names_for_output_are_unique_and_short() -> None:
+    files = [Path(folder, f"{i}.png") for folder in "ab" for i in range(25_000)]  # comparing each with all: minutes
+    odd = ["2-x.png", "x.png", "X.png", "x .png", "x_.png", "1-x.png", "é" * 126, "é" * 127, "a\n\udcff.png", "a__.png"]
+    for paths in (files, list(map(Path, odd)), list(map(Path, reversed(odd)))):
+        names = output_names(paths)
+        assert len({name.casefold() for name in names}) == len(paths)
+        assert max(len(f"{name}-6-as-MNIST.png".encode()) for name in names) < 256
+    assert output_names([Path("a/photo.png"), Path("b/other.png")]) == ["photo.png", "other.png"]
+
+
+def test_a_damaged_run_is_left_out_with_a_note(place: Path, tmp_path: Path, sheet: Pixels) -> None:
+    outputs = tmp_path / "outputs"
+    for name in ("bad-model", "bad-validation", "good", "half"):
+        shutil.copytree(place / "outputs" / "mnist-sample-cnn-pytorch", outputs / name)
+    with pytest.raises(UserError):
+        add_info(outputs / "bad-validation", validation={"n": 400})
+    (outputs / "half" / "labels.npy").unlink()
+    model = b"no model"
+    (outputs / "bad-model" / "model.onnx").write_bytes(model)
+    files = json.loads((outputs / "bad-model" / "run.json").read_text())["files"]
+    files["model.onnx"] = hashlib.sha256(model).hexdigest()
+    add_info(outputs / "bad-model", validation={"n": 4000, "accuracy": 1.0, "loss": 0.0}, files=files)  # the best
+    Image.fromarray(sheet).save(tmp_path / "photo.png")
+    done = predict(tmp_path / "photo.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ": 7 (" in done.stdout
+    notes = sorted(done.stderr.splitlines())
+    assert len(notes) == 3
+    for note, name in zip(notes, ("bad-model", "bad-validation", "half"), strict=True):
+        assert note.startswith(f"note: left out: 'outputs/{name}/")
+    assert "run.json' lacks 'validation.accuracy'" in notes[1]
+    shutil.rmtree(outputs / "bad-model")
+    assert [run.name for run in Networks((), outputs).find()] == ["good"]  # what draw_digit.py shows
 
 
 def test_steps_are_written(place: Path, tmp_path: Path, sheet: Pixels) -> None:

@@ -24,6 +24,7 @@ from make_runs import DIGITS, make_info, make_run
 from digits.errors import UserError
 from digits.metrics import accuracy
 from digits.npy import read_npy
+from digits.run_schema import check_info
 from digits.runs import check_writable, find_runs, read_run, run_name, write_run_files, writing_run
 
 LABELS = np.repeat(np.arange(10), 10)
@@ -145,6 +146,15 @@ def test_a_run_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"accuracy of 0\.5000"):
         write_run_files(tmp_path, probabilities=probabilities, labels=LABELS, history=[], info=info)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_command_with_a_folder_that_is_not_utf_8_is_recorded_without_those_bytes(tmp_path: Path) -> None:
+    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 1.0)
+    info["command"] = os.fsdecode(b"python mnist_pytorch.py --output-dir \xff")
+    with writing_run(tmp_path / "run") as folder:
+        probabilities = np.eye(10, dtype=np.float32)[LABELS]
+        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=[], info=info)
+    assert read_run(tmp_path / "run").info["command"] == "python mnist_pytorch.py --output-dir ?"
 
 
 def test_find_runs(tmp_path: Path, run: Path) -> None:
@@ -396,7 +406,7 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "labels out of range": ("labels.npy", r"outside 0\.\.9", edit_labels(lambda x: x + 1)),
     "labels too short": ("labels.npy", "shape", edit_labels(lambda x: x[1:])),
     "labels float": ("labels.npy", "float64", edit_labels(lambda x: x.astype(float))),
-    "labels of pickled objects": ("labels.npy", "pickled", edit_labels(lambda x: x.astype(object))),
+    "labels of pickled objects": ("labels.npy", "allow_pickle", edit_labels(lambda x: x.astype(object))),
     "other labels": ("run.json", "accuracy", edit_labels(lambda x: x[::-1].copy())),
     "probabilities float64": ("probabilities.npy", "float64", edit_probabilities(lambda p: p.astype(float))),
     "a NaN": (
@@ -411,27 +421,45 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "a loss of NaN": ("losses.npy", "finite", put_losses(np.array([0.5, np.nan]))),
     "a negative loss": ("losses.npy", "negative", put_losses(np.array([0.5, -1e-9]))),
     "losses float32": ("losses.npy", "float32", put_losses(np.ones(3, np.float32))),
-    "no .npy": ("labels.npy", "not a .npy file", lambda run: replace_file(run, "labels.npy", b"PK\x03\x04 a zip")),
-    "empty": ("labels.npy", "not a .npy file", lambda run: replace_file(run, "labels.npy", b"")),
+    "no .npy": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(run, "labels.npy", b"PK\x03\x04 a zip"),
+    ),
+    "empty": ("labels.npy", "not a whole .npy file", lambda run: replace_file(run, "labels.npy", b"")),
     "an exabyte claimed": (
         "labels.npy",
-        "damaged",
+        "not a whole .npy file",
         lambda run: replace_file(
             run,
             "labels.npy",
             forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (1152921504606846976,)}"),
         ),
     ),
+    "nothing of a length that no number holds": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(
+            run,
+            "labels.npy",
+            forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (0, 99999999999999999999)}"),
+        ),
+    ),
+    "a byte too many": (
+        "labels.npy",
+        "bytes follow",
+        lambda run: replace_file(run, "labels.npy", (run / "labels.npy").read_bytes() + b"\0"),
+    ),
     "a negative length": (
         "labels.npy",
-        "damaged",
+        "not a whole .npy file",
         lambda run: replace_file(
             run, "labels.npy", forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (-1,)}") + bytes(8)
         ),
     ),
     "a header that nests": (
         "labels.npy",
-        "not a .npy file",
+        "not a whole .npy file",
         lambda run: replace_file(run, "labels.npy", forged_header("(" * 5000)),
     ),
     "a history of words": (
@@ -467,7 +495,7 @@ def test_objects_are_not_unpickled(run: Path, tmp_path: Path) -> None:
     array = np.empty(1, dtype=object)
     array[0] = Bomb()
     replace_file(run, "labels.npy", npy(array))
-    with pytest.raises(UserError, match="pickled"):
+    with pytest.raises(UserError, match="allow_pickle"):
         read_run(run)
     assert not (tmp_path / "pwned").exists()
 
@@ -480,9 +508,10 @@ def test_objects_are_not_unpickled(run: Path, tmp_path: Path) -> None:
         ("[" * 100_000, "not JSON"),
         ("\x00", "not JSON"),
         ("[]", "not a JSON object"),
-        ('{"format": NaN}', "NaN"),
-        ('{"format": 2}', "reads 1"),
-        ("{}", "reads 1"),
+        ('{"format": NaN}', "not JSON"),
+        ('{"format": 1, "name": "\\ud800"}', "not JSON"),  # half a character: no file could be written with it
+        ('{"format": 2}', "has 2 under 'format': input should be 1"),
+        ("{}", "lacks 'format'"),
     ],
 )
 def test_run_json_that_is_none(run: Path, text: str, told: str) -> None:
@@ -504,7 +533,10 @@ def test_run_json_that_is_none(run: Path, text: str, told: str) -> None:
             ("test", {"n": 0, "accuracy": 1}),
         ],
         *[("test", {"n": 100, "accuracy": 10**400}), ("test", {"n": 100, "accuracy": -1})],
-        *[("files", None), ("files", {}), ("format", "1")],
+        *[("files", None), ("files", {}), ("files", {"labels.npy": 1}), ("format", "1")],
+        *[("validation", {"n": 400}), ("validation", {"n": 400, "accuracy": 2, "loss": 0.1}), ("validation", [])],
+        *[("validation", {"n": 0, "accuracy": 1.0, "loss": 0.1}), ("validation", {"n": 400, "accuracy": 1.0})],
+        *[("seed", -1), ("seed", 2**63), ("parameters", {"trainable": 2**63}), ("peak_memory_mb", -1)],
     ],
 )
 def test_run_json_with_a_wrong_value(run: Path, key: str, value: object) -> None:
@@ -512,6 +544,13 @@ def test_run_json_with_a_wrong_value(run: Path, key: str, value: object) -> None
     (run / "run.json").write_text(json.dumps({**info, key: value}), encoding="utf-8")
     with pytest.raises(UserError, match=r"run\.json|shape"):
         read_run(run)
+
+
+def test_published_runs_of_earlier_versions_are_taken() -> None:
+    files = list((TESTS.parent / "docs" / "results").glob("*.json"))
+    assert files
+    for file in files:
+        assert check_info(info := json.loads(file.read_text(encoding="utf-8"))) == info
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../secret", "a/../../secret", "nul\0byte"])
@@ -571,6 +610,24 @@ def test_any_damage_to_an_array_gives_a_sentence_or_the_same_array(tmp_path: Pat
     else:
         assert read.dtype == np.float32
         assert read.size == array.size
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    descr=st.sampled_from(["<i8", "<f4", ">i8", "|O", "|S0", "|V0", "<U4", "nonsense"]),
+    shape=st.lists(st.integers(-2, 9) | st.integers(-(2**80), 2**80), max_size=3),
+    body=st.binary(max_size=64),
+)
+def test_any_header_gives_a_sentence_or_an_array(tmp_path: Path, descr: str, shape: list[int], body: bytes) -> None:
+    header = forged_header(str({"descr": descr, "fortran_order": False, "shape": tuple(shape)}))
+    (tmp_path / "array.npy").write_bytes(header + body)
+    try:
+        read = read_npy(tmp_path / "array.npy", np.int64, ndim=2)
+    except UserError as error:
+        assert str(tmp_path / "array.npy") in str(error)  # noqa: PT017
+    else:
+        assert read.tobytes() == body
+        assert read.shape == tuple(shape)
 
 
 @given(st.sampled_from([np.int64, np.float32]), st.integers(0, 5), st.integers(0, 5), st.booleans())

@@ -1,0 +1,112 @@
+"""run.json: its keys, their kinds and ranges, written down once for those who write it and those who read it.
+
+Keys that runs of earlier versions lack are NotRequired; keys that nobody reads may hold anything.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
+
+FORMAT: Literal[1] = 1
+"""The version of the files of a run, under 'format' in run.json."""
+ENSEMBLE = "ensemble"
+"""The 'framework' of a run that averages others. Nothing trained it: its seed is null and it has no recipe."""
+MOST_CLASSES = 1000
+"""Readers count a matrix of classes by classes; a forged run must not have them fill the memory with it."""
+
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+_checked = with_config(ConfigDict(strict=True, extra="allow", allow_inf_nan=False))
+
+
+@_checked
+class Score(TypedDict):
+    """What a network made of `n` images."""
+
+    n: Annotated[int, Field(gt=0, lt=2**32)]  # as many as an IDX file can have
+    accuracy: Share
+    loss: Amount  # mean cross-entropy, nats
+    interval_95: NotRequired[Annotated[list[Share], Field(min_length=2, max_length=2)]]
+
+
+@_checked
+class Seconds(TypedDict):
+    """How long it took."""
+
+    training: Annotated[float, Field(ge=0, lt=1e9)]  # the steps alone
+    total: NotRequired[Amount]
+
+
+@_checked
+class Member(TypedDict):
+    """One of the runs that an ensemble averages."""
+
+    name: Text
+    model: NotRequired[str]
+    framework: NotRequired[str]
+    seed: NotRequired[Count | None]
+
+
+@_checked
+class RunInfo(TypedDict):
+    """What run.json holds."""
+
+    format: Literal[1]
+    name: Text
+    dataset: Text
+    dataset_fingerprint: NotRequired[str]
+    class_names: Annotated[list[str], Field(min_length=1, max_length=MOST_CLASSES, fail_fast=True)]
+    model: Text
+    framework: Text
+    seed: Count | None  # null for an ensemble
+    recipe: NotRequired[dict[str, Any] | None]
+    members: NotRequired[Annotated[list[Member], Field(min_length=2, fail_fast=True)]]  # of an ensemble
+    init_from: NotRequired[str | None]
+    new_head: NotRequired[bool]
+    freeze_features: NotRequired[bool]
+    command: NotRequired[str]
+    versions: NotRequired[dict[str, Any]]
+    hardware: NotRequired[dict[str, Any]]
+    parameters: NotRequired[dict[str, Count]]
+    seconds: NotRequired[Seconds]
+    images_per_second: NotRequired[Amount]
+    peak_memory_mb: NotRequired[Amount]
+    validation: NotRequired[Score | None]  # null where no images were held out
+    test: Score
+    created: NotRequired[str]
+    files: NotRequired[dict[str, str]]  # the SHA-256 of every other file; written last
+
+
+def check_info(info: object) -> RunInfo:
+    """Return what run.json holds; ValueError, whose text goes on after the file's name, where it is something else."""
+    try:
+        return _CHECKER.validate_python(info)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+    where = ".".join(map(str, fault["loc"]))
+    if not where:
+        raise ValueError("is not a JSON object" if fault["type"] == "dict_type" else fault["msg"])
+    if fault["type"] == "missing":
+        raise ValueError(f"lacks {where!r}")
+    raise ValueError(f"has {reprlib.repr(fault['input'])} under {where!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
+
+
+def _check_kind(info: RunInfo) -> RunInfo:
+    """Refuse a training without a seed, and an ensemble without members."""
+    if info["framework"] != ENSEMBLE and info["seed"] is None:
+        raise PydanticCustomError("seed", "has null under 'seed', which only an ensemble may have")
+    if info["framework"] == ENSEMBLE and "members" not in info:
+        raise PydanticCustomError("members", "lacks 'members', which an ensemble must have")
+    return info
+
+
+_CHECKER: TypeAdapter[RunInfo] = TypeAdapter(Annotated[RunInfo, AfterValidator(_check_kind)])
