@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from digits.errors import UserError
 from digits.npy import read_bytes
 from digits.run_checks import ARRAYS, fault_in_info
+from digits.writing import write_file
 
 LARGEST_TEXT = 16 << 20
 """Bytes of run.json and of history.csv. They take a few kB."""
@@ -57,10 +58,11 @@ def read_history(file: Path) -> list[dict[str, float]]:
 
 def write_history(file: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write the rows, all with the keys of the first one."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(file, stream.getvalue().encode())
 
 
 def write_json(file: Path, info: Mapping[str, Any]) -> None:
@@ -69,7 +71,7 @@ def write_json(file: Path, info: Mapping[str, Any]) -> None:
         text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise UserError("the training diverged: a loss is not finite; lower --learning-rate and run again.") from error
-    file.write_text(text + "\n", encoding="utf-8")
+    write_file(file, f"{text}\n".encode())
 
 
 def refuse(file: Path, what: str) -> NoReturn:

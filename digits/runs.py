@@ -20,6 +20,7 @@ from digits.npy import read_npy
 from digits.run_checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_info, fault_in_losses
 from digits.run_texts import listed_files, read_history, read_info, refuse, write_history, write_json
 from digits.whole_folder import check_place, writing_folder
+from digits.writing import write_npy
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,9 @@ def write_run_files(
     fault = fault_in_info(info) or fault_in_arrays(info, predictions, probabilities, labels)
     if fault:
         raise ValueError(": ".join(fault))
-    np.save(folder / "predictions.npy", predictions)
-    np.save(folder / "probabilities.npy", probabilities)
-    np.save(folder / "labels.npy", labels)
+    write_npy(folder / "predictions.npy", predictions)
+    write_npy(folder / "probabilities.npy", probabilities)
+    write_npy(folder / "labels.npy", labels)
     write_history(folder / "history.csv", history)
     write_json(folder / "run.json", info)
 
