@@ -43,9 +43,14 @@ def shell(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script with the shell's redirections, such as `2>&-`, and with more variables."""
     command = f"{shlex.join(map(str, [sys.executable, ROOT / script, *words]))} {streams}"
-    words = ("sh", "-c", command)
     return subprocess.run(
-        words, cwd=cwd, env=environment() | more, capture_output=True, encoding="utf-8", errors="replace", timeout=120
+        ["sh", "-c", command],
+        cwd=cwd,
+        env=environment() | more,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=300,
     )
 
 
