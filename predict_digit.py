@@ -58,7 +58,7 @@ def main() -> int:
         if not options.json and "error" not in answer:
             print(as_text(answer), flush=True)
     if options.json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
+        print(json.dumps(answers, indent=2))
     sys.stdout.flush()  # errors stand below the answers also where both go into one file
     for answer in answers:
         if "error" in answer and not options.json:

@@ -18,6 +18,7 @@ from digits.errors import UserError
 from digits.photos import Digit, Steps, find_digit, find_digits
 from digits.picture_files import read_picture
 from digits.trained import TrainedRun, average
+from digits.writing import write_file
 
 SURE = 0.8
 """Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints what this threshold is worth."""
@@ -180,7 +181,7 @@ def _write(path: Path, picture: NDArray[Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"'{path.parent}' is in the way: a folder goes there; move it, or choose another.") from None
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    write_file(path, cv2.imencode(".png", picture)[1].tobytes())
 
 
 def _value(class_name: str) -> int | str:

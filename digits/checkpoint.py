@@ -18,8 +18,9 @@ from digits.datasets import Dataset
 from digits.errors import UserError
 from digits.hidden_folder import flush, hidden_folder
 from digits.options import Options
+from digits.writing import write_file
 
-# Options that change where a training computes or its files lie, and nothing of what it computes.
+# Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
 FREE = {"resume", "data_dir", "output_dir"}
 
 
@@ -35,9 +36,15 @@ class Checkpoint:
     """The checkpoint file of one training."""
 
     def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
+        """UserError where something that is no file is in its place."""
         self.path = run.with_name(f".{run.name}.checkpoint")
         self.resume = options.resume
         self.seconds = 0.0  # of training that an earlier process has done
+        self._epochs = 0  # of this training that the file is known to hold
+        if os.path.lexists(self.path) and not os.path.isfile(self.path):
+            raise UserError(
+                f"'{self.path}' is in the way: the training's checkpoint goes there; move or delete it, then run again."
+            )
         asked = {name: value for name, value in dataclasses.asdict(options).items() if name not in FREE}
         recipe = asked.pop("recipe")
         recipe |= recipe.pop("augmentation")
@@ -73,6 +80,7 @@ class Checkpoint:
                     "or leave --resume out to train anew."
                 )
         self.seconds = sum(row["seconds"] for row in facts["history"])
+        self._epochs = len(facts["history"])
         return Progress(facts["history"], facts["losses"]), state
 
     def write(self, progress: Progress, state: bytes) -> None:
@@ -82,18 +90,16 @@ class Checkpoint:
         try:
             with hidden_folder(self.path) as folder:
                 fresh = folder / "checkpoint"
-                fresh.write_bytes(json.dumps(head).encode() + b"\n" + state)
+                write_file(fresh, json.dumps(head).encode() + b"\n" + state)
                 flush(fresh)
                 os.replace(fresh, self.path)
         except OSError as error:
-            kept = (
-                f"; that of epoch {len(progress.history) - 1} is whole, --resume goes on from it"
-                if self.path.exists()
-                else ""
-            )
+            whole = self._epochs and self.path.is_file()
+            kept = f"; that of epoch {self._epochs} is whole, --resume goes on from it" if whole else ""
             raise UserError(
-                f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or mend permissions."
+                f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or fix permissions."
             ) from None
+        self._epochs = len(progress.history)
 
     def delete(self) -> None:
         """Delete the file: the run is written."""

@@ -14,6 +14,7 @@ from digits.fetch import TimeLimits, fetch
 from digits.hidden_folder import sweep
 from digits.idx import IdxError, idx_bytes, idx_size, parse_idx, read_bytes
 from digits.store import building, find_damage, install, read_if_good
+from digits.writing import write_file
 
 GZIP_MAGIC = b"\x1f\x8b"
 URL = re.compile(r"https?://", re.IGNORECASE)
@@ -33,7 +34,7 @@ def download_dataset(
         return []
     with building(entry, data_dir) as folder:
         for file, data in _contents(entry, data_dir, mirror, force, limits or TimeLimits()):
-            (folder / "raw" / file.name).write_bytes(data)
+            write_file(folder / "raw" / file.name, data)
         install(entry, folder, data_dir)
     return renewed
 

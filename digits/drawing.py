@@ -26,7 +26,7 @@ from digits.pictures import (
     run_pictures,
     safe_name,
 )
-from digits.redraw import DrawnFigures, figure_key
+from digits.redraw import DRAWN, DrawnFigures, figure_key
 from digits.tables import run_rows, runs_as_csv, runs_as_markdown
 
 
@@ -106,7 +106,7 @@ def draw_all(
     try:
         work.drawn.save()
     except OSError as error:
-        work.cannot_write(outputs, error)
+        work.cannot_write(outputs / DRAWN, error)
     return work.done
 
 

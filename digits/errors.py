@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import io
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import TracebackType
 
 INTERRUPTED = "\ninterrupted; what was complete before this call still is."
 
 
 class UserError(Exception):
-    """Something the user can mend: one sentence on what is wrong, with which file or option, and what to do."""
+    """Something the user can fix: one sentence on what is wrong, with which file or option, and what to do."""
 
 
 def run_script(main: Callable[[], int | None]) -> int:
@@ -20,6 +23,7 @@ def run_script(main: Callable[[], int | None]) -> int:
     0 (or what main returns) on success; 1 after a UserError or an operating-system error (disk full, no
     permission), told in one sentence; 130 after Ctrl-C, the shell's convention for SIGINT. A bug keeps its traceback.
     """
+    prepare_streams()
     try:
         return main() or 0
     except UserError as error:
@@ -28,36 +32,63 @@ def run_script(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        _print_no_more()
-        return 1
     except OSError as error:
-        # A network or file-system failure that no caller could word better.
-        where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"error: {error.strerror or error}{where}; free the space or fix the permission, then run again.",
-            file=sys.stderr,
-        )
-        return 1
+        return _report(error)
 
 
 def expect_interruptions() -> None:
     """Have Ctrl-C and unread output end the process as in run_script where none is around yet: in slow imports."""
+    prepare_streams()
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             print(INTERRUPTED, file=sys.stderr)
-        elif issubclass(kind, BrokenPipeError):
-            _print_no_more()
+        elif isinstance(error, OSError) and error.errno and not error.filename:  # of output, not of a missing library
+            _report(error)
         else:
             sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = tell  # Python then ends by SIGINT itself, which a shell shows as 130
 
 
-def _print_no_more() -> None:
-    """Print nowhere from now on: whoever read our output, `head` for one, has had enough.
+@cache
+def prepare_streams() -> None:
+    """Have any text be printable, closed standard streams lead nowhere, and lost output end the process with status 1.
 
-    Python's own flush at exit would stumble over it.
+    The next file to be opened would get a closed stream's descriptor, and what is printed would land in it. Characters
+    that the terminal's encoding lacks are printed as \\u65e5.
     """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (Python has None for a closed one)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    atexit.register(_flush_output)
+
+
+def _flush_output() -> None:
+    """Do at exit what Python does after it, which would end with status 120 and part of a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os._exit(_report(error))
+
+
+def _report(error: OSError) -> int:
+    """Say what failed, a network or the file system, where no caller could word it better; return the exit status.
+
+    Nothing is said where whoever read our output, `head` for one, has had enough.
+    """
+    where = error.filename
+    try:
+        sys.stdout.flush()
+    except OSError:
+        where = where or "standard output"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail again
+    if not isinstance(error, BrokenPipeError):
+        told = f"{error.strerror or error}{f' ({where})' if where else ''}"
+        print(f"error: {told}; free the space or fix the permission, then run again.", file=sys.stderr)
+    return 1

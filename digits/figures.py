@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import secrets
@@ -9,7 +10,7 @@ from bisect import bisect_right
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import matplotlib
 import matplotlib.style
@@ -82,23 +83,23 @@ def save_figure(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH
 
     The ending of `path` is the format: .png, .svg or .pdf. Equal figures become equal bytes.
     """
+    buffer = io.BytesIO()  # on a full disk, Matplotlib's own writing of a PDF ends in an AttributeError
+    if path.suffix == ".png":
+        _write_png(figure, buffer, dots_per_inch)
+    else:
+        # Without a date, and with ids in an SVG that are not random.
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None}
+        with figure_style(), matplotlib.rc_context({"svg.hashsalt": "digits"}):
+            FigureCanvasAgg(figure).print_figure(buffer, format=path.suffix[1:], dpi=dots_per_inch, metadata=metadata)
     unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        if path.suffix == ".png":
-            _write_png(figure, unfinished, dots_per_inch)
-        else:
-            # Without a date, and with ids in an SVG that are not drawn by lot.
-            metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None}
-            with figure_style(), matplotlib.rc_context({"svg.hashsalt": "digits"}):
-                FigureCanvasAgg(figure).print_figure(
-                    unfinished, format=path.suffix[1:], dpi=dots_per_inch, metadata=metadata
-                )
+        unfinished.write_bytes(buffer.getbuffer())
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _write_png(figure: Figure, path: Path, dots_per_inch: float) -> None:
+def _write_png(figure: Figure, file: BinaryIO, dots_per_inch: float) -> None:
     """Write the figure in 256 colours: a third of the bytes, in which a page of 20 runs is still opened quickly."""
     dpi = figure.get_dpi()
     try:
@@ -110,7 +111,7 @@ def _write_png(figure: Figure, path: Path, dots_per_inch: float) -> None:
         figure.set_dpi(dpi)
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
     colours = pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    colours.save(path, format="png", dpi=(dots_per_inch, dots_per_inch))
+    colours.save(file, format="png", dpi=(dots_per_inch, dots_per_inch))
 
 
 def start_figure(

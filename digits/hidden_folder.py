@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from digits.writing import naming
+
 
 @contextmanager
 def hidden_folder(path: Path) -> Iterator[Path]:
@@ -22,6 +24,9 @@ def hidden_folder(path: Path) -> Iterator[Path]:
     folder, lock = _make_locked(path)
     try:
         yield folder
+    except OSError as error:  # with the name that the file was to have; this folder is about to go
+        error.filename = str(error.filename or path).replace(str(folder), str(path))
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
@@ -55,7 +60,8 @@ def flush(path: Path) -> None:
         return  # folders cannot be opened there
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.writing import write_file
 
 UINT8 = 0x08
 OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
@@ -62,7 +63,7 @@ def parse_idx(data: bytes | bytearray, name: str) -> NDArray[np.uint8]:
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
     """Write the array, uint8 with 1 to 3 axes, as an IDX file."""
-    path.write_bytes(idx_bytes(array))
+    write_file(path, idx_bytes(array))
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from digits.writing import write_file
+
 INPUT, OUTPUT = "images", "probabilities"
 
 
@@ -27,4 +29,4 @@ def finish_onnx(path: Path, class_names: Sequence[str]) -> None:
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     onnx.helper.set_model_props(model, {"class_names": json.dumps(list(class_names), ensure_ascii=False)})
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    write_file(path, model.SerializeToString())

@@ -111,6 +111,9 @@ def _problem_within(recipe: Recipe) -> str | None:
 
 
 def _problem_between(options: Options) -> str | None:
+    for name, value in _flat(options):
+        if str(value).encode(errors="ignore").decode() != str(value):
+            return f"{_option(name)} {value} has bytes that are not UTF-8 text; rename it."
     if options.new_head and options.init_from is None:
         return "--new-head must go with --init-from, which names the run whose other layers to start from."
     if options.freeze_features and options.init_from is None:

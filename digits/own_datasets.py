@@ -20,6 +20,7 @@ from digits.errors import UserError
 from digits.idx import read_bytes, write_idx
 from digits.manifest import MANIFEST, format_manifest, sha256_of
 from digits.whole_folder import writing_folder
+from digits.writing import write_file
 
 DESCRIPTION = "dataset.json"
 MAX_BYTES = 1 << 20
@@ -49,8 +50,8 @@ def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir:
         for file, array in zip(idx_files(len(arrays[0]), len(arrays[2])), arrays, strict=True):
             write_idx(building / "raw" / file.name, array)
             sums[f"raw/{file.name}"] = sha256_of(building / "raw" / file.name)
-        (building / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), encoding="utf-8")
-        (building / MANIFEST).write_text(format_manifest(sums))
+        write_file(building / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False).encode())
+        write_file(building / MANIFEST, format_manifest(sums).encode())
     return folder
 
 

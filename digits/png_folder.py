@@ -17,6 +17,7 @@ from digits.datasets import Dataset
 from digits.errors import UserError
 from digits.hidden_folder import hidden_folder
 from digits.picture_files import read_picture
+from digits.writing import naming
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")
@@ -88,7 +89,9 @@ def write_png_folder(dataset: Dataset, folder: Path) -> None:
             images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
             digits = len(str(len(images) - 1))
             for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-                Image.fromarray(image).save(hidden / part / f"{names[label]}_{i:0{digits}}.png")
+                path = hidden / part / f"{names[label]}_{i:0{digits}}.png"
+                with naming(path):
+                    Image.fromarray(image).save(path)
         hidden.rename(folder)
 
 

@@ -25,6 +25,7 @@ from digits.run_checks import LOSSES
 from digits.run_schema import FORMAT, RunInfo
 from digits.runs import run_name, write_run_files
 from digits.schedule import is_best
+from digits.writing import write_npy
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_run_files(folder, probabilities=training.probabilities, labels=labels, history=history, info=info)
-    np.save(folder / LOSSES, np.array(training.progress.losses, np.float64))
+    write_npy(folder / LOSSES, np.array(training.progress.losses, np.float64))
     return (
         f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
         f"training {training_seconds:.1f} s, in all {training.seconds:.1f} s"

@@ -15,6 +15,7 @@ from digits.errors import UserError
 from digits.npy import read_bytes
 from digits.run_checks import ARRAYS
 from digits.run_schema import RunInfo, check_info
+from digits.writing import write_file
 
 LARGEST_INFO = 1 << 20
 LARGEST_HISTORY = 16 << 20
@@ -61,10 +62,11 @@ def read_history(file: Path) -> list[dict[str, float]]:
 
 def write_history(file: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write the rows, all with the keys of the first one."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(file, stream.getvalue().encode())
 
 
 def format_info(info: Mapping[str, Any]) -> bytes:

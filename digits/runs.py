@@ -21,6 +21,7 @@ from digits.run_checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_losses
 from digits.run_schema import RunInfo, check_info
 from digits.run_texts import format_info, listed_files, read_history, read_info, refuse, write_history
 from digits.whole_folder import check_place, writing_folder
+from digits.writing import write_file, write_npy
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def writing_run(path: Path) -> Iterator[Path]:
             if file.is_file() and file != folder / "run.json"
         }
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        (folder / "run.json").write_bytes(format_info({**info, "files": manifest}))
+        write_file(folder / "run.json", format_info({**info, "files": manifest}))
 
 
 def write_run_files(
@@ -168,11 +169,11 @@ def write_run_files(
     fault = fault_in_arrays(check_info(info), predictions, probabilities, labels)
     if fault:
         raise ValueError(": ".join(fault))
-    np.save(folder / "predictions.npy", predictions)
-    np.save(folder / "probabilities.npy", probabilities)
-    np.save(folder / "labels.npy", labels)
+    write_npy(folder / "predictions.npy", predictions)
+    write_npy(folder / "probabilities.npy", probabilities)
+    write_npy(folder / "labels.npy", labels)
     write_history(folder / "history.csv", history)
-    (folder / "run.json").write_bytes(text)
+    write_file(folder / "run.json", text)
 
 
 def read_run(path: Path) -> Run:

@@ -23,6 +23,7 @@ from digits.errors import UserError
 from digits.hidden_folder import flush, hidden_folder
 from digits.idx import read_bytes, read_idx
 from digits.manifest import MANIFEST, format_manifest, read_manifest, sha256_of
+from digits.writing import naming, write_file
 
 
 def find_damage(entry: Entry, data_dir: Path) -> list[str]:
@@ -71,9 +72,10 @@ def install(entry: Entry, built: Path, data_dir: Path) -> None:
     """Add the .npz and the checksums to a built folder with the four raw files, and put all into its place."""
     target, npz = data_dir / entry.folder, _npz(entry)
     x_train, y_train, x_test, y_test = (read_idx(built / _raw(file)) for file in entry.files)
-    np.savez(built / npz, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
+    with naming(built / npz):
+        np.savez(built / npz, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
     names = [*(_raw(file) for file in entry.files), npz]
-    (built / MANIFEST).write_text(format_manifest({name: sha256_of(built / name) for name in names}))
+    write_file(built / MANIFEST, format_manifest({name: sha256_of(built / name) for name in names}).encode())
     for name in (*names, MANIFEST, "raw", "."):
         flush(built / name)
     # The link comes first: until the folder is there it leads nowhere, which is 'no such file' to every reader.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.recipe import widths_problem
+from digits.writing import write_file
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def write_weights(path: Path, network: Network, arrays: Mapping[str, NDArray[np.
     metadata = {"network": network_to_json(network)}
     contiguous = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     # save_file would make the file unreadable for everybody else on the machine (mode 600).
-    path.write_bytes(save(contiguous, metadata))
+    write_file(path, save(contiguous, metadata))
 
 
 def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from digits.weights import (
     shapes_of,
     write_weights,
 )
+from digits.writing import naming, write_file
 from models.pytorch import build_model, network_of
 
 
@@ -51,7 +53,9 @@ def freeze_features(model: nn.Module) -> None:
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:
     """Write PyTorch's own form of a trained model: its state_dict, and what is needed to build the model again."""
-    torch.save({"network": vars(network_of(model)), "state_dict": model.state_dict()}, path)
+    buffer = io.BytesIO()  # torch.save itself ends in a RuntimeError where the disk is full
+    torch.save({"network": vars(network_of(model)), "state_dict": model.state_dict()}, buffer)
+    write_file(path, buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> nn.Module:
@@ -87,14 +91,15 @@ def start_from(path: Path, network: Network, new_head: bool) -> nn.Module:
 def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
     """Write model.onnx: raw images in, probabilities out (digits/onnx_file.py)."""
     exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
-    torch.onnx.export(
-        exported,
-        (torch.zeros(2, 28, 28, dtype=torch.uint8),),
-        path,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes=({0: torch.export.Dim("N")},),
-        external_data=False,
-        verbose=False,
-    )
+    with naming(path):
+        torch.onnx.export(
+            exported,
+            (torch.zeros(2, 28, 28, dtype=torch.uint8),),
+            path,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            external_data=False,
+            verbose=False,
+        )
     finish_onnx(path, class_names)

@@ -23,6 +23,7 @@ from digits.weights import (
     shapes_of,
     write_weights,
 )
+from digits.writing import naming
 from models.tensorflow import build_model, network_of
 
 NEUTRAL_NAMES = {
@@ -65,9 +66,10 @@ def freeze_features(model: keras.Model) -> None:
 
 def save_checkpoint(model: keras.Model, path: Path) -> None:
     """Write Keras's own form of a trained model, layers and weights in one .keras file, and what it was built from."""
-    model.save(path)
-    with zipfile.ZipFile(path, "a") as archive:  # a .keras file is one; Keras does not mind what else is in it
-        archive.writestr("network.json", network_to_json(network_of(model)))
+    with naming(path):
+        model.save(path)
+        with zipfile.ZipFile(path, "a") as archive:  # a .keras file is one; Keras does not mind what else is in it
+            archive.writestr("network.json", network_to_json(network_of(model)))
 
 
 def load_checkpoint(path: Path) -> keras.Model:
@@ -104,7 +106,7 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
     """Write model.onnx: raw images in, probabilities out (digits/onnx_file.py)."""
     exported = keras.Sequential([*model.inputs, model, keras.layers.Softmax()])
     exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), naming(path):
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
         exported.export(path, format="onnx", verbose=False)
     finish_onnx(path, class_names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -114,21 +116,30 @@ import resource, sys
 from pathlib import Path
 from test_checkpoint import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (1800, 1800))
+training = checkpoint(Path(sys.argv[1]))
+if sys.argv[2] == "resume":
+    training.read()
 try:
-    checkpoint(Path(sys.argv[1])).write(Progress(HISTORY * 2, [0.5]), STATE * 10)
+    training.write(Progress(HISTORY * 2, [0.5]), STATE * 10)
 except UserError as error:
     print(error)
 """
 
 
-def test_full_disk_leaves_the_last_good_one(written: Path) -> None:
+@pytest.mark.parametrize("start", ["resume", "anew"])
+def test_full_disk_leaves_the_last_good_one(written: Path, start: str) -> None:
     before = written.read_bytes()
     assert len(before) < 1800 < len(STATE) * 10
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(written.parent)], env=environment(), capture_output=True, text=True
+        [sys.executable, "-c", FULL_DISK, str(written.parent), start],
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.startswith(f"cannot write the checkpoint '{written}' ("), done.stderr
-    assert "that of epoch 1 is whole, --resume goes on from it" in done.stdout
+    # A training that began anew knows nothing of the file that an earlier one has left.
+    assert ("that of epoch 1 is whole, --resume goes on from it" in done.stdout) == (start == "resume")
+    assert ("whole" in done.stdout) == (start == "resume")
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1800
@@ -159,3 +170,29 @@ def test_folder_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write the checkpoint") as error:
         checkpoint(tmp_path / "gone").write(Progress(HISTORY, []), STATE)
     assert "is whole" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to nothing"])
+def test_no_file_in_its_place(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ".run.checkpoint"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nothing")
+    before = path.lstat().st_ino
+    with pytest.raises(UserError, match="is in the way: the training's checkpoint goes there; move or delete it"):
+        checkpoint(tmp_path)
+    assert path.lstat().st_ino == before
+
+
+def test_checkpoint_that_somebody_deleted_is_not_called_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    training = checkpoint(folder)
+    training.write(Progress(HISTORY, []), STATE)
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match="cannot write the checkpoint") as error:
+        training.write(Progress(HISTORY * 2, []), STATE)
+    assert "whole" not in str(error.value)
