@@ -20,6 +20,7 @@ from digits.weights import (
     network_from_json,
     network_to_json,
     read_weights,
+    reading,
     shapes_of,
     write_weights,
 )
@@ -71,10 +72,14 @@ def save_checkpoint(model: keras.Model, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> keras.Model:
-    """Return the model that save_checkpoint wrote."""
-    model = keras.saving.load_model(path, compile=False)
-    with zipfile.ZipFile(path) as archive:
-        model.network = network_from_json(archive.read("network.json"))
+    """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
+    with reading(path, "checkpoint"):
+        with zipfile.ZipFile(path) as archive:
+            model = build_model(network_from_json(archive.read("network.json")))
+        # In safe mode no code in the file, such as that of a Lambda layer, is executed.
+        arrays = get_weights(keras.saving.load_model(path, compile=False, safe_mode=True))
+        check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
+        set_weights(model, arrays)
     return model
 
 
@@ -85,10 +90,11 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 def load_weights(path: Path) -> keras.Model:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    network, arrays = read_weights(path)
-    model = build_model(network)
-    check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
-    set_weights(model, arrays)
+    with reading(path, "weights file"):
+        network, arrays = read_weights(path)
+        model = build_model(network)
+        check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
+        set_weights(model, arrays)
     return model
 
 
