@@ -59,8 +59,9 @@ def load_checkpoint(path: Path) -> nn.Module:
     """Return the model that save_checkpoint wrote, on the CPU; UserError where the file is none or does not fit."""
     with reading(path, "checkpoint"):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
-        model = build_model(network_from_json(json.dumps(checkpoint["network"])))
-        check_names_and_shapes(path, shapes_of(get_weights(model)), _without_counters(checkpoint["state_dict"]))
+        network = network_from_json(json.dumps(checkpoint["network"]))
+        check_names_and_shapes(path, _expected_shapes(network), _without_counters(checkpoint["state_dict"]))
+        model = build_model(network)
         model.load_state_dict(checkpoint["state_dict"])
     return model
 
@@ -74,8 +75,8 @@ def load_weights(path: Path) -> nn.Module:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
     with reading(path, "weights file"):
         network, arrays = read_weights(path)
+        check_names_and_shapes(path, _expected_shapes(network), arrays)
         model = build_model(network)
-        check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
         set_weights(model, arrays)
     return model
 
@@ -102,6 +103,12 @@ def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> N
         verbose=False,
     )
     finish_onnx(path, class_names)
+
+
+def _expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
+    with torch.device("meta"):
+        return shapes_of(_without_counters(build_model(network).state_dict()))
 
 
 def _without_counters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

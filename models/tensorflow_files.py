@@ -21,7 +21,6 @@ from digits.weights import (
     network_to_json,
     read_weights,
     reading,
-    shapes_of,
     write_weights,
 )
 from models.tensorflow import build_model, network_of
@@ -75,10 +74,11 @@ def load_checkpoint(path: Path) -> keras.Model:
     """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
     with reading(path, "checkpoint"):
         with zipfile.ZipFile(path) as archive:
-            model = build_model(network_from_json(archive.read("network.json")))
+            network = network_from_json(archive.read("network.json"))
         # In safe mode no code in the file, such as that of a Lambda layer, is executed.
         arrays = get_weights(keras.saving.load_model(path, compile=False, safe_mode=True))
-        check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
+        check_names_and_shapes(path, _expected_shapes(network), arrays)
+        model = build_model(network)
         set_weights(model, arrays)
     return model
 
@@ -92,8 +92,8 @@ def load_weights(path: Path) -> keras.Model:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
     with reading(path, "weights file"):
         network, arrays = read_weights(path)
+        check_names_and_shapes(path, _expected_shapes(network), arrays)
         model = build_model(network)
-        check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
         set_weights(model, arrays)
     return model
 
@@ -114,6 +114,13 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
         exported.export(path, format="onnx", verbose=False)
     finish_onnx(path, class_names)
+
+
+def _expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
+    with keras.StatelessScope(initialize_variables=False):
+        weights = _named_weights(build_model(network))
+        return {name: tuple(variable.shape[axis] for axis in axes) for name, variable, axes in weights}
 
 
 def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
