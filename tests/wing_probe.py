@@ -190,7 +190,7 @@ def refusals(story: ModuleType, paths: list[str], edited: bool = False) -> list[
         zoo.MODELS["cnn"] = lambda network: cnn(replace(network, filters=(16, 40)))
     sentences = []
     for path in paths:
-        load = files.load_weights if ".safetensors" in path else files.load_checkpoint
+        load = files.load_checkpoint if path.endswith((".pt", ".keras")) else files.load_weights
         try:
             load(Path(path))
             sentences.append(f"'{path}' was accepted.")
