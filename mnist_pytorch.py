@@ -36,7 +36,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digits.batches import epoch_order, images_of_epochs, split_dataset
-from digits.checkpoint import Checkpoint, Progress
+from digits.checkpoint import Checkpoint, Progress, check_form
 from digits.datasets import Dataset, load_dataset
 from digits.machine import versions
 from digits.memory import keep_freed_memory
@@ -111,10 +111,7 @@ def train(
     state = TrainingState(model, _optimizer(model, recipe))
     if recipe.ema:
         state.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-    progress = Progress([], [])
-    if checkpoint and (earlier := checkpoint.read()):
-        progress, saved = earlier
-        state.load(saved)
+    progress = (checkpoint and checkpoint.restore(state.load)) or Progress([], [])
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
     history = progress.history
@@ -236,12 +233,17 @@ class TrainingState:
         return buffer.getvalue()
 
     def load(self, saved: bytes) -> None:
-        """Go back to what `save` returned."""
+        """Go back to what `save` returned; some exception where this training cannot have saved it."""
         parts = torch.load(io.BytesIO(saved), weights_only=True)
+        cpu, *gpus = parts.pop("generators")
+        for weight in self.model.parameters():
+            weight.grad = torch.zeros_like(weight)
+        self.optimizer.step()  # since an optimizer's state has its form only after a step
+        expected = {name: part.state_dict() for name, part in self._parts().items()}
+        check_form(parts, {**expected, "best": parts["best"] and self.evaluated().state_dict()})
         for name, part in self._parts().items():
             part.load_state_dict(parts[name])
         self.best = parts["best"]
-        cpu, *gpus = parts["generators"]
         torch.set_rng_state(cpu.cpu())
         for i, state in enumerate(gpus):
             torch.cuda.set_rng_state(state.cpu(), i)

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.batches import epoch_length, images_of_epochs, split_dataset
-from digits.checkpoint import Checkpoint, Progress
+from digits.checkpoint import Checkpoint, Progress, check_form
 from digits.datasets import Dataset, load_dataset
 from digits.machine import versions
 from digits.parity import PARITY_RANGE, parity_weights
@@ -125,9 +125,7 @@ def train(
     trainer.optimizer.build(trainer.trainable_variables)
     state = TrainingState(model, dataset, recipe, num_images, look_up, rates, checkpoint)
     state.set_model(trainer)
-    if checkpoint and (earlier := checkpoint.read()):
-        state.progress, saved = earlier
-        state.load(saved)
+    state.progress = (checkpoint and checkpoint.restore(state.load)) or Progress([], [])
     first = len(state.progress.history)
     if not is_over(recipe, state.progress.history):
         trainer.fit(
@@ -198,7 +196,6 @@ class TrainingState(keras.callbacks.Callback):
         super().__init__()
         self.network, self.dataset, self.recipe, self.num_images = network, dataset, recipe, num_images
         self.look_up, self.rates, self.checkpoint = look_up, rates, checkpoint
-        self.progress = Progress([], [])
         self.best: list[NDArray[np.float32]] = []  # weights of the best epoch so far
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -252,11 +249,14 @@ class TrainingState(keras.callbacks.Callback):
         return buffer.getvalue()
 
     def load(self, saved: bytes) -> None:
-        """Go back to what `save` returned."""
-        arrays = np.load(io.BytesIO(saved))
+        """Go back to what `save` returned; some exception where this training cannot have saved it."""
+        arrays = dict(np.load(io.BytesIO(saved)))
+        expected = {f"arr_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
+        best = {f"best{i}": array for i, array in enumerate(self.network.get_weights() if "best0" in arrays else ())}
+        check_form(arrays, expected | best)
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"arr_{i}"])
-        self.best = [arrays[f"best{i}"] for i in range(len(arrays) - len(self._variables()))]
+        self.best = [arrays[name] for name in best]
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.model.optimizer.variables]

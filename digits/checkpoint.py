@@ -9,11 +9,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from digits.batches import epoch_length, split_rows
 from digits.datasets import Dataset
 from digits.errors import UserError
 from digits.hidden_folder import flush, hidden_folder
@@ -22,6 +26,8 @@ from digits.writing import write_file
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
 FREE = {"resume", "data_dir", "output_dir"}
+COLUMNS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "seconds", "images_per_second"}
+VALIDATION_COLUMNS = {"validation_loss", "validation_accuracy"}
 
 
 @dataclasses.dataclass
@@ -38,7 +44,7 @@ class Checkpoint:
     def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
         """UserError where something that is no file is in its place."""
         self.path = run.with_name(f".{run.name}.checkpoint")
-        self.resume = options.resume
+        self.resume, self.recipe, self.labels = options.resume, options.recipe, dataset.train_labels
         self.seconds = 0.0  # of training that an earlier process has done
         self._epochs = 0  # of this training that the file is known to hold
         if os.path.lexists(self.path) and not os.path.isfile(self.path):
@@ -51,11 +57,25 @@ class Checkpoint:
         facts = {**asked, **recipe, "dataset_fingerprint": dataset.fingerprint, "versions": versions}
         self.about: dict[str, Any] = json.loads(json.dumps(facts, default=str))  # as it will be read back
 
-    def read(self) -> tuple[Progress, bytes] | None:
+    def restore(self, load: Callable[[bytes], None]) -> Progress | None:
         """Return what the last finished epoch left, or None where training is to begin at the beginning.
 
-        UserError where the file is damaged, or is that of a training with other options.
+        `load` is given the framework's own bytes. UserError where the file is damaged, which `load` may say by any
+        exception, or is that of a training with other options.
         """
+        if (earlier := self.read()) is None:
+            return None
+        progress, state = earlier
+        try:
+            load(state)
+        except Exception as error:  # frameworks raise a dozen kinds
+            raise self._damaged() from error
+        self.seconds = sum(row["seconds"] for row in progress.history)
+        self._epochs = len(progress.history)
+        return progress
+
+    def read(self) -> tuple[Progress, bytes] | None:
+        """Return the progress and the framework's bytes, or None, as `restore` does."""
         if not self.resume:
             return None
         try:
@@ -63,25 +83,44 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise UserError(
-                f"cannot read '{self.path}' ({error.strerror}); mend that, or leave --resume out."
-            ) from None
+            raise UserError(f"cannot read '{self.path}' ({error.strerror}); fix that, or leave --resume out.") from None
         try:
             facts = json.loads(line)
             if facts.pop("sha256") != _digest(facts, state):
                 raise ValueError
+            progress = Progress(facts.pop("history"), facts.pop("losses"))
+            about = facts.pop("about")
+            differing = sorted(name for name in {*self.about, *about} if self.about.get(name) != about.get(name))
+            if facts or not (differing or self._is_sound(progress)):
+                raise ValueError
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise UserError(f"'{self.path}' is damaged; delete it, or leave --resume out to train anew.") from None
-        for name in sorted({*self.about, *facts["about"]}):
-            ours, theirs = self.about.get(name), facts["about"].get(name)
-            if ours != theirs:
-                raise UserError(
-                    f"--resume: '{self.path}' was made with {name} {theirs}, not {ours}; give the same options, "
-                    "or leave --resume out to train anew."
-                )
-        self.seconds = sum(row["seconds"] for row in facts["history"])
-        self._epochs = len(facts["history"])
-        return Progress(facts["history"], facts["losses"]), state
+            raise self._damaged() from None
+        if differing:
+            name = differing[0]
+            theirs = " ".join(str(about.get(name)).split())[:200]
+            raise UserError(
+                f"--resume: '{self.path}' was made with {name[:40]} {theirs}, not {self.about.get(name)}; "
+                "give the same options, or leave --resume out to train anew."
+            )
+        return progress, state
+
+    def _is_sound(self, progress: Progress) -> bool:
+        """Return whether this training can have made such progress."""
+        history, losses, recipe = progress.history, progress.losses, self.recipe
+        rows, held_out = split_rows(self.labels, recipe.validation_fraction, recipe.seed)
+        steps = math.ceil(epoch_length(len(rows), recipe.batch_size) / recipe.batch_size)
+        columns = COLUMNS | VALIDATION_COLUMNS if len(held_out) else COLUMNS
+        numbers = [*losses, *(value for row in history for value in row.values())]
+        return (
+            all(row.keys() == columns for row in history)
+            and all(type(number) in (int, float) and 0 <= number <= sys.float_info.max for number in numbers)
+            and [row["epoch"] for row in history] == list(range(1, len(history) + 1))
+            and 1 <= len(history) <= recipe.epochs
+            and len(losses) == len(history) * steps
+        )
+
+    def _damaged(self) -> UserError:
+        return UserError(f"'{self.path}' is damaged; delete it, or leave --resume out to train anew.")
 
     def write(self, progress: Progress, state: bytes) -> None:
         """Put the training as it stands in the place of the earlier checkpoint; UserError where that fails."""
@@ -109,3 +148,27 @@ class Checkpoint:
 
 def _digest(facts: dict[str, Any], state: bytes) -> str:
     return hashlib.sha256(json.dumps(facts).encode() + state).hexdigest()
+
+
+def check_form(found: Any, expected: Any) -> None:
+    """Raise ValueError where the arrays or tensors found differ from the expected in names, shapes or dtypes.
+
+    They may lie in dicts and sequences. What else lies there must be equal, except for floats.
+    """
+    if _form(found) != _form(expected):
+        raise ValueError("it is the state of another training")
+
+
+def _form(value: Any) -> Any:
+    """Return what check_form compares; ValueError where a number is not finite."""
+    if isinstance(value, Mapping):
+        return {name: _form(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_form(part) for part in value]
+    is_array = hasattr(value, "shape")
+    if is_array or isinstance(value, float):
+        finite = abs(value) < math.inf
+        if not (finite.all() if is_array else finite):
+            raise ValueError("it holds numbers that are not finite")
+        return (tuple(value.shape), str(value.dtype)) if is_array else float
+    return value

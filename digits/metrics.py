@@ -29,6 +29,13 @@ def accuracy(labels: IntArray, predictions: IntArray) -> float:
     return float(np.mean(labels == predictions))
 
 
+def are_probabilities(rows: npt.NDArray[np.float32]) -> bool:
+    """Return whether each row, of (N, classes) with N > 0, is finite, not negative and adds up to 1."""
+    # Rows of a float32 softmax over 10 classes sum to 1 within 1e-6; 1e-3 leaves room for softmax in half precision.
+    sums = rows.sum(axis=1, dtype=np.float64)
+    return bool(np.isfinite(rows).all() and rows.min() >= 0 and np.abs(sums - 1).max() < 1e-3)
+
+
 def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return (low, high): the accuracies that `correct` right answers out of `n` do not rule out.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from digits.metrics import accuracy
+from digits.metrics import accuracy, are_probabilities
 from digits.run_schema import RunInfo
 
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
@@ -30,9 +30,7 @@ def fault_in_arrays(
     for name, array in classes:
         if array.min() < 0 or array.max() >= num_classes:
             return name, f"holds classes outside 0..{num_classes - 1}"
-    # Rows of a float32 softmax over 10 classes sum to 1 within 1e-6; 1e-3 leaves room for softmax in half precision.
-    sums = probabilities.sum(axis=1, dtype=np.float64)
-    if not (np.isfinite(probabilities).all() and probabilities.min() >= 0 and np.abs(sums - 1).max() < 1e-3):
+    if not are_probabilities(probabilities):
         return "probabilities.npy", "holds rows that are no probabilities (not finite, negative, or not adding up to 1)"
     if not np.array_equal(predictions, probabilities.argmax(axis=1)):
         return "predictions.npy", "does not hold the most probable classes of probabilities.npy"

@@ -5,21 +5,26 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.metrics import wilson_interval
+from digits.metrics import are_probabilities, wilson_interval
 from digits.onnx_file import INPUT, OUTPUT
 from digits.runs import Run, find_runs, read_run
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
 BATCH = 256
+LOAD_SECONDS = 20.0
+"""A model.onnx that has not answered two images by then is refused: it takes milliseconds, or is an endless loop."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,25 @@ class TrainedRun:
     class_names: tuple[str, ...]
     session: Any  # onnxruntime.InferenceSession; one serves many threads
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28)."""
-        parts = [self.session.run([OUTPUT], {INPUT: images[i : i + BATCH]})[0] for i in range(0, len(images), BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.class_names)), np.float32)
+    def predict(self, images: NDArray[np.uint8], limits: Any = None) -> NDArray[np.float32]:
+        """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28).
+
+        UserError where the model gives something else. limits: onnxruntime.RunOptions, by which the run can be ended.
+        """
+        probabilities = np.zeros((len(images), len(self.class_names)), np.float32)
+        for start in range(0, len(images), BATCH):
+            rows = probabilities[start : start + BATCH]
+            try:
+                (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + BATCH]}, limits)
+            except Exception as error:  # onnxruntime's exceptions have no common class but this
+                raise UserError(
+                    f"model.onnx of '{self.name}' fails ({type(error).__name__}); train it again."
+                ) from None
+            if found.shape != rows.shape or not are_probabilities(found):
+                wanted = f"probabilities of {rows.shape[1]} classes"
+                raise UserError(f"model.onnx of '{self.name}' does not give {wanted}; train it again.")
+            rows[:] = found
+        return probabilities
 
 
 def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
@@ -88,6 +108,20 @@ def load_run(run: Run) -> TrainedRun:
     """Return the run ready to predict; UserError where its model.onnx is missing or not what trainings write."""
     import onnxruntime  # type: ignore[import-untyped]
 
+    limits = onnxruntime.RunOptions()
+    try:
+        return _within(LOAD_SECONDS, lambda: _loaded(run, limits))
+    except TimeoutError:
+        limits.terminate = True  # after the operation that it is at
+        raise UserError(
+            f"'{run.path / 'model.onnx'}' has not answered two images in {LOAD_SECONDS:g} s; train '{run.name}' again."
+        ) from None
+
+
+def _loaded(run: Run, limits: Any) -> TrainedRun:
+    """Return the run ready to predict, tried on two images; UserError as in load_run."""
+    import onnxruntime
+
     path = run.path / "model.onnx"
     if not path.is_file():
         raise UserError(f"'{path}' is missing; train '{run.name}' again.")
@@ -100,10 +134,29 @@ def load_run(run: Run) -> TrainedRun:
         raise UserError(
             f"'{path}' is not a model that onnxruntime reads ({type(error).__name__}); train it again."
         ) from None
-    inputs = [(value.name, value.type) for value in session.get_inputs()]
-    if inputs != [(INPUT, "tensor(uint8)")] or [value.name for value in session.get_outputs()] != [OUTPUT]:
-        raise UserError(f"'{path}' does not take raw pixels (it is of an earlier version); train '{run.name}' again.")
-    return TrainedRun(run.name, run.framework, tuple(run.class_names), session)
+    ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
+    if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
+        raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")
+    loaded = TrainedRun(run.name, run.framework, tuple(run.class_names), session)
+    loaded.predict(np.zeros((2, 28, 28), np.uint8), limits)
+    return loaded
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what the work returns, or raise what it raises; TimeoutError after so many seconds.
+
+    It is then left to itself, in a thread that does not keep the process from ending.
+    """
+    done: Future[T] = Future()
+
+    def attempt() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=attempt, daemon=True).start()
+    return done.result(seconds)
 
 
 def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:

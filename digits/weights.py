@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.recipe import widths_problem
 from digits.writing import write_file
+
+SHOWN = 8
+"""Arrays that a refusal names; a deep network has a hundred."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +54,30 @@ def read_weights(path: Path) -> tuple[Network, dict[str, NDArray[np.float32]]]:
 
     UserError where there is no such file, or it is damaged or holds something else.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    with reading(path, "weights file"):
         with safe_open(path, "numpy") as file:
             network = network_from_json((file.metadata() or {})["network"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         for name, array in arrays.items():
             if array.dtype != np.float32:
                 raise ValueError(f"'{name}' is {array.dtype}, not float32")
-    except FileNotFoundError:
-        raise UserError(f"there is no weights file '{path}'; a training script writes one into each run.") from None
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"'{path}' is no weights file of this project ({error}); train the run again.") from None
     return network, arrays
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Have whatever goes wrong while the file at `path` is read end in a UserError: it is not of the named kind."""
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"there is no {kind} '{path}'; a training script writes one into each run.") from None
+    except Exception as error:  # damaged files make the libraries raise a dozen kinds
+        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        raise UserError(f"'{path}' is no {kind} of this project ({reason}); train the run again.") from error
 
 
 def initial_weights(path: Path, network: Network, new_head: bool) -> tuple[Network, dict[str, NDArray[np.float32]]]:
@@ -103,17 +117,22 @@ def check_names_and_shapes(
 ) -> None:
     """Raise UserError where the arrays read from `path` are not named and shaped as the network expects."""
     found = shapes_of(arrays)
-    for name in sorted({*expected, *found}):
-        if expected.get(name) != found.get(name):
-            raise UserError(
-                f"'{path}' does not fit the network: '{name}' has the shape {found.get(name, 'none')}, "
-                f"{expected.get(name, 'none')} is expected; use the weights of a run of the same model."
-            )
+    differences = [
+        f"'{name}' has the shape {found.get(name, 'none')}, {expected.get(name, 'none')} is expected"
+        for name in sorted({*expected, *found})
+        if expected.get(name) != found.get(name)
+    ]
+    if differences:
+        more = f", and so on ({len(differences)} in all)" if len(differences) > SHOWN else ""
+        raise UserError(
+            f"'{path}' does not fit the network: {', '.join(differences[:SHOWN])}{more}; "
+            "use a run of the same model, trained by this version of its code."
+        )
 
 
 def shapes_of(arrays: Mapping[str, NDArray[np.floating]]) -> dict[str, tuple[int, ...]]:
     """Return each array's shape under its name."""
-    return {name: array.shape for name, array in arrays.items()}
+    return {name: tuple(array.shape) for name, array in arrays.items()}
 
 
 def _of_head(name: str) -> bool:
@@ -126,8 +145,9 @@ def network_to_json(network: Network) -> str:
 
 
 def network_from_json(text: str | bytes) -> Network:
-    """Return the network that the text tells of; KeyError, ValueError or TypeError where it tells of none."""
-    network = Network(**json.loads(text))
+    """Return the network that the text tells of; some exception where it tells of none."""
+    facts = json.loads(text)
+    network = Network(**facts)
     low, high = map(float, network.pixel_range)
     filters, dense = (tuple(map(int, numbers)) for numbers in (network.filters, network.dense))
     if (
@@ -137,4 +157,7 @@ def network_from_json(text: str | bytes) -> Network:
         or widths_problem(network.model, filters, dense)
     ):
         raise ValueError(f"there is no {network}")
-    return Network(network.model, int(network.num_classes), (low, high), filters, dense, float(network.dropout))
+    network = Network(network.model, int(network.num_classes), (low, high), filters, dense, float(network.dropout))
+    if json.loads(network_to_json(network)) != facts:
+        raise ValueError("its numbers are written as something else")
+    return network

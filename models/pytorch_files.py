@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from digits.weights import (
     check_names_and_shapes,
     fitting_weights,
     initial_weights,
+    network_from_json,
     read_weights,
+    reading,
     shapes_of,
     write_weights,
 )
@@ -33,9 +36,7 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 
 def get_weights(model: nn.Module) -> dict[str, NDArray[np.floating]]:
     """Return copies of the model's weights, named and laid out as in weights.safetensors."""
-    # Each BatchNorm counts the batches too, which nothing reads and Keras does not.
-    counters = ".num_batches_tracked"
-    arrays = {name: array for name, array in model.state_dict().items() if not name.endswith(counters)}
+    arrays = _without_counters(model.state_dict())
     return {name: np.array(array.cpu().numpy(), order="C") for name, array in arrays.items()}
 
 
@@ -59,10 +60,13 @@ def save_checkpoint(model: nn.Module, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> nn.Module:
-    """Return the model that save_checkpoint wrote, on the CPU."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    model = build_model(Network(**checkpoint["network"]))
-    model.load_state_dict(checkpoint["state_dict"])
+    """Return the model that save_checkpoint wrote, on the CPU; UserError where the file is none or does not fit."""
+    with reading(path, "checkpoint"):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
+        network = network_from_json(json.dumps(checkpoint["network"]))
+        check_names_and_shapes(path, _expected_shapes(network), _without_counters(checkpoint["state_dict"]))
+        model = build_model(network)
+        model.load_state_dict(checkpoint["state_dict"])
     return model
 
 
@@ -73,10 +77,11 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 def load_weights(path: Path) -> nn.Module:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    network, arrays = read_weights(path)
-    model = build_model(network)
-    check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
-    set_weights(model, arrays)
+    with reading(path, "weights file"):
+        network, arrays = read_weights(path)
+        check_names_and_shapes(path, _expected_shapes(network), arrays)
+        model = build_model(network)
+        set_weights(model, arrays)
     return model
 
 
@@ -103,3 +108,14 @@ def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> N
             verbose=False,
         )
     finish_onnx(path, class_names)
+
+
+def _expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
+    with torch.device("meta"):
+        return shapes_of(_without_counters(build_model(network).state_dict()))
+
+
+def _without_counters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state without each BatchNorm's count of batches, which nothing reads and Keras does not keep."""
+    return {name: tensor for name, tensor in state.items() if not name.endswith(".num_batches_tracked")}

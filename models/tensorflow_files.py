@@ -20,7 +20,7 @@ from digits.weights import (
     network_from_json,
     network_to_json,
     read_weights,
-    shapes_of,
+    reading,
     write_weights,
 )
 from digits.writing import naming
@@ -73,10 +73,15 @@ def save_checkpoint(model: keras.Model, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> keras.Model:
-    """Return the model that save_checkpoint wrote."""
-    model = keras.saving.load_model(path, compile=False)
-    with zipfile.ZipFile(path) as archive:
-        model.network = network_from_json(archive.read("network.json"))
+    """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
+    with reading(path, "checkpoint"):
+        with zipfile.ZipFile(path) as archive:
+            network = network_from_json(archive.read("network.json"))
+        # In safe mode no code in the file, such as that of a Lambda layer, is executed.
+        arrays = get_weights(keras.saving.load_model(path, compile=False, safe_mode=True))
+        check_names_and_shapes(path, _expected_shapes(network), arrays)
+        model = build_model(network)
+        set_weights(model, arrays)
     return model
 
 
@@ -87,10 +92,11 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 def load_weights(path: Path) -> keras.Model:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    network, arrays = read_weights(path)
-    model = build_model(network)
-    check_names_and_shapes(path, shapes_of(get_weights(model)), arrays)
-    set_weights(model, arrays)
+    with reading(path, "weights file"):
+        network, arrays = read_weights(path)
+        check_names_and_shapes(path, _expected_shapes(network), arrays)
+        model = build_model(network)
+        set_weights(model, arrays)
     return model
 
 
@@ -110,6 +116,13 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
         exported.export(path, format="onnx", verbose=False)
     finish_onnx(path, class_names)
+
+
+def _expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
+    with keras.StatelessScope(initialize_variables=False):
+        weights = _named_weights(build_model(network))
+        return {name: tuple(variable.shape[axis] for axis in axes) for name, variable, axes in weights}
 
 
 def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import os
+import pickle
 import resource
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +22,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wing_probe import environment
 
-from digits.checkpoint import Checkpoint, Progress
+from digits.checkpoint import Checkpoint, Progress, check_form
 from digits.datasets import Dataset
 from digits.errors import UserError
 from digits.hidden_folder import hidden_name
 from digits.options import Options
 from digits.recipe import RECIPES, Augmentation, Recipe
 
-EMPTY = np.zeros((0, 28, 28), np.uint8)
-DATASET = Dataset("mnist", EMPTY, EMPTY[:, 0, 0], EMPTY, EMPTY[:, 0, 0], tuple("01"), "f00d")
+IMAGES = np.zeros((100, 28, 28), np.uint8)
+DATASET = Dataset("mnist", IMAGES, IMAGES[:, 0, 0], IMAGES, IMAGES[:, 0, 0], tuple("01"), "f00d")
 VERSIONS = {"torch": "2"}
-HISTORY = [{"epoch": 1.0, "train_loss": 0.1 + 0.2, "seconds": 2.5}]
+ROW = {
+    "epoch": 1,
+    "learning_rate": 0.001,
+    "train_loss": 0.1 + 0.2,
+    "train_accuracy": 0.5,
+    "validation_loss": 0.25,
+    "validation_accuracy": 1.0,
+    "seconds": 2.5,
+    "images_per_second": 36.0,
+}
+HISTORY = [ROW]
+LOSSES = [0.5, 0.25]  # of 90 images, 64 in a step
 STATE = bytes(range(256)) * 3 + b"\n\n"
 
 
@@ -38,16 +55,16 @@ def checkpoint(
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    checkpoint(tmp_path).write(Progress(HISTORY, [0.5, 0.25]), STATE)
+    checkpoint(tmp_path).write(Progress(HISTORY, LOSSES), STATE)
     return tmp_path / ".run.checkpoint"
 
 
 def test_what_is_written_is_read_back(written: Path) -> None:
     again = checkpoint(written.parent)
-    assert again.seconds == 0
-    progress, state = again.read()
+    states: list[bytes] = []
+    progress = again.restore(states.append)
+    assert (progress.history, progress.losses, states) == (HISTORY, LOSSES, [STATE])
     assert again.seconds == 2.5
-    assert (progress.history, progress.losses, state) == (HISTORY, [0.5, 0.25], STATE)
     assert list(written.parent.iterdir()) == [written]
 
 
@@ -69,7 +86,7 @@ def test_delete(written: Path) -> None:
 @given(st.data())
 def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("damaged")
-    checkpoint(folder).write(Progress(HISTORY, [0.5]), STATE)
+    checkpoint(folder).write(Progress(HISTORY, LOSSES), STATE)
     path = folder / ".run.checkpoint"
     content = bytearray(path.read_bytes())
     if data.draw(st.booleans()):
@@ -81,6 +98,120 @@ def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: s
         checkpoint(folder).read()
     assert str(path) in str(error.value)
     assert path.read_bytes() == bytes(content)
+
+
+def forge(path: Path, facts: dict[str, Any], state: bytes = STATE) -> None:
+    """Write a checkpoint of these contents, with a digest that fits them."""
+    digest = hashlib.sha256(json.dumps(facts).encode() + state).hexdigest()
+    path.write_bytes(json.dumps({"sha256": digest, **facts}).encode() + b"\n" + state)
+
+
+def facts_in(path: Path) -> dict[str, Any]:
+    facts = json.loads(path.read_bytes().partition(b"\n")[0])
+    del facts["sha256"]
+    return facts
+
+
+def assert_damaged(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"is damaged; delete it, or leave --resume out to train anew\.$") as error:
+        checkpoint(folder).restore(lambda state: None)
+    assert "\n" not in str(error.value)
+
+
+def test_forging_as_such_is_not_what_is_refused(written: Path) -> None:
+    content = written.read_bytes()
+    forge(written, facts_in(written))
+    assert written.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"about": None},
+        {"about": []},
+        {"about": "model"},
+        {"more": 1},
+        {"history": None},
+        {"history": []},
+        {"history": {"epoch": 1}},
+        {"history": [1]},
+        {"history": HISTORY * 5, "losses": LOSSES * 5},
+        {"history": [{**ROW, "epoch": epoch} for epoch in (1, 2, 3, 4)], "losses": LOSSES * 4},
+        {"history": [{**ROW, "epoch": 2}]},
+        {"history": [{**ROW, "epoch": True}]},
+        {"history": [{**ROW, "more": 1}]},
+        *({"history": [{name: value for name, value in ROW.items() if name != out}]} for out in ROW),
+        *({"history": [{**ROW, "seconds": odd}]} for odd in (None, "1", -1, [1], math.nan, math.inf, 10**400)),
+        {"losses": None},
+        {"losses": 0.5},
+        {"losses": [0.5]},
+        {"losses": [*LOSSES, 0.5]},
+        {"losses": [0.5, "0.25"]},
+        {"losses": [0.5, math.nan]},
+    ],
+    ids=lambda changes: str(changes)[:60],
+)
+def test_contents_that_no_training_wrote(written: Path, changes: dict[str, Any]) -> None:
+    forge(written, {**facts_in(written), **changes})
+    assert_damaged(written.parent)
+
+
+@pytest.mark.parametrize("name", ["about", "history", "losses"])
+def test_contents_that_lack_a_part(written: Path, name: str) -> None:
+    facts = facts_in(written)
+    del facts[name]
+    forge(written, facts)
+    assert_damaged(written.parent)
+
+
+@pytest.mark.parametrize("line", [b"", b"null", b"[]", b'"sha256"', b"[" * 5000, b'{"sha256": null}'], ids=repr)
+def test_first_lines_that_mean_nothing(written: Path, line: bytes) -> None:
+    written.write_bytes(line + b"\n" + STATE)
+    assert_damaged(written.parent)
+
+
+def test_odd_options_are_told_in_one_line(written: Path) -> None:
+    facts = facts_in(written)
+    facts["about"]["precision"] = "bfloat16\n" * 1000
+    forge(written, facts)
+    with pytest.raises(UserError, match="was made with precision bfloat16 ") as error:
+        checkpoint(written.parent).read()
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+
+
+def test_state_that_the_framework_cannot_load(written: Path) -> None:
+    for kind in (KeyError, RuntimeError, MemoryError, pickle.UnpicklingError):
+
+        def load(state: bytes, kind: type[Exception] = kind) -> None:
+            raise kind("a\nb")
+
+        again = checkpoint(written.parent)
+        with pytest.raises(UserError, match=f"'{written}' is damaged; delete it, or leave --resume out"):
+            again.restore(load)
+        assert again.seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "fits"),
+    [
+        ({"a": np.ones(3), "b": [np.ones(2, np.uint8), 0.5]}, True),
+        ({"b": (np.zeros(2, np.uint8), -1.0), "a": np.full(3, 7.0)}, True),
+        ({"a": np.ones(3)}, False),
+        ({"a": np.ones(3), "b": [np.ones(2, np.uint8)]}, False),
+        ({"a": np.ones(4), "b": [np.ones(2, np.uint8), 0.5]}, False),
+        ({"a": np.ones(3, np.float32), "b": [np.ones(2, np.uint8), 0.5]}, False),
+        ({"a": np.array([1, np.nan, 1]), "b": [np.ones(2, np.uint8), 0.5]}, False),
+        ({"a": np.array([1, -np.inf, 1]), "b": [np.ones(2, np.uint8), 0.5]}, False),
+        ({"a": np.ones(3), "b": [np.ones(2, np.uint8), math.nan]}, False),
+        ({"a": np.ones(3), "b": [np.ones(2, np.uint8), 1]}, False),
+        ([np.ones(3)], False),
+        (None, False),
+    ],
+)
+def test_form_of_a_state(found: Any, fits: bool) -> None:
+    with nullcontext() if fits else pytest.raises(ValueError, match="it "):
+        check_form(found, {"a": np.ones(3), "b": [np.ones(2, np.uint8), 0.5]})
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from digits.weights import (
     Network,
     check_names_and_shapes,
     initial_weights,
+    network_to_json,
     read_weights,
     write_weights,
 )
@@ -189,6 +190,8 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
                 {"num_classes": 0},
                 {"num_classes": -3},
                 {"num_classes": None},
+                {"num_classes": math.inf},
+                {"num_classes": 10.5},
                 {"pixel_range": None},
                 {"pixel_range": [0]},
                 {"pixel_range": [0, 1, 2]},
@@ -201,6 +204,11 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
                 {"filters": [16, 0]},
                 {"filters": 16},
                 {"filters": ["a", "b"]},
+                {"filters": "16"},
+                {"filters": [16, math.inf]},
+                {"dense": [-math.inf]},
+                {"pixel_range": [0, 10**400]},
+                {"dropout": 10**400},
                 {"dense": []},
                 {"dense": None},
                 {"dropout": 1},
@@ -215,6 +223,22 @@ def test_metadata_that_means_no_network(tmp_path: Path, network: str) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(save(ARRAYS, {"network": network}))
     assert_refused(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([10**400, 2**63]),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*METADATA, "more"]), JSON, min_size=1))
+def test_any_json_in_the_metadata(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, object]) -> None:
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    path.write_bytes(save(ARRAYS, {"network": json.dumps({**METADATA, **changes})}))
+    with suppress(UserError):  # and no other exception
+        network, _ = read_weights(path)
+        assert json.loads(network_to_json(network)) == {**METADATA, **changes}
 
 
 def test_no_metadata(tmp_path: Path) -> None:
