@@ -281,7 +281,8 @@ def test_damaged_bytes_in_memory_give_a_picture_or_a_sentence(
 
 def test_a_damaged_tiff_in_memory() -> None:
     """Pillow raises OverflowError for it where it is not read from a file."""
-    raw = b"II\x2b\x00\x08\x00\x00\x00" + b"\xff" * 8  # a BigTIFF whose first directory is beyond all bytes
+    raw = bytearray(encoded("L", "TIFF", SMALL))
+    raw[72] = 16  # of StripOffsets: 8 bytes a number, where there are 4
     with pytest.raises(UserError, match="damaged"):
         decode_picture(io.BytesIO(raw))
 
