@@ -21,6 +21,7 @@ import tyro
 
 from digits.errors import UserError, run_script
 from digits.web_answers import Networks
+from digits.web_guard import own_hosts
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Options:
     """The address to listen at. 127.0.0.1 is this machine alone, 0.0.0.0 everybody who can reach it."""
     port: int = 7860
     """The port to listen at; 0 takes any free one."""
+    allow_host: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A further name that browsers may ask for the page by, as a proxy's; may be given several times."""
     run: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A run to show, by its name in the outputs folder or by its folder; may be given several times."""
     outputs: Path = Path("outputs")
@@ -41,11 +44,12 @@ def main() -> int:
     options = tyro.cli(Options, description=__doc__)
     networks = Networks(options.run, options.outputs)
     listener = listen(options.host, options.port)
+    hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
     # As a service manager ends it: uploads must go then too. 143 is the shell's convention for SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
-            serve(networks, listener, Path(uploads))
+            serve(networks, listener, Path(uploads), hosts)
     except KeyboardInterrupt:
         print("\nstopped")
     return 130  # the shell's convention for Ctrl-C, as all scripts here have it
@@ -69,8 +73,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(networks: Networks, listener: socket.socket, uploads: Path) -> None:
-    """Serve the page until Ctrl-C. `uploads` is a folder for what Gradio must put down for a moment."""
+def serve(networks: Networks, listener: socket.socket, uploads: Path, hosts: set[str]) -> None:
+    """Serve the page to who asks for it by one of `hosts`, until Ctrl-C.
+
+    `uploads` is a folder for what Gradio must put down for a moment.
+    """
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -80,7 +87,8 @@ def serve(networks: Networks, listener: socket.socket, uploads: Path) -> None:
     from digits.web_page import build_app
 
     # Browsers hold connections open; they get two seconds to notice that this ends.
-    settings = uvicorn.Config(build_app(networks, uploads), log_level="critical", timeout_graceful_shutdown=2)
+    app = build_app(networks, uploads, hosts)
+    settings = uvicorn.Config(app, ws="none", log_level="critical", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
     runs = ", ".join(run.name for run in networks.find()) or "no network yet; the page says what to run"
     print(f"drawing page at http://{f'[{host}]' if ':' in host else host}:{port} ({runs}); Ctrl-C ends it", flush=True)

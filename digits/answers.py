@@ -115,20 +115,20 @@ def as_text(answer: Answer) -> str:
 def _read(path: Path, multiple: bool, steps: Path | None) -> list[list[Digit]] | str:
     """Return the groups of digits in the file (one digit in one group, unless `multiple`), or what is wrong with it."""
     try:
-        pixels = read_picture(path)
+        picture = read_picture(path, shrink=True)
     except UserError as error:
         return str(error)
     stages: Steps | None = {} if steps else None
     if multiple:
-        groups = find_digits(pixels, stages)
+        groups = find_digits(picture.pixels, stages, picture.size)
     else:
-        digit = find_digit(pixels, stages)
+        digit = find_digit(picture.pixels, stages, picture.size)
         groups = [[digit]] if digit else []
     if steps and stages:
-        for name, picture in stages.items():
-            side = max(picture.shape)
+        for name, stage in stages.items():
+            side = max(stage.shape)
             # So that 28x28 pixels can be seen as what they are.
-            large = np.kron(picture, np.ones((10, 10), np.uint8)) if side <= 28 else picture
+            large = np.kron(stage, np.ones((10, 10), np.uint8)) if side <= 28 else stage
             _write(steps.with_name(f"{steps.name}-{name.replace(' ', '-')}.png"), large)
     return groups
 
@@ -158,7 +158,7 @@ def _several(
     top = {key: value for key, value in digits[0].items() if key != "box"} if len(digits) == 1 else describe(None, ())
     answer = {"path": str(path), **top, "digits": digits, "numbers": numbers}
     if digits:
-        _draw_boxes(read_picture(path), digits, copy)
+        _draw_boxes(read_picture(path).pixels, digits, copy)
         answer["boxes"] = str(copy)
     return answer
 

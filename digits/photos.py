@@ -24,6 +24,7 @@ from digits.rulings import without_rulings
 WORKING_SIDE = {"one": 512, "many": 1280}
 """Longest side, in pixels, that a larger picture is shrunk to."""
 Steps = dict[str, NDArray[Any]]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,21 @@ class Digit:
     box: tuple[int, int, int, int]
 
 
-def find_digit(pixels: NDArray[Any], steps: Steps | None = None) -> Digit | None:
-    """Return the picture's one digit, or None where there is no ink. `steps` gets a picture of each stage."""
-    found = _find(pixels, WORKING_SIDE["one"], steps)
+def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> Digit | None:
+    """Return the picture's one digit, or None where there is no ink. `steps` gets a picture of each stage.
+
+    `size` is the picture's (width, height), where `pixels` are those of the picture made smaller.
+    """
+    found = _find(pixels, WORKING_SIDE["one"], steps, size)
     if found is None:
         return None
     pieces = pieces_of_one(found.pieces, found.mask.shape)
     return found.digit(pieces, steps) if pieces else None
 
 
-def find_digits(pixels: NDArray[Any], steps: Steps | None = None) -> list[list[Digit]]:
+def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> list[list[Digit]]:
     """Return all digits in reading order, in groups of neighbours that make up a number."""
-    found = _find(pixels, WORKING_SIDE["many"], steps)
+    found = _find(pixels, WORKING_SIDE["many"], steps, size)
     if found is None:
         return []
     groups = digits_in_rows(found.pieces, found.mask.shape)
@@ -54,15 +58,14 @@ def find_digits(pixels: NDArray[Any], steps: Steps | None = None) -> list[list[D
 
 @dataclass(frozen=True)
 class _Ink:
-    """A picture's ink at working size, which is the picture's size times `scale`."""
+    """A picture's ink at working size."""
 
     strength: NDArray[Any]
     full: float
     mask: NDArray[Any]
     labels: NDArray[Any]
     pieces: list[Piece]
-    scale: float
-    size: tuple[int, int]  # the picture's height and width
+    size: Size  # the picture's width and height
 
     def digit(self, pieces: list[Piece], steps: Steps | None) -> Digit:
         """Return the digit that the pieces make up."""
@@ -77,13 +80,12 @@ class _Ink:
         if steps is not None:
             steps["5 digit"] = _picture(ink)
             steps["6 as MNIST"] = image
-        height, width = self.size
-        edges = np.array([left, top, right, bottom]) / self.scale
-        box = np.clip(np.r_[np.floor(edges[:2]), np.ceil(edges[2:])], 0, [width, height, width, height])
+        edges = np.array([left, top, right, bottom]) * np.tile(self.size, 2) / np.tile(self.mask.shape[::-1], 2)
+        box = np.r_[np.floor(edges[:2]), np.ceil(edges[2:])]
         return Digit(image, (int(box[0]), int(box[1]), int(box[2]), int(box[3])))
 
 
-def _find(pixels: NDArray[Any], side: int, steps: Steps | None) -> _Ink | None:
+def _find(pixels: NDArray[Any], side: int, steps: Steps | None, size: Size | None) -> _Ink | None:
     """Return the ink at a working size of `side` pixels, or None where the picture has none."""
     grey = to_grey(pixels)
     if grey.size == 0:
@@ -108,13 +110,12 @@ def _find(pixels: NDArray[Any], side: int, steps: Steps | None) -> _Ink | None:
     if beside is not None:
         # The table is often darker than any ink: what full ink is, the sheet alone shows.
         strength = strength * (1 - beside)
-        inner, inner_full = ink_mask(strength)
-        if inner_full > 0:
-            mask, full = without_rulings(inner), inner_full
-            labels, pieces = find_pieces(mask)
+        mask, full = ink_mask(strength)
+        mask = without_rulings(mask)
+        labels, pieces = find_pieces(mask)
     if steps is not None:
         steps["4 ink without lines"] = _picture(mask)
-    return _Ink(strength, full, mask, labels, pieces, scale, (grey.shape[0], grey.shape[1]))
+    return _Ink(strength, full, mask, labels, pieces, size or (grey.shape[1], grey.shape[0]))
 
 
 def _beside_the_sheet(labels: NDArray[Any], pieces: list[Piece]) -> NDArray[Any] | None:

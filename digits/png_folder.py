@@ -136,7 +136,7 @@ def _is_png(path: Path, folder: Path) -> bool:
 def _read_image(path: Path) -> NDArray[np.uint8]:
     """Return a file's image, uint8 (28, 28); UserError where it has another size or colours."""
     try:
-        pixels = read_picture(path)
+        pixels = read_picture(path).pixels
     except UserError as error:
         raise UserError(f"'{path}': {error}") from None
     if pixels.shape[:2] != (SIDE, SIDE):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from digits.answers import describe
 from digits.errors import UserError
 from digits.photos import Digit, find_digit
-from digits.trained import TRAIN_FIRST, TrainedRun, best_run, load_run, load_runs, readable_runs
+from digits.picture_files import Picture
+from digits.trained import TRAIN_FIRST, TrainedRun, load_best, load_runs, readable_runs
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 CSS = """
@@ -42,8 +42,6 @@ class Networks:
     """The runs that the page shows: those that were named, else the best run of each framework, once there is one."""
 
     def __init__(self, names: Sequence[str], outputs: Path) -> None:
-        self.busy = threading.BoundedSemaphore(os.cpu_count() or 1)
-        """Held while a picture is read, so that large ones do not all lie in memory at once."""
         self._outputs = outputs
         # Named runs are wanted now, or it is an error; others may still be trained while the page is open.
         self._named = load_runs(names, outputs) if names else []
@@ -61,7 +59,7 @@ class Networks:
                 for framework in FRAMEWORKS.keys() - self._best.keys():
                     own = [run for run in runs if run.framework == framework]
                     with suppress(UserError):  # the page says what is missing
-                        self._best[framework] = load_run(best_run(own, self._outputs))
+                        self._best[framework] = load_best(own, self._outputs)
                 self._next_look = time.monotonic() + 2
             return [self._best[framework] for framework in FRAMEWORKS if framework in self._best]
 
@@ -75,15 +73,15 @@ class Networks:
         return f"There is no {FRAMEWORKS[lacking[0]]} network to compare with yet: '{command}' trains one."
 
 
-def look_at(pixels: NDArray[np.uint8], runs: Sequence[TrainedRun]) -> tuple[Digit | None, list[NDArray[np.float32]]]:
+def look_at(picture: Picture, runs: Sequence[TrainedRun]) -> tuple[Digit | None, list[NDArray[np.float32]]]:
     """Return the digit in the picture, and each run's probabilities, float32 (classes,), for it."""
-    digit = find_digit(pixels)
+    digit = find_digit(picture.pixels, size=picture.size)
     return digit, [run.predict(digit.image[None])[0] for run in runs] if digit else []
 
 
-def as_json(pixels: NDArray[np.uint8], runs: Sequence[TrainedRun]) -> dict[str, Any]:
+def as_json(picture: Picture, runs: Sequence[TrainedRun]) -> dict[str, Any]:
     """Return the answer of /predict: the digit's box, each run's answer, and whether they agree."""
-    digit, probabilities = look_at(pixels, runs)
+    digit, probabilities = look_at(picture, runs)
     answers = [
         {
             "run": run.name,
@@ -101,12 +99,12 @@ def as_json(pixels: NDArray[np.uint8], runs: Sequence[TrainedRun]) -> dict[str, 
     }
 
 
-def as_html(pixels: NDArray[np.uint8], networks: Networks) -> str:
+def as_html(picture: Picture, networks: Networks) -> str:
     """Return the answer for people: a verdict, each run's ten bars, and the 28x28 picture that the networks saw."""
     runs = networks.find()
     if not runs:
         return message(f"No network is trained yet: {TRAIN_FIRST}, then try again.")
-    digit, probabilities = look_at(pixels, runs)
+    digit, probabilities = look_at(picture, runs)
     if digit is None:
         return message("No digit here yet: draw or show one, large.", networks.missing())
     png = base64.b64encode(cv2.imencode(".png", digit.image)[1].tobytes()).decode()
@@ -120,7 +118,7 @@ def as_html(pixels: NDArray[np.uint8], networks: Networks) -> str:
 
 def welcome(networks: Networks) -> str:
     """Return what stands there before a picture comes, be something trained or not."""
-    return as_html(np.zeros((28, 28), np.uint8), networks)
+    return as_html(Picture(np.zeros((28, 28), np.uint8), (28, 28)), networks)
 
 
 def message(text: str, note: str = "") -> str:

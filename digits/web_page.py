@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
+import os
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fastapi
 import gradio as gr
-import numpy as np
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.picture_files import decode_picture, read_picture
+from digits.picture_files import MAX_PIXELS, Picture, TooManyPixels, decode_picture, read_picture
 from digits.trained import TRAIN_FIRST
 from digits.web_answers import CSS, Networks, as_html, as_json, message, welcome
 from digits.web_guard import MAX_BYTES, Guard
+from digits.web_room import Busy, Room
 
 KEPT_SECONDS = 10
 """An upload is deleted when it is so old, which is looked after as often: the page that sent it shows it till then."""
+ORDINARY_PIXELS = 4_000_000
+"""Larger pictures, photographs, are read one at a time; a drawing or a frame of a webcam has fewer."""
+KEPT_SESSIONS = 20
+"""Gradio keeps the last picture that each open page sent, for so many pages; it needs none of them later."""
 TEMPLATES = Path(__file__).parent / "templates"
 HELP = """# Draw a digit
 Two networks, one trained in PyTorch and one in TensorFlow, read it as you draw. For programs there is `/predict`."""
 
 
-def build_app(networks: Networks, uploads: Path) -> fastapi.FastAPI:
-    """Return the web application: /predict, and the page everywhere else. Gradio puts uploads into `uploads`."""
+Answer = TypeVar("Answer")
+
+
+class Reader:
+    """Runs what reads a picture in a thread: few ordinary pictures at a time, and beside them one large one."""
+
+    def __init__(self) -> None:
+        self._ordinary = Room(min(4, os.cpu_count() or 1))
+        self._large = Room(1)
+
+    async def run(self, read: Callable[[int], Answer]) -> Answer:
+        """Return what `read` does, which is given the number of pixels that it may decode. Busy where all wait."""
+        try:
+            async with self._ordinary.take(1):
+                return await run_in_threadpool(read, ORDINARY_PIXELS)
+        except TooManyPixels:
+            async with self._large.take(1):
+                return await run_in_threadpool(read, MAX_PIXELS)
+
+
+def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fastapi.FastAPI:
+    """Return the web application: /predict, and the page everywhere else. Gradio puts uploads into `uploads`.
+
+    `hosts` are the names and addresses that it is asked for by.
+    """
+    reader = Reader()
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.post("/predict")
@@ -38,11 +66,14 @@ def build_app(networks: Networks, uploads: Path) -> fastapi.FastAPI:
         data = await request.body()
         if not data:
             return JSONResponse({"error": "the request has no body; send the picture's bytes."}, 400)
-        return await run_in_threadpool(_predict, data, networks)
+        try:
+            return await reader.run(partial(_predict, data, networks))
+        except UserError as error:
+            return JSONResponse({"error": str(error)}, 503 if isinstance(error, Busy) else 400)
 
     gr.mount_gradio_app(
         app,
-        _build_page(networks, uploads.resolve()),
+        _build_page(networks, reader, uploads.resolve()),
         path="/",
         max_file_size=MAX_BYTES,
         show_error=False,
@@ -53,33 +84,32 @@ def build_app(networks: Networks, uploads: Path) -> fastapi.FastAPI:
         # System fonts: Gradio's own themes ask Google for theirs.
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
-    app.add_middleware(Guard, uploads=uploads.resolve())
+    app.add_middleware(Guard, uploads=uploads.resolve(), hosts=hosts)
     return app
 
 
-def _predict(data: bytes, networks: Networks) -> JSONResponse:
+def _predict(data: bytes, networks: Networks, max_pixels: int) -> JSONResponse:
     runs = networks.find()
     if not runs:
         return JSONResponse({"error": f"no network is trained yet; {TRAIN_FIRST}."}, 503)
-    try:
-        with networks.busy:
-            return JSONResponse(as_json(decode_picture(io.BytesIO(data)), runs))
-    except UserError as error:
-        return JSONResponse({"error": str(error)}, 400)
+    return JSONResponse(as_json(decode_picture(io.BytesIO(data), True, max_pixels), runs))
 
 
-def _build_page(networks: Networks, uploads: Path) -> gr.Blocks:
-    def answer_to(sent: object) -> str:
+def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
+    def read(sent: object, max_pixels: int) -> str:
+        picture = _picture(sent, uploads, max_pixels)
+        return welcome(networks) if picture is None else as_html(picture, networks)
+
+    async def answer_to(sent: object) -> str:
         try:
-            with networks.busy:
-                pixels = _pixels(sent, uploads)
-                return welcome(networks) if pixels is None else as_html(pixels, networks)
+            return await reader.run(partial(read, sent))
         except UserError as error:
             return message(f"The picture cannot be read: {error}")
 
     page = gr.Blocks(title="Draw a digit", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS))
     # Gradio 6.31 leaves this unset where a page is mounted, and then reads any file that a request names.
     page.has_launched = True
+    page.state_session_capacity = KEPT_SESSIONS
     with page:
         gr.Markdown(HELP)
         with gr.Row():
@@ -126,20 +156,27 @@ def _build_page(networks: Networks, uploads: Path) -> gr.Blocks:
     return page
 
 
-def _pixels(sent: Any, uploads: Path) -> NDArray[np.uint8] | None:
+def _picture(sent: Any, uploads: Path, max_pixels: int) -> Picture | None:
     """Return the picture that the page sent, a data URL or the name of a file that it uploaded; None for no picture."""
     if not sent:
         return None
     if isinstance(sent, dict):
         path, sent = sent.get("path"), sent.get("url")
         if isinstance(path, str):
-            # Gradio has seen to it too, but that is not ours to rely on.
-            if not Path(path).resolve().is_relative_to(uploads):
+            try:
+                # Gradio has seen to it too, but that is not ours to rely on.
+                uploaded = Path(path).resolve().is_relative_to(uploads)
+            except (OSError, ValueError):  # no file can have such a name
+                uploaded = False
+            if not uploaded:
                 raise UserError("it was not uploaded; choose it again.")
-            return read_picture(Path(path))
+            return read_picture(Path(path), True, max_pixels)
     if not (isinstance(sent, str) and sent.startswith("data:image/")):
         raise UserError("it is not a picture; draw or choose one.")
     try:
-        return decode_picture(io.BytesIO(base64.b64decode(sent.partition(",")[2], validate=True)))
-    except binascii.Error:
+        data = base64.b64decode(sent.partition(",")[2], validate=True)
+        return decode_picture(io.BytesIO(data), True, ORDINARY_PIXELS)
+    except ValueError:
         raise UserError("it did not arrive whole; try again.") from None
+    except TooManyPixels as error:  # only photographs may wait for the one place: drawings would wait for their bytes
+        raise UserError(str(error)) from None

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,21 +46,24 @@ def serving_page(cwd: Path, *arguments: object, **environment: object) -> Iterat
     The test may read the process's output, and its status once it has ended.
     """
     command = [sys.executable, str(ROOT / "draw_digit.py"), "--port", "0", *map(str, arguments)]
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=os.environ | {name: str(value) for name, value in environment.items()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline()
-        address = re.search(r"http://[\w.]+:\d+", line)
-        assert address, line + process.stderr.read()
-        yield Page(address[0], process)
-    finally:
-        stop(process)
+    # Not a pipe: Gradio tells of each request that it cannot take, and would wait where nobody reads.
+    with tempfile.NamedTemporaryFile() as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=os.environ | {name: str(value) for name, value in environment.items()},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        process.stderr = open(errors.name, encoding="utf-8")  # noqa: SIM115 - communicate() closes it
+        try:
+            line = process.stdout.readline()
+            address = re.search(r"http://[\w.]+:\d+", line)
+            assert address, line + process.stderr.read()
+            yield Page(address[0], process)
+        finally:
+            stop(process)
 
 
 def stop(process: subprocess.Popen[str], by: signal.Signals = signal.SIGINT) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import http.client
 import http.server
+import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -22,13 +24,16 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from conftest import Trained
+from fastapi.responses import JSONResponse
 from page_driver import Page, Pixels, photo_of, png_of, serving_page, stop
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 TIME_FACTOR = float(os.environ.get("TIME_FACTOR", "1"))
@@ -162,6 +167,153 @@ def test_bad_requests_get_a_sentence_and_do_not_stop_it(page: Page, digits: dict
     assert upload(page, bytes(20_000_000))[0] == 413
     assert "agree" in draw(page, png_of(photo_of(digits[1])))
     assert page.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x\0y", "\ud800", "a" * 300, "data:image/png;base64,\xe9", "data:image/png;base64,\ud800"],
+    ids=["NUL", "surrogate", "long", "not ASCII", "surrogate in base64"],
+)
+@pytest.mark.parametrize("event", ["draw", "photo"])
+def test_odd_strings_get_a_sentence(page: Page, event: str, value: str) -> None:
+    for sent in (value, {"path": value}, {"url": value}, file_data(value), [value]):
+        status, answer = send(page, event, sent)
+        assert (status == 200 and "cannot be read: it " in answer) or (status == 400 and json.loads(answer)["error"])
+
+
+def test_nonsense_in_json_is_not_parsed(page: Page) -> None:
+    """Four million bytes of empty lists would be a hundred million in Python's memory."""
+    for values in (b"[]," * 1000 + b"[]", b"1," * 3000 + b"1", b'{"a":' * 2000):
+        body = b'{"data": [%s]}' % values
+        status, answer = ask(f"{page.address}/gradio_api/run/draw", body, Content_Type="application/json")
+        assert status == 400
+        assert json.loads(answer)["error"].endswith(".")
+    assert ask(f"{page.address}/gradio_api/run/draw", bytes(4_000_001), Content_Type="application/json")[0] == 413
+
+
+def peak_memory(page: Page) -> int:
+    """Return the most bytes of memory that the page's process had so far."""
+    status = Path(f"/proc/{page.process.pid}/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the process's memory from /proc")
+
+
+@needs_proc
+def test_large_pictures_at_once_do_not_fill_the_memory(page: Page, digits: dict[int, Pixels]) -> None:
+    sheet = Image.new("P", (8000, 8000), 1)
+    sheet.putpalette([255, 0, 0, 255, 255, 255])
+    file = io.BytesIO()
+    sheet.save(file, "PNG", transparency=0)
+    assert len(file.getvalue()) < 50_000
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(ask, f"{page.address}/predict", file.getvalue()) for _ in range(4)]
+        assert "agree" in draw(page, png_of(photo_of(digits[1])))  # meanwhile
+    assert [answer.result()[0] for answer in answers] == [200] * 4
+    # A drawing is never so large, and one that waited for photographs would hold up drawings.
+    assert "more than 4,000,000; shrink" in draw(page, file.getvalue())
+    assert peak_memory(page) < 800_000_000
+
+
+@needs_proc
+@pytest.mark.parametrize("path", ["predict", "gradio_api/upload", "gradio_api/run/draw"])
+def test_unfinished_requests_do_not_fill_the_memory(page: Page, digits: dict[int, Pixels], path: str) -> None:
+    host, port = page.address.removeprefix("http://").split(":")
+    size = 3_999_999 if "run" in path else 19_999_999
+    head = f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n"
+    head += "Content-Type: multipart/form-data; boundary=mark\r\n\r\n"
+    with ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection((host, int(port)), 5)) for _ in range(60)]
+        for connection in connections:
+            connection.settimeout(0.03)
+            with suppress(TimeoutError):  # the page reads no more
+                connection.sendall(head.encode() + bytes(size - 1))
+        assert peak_memory(page) < 800_000_000
+        if path != "gradio_api/run/draw":
+            assert "agree" in draw(page, png_of(photo_of(digits[1])))
+    assert "agree" in draw(page, png_of(photo_of(digits[1])))
+    assert ask(f"{page.address}/predict", png_of(photo_of(digits[1])))[0] == 200
+
+
+def test_a_request_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The guard alone, in a server of its own, with room for one request."""
+    import uvicorn
+
+    from digits import web_guard, web_room
+
+    async def app(scope, receive, send) -> None:
+        await JSONResponse(len((await receive())["body"]))(scope, receive, send)
+
+    monkeypatch.setattr(web_guard, "SECONDS", 1.0)
+    monkeypatch.setattr(web_guard, "PHOTOS_BYTES", 1000)
+    monkeypatch.setattr(web_room, "WAITING_SECONDS", 0.2)
+    guard = web_guard.Guard(app, tmp_path, {"127.0.0.1"})
+    server = uvicorn.Server(uvicorn.Config(guard, lifespan="off", log_level="critical"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/predict"
+        assert ask(address, bytes(900)) == (200, b"900")
+        with socket.create_connection(listener.getsockname(), 10) as stalled:
+            stalled.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\nabc")
+            assert json.loads(wait_for_status(address, 503))["error"].endswith("try again in a moment.")
+            answer = http.client.HTTPResponse(stalled)
+            answer.begin()
+            assert answer.status == 408
+            assert "took too long" in json.loads(answer.read())["error"]
+        assert ask(address, bytes(900)) == (200, b"900")
+        server.should_exit = True
+        thread.join(10)
+
+
+def wait_for_status(address: str, status: int) -> bytes:
+    deadline = time.monotonic() + 10
+    while (answer := ask(address, bytes(900)))[0] != status:
+        assert time.monotonic() < deadline
+    return answer[1]
+
+
+def test_only_its_own_names_are_answered_to(page: Page) -> None:
+    """A foreign site may point its own name at this machine (DNS rebinding) and then read along."""
+    port = page.address.rsplit(":", 1)[1]
+    for host in (f"127.0.0.1:{port}", "localhost", "LOCALHOST:1", "[::1]:7860", socket.gethostname()):
+        assert ask(f"{page.address}/config", Host=host)[0] == 200, host
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "192.168.1.5", "x@", "[", "", "a b"):
+        for path, body in (("config", None), ("predict", b"x"), ("gradio_api/run/draw", b'{"data": [null]}')):
+            status, answer = ask(f"{page.address}/{path}", body, Host=host, Content_Type="application/json")
+            assert status == 421, (host, path)
+            assert "--allow-host" in json.loads(answer)["error"]
+
+
+def test_further_names_can_be_allowed(tmp_path: Path) -> None:
+    with serving_page(
+        tmp_path, "--host", "0.0.0.0", "--allow-host", "Digits.example", "--allow-host", "b.test"
+    ) as page:
+        for host in ("digits.example", "b.test:80", "192.168.1.5:7860", "[fd00::5]", "0.0.0.0", "localhost"):
+            assert ask(f"{page.address}/config", Host=host)[0] == 200, host
+        assert ask(f"{page.address}/config", Host="evil.example")[0] == 421
+
+
+def test_other_sites_cannot_use_it(page: Page) -> None:
+    own, json_type = page.address.removeprefix("http://"), {"Content_Type": "application/json"}
+    body = b'{"data": [null]}'
+    run = f"{page.address}/gradio_api/run/draw"
+    assert ask(run, body, Origin=page.address, **json_type)[0] == 200
+    assert ask(run, body, Origin=page.address, Sec_Fetch_Site="same-origin", **json_type)[0] == 200
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": f"http://{own}.evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ):
+        for path in ("predict", "gradio_api/run/draw", "gradio_api/upload", "gradio_api/queue/join"):
+            status, answer = ask(f"{page.address}/{path}", body, **headers, **json_type)
+            assert status == 403, (path, headers)
+            assert json.loads(answer)["error"].endswith(".")
+    assert ask(f"{page.address}/config", Origin="http://evil.example")[0] == 403
+    assert ask(page.address, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200  # a link to the page
 
 
 def test_a_request_without_a_length_is_refused(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -10,9 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
+from digits.errors import UserError
 from digits.ink import is_light_on_dark
 from digits.photos import Digit, find_digit, find_digits
+from digits.picture_files import FORMATS, decode_picture
 from digits.synthetic_photos import STRENGTHS, photograph
 
 Pixels = np.ndarray
@@ -65,11 +70,15 @@ pictures = st.one_of(
     st.tuples(sides, sides, st.integers(0, 2**32 - 1)).map(
         lambda given: np.random.default_rng(given[2]).integers(0, 256, given[:2], np.uint8)
     ),
+    st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**32 - 1)).map(
+        lambda given: np.random.default_rng(given[2]).choice(np.array([142, 215], np.uint8), given[:2], p=[0.7, 0.3])
+    ),
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(pictures)
+@np.errstate(divide="raise", invalid="raise", over="raise")
 def test_any_picture_gives_whole_digits_or_none(pixels: Pixels) -> None:
     digit = find_digit(pixels)
     if digit is not None:
@@ -78,6 +87,17 @@ def test_any_picture_gives_whole_digits_or_none(pixels: Pixels) -> None:
     for group in find_digits(pixels):
         for found in group:
             assert_whole(found, pixels.shape)
+
+
+@np.errstate(divide="raise", invalid="raise", over="raise")
+def test_where_nothing_but_the_edge_is_dark_there_is_no_digit() -> None:
+    """What is beside the sheet hides all else in these crops: no level of ink was left to divide by."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        crop = rng.choice(np.array([142, 215], np.uint8), rng.integers(10, 22, 2), p=[0.66, 0.34])
+        digit = find_digit(crop)
+        assert digit is None or digit.image.any()
+        assert all(found.image.any() for group in find_digits(crop) for found in group)
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 3000), (2000, 2600), (1, 1), (28, 28, 3)], ids=str)
@@ -218,3 +238,92 @@ def test_photographs_repeat_by_seed(digits: tuple[Pixels, Pixels]) -> None:
     first, second, other = (photograph([[digits[0][0]]], "harsh", np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert first.shape != other.shape or (first != other).any()
+
+
+MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "F")
+
+
+def encoded(mode: str, kind: str, image: Image.Image) -> bytes | None:
+    """Return the image in that mode and format, None where the format does not know the mode."""
+    file = io.BytesIO()
+    try:
+        image.convert(mode).save(file, kind)
+    except (OSError, ValueError):
+        return None
+    return file.getvalue()
+
+
+SMALL = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10), np.uint8))
+FILES = [file for kind in FORMATS for mode in MODES if (file := encoded(mode, kind, SMALL))]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    file=st.sampled_from(FILES),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from([0, 1, 255]) | st.integers(0, 255))),
+    keep=st.just(1.0) | st.floats(0, 1),
+    shrink=st.booleans(),
+)
+def test_damaged_bytes_in_memory_give_a_picture_or_a_sentence(
+    file: bytes, changes: list[tuple[float, int]], keep: float, shrink: bool
+) -> None:
+    raw = bytearray(file)
+    for where, value in changes:
+        raw[int(where * len(raw))] = value
+    try:
+        picture = decode_picture(io.BytesIO(raw[: int(keep * len(raw))]), shrink, max_pixels=100_000)
+    except UserError as error:
+        assert str(error).endswith(".")  # noqa: PT017
+    else:
+        assert picture.pixels.dtype == np.uint8
+        assert shrink or picture.pixels.shape[1::-1] == picture.size
+
+
+def test_a_damaged_tiff_in_memory() -> None:
+    """Pillow raises OverflowError for it where it is not read from a file."""
+    raw = bytearray(encoded("L", "TIFF", SMALL))
+    raw[72] = 16  # of StripOffsets: 8 bytes a number, where there are 4
+    with pytest.raises(UserError, match="damaged"):
+        decode_picture(io.BytesIO(raw))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_shrunk_picture_has_the_box_where_it_was(digits: tuple[Pixels, Pixels], kind: str, orientation: int) -> None:
+    sheet = Image.fromarray(np.pad(drawing(digits[0][0], 1200), ((300, 2001), (150, 2)), constant_values=235))
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    file = io.BytesIO()
+    sheet.convert("RGB").save(file, kind, exif=exif, quality=95)
+    whole, small = (decode_picture(file, shrink) for shrink in (False, True))
+    assert (
+        small.size == whole.size == whole.pixels.shape[1::-1] == (sheet.size if orientation == 1 else sheet.size[::-1])
+    )
+    assert 1280 <= max(small.pixels.shape) < 2 * 1280
+    expected, found = find_digit(whole.pixels), find_digit(small.pixels, size=small.size)
+    np.testing.assert_allclose(found.box, expected.box, atol=8)
+    assert_alike(found.image, expected.image)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_shrinking_changes_nothing_but_the_size(mode: str) -> None:
+    smooth = Image.fromarray(np.add.outer(np.linspace(0, 120, 2570), np.linspace(5, 130, 1300)).astype(np.uint8))
+    file = io.BytesIO(encoded(mode, "TIFF", smooth))
+    whole, small = (decode_picture(file, shrink) for shrink in (False, True))
+    assert small.pixels.shape[:2] == (1285, 650)
+    expected = np.asarray(ImageOps.scale(Image.fromarray(whole.pixels), 0.5, Image.Resampling.BOX), np.float32)
+    away = np.abs(expected - small.pixels)
+    assert away.mean() < 2
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_see_through_pictures_lie_on_paper(light: bool) -> None:
+    """Dark ink on white paper, light ink on black; at the edges of a stroke half of each."""
+    ink, paper = (230, 0) if light else (20, 255)
+    image = Image.new("RGBA", (40, 30), (7, 7, 7, 0))
+    image.paste((ink, ink, ink, 255), (10, 10, 20, 20))
+    image.putpixel((20, 15), (ink, ink, ink, 128))
+    pixels = decode_picture(io.BytesIO(encoded("RGBA", "PNG", image))).pixels
+    assert pixels[0, 0].tolist() == [paper] * 3
+    assert pixels[15, 15].tolist() == [ink] * 3
+    assert pixels[15, 20, 0] == pytest.approx((ink + paper) / 2, abs=2)
