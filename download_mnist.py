@@ -21,11 +21,10 @@ from typing import Literal
 
 import tyro
 
-from digits.catalogue import CATALOGUE, Entry
-from digits.datasets import DATA_DIR, load_dataset
-from digits.download import download_dataset
+from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
+from digits.data.download import download_dataset
+from digits.data.own import check_name, write_own
 from digits.errors import UserError, run_script
-from digits.own_datasets import check_name, write_own
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
@@ -75,7 +74,7 @@ def handle_own(options: Options) -> None:
         raise UserError("--name NAME and --from-images FOLDER (or --to-images FOLDER) belong together; give both.")
     if options.from_images is not None:
         # Here, because Pillow is only needed for images.
-        from digits.png_folder import count_leaks, read_png_folder
+        from digits.data.png_folder import count_leaks, read_png_folder
 
         check_name(options.name, options.data_dir)  # before a minute's reading
         arrays, class_names = read_png_folder(options.from_images)
@@ -91,7 +90,7 @@ def handle_own(options: Options) -> None:
 
 def write_images(name: str, data_dir: Path, folder: Path) -> None:
     """Write a dataset that is in data_dir as PNG files."""
-    from digits.png_folder import write_png_folder
+    from digits.data.png_folder import write_png_folder
 
     write_png_folder(load_dataset(name, data_dir), folder)
     print(f"  {name} as PNG files in '{folder}'.")

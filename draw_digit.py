@@ -20,8 +20,8 @@ from pathlib import Path
 import tyro
 
 from digits.errors import UserError, run_script
-from digits.web_answers import Networks
-from digits.web_guard import own_hosts
+from digits.web import Networks
+from digits.web.guard import own_hosts
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def serve(networks: Networks, listener: socket.socket, uploads: Path, hosts: set
     # Only now: importing Gradio takes seconds, and it reads these variables.
     import uvicorn
 
-    from digits.web_page import build_app
+    from digits.web import build_app
 
     # Browsers hold connections open; they get two seconds to notice that this ends.
     app = build_app(networks, uploads, hosts)

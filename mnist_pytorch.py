@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from digits.errors import UserError, expect_interruptions, run_script
-from digits.options import Options, parse_options
-from digits.recipe import Recipe
+from digits.training import Options, Recipe, parse_options
 
 if __name__ == "__main__":
     expect_interruptions()
@@ -35,20 +34,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digits.batches import epoch_order, images_of_epochs, split_dataset
-from digits.checkpoint import Checkpoint, Progress, check_form
-from digits.datasets import Dataset, load_dataset
+from digits.data import Dataset, load_dataset
 from digits.machine import versions
-from digits.memory import keep_freed_memory
 from digits.metrics import accuracy, cross_entropy
-from digits.parity import EPSILON, PARITY_RANGE, parity_weights
-from digits.progress import HEADER, EpochProgress
-from digits.results import Training, run_path, write_results
 from digits.runs import check_writable, writing_run
-from digits.schedule import is_best, is_over, learning_rates
-from digits.weights import Network
-from models.pytorch import PIXEL_RANGE, build_model, network_of
-from models.pytorch_files import (
+from digits.training import (
+    HEADER,
+    Checkpoint,
+    EpochProgress,
+    ModelConfig,
+    Progress,
+    Training,
+    epoch_order,
+    images_of_epochs,
+    is_best,
+    is_over,
+    learning_rates,
+    run_path,
+    split_dataset,
+    write_results,
+)
+from digits.training.checkpoint import check_form
+from digits.training.memory import keep_freed_memory
+from digits.training.parity import EPSILON, PARITY_RANGE, parity_weights
+from models.pytorch import PIXEL_RANGE, build_model, config_of
+from models.pytorch.files import (
     count_parameters,
     export_onnx,
     freeze_features,
@@ -58,7 +68,7 @@ from models.pytorch_files import (
     set_weights,
     start_from,
 )
-from models.pytorch_layers import keep_biased_variances
+from models.pytorch.layers import keep_biased_variances
 
 PACKAGES = ("torch", "numpy", "onnx")
 
@@ -85,11 +95,11 @@ def make_model(options: Options, num_classes: int) -> nn.Module:
     """Return the network that the options ask for, with the weights that training starts from."""
     recipe = options.recipe
     pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (PIXEL_RANGE, recipe.dropout)
-    network = Network(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
+    config = ModelConfig(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
     if options.init_from:
-        model = start_from(options.init_from, network, options.new_head)
+        model = start_from(options.init_from, config, options.new_head)
     else:
-        model = build_model(network)
+        model = build_model(config)
         if recipe.parity:
             set_weights(model, parity_weights(get_weights(model), recipe.seed))
     if recipe.parity:
@@ -107,7 +117,7 @@ def train(
     The whole training set lies on the device, so that a batch is one indexing of it.
     """
     labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
-    train_rows, validation_rows = split_dataset(dataset, recipe)
+    train_indices, validation_indices = split_dataset(dataset, recipe)
     state = TrainingState(model, _optimizer(model, recipe))
     if recipe.ema:
         state.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
@@ -120,7 +130,7 @@ def train(
         if is_over(recipe, history):
             break
         images = torch.from_numpy(images).to(device)
-        order = torch.from_numpy(epoch_order(train_rows, recipe.seed, len(history), recipe.batch_size)).to(device)
+        order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)
         batches = order.split(recipe.batch_size)
         rates = learning_rates(recipe, len(batches), history).tolist()
         # Logits are kept and measured at the end: reading loss and accuracy in each step would wait for the device.
@@ -143,9 +153,9 @@ def train(
             lines.finish_training()
 
             validation = {}
-            if len(validation_rows):
-                held_out = dataset.train_labels[validation_rows]
-                probabilities = predict(state.evaluated(), dataset.train_images[validation_rows])
+            if len(validation_indices):
+                held_out = dataset.train_labels[validation_indices]
+                probabilities = predict(state.evaluated(), dataset.train_images[validation_indices])
                 validation["loss"] = cross_entropy(held_out, probabilities)
                 validation["accuracy"] = accuracy(held_out, probabilities.argmax(axis=1))
             history.append(lines.finish(*train_scores, validation, rates[-1]))
@@ -277,7 +287,7 @@ def _loss_and_accuracy(logits: Tensor, labels: Tensor, recipe: Recipe) -> tuple[
 def _in_float32(model: nn.Module) -> nn.Module:
     """Return the network with its weights rounded to float32, for evaluation and the files."""
     torch.set_default_dtype(torch.float32)
-    rounded = build_model(network_of(model))
+    rounded = build_model(config_of(model))
     set_weights(rounded, get_weights(model))
     return rounded
 

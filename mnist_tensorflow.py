@@ -18,15 +18,14 @@ import sys
 import time
 
 from digits.errors import UserError, expect_interruptions, run_script
-from digits.options import Options, parse_options
-from digits.recipe import Recipe
+from digits.training import Options, Recipe, parse_options
 
 if __name__ == "__main__":
     expect_interruptions()
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
 
-from digits.lean_import import lean_import
+from digits.training.lean_import import lean_import
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow's notes fill the terminal
 with lean_import("matplotlib", "sklearn"):
@@ -36,18 +35,29 @@ with lean_import("matplotlib", "sklearn"):
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.batches import epoch_length, images_of_epochs, split_dataset
-from digits.checkpoint import Checkpoint, Progress, check_form
-from digits.datasets import Dataset, load_dataset
+from digits.data import Dataset, load_dataset
 from digits.machine import versions
-from digits.parity import PARITY_RANGE, parity_weights
-from digits.progress import HEADER, EpochProgress
-from digits.results import Training, run_path, write_results
 from digits.runs import check_writable, writing_run
-from digits.schedule import is_best, is_over, learning_rates
-from digits.weights import Network
-from models.tensorflow import PIXEL_RANGE, build_model, network_of
-from models.tensorflow_files import (
+from digits.training import (
+    HEADER,
+    Checkpoint,
+    EpochProgress,
+    ModelConfig,
+    Progress,
+    Training,
+    epoch_length,
+    images_of_epochs,
+    is_best,
+    is_over,
+    learning_rates,
+    run_path,
+    split_dataset,
+    write_results,
+)
+from digits.training.checkpoint import check_form
+from digits.training.parity import PARITY_RANGE, parity_weights
+from models.tensorflow import PIXEL_RANGE, build_model, config_of
+from models.tensorflow.files import (
     count_parameters,
     export_onnx,
     freeze_features,
@@ -57,7 +67,7 @@ from models.tensorflow_files import (
     set_weights,
     start_from,
 )
-from models.tensorflow_training import LookUp, StepRates, Trainer, make_optimizer, row_batches
+from models.tensorflow.training import LookUp, StepRates, Trainer, index_batches, make_optimizer
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
@@ -86,11 +96,11 @@ def make_model(options: Options, num_classes: int) -> keras.Model:
     """Return the network that the options ask for, with the weights that training starts from."""
     recipe = options.recipe
     pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (PIXEL_RANGE, recipe.dropout)
-    network = Network(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
+    config = ModelConfig(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
     if options.init_from:
-        model = start_from(options.init_from, network, options.new_head)
+        model = start_from(options.init_from, config, options.new_head)
     else:
-        model = build_model(network)
+        model = build_model(config)
         if recipe.parity:
             set_weights(model, parity_weights(get_weights(model), recipe.seed))
     if options.freeze_features:
@@ -105,8 +115,8 @@ def train(
 
     The whole training set lies on the device; what `fit` is fed are row numbers, looked up by the first layer.
     """
-    train_rows, validation_rows = split_dataset(dataset, recipe)
-    num_images = epoch_length(len(train_rows), recipe.batch_size)
+    train_indices, validation_indices = split_dataset(dataset, recipe)
+    num_images = epoch_length(len(train_indices), recipe.batch_size)
     steps = math.ceil(num_images / recipe.batch_size)
     if recipe.precision == "bfloat16":
         _set_precision(model, "mixed_bfloat16")
@@ -129,10 +139,12 @@ def train(
     first = len(state.progress.history)
     if not is_over(recipe, state.progress.history):
         trainer.fit(
-            row_batches(train_rows, dataset.train_labels, recipe, first),
+            index_batches(train_indices, dataset.train_labels, recipe, first),
             initial_epoch=first,
             epochs=recipe.epochs,
-            validation_data=(validation_rows, dataset.train_labels[validation_rows]) if len(validation_rows) else None,
+            validation_data=(
+                (validation_indices, dataset.train_labels[validation_indices]) if len(validation_indices) else None
+            ),
             validation_batch_size=500,
             callbacks=[state],
             shuffle=False,  # the batches come in the epoch's order
@@ -185,7 +197,7 @@ class TrainingState(keras.callbacks.Callback):
 
     def __init__(
         self,
-        network: keras.Model,
+        config: keras.Model,
         dataset: Dataset,
         recipe: Recipe,
         num_images: int,
@@ -194,7 +206,7 @@ class TrainingState(keras.callbacks.Callback):
         checkpoint: Checkpoint | None,
     ) -> None:
         super().__init__()
-        self.network, self.dataset, self.recipe, self.num_images = network, dataset, recipe, num_images
+        self.config, self.dataset, self.recipe, self.num_images = config, dataset, recipe, num_images
         self.look_up, self.rates, self.checkpoint = look_up, rates, checkpoint
         self.best: list[NDArray[np.float32]] = []  # weights of the best epoch so far
 
@@ -228,7 +240,7 @@ class TrainingState(keras.callbacks.Callback):
         self.progress.losses += self.model.step_losses.numpy().tolist()
         if self.recipe.keep_best and is_best(history):
             self._swap_average()
-            self.best = self.network.get_weights()
+            self.best = self.config.get_weights()
             self._swap_average()
         if self.checkpoint:
             self.checkpoint.write(self.progress, self.save())
@@ -237,7 +249,7 @@ class TrainingState(keras.callbacks.Callback):
     def keep_evaluated(self) -> None:
         """Leave in the network the weights that are judged and kept: the best, the average, or those it has."""
         if self.best:
-            self.network.set_weights(self.best)
+            self.config.set_weights(self.best)
         else:
             self._swap_average()
 
@@ -252,7 +264,7 @@ class TrainingState(keras.callbacks.Callback):
         """Go back to what `save` returned; some exception where this training cannot have saved it."""
         arrays = dict(np.load(io.BytesIO(saved)))
         expected = {f"arr_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
-        best = {f"best{i}": array for i, array in enumerate(self.network.get_weights() if "best0" in arrays else ())}
+        best = {f"best{i}": array for i, array in enumerate(self.config.get_weights() if "best0" in arrays else ())}
         check_form(arrays, expected | best)
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"arr_{i}"])
@@ -286,7 +298,7 @@ def _in_float32(model: keras.Model) -> keras.Model:
     """Return the network with its weights rounded to float32, for evaluation and the files."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
-    rounded = build_model(network_of(model))
+    rounded = build_model(config_of(model))
     set_weights(rounded, get_weights(model))
     return rounded
 

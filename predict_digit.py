@@ -18,10 +18,9 @@ from typing import Annotated
 
 import tyro
 
-from digits.answers import answer_for_fault, answer_pictures, as_text
 from digits.errors import UserError, run_script
-from digits.picture_files import list_pictures
-from digits.trained import load_runs
+from digits.inference import answer_for_fault, answer_pictures, as_text, load_runs
+from digits.photos import list_photos
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def main() -> int:
     options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     if not options.pictures:
         raise UserError("no picture is named; give one, such as 'python predict_digit.py photo.jpg', or a folder.")
-    files, faults = list_pictures(options.pictures)
+    files, faults = list_photos(options.pictures)
     runs = load_runs(options.run, options.outputs)
     boxes = options.boxes if options.multiple else None
     answers = [answer_for_fault(path, fault) for path, fault in faults]

@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from digits.datasets import DATA_DIR
-from digits.ensemble import write_ensemble
+from digits.data import DATA_DIR
 from digits.errors import UserError, run_script
-from digits.judge import Judgement, judge_run
+from digits.evaluation import Evaluation, evaluate_run, write_ensemble
+from digits.evaluation.tables import classes_as_text, plain, run_rows, runs_as_text
 from digits.runs import Run, find_runs, read_run
-from digits.tables import classes_as_text, plain, run_rows, runs_as_text
 
 if TYPE_CHECKING:
-    from digits.drawing import Drawing
+    from digits.figures import Rendering
 
 FORMATS = ("png", "svg", "pdf")
 FIGURES = (
@@ -85,12 +84,12 @@ def main() -> int:
         named += [path] if named else []
     runs, faults = read_runs(named or find_all(options.outputs))
     if runs:
-        judgements = [judge_run(run) for run in runs]
-        print(runs_as_text(run_rows(judgements)), end="")
+        evaluations = [evaluate_run(run) for run in runs]
+        print(runs_as_text(run_rows(evaluations)), end="")
         if named:
-            for judgement in judgements:
-                print(f"\n{plain(judgement.run.name)}\n{classes_as_text(judgement)}", end="")
-        faults += draw(judgements, options, asked, only, formats, faults)
+            for evaluation in evaluations:
+                print(f"\n{plain(evaluation.run.name)}\n{classes_as_text(evaluation)}", end="")
+        faults += draw(evaluations, options, asked, only, formats, faults)
     sys.stdout.flush()  # the errors are to stand below the table also where both go into one file
     for fault in faults:
         print(f"error: {plain(fault)}", file=sys.stderr)
@@ -135,7 +134,7 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def draw(
-    judgements: Sequence[Judgement],
+    evaluations: Sequence[Evaluation],
     options: Options,
     asked: Sequence[str],
     only: Sequence[str],
@@ -149,14 +148,13 @@ def draw(
     # Imported only now, since they take seconds and a wrong name should be told at once.
     if not options.show:
         os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
-    from digits.drawing import draw_all
-    from digits.report import write_report
-    from digits.windows import check_display, show_figures
+    from digits.figures import render_all, write_report
+    from digits.figures.show import check_display, show_figures
 
     if options.show:
         check_display()
-    drawing = draw_all(
-        judgements,
+    drawing = render_all(
+        evaluations,
         options.outputs,
         options.data_dir,
         only=only,
@@ -182,7 +180,7 @@ def draw(
     return drawing.faults
 
 
-def print_outcome(drawing: Drawing) -> None:
+def print_outcome(drawing: Rendering) -> None:
     """Print which pictures there are, a line for each folder, and what was left out."""
     folders: dict[Path, list[str]] = {}
     for path in drawing.pictures:

@@ -20,12 +20,11 @@ import tyro
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digits.datasets import DATA_DIR, Dataset, load_dataset
+from digits.data import DATA_DIR, Dataset, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import versions
-from digits.recipe import RECIPES
-from digits.results import recipe_record
 from digits.runs import Run, read_run, run_name
+from digits.training import RECIPES, recipe_record
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 

@@ -3,7 +3,7 @@
     python benchmarks/photo_accuracy.py                        # 1,000 photographs of each strength, the best run
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch --run mnist-cnn-tensorflow
 
-The photographs are made from MNIST's test digits (digits/synthetic_photos.py); photos.py was tuned on training digits.
+The photographs are made from MNIST's test digits (digits/photos/synthetic.py); photos.py was tuned on training digits.
 Needs MNIST in mnist_data/ and a trained run in outputs/.
 """
 
@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digits.answers import SURE
-from digits.datasets import DATA_DIR, load_dataset
+from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
+from digits.inference import SURE, average, load_runs
 from digits.machine import hardware
 from digits.metrics import wilson_interval
 from digits.photos import find_digit
-from digits.synthetic_photos import STRENGTHS, photograph
-from digits.trained import average, load_runs
+from digits.photos.synthetic import STRENGTHS, photograph
 
 
 @dataclass(frozen=True)

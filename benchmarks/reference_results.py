@@ -26,12 +26,10 @@ import tyro
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digits.catalogue import FASHION_MNIST, MNIST
-from digits.datasets import DATA_DIR, fingerprint
+from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
-from digits.options import Options as TrainingOptions
-from digits.options import parse_options
-from digits.results import recipe_record, run_path
+from digits.training import Options as TrainingOptions
+from digits.training import parse_options, recipe_record, run_path
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 OUTPUTS = Path("outputs/reference")

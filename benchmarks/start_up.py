@@ -21,7 +21,7 @@ import tyro
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digits.datasets import DATA_DIR, load_dataset
+from digits.data import DATA_DIR, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import hardware
 
@@ -33,7 +33,7 @@ def mark(name, since):
     marks.append((name, time.perf_counter() - since))
     return time.perf_counter()
 now = time.perf_counter()
-import digits.options
+import digits.training.options
 now = mark("options", now)
 import importlib
 story = importlib.import_module(sys.argv[1])
@@ -41,9 +41,9 @@ now = mark("imports", now)
 import contextlib, dataclasses, io, json, pathlib
 dataset = story.load_dataset(sys.argv[3], pathlib.Path(sys.argv[4]))
 now = mark("dataset", now)
-recipe = digits.options.Recipe(epochs=1, validation_fraction=0)
+recipe = digits.training.options.Recipe(epochs=1, validation_fraction=0)
 device = story.set_up("cpu", 0)
-model = story.make_model(digits.options.Options(recipe), 10)
+model = story.make_model(digits.training.options.Options(recipe), 10)
 now = mark("model", now)
 one = slice(recipe.batch_size)
 batch = dataclasses.replace(dataset, train_images=dataset.train_images[one], train_labels=dataset.train_labels[one])

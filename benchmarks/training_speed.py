@@ -26,7 +26,7 @@ import tyro
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digits.datasets import DATA_DIR, load_dataset
+from digits.data import DATA_DIR, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import hardware, versions
 

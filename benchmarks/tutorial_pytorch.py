@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from digits.memory import peak_memory
+from digits.training.memory import peak_memory
 
 
 class Net(nn.Module):

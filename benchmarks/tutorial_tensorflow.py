@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from digits.memory import peak_memory
+from digits.training.memory import peak_memory
 
 
 class Clock(keras.callbacks.Callback):

@@ -1,10 +1,5 @@
-"""Everything that knows no framework: data, recipes, runs, metrics, pictures.
+"""All that is independent of the framework: files, data, training, runs, evaluation, figures, photos, inference, web.
 
-Needs NumPy and imports neither PyTorch nor TensorFlow (tests/test_house.py holds it to that).
+No module in here imports PyTorch or TensorFlow. Each package says what it is for and what it may import; `errors`,
+`machine` and `metrics` may be used by all of them.
 """
-
-import os
-
-# onnxruntime otherwise reports its use to mobile.events.data.microsoft.com and writes an id of the machine to ~/.cache.
-# It reads this once, when it is imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

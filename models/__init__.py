@@ -1,1 +1,1 @@
-"""The networks, twice: pytorch.py and tensorflow.py hold the same architectures, line against line."""
+"""The networks, written twice: models/pytorch and models/tensorflow hold the same architectures, file for file."""

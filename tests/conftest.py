@@ -15,8 +15,8 @@ import pytest
 from page_driver import Page, serving_page
 from wing_probe import run_story
 
-from digits.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
-from digits.download import download_dataset
+from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
+from digits.data.download import download_dataset
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -89,7 +89,7 @@ def page(workplace: Path, train_once: Callable[[str], Trained]) -> Iterator[Page
 @pytest.fixture(scope="session")
 def digits(workplace: Path) -> dict[int, np.ndarray]:
     """A test image of each digit, uint8 (28, 28)."""
-    from digits.datasets import load_dataset
+    from digits.data.datasets import load_dataset
 
     dataset = load_dataset("mnist-sample", workplace / "mnist_data")
     return {digit: dataset.test_images[np.flatnonzero(dataset.test_labels == digit)[0]] for digit in range(10)}
@@ -98,6 +98,6 @@ def digits(workplace: Path) -> dict[int, np.ndarray]:
 @pytest.fixture(scope="session")
 def test_images(workplace: Path) -> np.ndarray:
     """The sample's 1,000 test images, uint8 (1000, 28, 28)."""
-    from digits.datasets import load_dataset
+    from digits.data.datasets import load_dataset
 
     return load_dataset("mnist-sample", workplace / "mnist_data").test_images

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from digits.figures import figure_style
+from digits.figures.style import figure_style
 
 
 def words(figure: Figure) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from digits.catalogue import MNIST
-from digits.datasets import fingerprint
-from digits.recipe import RECIPES, Recipe
-from digits.results import recipe_record
-from digits.runs import run_name, write_run_files, writing_run
-from digits.schedule import learning_rates
-from digits.zoo import ZOO
+from digits.data.catalogue import MNIST
+from digits.data.datasets import fingerprint
+from digits.runs.run import run_name, write_run_files, writing_run
+from digits.training.model_table import ZOO
+from digits.training.recipe import RECIPES, Recipe
+from digits.training.saving import recipe_record
+from digits.training.schedule import learning_rates
 
 DIGITS = list("0123456789")
 FASHION = [

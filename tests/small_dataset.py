@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.catalogue import Entry, idx_files
-from digits.download import download_dataset
-from digits.idx import idx_bytes
+from digits.data.catalogue import Entry, idx_files
+from digits.data.download import download_dataset
+from digits.data.idx import idx_bytes
 
 TRAIN, TEST = 60, 20
 _rng = np.random.default_rng(0)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-from digits.datasets import DATASETS
-from digits.options import Options
-from digits.recipe import RECIPES
-from digits.zoo import ZOO
+from digits.data.datasets import DATASETS
+from digits.training.model_table import ZOO
+from digits.training.options import Options
+from digits.training.recipe import RECIPES
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -21,9 +21,9 @@ import pytest
 from make_runs import make_run
 from wing_probe import ROOT, environment
 
-from digits.catalogue import MNIST_SAMPLE
-from digits.datasets import load_dataset
-from digits.runs import read_run
+from digits.data.catalogue import MNIST_SAMPLE
+from digits.data.datasets import load_dataset
+from digits.runs.run import read_run
 
 SCRIPTS = [
     *("download_mnist.py", "mnist_pytorch.py", "mnist_tensorflow.py"),
@@ -196,8 +196,8 @@ SAVE = """
 import errno, sys
 from importlib import import_module
 from pathlib import Path
-from digits.recipe import RECIPES
-from digits.weights import Network
+from digits.training.recipe import RECIPES
+from digits.training.weights import Network
 framework, disk = sys.argv[1], Path(sys.argv[2])
 story, files = import_module(f"mnist_{framework}"), import_module(f"models.{framework}_files")
 recipe = RECIPES["mlp"]

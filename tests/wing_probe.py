@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "keras")}
 OTHER = {"pytorch": "tensorflow", "tensorflow": "pytorch"}
 
@@ -114,8 +114,8 @@ def answer_as_process(questions: Mapping[str, Any]) -> None:
 
 def train_runs(story: ModuleType, folder: str, commands: list[list[str]]) -> list[str]:
     """Run the script's main in the folder with these options, once for each list of them; return the runs' folders."""
-    from digits.options import parse_options
-    from digits.results import run_path
+    from digits.training.options import parse_options
+    from digits.training.saving import run_path
 
     os.chdir(folder)
     framework = story.__name__.removeprefix("mnist_")
@@ -132,8 +132,8 @@ def odd_datasets(story: ModuleType, folder: str) -> list[Any]:
     from dataclasses import replace
 
     from digits.errors import UserError
-    from digits.options import Options
-    from digits.recipe import RECIPES
+    from digits.training.options import Options
+    from digits.training.recipe import RECIPES
 
     os.chdir(folder)
     sample = story.load_dataset("mnist-sample", Path("mnist_data"))
@@ -187,7 +187,7 @@ def refusals(story: ModuleType, paths: list[str], edited: bool = False) -> list[
     files, zoo = import_module(f"models.{framework}_files"), import_module(f"models.{framework}")
     cnn = zoo.cnn
     if edited:
-        zoo.MODELS["cnn"] = lambda network: cnn(replace(network, filters=(16, 40)))
+        zoo.MODELS["cnn"] = lambda config: cnn(replace(config, filters=(16, 40)))
     sentences = []
     for path in paths:
         load = files.load_checkpoint if path.endswith((".pt", ".keras")) else files.load_weights
@@ -204,39 +204,39 @@ def write_model_files(story: ModuleType, folder: str) -> None:
 
     For Keras: lambda.keras, whose function makes the folder `executed`.
     """
-    from digits.recipe import RECIPES
-    from digits.weights import network_to_json
+    from digits.training.recipe import RECIPES
+    from digits.training.weights import config_to_json
 
     os.chdir(folder)
     framework = story.__name__.removeprefix("mnist_")
     files, zoo = import_module(f"models.{framework}_files"), import_module(f"models.{framework}")
     recipe = RECIPES["cnn"]
-    network = story.Network("cnn", 10, zoo.PIXEL_RANGE, recipe.filters, recipe.dense, 0.0)
-    model = zoo.build_model(network)
+    config = story.ModelConfig("cnn", 10, zoo.PIXEL_RANGE, recipe.filters, recipe.dense, 0.0)
+    model = zoo.build_model(config)
     files.save_weights(model, Path("weights.safetensors"))
     if framework == "pytorch":
         files.save_checkpoint(model, Path("model.pt"))
-        _forge_pytorch(model.state_dict(), vars(network))
+        _forge_pytorch(model.state_dict(), vars(config))
     else:
         files.save_checkpoint(model, Path("model.keras"))
         _forge_keras()
         with zipfile.ZipFile("lambda.keras", "a") as archive:
-            archive.writestr("network.json", network_to_json(network))
+            archive.writestr("network.json", config_to_json(config))
 
 
-def _forge_pytorch(state: dict[str, Any], network: dict[str, Any]) -> None:
+def _forge_pytorch(state: dict[str, Any], config: dict[str, Any]) -> None:
     import torch
 
-    sound = {"network": network, "state_dict": state}
+    sound = {"network": config, "state_dict": state}
     forged = [
         None,
         [sound],
         state,
-        {"network": network},
+        {"network": config},
         {**sound, "network": None},
-        {**sound, "network": {**network, "filters": state}},
-        {**sound, "network": {**network, "filters": (10**5, 10**5), "dense": (10**6,)}},
-        {**sound, "network": {**network, "dropout": float("inf")}},
+        {**sound, "network": {**config, "filters": state}},
+        {**sound, "network": {**config, "filters": (10**5, 10**5), "dense": (10**6,)}},
+        {**sound, "network": {**config, "dropout": float("inf")}},
         {**sound, "state_dict": None},
         {**sound, "state_dict": dict.fromkeys(state, 1.0)},
         {**sound, "state_dict": {name: tensor.to_sparse() for name, tensor in state.items()}},
@@ -265,11 +265,11 @@ class Executed:
 
 def resumed(story: ModuleType, folder: str) -> dict[str, str]:
     """Return how a training goes on after its first epoch from a sound checkpoint, and from each of the forged ones."""
-    from digits.checkpoint import Checkpoint
-    from digits.datasets import Dataset
+    from digits.data.datasets import Dataset
     from digits.errors import UserError
-    from digits.options import Options
-    from digits.recipe import Recipe
+    from digits.training.checkpoint import Checkpoint
+    from digits.training.options import Options
+    from digits.training.recipe import Recipe
 
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (100, 28, 28), np.uint8), np.arange(100, dtype=np.uint8) % 10
@@ -379,8 +379,8 @@ def peak_of_full_size_run(story: ModuleType, folder: str) -> int:
     """Train on 60,000 images, few steps and a long validation, write the run; return the peak memory in bytes."""
     from dataclasses import replace
 
-    from digits.memory import peak_memory
-    from digits.options import parse_options
+    from digits.training.memory import peak_memory
+    from digits.training.options import parse_options
 
     os.chdir(folder)
     options = parse_options(
@@ -404,11 +404,11 @@ def pooling_before_relu(story: ModuleType) -> dict[str, float]:
     """Return the largest differences, relative to the largest number, that ReLU before pooling makes in PyTorch."""
     import torch
 
-    from models.pytorch import PIXEL_RANGE, build_model, network_of
+    from models.pytorch.networks import PIXEL_RANGE, build_model, config_of
 
     torch.manual_seed(0)
-    ours = build_model(story.Network("cnn", 10, PIXEL_RANGE, (16, 32), (128,), 0.0))
-    assert network_of(ours).model == "cnn"
+    ours = build_model(story.ModelConfig("cnn", 10, PIXEL_RANGE, (16, 32), (128,), 0.0))
+    assert config_of(ours).model == "cnn"
     layers = dict(ours.named_children())
     names = list(layers)
     for pool, relu in (("pool1", "relu1"), ("pool2", "relu2")):
@@ -436,7 +436,7 @@ def fused_adam(story: ModuleType) -> dict[str, float]:
     """Return the largest relative difference to keras.optimizers.Adam after 20 steps, of each thing it keeps."""
     import keras
 
-    from models.tensorflow_training import FusedAdam
+    from models.tensorflow.training import FusedAdam
 
     rng = np.random.default_rng(0)
     shapes = [(3, 3, 1, 16), (16,), (50, 10), (1,)]
@@ -467,12 +467,12 @@ def fused_adam(story: ModuleType) -> dict[str, float]:
 
 def batches(story: ModuleType, num_rows: int, batch_size: int, epochs: int) -> list[list[list[list[int]]]]:
     """Return for each pass over TensorFlow's input its batches: row numbers and labels."""
-    from digits.recipe import Recipe
-    from models.tensorflow_training import row_batches
+    from digits.training.recipe import Recipe
+    from models.tensorflow.training import index_batches
 
     rows = np.arange(num_rows, dtype=np.int64) * 2  # as if every second row were held out
     labels = (np.arange(2 * num_rows) % 7).astype(np.uint8)
-    source = row_batches(rows, labels, Recipe(epochs=epochs, batch_size=batch_size, seed=5), 0)
+    source = index_batches(rows, labels, Recipe(epochs=epochs, batch_size=batch_size, seed=5), 0)
     return [[[part.numpy().tolist() for part in batch] for batch in source] for _ in range(epochs)]
 
 
@@ -519,9 +519,9 @@ def plateau_rates(story: ModuleType, cases: list[tuple[int, list[float]]]) -> li
 
 def orders_asked_for(story: ModuleType) -> list[int]:
     """Return the epochs whose order of the rows a training of three asks for, from 360 rows in 45 steps each."""
-    from digits.datasets import Dataset
-    from digits.options import Options
-    from digits.recipe import Recipe
+    from digits.data.datasets import Dataset
+    from digits.training.options import Options
+    from digits.training.recipe import Recipe
 
     asked: list[int] = []
 
@@ -529,7 +529,7 @@ def orders_asked_for(story: ModuleType) -> list[int]:
         asked.append(epoch)
         return true_order(rows, seed, epoch, batch_size)
 
-    asking = story if story.__name__ == "mnist_pytorch" else import_module("models.tensorflow_training")
+    asking = story if story.__name__ == "mnist_pytorch" else import_module("models.tensorflow.training")
     true_order, asking.epoch_order = asking.epoch_order, recording
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (400, 28, 28), np.uint8), np.arange(400, dtype=np.uint8) % 10

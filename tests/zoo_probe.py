@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 from wing_probe import OTHER, answer_as_process
 
-from digits.recipe import RECIPES
-from digits.weights import Network, shapes_of
+from digits.training.recipe import RECIPES
+from digits.training.weights import ModelConfig, shapes_of
 
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
 PIXEL_RANGE = (0.0, 1.0)
 BATCH = 64  # images of which gradients are taken
 
 
-def network_named(name: str, **changes: Any) -> Network:
+def network_named(name: str, **changes: Any) -> ModelConfig:
     """Return the network of the default recipe, without dropout, so that nothing in it is random."""
     recipe = RECIPES[name]
-    return replace(Network(name, 10, PIXEL_RANGE, recipe.filters, recipe.dense, 0.0), **changes)
+    return replace(ModelConfig(name, 10, PIXEL_RANGE, recipe.filters, recipe.dense, 0.0), **changes)
 
 
 def ruled_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
@@ -111,7 +111,7 @@ class TensorFlowWing:
     def loss_and_gradients(self, model: Any, images: np.ndarray, labels: np.ndarray) -> tuple[float, dict]:
         import tensorflow as tf
 
-        from models.tensorflow_files import _named_weights
+        from models.tensorflow.files import _named_weights
 
         for layer in model.layers[:-1]:
             layer.dtype_policy = self.policy
@@ -157,12 +157,12 @@ def networks(story: ModuleType, folder: str) -> dict[str, Any]:
     golden = golden_logits(story, str(Path(folder) / "golden.npy"))
     facts = {}
     for name in RECIPES:
-        network = network_named(name)
-        model = zoo.build_model(network)
+        config = network_named(name)
+        model = zoo.build_model(config)
         changed = network_named(
             name,
-            filters=tuple(count + 2 for count in network.filters),
-            dense=tuple(width + 4 for width in network.dense),
+            filters=tuple(count + 2 for count in config.filters),
+            dense=tuple(width + 4 for width in config.dense),
             dropout=0.4,
             num_classes=7,
         )
@@ -171,7 +171,7 @@ def networks(story: ModuleType, folder: str) -> dict[str, Any]:
             "parameters": files.count_parameters(model),
             "changed_shapes": {key: array.shape for key, array in files.get_weights(other).items()},
             "dropout_rates": wing.dropout_rates(other),
-            "network": vars(zoo.network_of(other)),
+            "network": vars(zoo.config_of(other)),
             "golden": golden[name],
             "one_image": wing.logits(model, images[:1], training=True).tolist(),
         }
@@ -205,8 +205,8 @@ def exchanged(story: ModuleType, folder: str) -> dict[str, Any]:
         started = files.start_from(other, network_named(name, pixel_range=(-3.0, 3.0), dropout=0.3), False)
         np.save(run / "started.npy", wing.logits(started, images))
         facts[name] = {
-            "checkpoint": vars(zoo.network_of(again)),
-            "started": vars(zoo.network_of(started)),
+            "checkpoint": vars(zoo.config_of(again)),
+            "started": vars(zoo.config_of(started)),
             "dropout_rates": wing.dropout_rates(started),
         }
     return facts

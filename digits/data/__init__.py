@@ -1,0 +1,21 @@
+"""Datasets: which there are, how they are downloaded and verified, and how they become four NumPy arrays.
+
+May import: files, and photos to read image files. Downloading (`download`, `fetch`, `folder`) and datasets of the
+user's own (`own`, `png_folder`) are imported by module, since only download_mnist.py needs them.
+"""
+
+from digits.data.catalogue import CATALOGUE, FASHION_MNIST, MNIST, Entry
+from digits.data.datasets import DATA_DIR, Dataset, fingerprint, load_dataset
+from digits.data.split import split_indices
+
+__all__ = [
+    "CATALOGUE",
+    "DATA_DIR",
+    "FASHION_MNIST",
+    "MNIST",
+    "Dataset",
+    "Entry",
+    "fingerprint",
+    "load_dataset",
+    "split_indices",
+]

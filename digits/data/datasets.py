@@ -1,0 +1,96 @@
+"""Datasets as the rest of the project sees them: four NumPy arrays, verified as they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.data.catalogue import CATALOGUE, Entry, IdxFile, check_array
+from digits.data.idx import parse_idx, read_bytes
+from digits.data.own import DESCRIPTION, find_own, own_names
+from digits.errors import UserError
+from digits.files import MANIFEST, read_manifest
+
+DATASETS: tuple[str, ...] = tuple(CATALOGUE)
+DATA_DIR = Path("mnist_data")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images uint8 (N, 28, 28), 0 is background and 255 is ink; labels uint8 (N,), each the number of a class name."""
+
+    name: str
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.uint8]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.uint8]
+    class_names: tuple[str, ...]
+    fingerprint: str  # see fingerprint()
+
+
+def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
+    """Return a dataset that download_mnist.py has put into data_dir, the user's own included, every byte verified.
+
+    UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
+    """
+    entry = CATALOGUE.get(name) or find_own(name, data_dir)
+    if entry is None:
+        raise UserError(f"there is no dataset {name!r}; choose from {', '.join([*CATALOGUE, *own_names(data_dir)])}.")
+    return read_dataset(entry, data_dir)
+
+
+def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
+    """Return the entry's dataset from data_dir; load_dataset says the rest."""
+    folder = data_dir / entry.folder
+    command = download_command(entry.name, data_dir)
+    if not folder.exists():
+        raise UserError(f"{entry.name} is not in '{data_dir}' yet: run '{command}'.")
+    try:
+        sums = read_manifest(folder)
+        # Threads, because reading and hashing run outside Python's global lock.
+        with ThreadPoolExecutor(len(entry.files)) as pool:
+            parts = list(pool.map(lambda file: _read_verified(file, entry, folder, sums), entry.files))
+    except UserError as error:
+        raise UserError(f"{error} The dataset is damaged: run '{command}' to mend it.") from None
+    (train_images, train_labels, test_images, test_labels), digests = zip(*parts, strict=True)
+    return Dataset(
+        entry.name, train_images, train_labels, test_images, test_labels, entry.class_names, fingerprint(digests)
+    )
+
+
+def fingerprint(digests: Sequence[str]) -> str:
+    """Return the SHA-256 over those of the four IDX files: training images and labels, test images and labels.
+
+    An IDX file's header holds its array's type and shape, so that equal fingerprints mean equal arrays.
+    """
+    return hashlib.sha256(b"".join(bytes.fromhex(digest) for digest in digests)).hexdigest()
+
+
+def download_command(name: str, data_dir: Path) -> str:
+    """Return the command that downloads or mends the dataset, as one would type it."""
+    where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
+    own = (data_dir / name / DESCRIPTION).is_file()
+    what = f"--from-images FOLDER --name {name}" if own else f"--dataset {name}"
+    return f"python download_mnist.py {what}{where}"
+
+
+def _read_verified(file: IdxFile, entry: Entry, folder: Path, sums: dict[str, str]) -> tuple[NDArray[np.uint8], str]:
+    """Return the file's array and its SHA-256; UserError where it is not the one that manifest and catalogue mean."""
+    path = folder / "raw" / file.name
+    data = read_bytes(path)
+    digest = hashlib.sha256(data).hexdigest()
+    listed = sums.get(f"raw/{file.name}")
+    if digest != (file.sha256 or listed):
+        raise UserError(f"{path}: its SHA-256 is not that of {entry.name}'s file.")
+    if digest != listed:
+        raise UserError(f"{folder / MANIFEST}: it has not the SHA-256 of raw/{file.name}.")
+    array = parse_idx(data, str(path))
+    check_array(array, file, entry, str(path))
+    return array, digest

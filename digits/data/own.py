@@ -1,0 +1,88 @@
+"""Datasets of the user's own in the data folder, beside those of the catalogue: accepted by name wherever they are.
+
+<data_dir>/<name>/raw/train-images-idx3-ubyte and three more
+<data_dir>/<name>/dataset.json       class names, and how many images
+<data_dir>/<name>/SHA256SUMS         the checksums of the four
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from digits.data.catalogue import CATALOGUE, Arrays, Entry, idx_files
+from digits.data.idx import read_bytes, write_idx
+from digits.errors import UserError
+from digits.files import MANIFEST, format_manifest, sha256_of, write_file, writing_folder
+
+DESCRIPTION = "dataset.json"
+MAX_BYTES = 1 << 20
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+Count = Annotated[int, Field(gt=0, lt=2**32)]
+
+
+class Description(TypedDict):
+    """What dataset.json holds."""
+
+    class_names: Annotated[list[str], Field(min_length=2, max_length=256)]
+    train: Count
+    test: Count
+
+
+def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path) -> Path:
+    """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
+
+    UserError as check_name has it.
+    """
+    check_name(name, data_dir)
+    folder = data_dir / name
+    description: Description = {"class_names": list(class_names), "train": len(arrays[0]), "test": len(arrays[2])}
+    with writing_folder(folder) as building:
+        (building / "raw").mkdir()
+        sums = {}
+        for file, array in zip(idx_files(len(arrays[0]), len(arrays[2])), arrays, strict=True):
+            write_idx(building / "raw" / file.name, array)
+            sums[f"raw/{file.name}"] = sha256_of(building / "raw" / file.name)
+        write_file(building / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False).encode())
+        write_file(building / MANIFEST, format_manifest(sums).encode())
+    return folder
+
+
+def check_name(name: str, data_dir: Path) -> None:
+    """Raise UserError where the name is no name, is the catalogue's, or something else is in its place in data_dir."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"'{name}' cannot name a dataset; use small letters, digits and dashes, 40 at most.")
+    taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
+    if name in taken or ((data_dir / name).exists() and not (data_dir / name / DESCRIPTION).is_file()):
+        raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")
+
+
+def own_names(data_dir: Path) -> list[str]:
+    """Return the names of the user's own datasets in data_dir."""
+    return sorted(path.parent.name for path in data_dir.glob(f"*/{DESCRIPTION}") if NAME.fullmatch(path.parent.name))
+
+
+def find_own(name: str, data_dir: Path) -> Entry | None:
+    """Return the entry of the user's own dataset of that name, None where there is none; UserError if it is damaged."""
+    path = data_dir / name / DESCRIPTION
+    if not NAME.fullmatch(name) or name in CATALOGUE or not path.is_file():
+        return None
+    try:
+        description = TypeAdapter(Description).validate_json(read_bytes(path, MAX_BYTES), strict=True)
+    except ValidationError:
+        raise UserError(f"'{path}' is damaged; make the dataset again with --from-images.") from None
+    return Entry(
+        name=name,
+        folder=name,
+        title=name,
+        files=idx_files(description["train"], description["test"]),
+        class_names=tuple(description["class_names"]),
+        licence="",
+        homepage="",
+        citation="",
+    )

@@ -1,0 +1,155 @@
+"""Datasets as folders of PNG files: {label}_{index}.png, or a folder for each class; read and written."""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digits.data.catalogue import Arrays
+from digits.data.datasets import Dataset
+from digits.data.split import split_indices
+from digits.errors import UserError
+from digits.files import hidden_folder, naming
+from digits.photos import read_photo
+
+NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
+SAFE = re.compile(r"[^\W_][\w-]{0,49}")
+"""Class names that any system takes as the beginning of a file's name."""
+NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line ends, and the surrogates that Python puts for bytes that are not UTF-8."""
+SIDE = 28
+TEST_FRACTION = 1 / 7
+"""Of a folder that is not split: MNIST's own share of test images."""
+MAX_CLASSES = 256
+"""Labels are stored in a byte."""
+
+Labelled = list[tuple[Path, str]]
+
+
+def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
+    """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
+
+    `folder` has train/ and test/, or else its images are split: one in seven for testing, of each class the same share.
+    Classes are numbered in the order of their names; 2 comes before 10. UserError names the file that is wrong.
+    """
+    if not folder.is_dir():
+        raise UserError(f"'{folder}' is not a folder; give the one that the images are in.")
+    parts = [folder / "train", folder / "test"]
+    if any(part.is_dir() for part in parts):
+        for part in parts:
+            if not part.is_dir():
+                raise UserError(f"'{part}' is missing: '{parts[0].name}' and '{parts[1].name}' come together.")
+    else:
+        parts = [folder]
+    listed = [_list_images(part) for part in parts]
+    class_names = sorted({label for _, label in listed[0]}, key=_in_order)
+    if not 2 <= len(class_names) <= MAX_CLASSES:
+        count = "one class only" if len(class_names) == 1 else f"{len(class_names)} classes"
+        raise UserError(f"'{parts[0]}' has images of {count}; from 2 to {MAX_CLASSES} classes can be told apart.")
+    for path, label in listed[-1]:
+        if label not in class_names:
+            raise UserError(f"'{path}' is of class '{label}', of which '{parts[0]}' has none to learn from.")
+    number = {name: i for i, name in enumerate(class_names)}
+    arrays = []
+    for files in listed:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            arrays.append(np.stack(list(pool.map(_read_image, [path for path, _ in files]))))
+        arrays.append(np.array([number[label] for _, label in files], np.uint8))
+    if len(arrays) == 2:
+        images, labels = arrays
+        train, test = split_indices(labels, TEST_FRACTION, seed=0)
+        if not len(test):
+            raise UserError(f"'{folder}' has too few images to be split into training and test images; add some.")
+        arrays = [images[train], labels[train], images[test], labels[test]]
+    return (arrays[0], arrays[1], arrays[2], arrays[3]), tuple(class_names)
+
+
+def write_png_folder(dataset: Dataset, folder: Path) -> None:
+    """Write the dataset as train/{label}_{index}.png and test/{label}_{index}.png; `folder` must not exist yet.
+
+    read_png_folder gives the same arrays again. The label is the class's name, or its number where the names are out of
+    order or hold what a file's name must not.
+    """
+    if folder.exists():
+        raise UserError(f"'{folder}' is there already; choose another folder, or delete it first.")
+    names = list(dataset.class_names)
+    if names != sorted(names, key=_in_order) or not all(SAFE.fullmatch(name) for name in names):
+        names = [str(number) for number in range(len(names))]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with hidden_folder(folder) as hidden:
+        for part in ("train", "test"):
+            (hidden / part).mkdir()
+            images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
+            digits = len(str(len(images) - 1))
+            for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+                path = hidden / part / f"{names[label]}_{i:0{digits}}.png"
+                with naming(path):
+                    Image.fromarray(image).save(path)
+        hidden.rename(folder)
+
+
+def count_leaks(arrays: Arrays) -> int:
+    """Return how many test images are, byte for byte, training images too."""
+    train = {image.tobytes() for image in arrays[0]}
+    return sum(image.tobytes() in train for image in arrays[2])
+
+
+def _list_images(folder: Path) -> Labelled:
+    """Return the PNG files of a folder with their labels; UserError where there are none.
+
+    Those in folders of their own come first, by name; then the others, by their index: as write_png_folder had them.
+    """
+    found: Labelled = []
+    numbered = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            found += [(file, entry.name) for file in sorted(entry.iterdir()) if _is_png(file, folder)]
+        elif _is_png(entry, folder):
+            match = NAME.fullmatch(entry.name)
+            if match is None:
+                raise UserError(f"'{entry}': its name does not tell its class; call it LABEL_INDEX.png, as 7_1.png.")
+            numbered.append((int(match["index"]), entry, match["label"]))
+    found += [(path, label) for _, path, label in sorted(numbered)]
+    if not found:
+        raise UserError(f"'{folder}' has no PNG files, neither LABEL_INDEX.png nor in a folder for each class.")
+    return found
+
+
+def _is_png(path: Path, folder: Path) -> bool:
+    """Return whether to read it; UserError where its name, or that of its folder in `folder`, cannot be written."""
+    if path.suffix.lower() != ".png" or path.name.startswith("."):
+        return False
+    if NO_TEXT.search(str(path.relative_to(folder))):
+        raise UserError(f"{str(path)!r} has control characters or bytes that are not UTF-8 in its name; rename it.")
+    return True
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """Return a file's image, uint8 (28, 28); UserError where it has another size or colours."""
+    try:
+        pixels = read_photo(path).pixels
+    except UserError as error:
+        raise UserError(f"'{path}': {error}") from None
+    if pixels.shape[:2] != (SIDE, SIDE):
+        raise UserError(
+            f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, where {SIDE} x {SIDE} are due; scale it first."
+        )
+    if pixels.ndim == 3:
+        if (pixels != pixels[:, :, :1]).any():
+            raise UserError(f"'{path}' is in colour, where shades of grey are due; convert it first.")
+        pixels = pixels[:, :, 0]
+    return np.ascontiguousarray(pixels)
+
+
+def _in_order(label: str) -> tuple[list[tuple[int, str]], str]:
+    """Return the key that sorts labels with their numbers as numbers, and equal numbers (1, 01) by their spelling."""
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label) if part]
+    return parts, label

@@ -1,0 +1,186 @@
+"""What one run is worth: every number that the report tells about it, from its saved arrays alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.evaluation.label_errors import known_label_errors
+from digits.metrics import (
+    CalibrationBin,
+    calibration_bins,
+    confusion_matrix,
+    cross_entropy,
+    expected_calibration_error,
+    precision_recall_f1,
+    wilson_interval,
+)
+from digits.runs import Run
+
+TOP_CONFUSIONS = 10
+"""How many of the most frequent confusions are named."""
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class was read."""
+
+    name: str
+    precision: float  # share of right answers among the images taken for this class; 0 where there are none
+    recall: float  # share of right answers among the images of this class, so its accuracy; 0 where there are none
+    f1: float
+    support: int  # test images of this class
+    interval: tuple[float, float] | None  # 95 % Wilson interval of the recall; None where support is 0
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """One kind of error: images of one class that were taken for another."""
+
+    true: int  # number of the class
+    predicted: int
+    count: int  # images, at least 1
+    share: float  # of the true class's images
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluate_run finds. 'Indices' are those of test images, int64."""
+
+    run: Run
+    n: int  # test images
+    accuracy: float
+    interval: tuple[float, float]  # 95 % Wilson interval of the accuracy
+    loss: float  # mean cross-entropy in nats
+    per_class: list[ClassScore]
+    confusion_matrix: NDArray[np.int64]  # (classes, classes): rows are true classes, columns predicted ones
+    top_confusions: list[Confusion]  # most frequent first, at most TOP_CONFUSIONS
+    calibration: list[CalibrationBin]  # 15 bins of equal width over (0, 1]
+    expected_calibration_error: float
+    errors: NDArray[np.int64]  # indices of wrong predictions, most confident first
+    known_label_errors: NDArray[np.int64]  # indices of test images whose label is known to be wrong, right or not
+    accuracy_without_known_errors: float | None  # None where no label is known to be wrong; given beside `accuracy`
+
+    def known_errors_sentence(self) -> str | None:
+        """Return a sentence on the accuracy without the images whose label is known to be wrong; None without such."""
+        if self.accuracy_without_known_errors is None:
+            return None
+        known = len(self.known_label_errors)
+        wrong = int(np.isin(self.known_label_errors, self.errors).sum())
+        return (
+            f"{known} of the {self.n:,} test labels are known to be wrong (Northcutt et al. 2021); {wrong} of them are "
+            f"among the errors. Without these images the accuracy is {100 * self.accuracy_without_known_errors:.2f} % "
+            f"of {self.n - known:,}; the official one stays {100 * self.accuracy:.2f} %."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what report.json holds: plain numbers, texts, lists and dictionaries."""
+        names = self.run.class_names
+        return {
+            "run": self.run.name,
+            "dataset": self.run.dataset,
+            "model": self.run.model,
+            "framework": self.run.framework,
+            "seed": self.run.seed,
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "interval_95": list(self.interval),
+            "accuracy_without_known_label_errors": self.accuracy_without_known_errors,
+            "known_label_errors": self.known_label_errors.tolist(),
+            "loss": self.loss,
+            "expected_calibration_error": self.expected_calibration_error,
+            "calibration": [asdict(one) for one in self.calibration],
+            "classes": [
+                {
+                    "name": score.name,
+                    "precision": score.precision,
+                    "recall": score.recall,
+                    "f1": score.f1,
+                    "support": score.support,
+                    "recall_interval_95": list(score.interval) if score.interval else None,
+                }
+                for score in self.per_class
+            ],
+            "top_confusions": [
+                {
+                    "true": names[confusion.true],
+                    "predicted": names[confusion.predicted],
+                    "count": confusion.count,
+                    "share": confusion.share,
+                }
+                for confusion in self.top_confusions
+            ],
+            "confusion_matrix": self.confusion_matrix.tolist(),
+            "errors": [
+                {
+                    "index": index,
+                    "true": names[self.run.labels[index]],
+                    "predicted": names[self.run.predictions[index]],
+                    "probability": float(self.run.probabilities[index].max()),
+                }
+                for index in self.errors.tolist()
+            ],
+        }
+
+
+def evaluate_run(run: Run) -> Evaluation:
+    """Return everything that the run's arrays say about it (they were checked by read_run)."""
+    n = len(run.labels)
+    right = run.predictions == run.labels
+    matrix = confusion_matrix(run.labels, run.predictions, len(run.class_names))
+    bins = calibration_bins(run.labels, run.probabilities)
+    known = known_label_errors(run)
+    return Evaluation(
+        run=run,
+        n=n,
+        accuracy=run.accuracy,
+        interval=wilson_interval(int(right.sum()), n),
+        loss=cross_entropy(run.labels, run.probabilities),
+        per_class=_class_scores(run.class_names, matrix),
+        confusion_matrix=matrix,
+        top_confusions=_top_confusions(matrix),
+        calibration=bins,
+        expected_calibration_error=expected_calibration_error(bins),
+        errors=most_confident_first(run, np.flatnonzero(~right)),
+        known_label_errors=known,
+        accuracy_without_known_errors=float(np.delete(right, known).mean()) if len(known) else None,
+    )
+
+
+def most_confident_first(run: Run, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the test images' indices, that whose predicted class has the highest probability first."""
+    confidence = run.probabilities[indices].max(axis=1)
+    return indices[np.argsort(-confidence, kind="stable")]
+
+
+def _class_scores(names: list[str], matrix: NDArray[np.int64]) -> list[ClassScore]:
+    support = matrix.sum(axis=1).tolist()
+    right = matrix.diagonal().tolist()
+    precision, recall, f1 = (values.tolist() for values in precision_recall_f1(matrix))
+    return [
+        ClassScore(
+            name=name,
+            precision=precision[i],
+            recall=recall[i],
+            f1=f1[i],
+            support=support[i],
+            interval=wilson_interval(right[i], support[i]) if support[i] else None,
+        )
+        for i, name in enumerate(names)
+    ]
+
+
+def _top_confusions(matrix: NDArray[np.int64]) -> list[Confusion]:
+    support = matrix.sum(axis=1)
+    mistaken = matrix - np.diag(matrix.diagonal())
+    # Stable, so that equal counts come in the order of the classes.
+    order = np.argsort(-mistaken, axis=None, kind="stable")[:TOP_CONFUSIONS]
+    pairs = [divmod(cell, len(matrix)) for cell in order.tolist()]
+    return [
+        Confusion(true, predicted, int(matrix[true, predicted]), float(matrix[true, predicted] / support[true]))
+        for true, predicted in pairs
+        if mistaken[true, predicted]
+    ]

@@ -1,0 +1,13 @@
+"""Figures: one module for each family of figures, the list of all of them, and report.html.
+
+May import: files, data, training (recipes and augmentation), runs and evaluation.
+"""
+
+from digits.figures.render import Rendering, render_all
+from digits.figures.report import write_report
+
+__all__ = [
+    "Rendering",
+    "render_all",
+    "write_report",
+]

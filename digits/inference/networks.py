@@ -1,0 +1,176 @@
+"""Trained runs put to use: choose the best, load their model.onnx, predict. Needs onnxruntime and no framework."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+from digits.metrics import are_probabilities, wilson_interval
+from digits.runs import Run, find_runs, read_run
+from digits.runs.onnx_model import INPUT, OUTPUT
+
+TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
+BATCH = 256
+LOAD_SECONDS = 20.0
+"""A model.onnx that has not answered two images by then is refused: it takes milliseconds, or is an endless loop."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run that is ready to predict."""
+
+    name: str
+    framework: str
+    class_names: tuple[str, ...]
+    session: Any  # onnxruntime.InferenceSession; one serves many threads
+
+    def predict(self, images: NDArray[np.uint8], limits: Any = None) -> NDArray[np.float32]:
+        """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28).
+
+        UserError where the model gives something else. limits: onnxruntime.RunOptions, by which the run can be ended.
+        """
+        probabilities = np.zeros((len(images), len(self.class_names)), np.float32)
+        for start in range(0, len(images), BATCH):
+            rows = probabilities[start : start + BATCH]
+            try:
+                (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + BATCH]}, limits)
+            except Exception as error:  # onnxruntime's exceptions have no common class but this
+                raise UserError(
+                    f"model.onnx of '{self.name}' fails ({type(error).__name__}); train it again."
+                ) from None
+            if found.shape != rows.shape or not are_probabilities(found):
+                wanted = f"probabilities of {rows.shape[1]} classes"
+                raise UserError(f"model.onnx of '{self.name}' does not give {wanted}; train it again.")
+            rows[:] = found
+        return probabilities
+
+
+def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
+    """Return the named runs (names in `outputs`, or folders), ready to predict; the best one if none is named.
+
+    UserError where there is none, one is damaged, or they do not know the same classes.
+    """
+    paths = [Path(name) if os.path.isdir(name) else outputs / name for name in names]
+    runs = [load_run(read_run(path)) for path in paths] or [load_best(readable_runs(outputs), outputs)]
+    for run in runs[1:]:
+        if run.class_names != runs[0].class_names:
+            raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")
+    return runs
+
+
+def readable_runs(outputs: Path) -> list[Run]:
+    """Return the undamaged runs in `outputs` that have a model.onnx; a note on stderr says which are damaged."""
+    runs = []
+    for path in find_runs(outputs):
+        try:
+            runs.append(read_run(path))
+        except UserError as error:
+            _note(f"left out: {error}")
+    return [run for run in runs if (run.path / "model.onnx").is_file()]
+
+
+def best_run(runs: Sequence[Run], outputs: Path) -> Run:
+    """Return the run for digits with the best validation accuracy (test accuracy where it has none).
+
+    By the lower end of the 95 % interval, so that a lucky run judged by a few hundred images does not win.
+    UserError where there is none.
+    """
+    digits = [run for run in runs if run.class_names == list("0123456789")]
+    if not digits:
+        raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
+    return max(digits, key=_validated)
+
+
+def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
+    """Return the best run whose model.onnx can be used, ready to predict; UserError where there is none."""
+    while True:
+        best = best_run(runs, outputs)
+        try:
+            return load_run(best)
+        except UserError as error:
+            _note(f"left out: {error}")
+            runs = [run for run in runs if run is not best]
+
+
+def load_run(run: Run) -> TrainedRun:
+    """Return the run ready to predict; UserError where its model.onnx is missing or not what trainings write."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    limits = onnxruntime.RunOptions()
+    try:
+        return _within(LOAD_SECONDS, lambda: _loaded(run, limits))
+    except TimeoutError:
+        limits.terminate = True  # after the operation that it is at
+        raise UserError(
+            f"'{run.path / 'model.onnx'}' has not answered two images in {LOAD_SECONDS:g} s; train '{run.name}' again."
+        ) from None
+
+
+def _loaded(run: Run, limits: Any) -> TrainedRun:
+    """Return the run ready to predict, tried on two images; UserError as in load_run."""
+    import onnxruntime
+
+    path = run.path / "model.onnx"
+    if not path.is_file():
+        raise UserError(f"'{path}' is missing; train '{run.name}' again.")
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # what is wrong is told below, in a sentence
+    settings.intra_op_num_threads = 1  # pictures are read in threads of their own
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common class but this
+        raise UserError(
+            f"'{path}' is not a model that onnxruntime reads ({type(error).__name__}); train it again."
+        ) from None
+    ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
+    if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
+        raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")
+    loaded = TrainedRun(run.name, run.framework, tuple(run.class_names), session)
+    loaded.predict(np.zeros((2, 28, 28), np.uint8), limits)
+    return loaded
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what the work returns, or raise what it raises; TimeoutError after so many seconds.
+
+    It is then left to itself, in a thread that does not keep the process from ending.
+    """
+    done: Future[T] = Future()
+
+    def attempt() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=attempt, daemon=True).start()
+    return done.result(seconds)
+
+
+def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the mean of the runs' probabilities, float32 (N, classes)."""
+    probabilities: NDArray[np.float32] = np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32)
+    return probabilities
+
+
+@functools.cache  # once each, however often the web page looks for runs
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _validated(run: Run) -> float:
+    """Return the lower end of the 95 % interval of the accuracy by which the run is ranked."""
+    score = run.info.get("validation") or run.info["test"]
+    return wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]

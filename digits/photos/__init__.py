@@ -1,0 +1,17 @@
+"""From a photograph to MNIST's form: read the file, find the ink, take rulings away, cut out and normalise each digit.
+
+May import: nothing of digits but errors. `synthetic` makes photographs to test and measure with.
+"""
+
+from digits.photos.find import Digit, Steps, find_digit, find_digits
+from digits.photos.read import decode_photo, list_photos, read_photo
+
+__all__ = [
+    "Digit",
+    "Steps",
+    "decode_photo",
+    "find_digit",
+    "find_digits",
+    "list_photos",
+    "read_photo",
+]

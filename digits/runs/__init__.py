@@ -1,0 +1,22 @@
+"""Runs: what a training leaves in outputs/<run>/, written whole and verified when read.
+
+May import: files. `onnx_model` gives model.onnx, a run's network for onnxruntime, its standard form.
+"""
+
+from digits.runs.checks import LOSSES
+from digits.runs.run import Run, check_writable, find_runs, read_run, run_name, write_run_files, writing_run
+from digits.runs.schema import ENSEMBLE, FORMAT, RunInfo
+
+__all__ = [
+    "ENSEMBLE",
+    "FORMAT",
+    "LOSSES",
+    "Run",
+    "RunInfo",
+    "check_writable",
+    "find_runs",
+    "read_run",
+    "run_name",
+    "write_run_files",
+    "writing_run",
+]

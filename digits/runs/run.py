@@ -1,0 +1,247 @@
+"""A run on disk: what a training leaves in outputs/<run>/, written whole and read with suspicion."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.errors import UserError
+from digits.files import check_place, read_npy, write_file, write_npy, writing_folder
+from digits.metrics import accuracy
+from digits.runs.checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_losses
+from digits.runs.schema import RunInfo, check_info
+from digits.runs.text_files import format_info, listed_files, read_history, read_info, refuse, write_history
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, read back and checked."""
+
+    path: Path
+    info: RunInfo
+    predictions: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    history: list[dict[str, float]]
+    losses: npt.NDArray[np.float64] | None = None  # of each training step; None where the run records none
+
+    @property
+    def name(self) -> str:
+        """The folder's name: what a user calls the run by, also after renaming it."""
+        return self.path.resolve().name
+
+    @property
+    def dataset(self) -> str:
+        return self.info["dataset"]
+
+    @property
+    def model(self) -> str:
+        return self.info["model"]
+
+    @property
+    def framework(self) -> str:
+        return self.info["framework"]
+
+    @property
+    def seed(self) -> int | None:
+        """None for an ensemble, which draws nothing at random."""
+        return self.info["seed"]
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(self.info["class_names"])
+
+    @property
+    def fingerprint(self) -> str | None:
+        """That of the dataset, if the run records it: runs with equal ones have seen the same images."""
+        return self.info.get("dataset_fingerprint")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Every hyper-parameter by name; empty where the run records none (an ensemble)."""
+        return self.info.get("recipe") or {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides a training besides data and framework, by name: the recipe, what a value of it consists of
+        each by itself ('augmentation rotation'), and what it started from; empty where the run records no recipe."""
+        settings: dict[str, Any] = {}
+        for key, value in self.recipe.items():
+            settings |= (
+                {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
+            )
+        start = {key: self.info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
+        return {**settings, **start} if settings else {}
+
+    @property
+    def parity(self) -> bool:
+        """Whether it was trained with --parity."""
+        return self.recipe.get("parity") is True
+
+    @property
+    def parameters(self) -> int | None:
+        """Numbers that the network consists of, trainable or not, if the run records them."""
+        return sum(self.info["parameters"].values()) if "parameters" in self.info else None
+
+    @property
+    def training_seconds(self) -> float | None:
+        return self.info["seconds"]["training"] if "seconds" in self.info else None
+
+    @property
+    def accuracy(self) -> float:
+        return accuracy(self.labels, self.predictions)
+
+
+def run_name(dataset: str, model: str, framework: str, seed: int | None = 0, parity: bool = False) -> str:
+    """Return the folder name of a run: 'mnist-cnn-pytorch'; 'mnist-cnn-pytorch-s3-parity' of seed 3, with --parity."""
+    return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "") + ("-parity" if parity else "")
+
+
+def find_runs(outputs: Path) -> list[Path]:
+    """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
+    if not os.path.isdir(outputs):
+        return []
+    return sorted(entry for entry in outputs.iterdir() if not entry.name.startswith(".") and _looks_like_run(entry))
+
+
+def check_writable(path: Path) -> None:
+    """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
+    if _holds_other_things(path):
+        raise UserError(
+            f"'{path}' holds files but no run, and would be replaced by one; move it away or choose another folder."
+        )
+    check_place(path)
+
+
+@contextmanager
+def writing_run(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to write a run in; when the block ends cleanly it becomes `path`, replacing a run there.
+
+    run.json gets 'files' added: the SHA-256 of every other file, by which a reader knows that the run is whole. What
+    is put into the folder later (pictures) is not listed, and no tampering. Raises UserError where `path` cannot be
+    written.
+    """
+    check_writable(path)
+    with writing_folder(path) as folder:
+        yield folder
+        manifest = {
+            file.relative_to(folder).as_posix(): _sha256(file)
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and file != folder / "run.json"
+        }
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        write_file(folder / "run.json", format_info({**info, "files": manifest}))
+
+
+def write_run_files(
+    folder: Path,
+    *,
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    history: Sequence[Mapping[str, float]],
+    info: Mapping[str, Any],
+) -> None:
+    """Write predictions.npy, probabilities.npy, labels.npy, history.csv and run.json into `folder`.
+
+    probabilities: float32 (N, classes), rows that sum to 1; labels: (N,); history: one mapping an epoch, all with the
+    same keys; info: what run.json holds. The predictions are the most probable classes.
+
+    Raises UserError where the numbers are not finite (the training diverged), ValueError where info, probabilities
+    and labels do not fit each other.
+    """
+    probabilities = np.ascontiguousarray(probabilities, dtype=np.float32)
+    labels = np.ascontiguousarray(labels, dtype=np.int64)
+    if not np.isfinite(probabilities).all():
+        raise UserError("the training diverged: the model's probabilities are not finite; lower --learning-rate.")
+    predictions = probabilities.argmax(axis=1).astype(np.int64)
+    text = format_info(info)
+    fault = fault_in_arrays(check_info(info), predictions, probabilities, labels)
+    if fault:
+        raise ValueError(": ".join(fault))
+    write_npy(folder / "predictions.npy", predictions)
+    write_npy(folder / "probabilities.npy", probabilities)
+    write_npy(folder / "labels.npy", labels)
+    write_history(folder / "history.csv", history)
+    write_file(folder / "run.json", text)
+
+
+def read_run(path: Path) -> Run:
+    """Return the run in the folder `path`.
+
+    Raises UserError, a sentence naming the file: files missing or changed since the training (by the SHA-256 in
+    run.json), JSON that is none, arrays of another dtype, length or range, predictions that are not the most probable
+    classes, an accuracy in run.json that the arrays do not have.
+    """
+    while True:
+        before = _identity(path)
+        try:
+            return _read_run(path)
+        except UserError:
+            # A training may have put a new run there while we read the old one file by file: then read that.
+            if _identity(path) == before:
+                raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what changes when this folder is renamed, filled or replaced by another; None where there is none.
+
+    The number alone would not do: file systems give that of a deleted folder to a new one.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _read_run(path: Path) -> Run:
+    if not os.path.isdir(path):
+        raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
+    try:
+        info = read_info(path / "run.json")
+        for name in listed_files(path, info):
+            if not os.path.isfile(path / name):
+                refuse(path / name, "is missing")
+            if _sha256(path / name) != info["files"][name]:
+                refuse(path / name, "has changed since the training wrote it (its SHA-256 is not the one in run.json)")
+        predictions = read_npy(path / "predictions.npy", np.int64, ndim=1)
+        probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
+        labels = read_npy(path / "labels.npy", np.int64, ndim=1)
+        losses = read_npy(path / LOSSES, np.float64, ndim=1) if LOSSES in info["files"] else None
+        fault = fault_in_arrays(info, predictions, probabilities, labels) or fault_in_losses(losses)
+        if fault:
+            refuse(path / fault[0], fault[1])
+        history = read_history(path / "history.csv")
+    except UserError as error:
+        raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
+    except OSError as error:
+        raise UserError(f"'{error.filename or path}' cannot be read ({error.strerror or error}).") from error
+    return Run(path, info, predictions, probabilities, labels, history, losses)
+
+
+def _looks_like_run(folder: Path) -> bool:
+    return any(os.path.isfile(folder / name) for name in ("run.json", *ARRAYS))
+
+
+def _holds_other_things(path: Path) -> bool:
+    before = _identity(path)
+    try:
+        names = set(os.listdir(path))
+    except OSError:
+        return False
+    # Asked twice, since a listing taken while another process swaps and deletes the folder may be anything.
+    return bool(names) and names.isdisjoint(("run.json", *ARRAYS)) and _identity(path) == before
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,38 @@
+"""What a training needs beside its framework: options and recipes, batches, schedules, checkpoints, the saved run.
+
+May import: files, data and runs. Both training scripts and both folders of models/ build on it.
+"""
+
+from digits.training.batches import epoch_length, epoch_order, images_of_epochs, split_dataset
+from digits.training.checkpoint import Checkpoint, Progress
+from digits.training.options import Options, parse_options
+from digits.training.progress import HEADER, EpochProgress
+from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe
+from digits.training.saving import Training, recipe_record, run_path, write_results
+from digits.training.schedule import is_best, is_over, learning_rates
+from digits.training.weights import ModelConfig
+
+__all__ = [
+    "HEADER",
+    "HEADS",
+    "RECIPES",
+    "Augmentation",
+    "Checkpoint",
+    "EpochProgress",
+    "ModelConfig",
+    "Options",
+    "Progress",
+    "Recipe",
+    "Training",
+    "epoch_length",
+    "epoch_order",
+    "images_of_epochs",
+    "is_best",
+    "is_over",
+    "learning_rates",
+    "parse_options",
+    "recipe_record",
+    "run_path",
+    "split_dataset",
+    "write_results",
+]

@@ -1,0 +1,71 @@
+"""Which images a step sees: the validation split, the order of each epoch, and augmentation.
+
+All come from NumPy generators keyed by the seed, so that both frameworks see the same images in the same order, and
+so that epoch 7 is shuffled the same whether or not epochs 1 to 6 were run by this process.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.data import Dataset, split_indices
+from digits.errors import UserError
+from digits.training.recipe import Recipe
+
+# Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
+_ORDER, _AUGMENT = 1, 2  # 0 is that of the validation split
+
+
+def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return split_indices of the training images; UserError where too few are left for what the recipe asks."""
+    train_indices, validation_indices = split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    fraction = f"--validation-fraction {recipe.validation_fraction:g} of {len(dataset.train_labels)} images"
+    if len(train_indices) < 2:
+        raise UserError(f"{fraction} leaves {len(train_indices)} to train on, and at least 2 are needed; lower it.")
+    if not len(validation_indices) and (recipe.early_stopping or recipe.reduce_on_plateau or recipe.keep_best):
+        raise UserError(
+            f"{fraction} holds out none to judge the epochs by; raise it, or leave --early-stopping, "
+            "--reduce-on-plateau and --keep-best out (0, 0, --no-keep-best)."
+        )
+    return train_indices, validation_indices
+
+
+def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
+    """Return the rows in the order of this epoch (counted from 0), to be cut into batches."""
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(rows)[: epoch_length(len(rows), batch_size)]
+
+
+def epoch_length(num_rows: int, batch_size: int) -> int:
+    """Return how many of the rows an epoch takes: all, but for one that would be left alone in the last batch.
+
+    Batch normalisation has nothing to normalise one image by. It is another one in each epoch.
+    """
+    alone = num_rows % batch_size == 1 and num_rows > 1 and batch_size > 1
+    return num_rows - alone
+
+
+def images_of_epochs(images: NDArray[np.uint8], recipe: Recipe, first: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the training images of each epoch from the epoch `first` on, uint8 (N, 28, 28).
+
+    With augmentation they are changed anew for each epoch, in a thread, while the epoch before is trained.
+    """
+    if not recipe.augment or first >= recipe.epochs:
+        yield from itertools.repeat(images, max(recipe.epochs - first, 0))
+        return
+    from digits.training.augment import augment  # OpenCV takes a tenth of a second to import
+
+    def changed(epoch: int) -> NDArray[np.uint8]:
+        return augment(images, np.random.default_rng([recipe.seed, _AUGMENT, epoch]), recipe.augmentation)
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(changed, first)
+        for epoch in range(first, recipe.epochs):
+            current = coming.result()
+            if epoch + 1 < recipe.epochs:
+                coming = thread.submit(changed, epoch + 1)
+            yield current

@@ -1,0 +1,173 @@
+"""Checkpoints: a training as it stands after an epoch, so that a killed one can go on with --resume.
+
+One file beside the run's folder, `.<run>.checkpoint`: a line of JSON, then the framework's own bytes. It is replaced
+whole after every epoch and deleted when the run is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from digits.data import Dataset, split_indices
+from digits.errors import UserError
+from digits.files import flush, hidden_folder, write_file
+from digits.training.batches import epoch_length
+from digits.training.options import Options
+
+# Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
+FREE = {"resume", "data_dir", "output_dir"}
+COLUMNS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "seconds", "images_per_second"}
+VALIDATION_COLUMNS = {"validation_loss", "validation_accuracy"}
+
+
+@dataclasses.dataclass
+class Progress:
+    """What training has given so far, in either framework."""
+
+    history: list[dict[str, float]]  # rows of history.csv
+    losses: list[float]  # of each step
+
+
+class Checkpoint:
+    """The checkpoint file of one training."""
+
+    def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
+        """UserError where something that is no file is in its place."""
+        self.path = run.with_name(f".{run.name}.checkpoint")
+        self.resume, self.recipe, self.labels = options.resume, options.recipe, dataset.train_labels
+        self.seconds = 0.0  # of training that an earlier process has done
+        self._epochs = 0  # of this training that the file is known to hold
+        if os.path.lexists(self.path) and not os.path.isfile(self.path):
+            raise UserError(
+                f"'{self.path}' is in the way: the training's checkpoint goes there; move or delete it, then run again."
+            )
+        asked = {name: value for name, value in dataclasses.asdict(options).items() if name not in FREE}
+        recipe = asked.pop("recipe")
+        recipe |= recipe.pop("augmentation")
+        facts = {**asked, **recipe, "dataset_fingerprint": dataset.fingerprint, "versions": versions}
+        self.about: dict[str, Any] = json.loads(json.dumps(facts, default=str))  # as it will be read back
+
+    def restore(self, load: Callable[[bytes], None]) -> Progress | None:
+        """Return what the last finished epoch left, or None where training is to begin at the beginning.
+
+        `load` is given the framework's own bytes. UserError where the file is damaged, which `load` may say by any
+        exception, or is that of a training with other options.
+        """
+        if (earlier := self.read()) is None:
+            return None
+        progress, state = earlier
+        try:
+            load(state)
+        except Exception as error:  # frameworks raise a dozen kinds
+            raise self._damaged() from error
+        self.seconds = sum(row["seconds"] for row in progress.history)
+        self._epochs = len(progress.history)
+        return progress
+
+    def read(self) -> tuple[Progress, bytes] | None:
+        """Return the progress and the framework's bytes, or None, as `restore` does."""
+        if not self.resume:
+            return None
+        try:
+            line, _, state = self.path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UserError(f"cannot read '{self.path}' ({error.strerror}); fix that, or leave --resume out.") from None
+        try:
+            facts = json.loads(line)
+            if facts.pop("sha256") != _digest(facts, state):
+                raise ValueError
+            progress = Progress(facts.pop("history"), facts.pop("losses"))
+            about = facts.pop("about")
+            differing = sorted(name for name in {*self.about, *about} if self.about.get(name) != about.get(name))
+            if facts or not (differing or self._is_sound(progress)):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise self._damaged() from None
+        if differing:
+            name = differing[0]
+            theirs = " ".join(str(about.get(name)).split())[:200]
+            raise UserError(
+                f"--resume: '{self.path}' was made with {name[:40]} {theirs}, not {self.about.get(name)}; "
+                "give the same options, or leave --resume out to train anew."
+            )
+        return progress, state
+
+    def _is_sound(self, progress: Progress) -> bool:
+        """Return whether this training can have made such progress."""
+        history, losses, recipe = progress.history, progress.losses, self.recipe
+        rows, held_out = split_indices(self.labels, recipe.validation_fraction, recipe.seed)
+        steps = math.ceil(epoch_length(len(rows), recipe.batch_size) / recipe.batch_size)
+        columns = COLUMNS | VALIDATION_COLUMNS if len(held_out) else COLUMNS
+        numbers = [*losses, *(value for row in history for value in row.values())]
+        return (
+            all(row.keys() == columns for row in history)
+            and all(type(number) in (int, float) and 0 <= number <= sys.float_info.max for number in numbers)
+            and [row["epoch"] for row in history] == list(range(1, len(history) + 1))
+            and 1 <= len(history) <= recipe.epochs
+            and len(losses) == len(history) * steps
+        )
+
+    def _damaged(self) -> UserError:
+        return UserError(f"'{self.path}' is damaged; delete it, or leave --resume out to train anew.")
+
+    def write(self, progress: Progress, state: bytes) -> None:
+        """Put the training as it stands in the place of the earlier checkpoint; UserError where that fails."""
+        facts = {"about": self.about, **dataclasses.asdict(progress)}
+        head = {"sha256": _digest(facts, state), **facts}
+        try:
+            with hidden_folder(self.path) as folder:
+                fresh = folder / "checkpoint"
+                write_file(fresh, json.dumps(head).encode() + b"\n" + state)
+                flush(fresh)
+                os.replace(fresh, self.path)
+        except OSError as error:
+            whole = self._epochs and self.path.is_file()
+            kept = f"; that of epoch {self._epochs} is whole, --resume goes on from it" if whole else ""
+            raise UserError(
+                f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or fix permissions."
+            ) from None
+        self._epochs = len(progress.history)
+
+    def delete(self) -> None:
+        """Delete the file: the run is written."""
+        with suppress(OSError):
+            self.path.unlink()
+
+
+def _digest(facts: dict[str, Any], state: bytes) -> str:
+    return hashlib.sha256(json.dumps(facts).encode() + state).hexdigest()
+
+
+def check_form(found: Any, expected: Any) -> None:
+    """Raise ValueError where the arrays or tensors found differ from the expected in names, shapes or dtypes.
+
+    They may lie in dicts and sequences. What else lies there must be equal, except for floats.
+    """
+    if _form(found) != _form(expected):
+        raise ValueError("it is the state of another training")
+
+
+def _form(value: Any) -> Any:
+    """Return what check_form compares; ValueError where a number is not finite."""
+    if isinstance(value, Mapping):
+        return {name: _form(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_form(part) for part in value]
+    is_array = hasattr(value, "shape")
+    if is_array or isinstance(value, float):
+        finite = abs(value) < math.inf
+        if not (finite.all() if is_array else finite):
+            raise ValueError("it holds numbers that are not finite")
+        return (tuple(value.shape), str(value.dtype)) if is_array else float
+    return value

@@ -1,0 +1,13 @@
+"""The networks in PyTorch. `diff -r models/pytorch models/tensorflow` shows how the two frameworks differ.
+
+May import: torch, and digits.data, digits.runs and digits.training; never TensorFlow.
+"""
+
+from models.pytorch.networks import MODELS, PIXEL_RANGE, build_model, config_of
+
+__all__ = [
+    "MODELS",
+    "PIXEL_RANGE",
+    "build_model",
+    "config_of",
+]

@@ -1,0 +1,121 @@
+"""A network's weights and files in PyTorch. models/tensorflow/files.py is the twin, function by function."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from digits.files import naming, write_file
+from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
+from digits.training import ModelConfig
+from digits.training.weights import (
+    check_names_and_shapes,
+    config_from_json,
+    fitting_weights,
+    initial_weights,
+    read_weights,
+    reading,
+    shapes_of,
+    write_weights,
+)
+from models.pytorch.networks import build_model, config_of
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Return how many numbers training changes by gradient, and how many others the model keeps."""
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return trainable, sum(array.size for array in get_weights(model).values()) - trainable
+
+
+def get_weights(model: nn.Module) -> dict[str, NDArray[np.floating]]:
+    """Return copies of the model's weights, named and laid out as in weights.safetensors."""
+    arrays = _without_counters(model.state_dict())
+    return {name: np.array(array.cpu().numpy(), order="C") for name, array in arrays.items()}
+
+
+def set_weights(model: nn.Module, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Give the model these weights, all that it has, named and laid out as in weights.safetensors."""
+    # The layout of the files is PyTorch's own.
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def freeze_features(model: nn.Module) -> None:
+    """Have training change nothing but the last layer."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith("head."))
+
+
+def save_checkpoint(model: nn.Module, path: Path) -> None:
+    """Write PyTorch's own form of a trained model: its state_dict, and what is needed to build the model again."""
+    buffer = io.BytesIO()  # torch.save itself ends in a RuntimeError where the disk is full
+    torch.save({"network": vars(config_of(model)), "state_dict": model.state_dict()}, buffer)
+    write_file(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: Path) -> nn.Module:
+    """Return the model that save_checkpoint wrote, on the CPU; UserError where the file is none or does not fit."""
+    with reading(path, "checkpoint"):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
+        config = config_from_json(json.dumps(checkpoint["network"]))
+        check_names_and_shapes(path, _expected_shapes(config), _without_counters(checkpoint["state_dict"]))
+        model = build_model(config)
+        model.load_state_dict(checkpoint["state_dict"])
+    return model
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
+    write_weights(path, config_of(model), get_weights(model))
+
+
+def load_weights(path: Path) -> nn.Module:
+    """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
+    with reading(path, "weights file"):
+        config, arrays = read_weights(path)
+        check_names_and_shapes(path, _expected_shapes(config), arrays)
+        model = build_model(config)
+        set_weights(model, arrays)
+    return model
+
+
+def start_from(path: Path, config: ModelConfig, new_head: bool) -> nn.Module:
+    """Return the network with a run's weights, of either framework, as far as initial_weights has them."""
+    config, arrays = initial_weights(path, config, new_head)
+    model = build_model(config)
+    set_weights(model, fitting_weights(path, arrays, get_weights(model)))
+    return model
+
+
+def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
+    """Write model.onnx: raw images in, probabilities out (digits/runs/onnx_model.py)."""
+    exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
+    with naming(path):
+        torch.onnx.export(
+            exported,
+            (torch.zeros(2, 28, 28, dtype=torch.uint8),),
+            path,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            external_data=False,
+            verbose=False,
+        )
+    finish_onnx(path, class_names)
+
+
+def _expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
+    with torch.device("meta"):
+        return shapes_of(_without_counters(build_model(config).state_dict()))
+
+
+def _without_counters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state without each BatchNorm's count of batches, which nothing reads and Keras does not keep."""
+    return {name: tensor for name, tensor in state.items() if not name.endswith(".num_batches_tracked")}

@@ -1,0 +1,13 @@
+"""The networks in TensorFlow/Keras. `diff -r models/pytorch models/tensorflow` shows how the two frameworks differ.
+
+May import: tensorflow and keras, and digits.data, digits.runs and digits.training; never PyTorch.
+"""
+
+from models.tensorflow.networks import MODELS, PIXEL_RANGE, build_model, config_of
+
+__all__ = [
+    "MODELS",
+    "PIXEL_RANGE",
+    "build_model",
+    "config_of",
+]

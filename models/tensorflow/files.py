@@ -1,0 +1,133 @@
+"""A network's weights and files in TensorFlow/Keras. models/pytorch/files.py is the twin, function by function."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.files import naming
+from digits.runs.onnx_model import finish_onnx
+from digits.training import ModelConfig
+from digits.training.weights import (
+    check_names_and_shapes,
+    config_from_json,
+    config_to_json,
+    fitting_weights,
+    initial_weights,
+    read_weights,
+    reading,
+    write_weights,
+)
+from models.tensorflow.networks import build_model, config_of
+
+NEUTRAL_NAMES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+"""How weights.safetensors calls what Keras calls so."""
+NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
+"""Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out) and a dense layer's."""
+
+
+def count_parameters(model: keras.Model) -> tuple[int, int]:
+    """Return how many numbers training changes by gradient, and how many others the model keeps."""
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return trainable, model.count_params() - trainable
+
+
+def get_weights(model: keras.Model) -> dict[str, NDArray[np.floating]]:
+    """Return copies of the model's weights, named and laid out as in weights.safetensors."""
+    return {
+        name: np.array(variable.numpy().transpose(axes), order="C") for name, variable, axes in _named_weights(model)
+    }
+
+
+def set_weights(model: keras.Model, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Give the model these weights, all that it has, named and laid out as in weights.safetensors."""
+    for name, variable, axes in _named_weights(model):
+        variable.assign(arrays[name].transpose(np.argsort(axes)))
+
+
+def freeze_features(model: keras.Model) -> None:
+    """Have training change nothing but the last layer."""
+    for layer in model.layers:
+        layer.trainable = layer.name == "head"
+
+
+def save_checkpoint(model: keras.Model, path: Path) -> None:
+    """Write Keras's own form of a trained model, layers and weights in one .keras file, and what it was built from."""
+    with naming(path):
+        model.save(path)
+        with zipfile.ZipFile(path, "a") as archive:  # a .keras file is one; Keras does not mind what else is in it
+            archive.writestr("network.json", config_to_json(config_of(model)))
+
+
+def load_checkpoint(path: Path) -> keras.Model:
+    """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
+    with reading(path, "checkpoint"):
+        with zipfile.ZipFile(path) as archive:
+            config = config_from_json(archive.read("network.json"))
+        # In safe mode no code in the file, such as that of a Lambda layer, is executed.
+        arrays = get_weights(keras.saving.load_model(path, compile=False, safe_mode=True))
+        check_names_and_shapes(path, _expected_shapes(config), arrays)
+        model = build_model(config)
+        set_weights(model, arrays)
+    return model
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
+    write_weights(path, config_of(model), get_weights(model))
+
+
+def load_weights(path: Path) -> keras.Model:
+    """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
+    with reading(path, "weights file"):
+        config, arrays = read_weights(path)
+        check_names_and_shapes(path, _expected_shapes(config), arrays)
+        model = build_model(config)
+        set_weights(model, arrays)
+    return model
+
+
+def start_from(path: Path, config: ModelConfig, new_head: bool) -> keras.Model:
+    """Return the network with a run's weights, of either framework, as far as initial_weights has them."""
+    config, arrays = initial_weights(path, config, new_head)
+    model = build_model(config)
+    set_weights(model, fitting_weights(path, arrays, get_weights(model)))
+    return model
+
+
+def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
+    """Write model.onnx: raw images in, probabilities out (digits/runs/onnx_model.py)."""
+    exported = keras.Sequential([*model.inputs, model, keras.layers.Softmax()])
+    exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
+    with warnings.catch_warnings(), naming(path):
+        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
+        exported.export(path, format="onnx", verbose=False)
+    finish_onnx(path, class_names)
+
+
+def _expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
+    with keras.StatelessScope(initialize_variables=False):
+        weights = _named_weights(build_model(config))
+        return {name: tuple(variable.shape[axis] for axis in axes) for name, variable, axes in weights}
+
+
+def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
+    """Yield each weight with its name in weights.safetensors and where that has its axes."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            axes = NEUTRAL_AXES[len(variable.shape)] if variable.name == "kernel" else tuple(range(len(variable.shape)))
+            yield f"{layer.name}.{NEUTRAL_NAMES[variable.name]}", variable, axes

@@ -1,0 +1,84 @@
+"""Every published number has its source: the tables come again from the run.json files that are committed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+from digits.training.recipe import RECIPES
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what the table is made from, without any run in outputs/."""
+    for name in ("benchmarks", "digits", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def write_only(clone: Path) -> str:
+    """Return the table that --write-only writes."""
+    command = [sys.executable, str(clone / "benchmarks" / "reference_results.py"), "--write-only"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return (clone / "docs" / "results.md").read_text(encoding="utf-8")
+
+
+def rows_of(text: str) -> dict[tuple[str, str], list[str]]:
+    """Return the cells behind row and framework of each line of the table in docs/results.md."""
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    return {(row, framework): cells for row, _, _, framework, *cells in lines[2:]}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_the_published_table_comes_from_the_committed_runs(clone: Path) -> None:
+    before = contents(clone / "docs"), contents(clone / "docs" / "results")
+    write_only(clone)
+    assert (contents(clone / "docs"), contents(clone / "docs" / "results")) == before
+
+
+def test_the_readme_says_what_the_table_says() -> None:
+    published = rows_of((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(
+        r"^\| `([a-z0-9-]+)`, (MNIST|Fashion-MNIST)[^|]*\| [^|]* \| [^|]* \| ([\d.]+) \| ([\d.]+) \| (\d+) \|$",
+        readme,
+        re.MULTILINE,
+    )
+    assert len(lines) == len(published) / 2
+    for model, data, *accuracies, n in lines:
+        assert model in RECIPES
+        row = f"fashion-{model}" if data == "Fashion-MNIST" and not model.startswith("fashion") else model
+        for framework, accuracy in zip(("PyTorch", "TensorFlow"), accuracies, strict=True):
+            count, mean, *_ = published[row, framework]
+            assert count == n
+            assert float(accuracy) == pytest.approx(float(mean), abs=0.0051), (row, framework)
+
+
+def test_only_runs_of_the_row_s_recipe_count(clone: Path) -> None:
+    results = clone / "docs" / "results"
+    before = rows_of(write_only(clone))
+    (results / "mnist-mlp-pytorch-s1.json").unlink()
+    changed = results / "mnist-mlp-tensorflow-s2.json"
+    info = json.loads(changed.read_text())
+    changed.write_text(json.dumps({**info, "recipe": {**info["recipe"], "epochs": 60}}))
+    (results / "mnist-lenet5-pytorch.json").write_text("{")
+    mine = clone / "outputs" / "reference" / "mnist-lenet5-tensorflow"  # a run of one's own counts before the copy
+    mine.mkdir(parents=True)
+    info = json.loads((results / "mnist-lenet5-tensorflow.json").read_text())
+    (mine / "run.json").write_text(json.dumps({**info, "test": {**info["test"], "accuracy": 0.5}}))
+    after = rows_of(write_only(clone))
+    assert [after["mlp", framework][0] for framework in ("PyTorch", "TensorFlow")] == ["2", "2"]
+    assert after["lenet5", "PyTorch"][0] == "2"
+    assert after["lenet5", "TensorFlow"][3].startswith("50.00 to ")
+    assert after["cnn-wide", "PyTorch"] == before["cnn-wide", "PyTorch"]

@@ -1,0 +1,113 @@
+"""The IDX reader and writer: what goes in comes out, and nothing that comes in can hurt."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from digits.data.idx import IdxError, idx_bytes, idx_size, parse_idx, read_idx, write_idx
+
+uint8_arrays = arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9))
+
+
+@given(uint8_arrays)
+def test_an_array_survives_the_round_trip(array: np.ndarray) -> None:
+    data = idx_bytes(array)
+    assert len(data) == idx_size(array.shape)
+    parsed = parse_idx(data, "it")
+    assert parsed.dtype == np.uint8
+    assert np.array_equal(parsed, array)
+    assert parsed.shape == array.shape
+
+
+def test_an_array_that_is_not_contiguous_survives_a_file(tmp_path: Path) -> None:
+    array = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4).transpose(2, 0, 1)
+    write_idx(tmp_path / "file", array)
+    assert np.array_equal(read_idx(tmp_path / "file"), array)
+
+
+def test_what_is_read_from_a_file_can_be_written_to(tmp_path: Path) -> None:
+    write_idx(tmp_path / "file", np.zeros(3, np.uint8))
+    assert read_idx(tmp_path / "file").flags.writeable  # PyTorch warns where it is not
+
+
+def test_the_header_is_the_one_of_mnist() -> None:
+    assert (
+        idx_bytes(np.zeros((60_000, 28, 28), np.uint8))[:16].hex(" ")
+        == "00 00 08 03 00 00 ea 60 00 00 00 1c 00 00 00 1c"
+    )
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_end_in_an_array_or_an_idx_error(data: bytes) -> None:
+    with suppress(IdxError):
+        assert idx_bytes(parse_idx(data, "it")) == data
+
+
+@given(
+    st.integers(0, 255),
+    st.lists(st.integers(0, 2**32 - 1), min_size=0, max_size=5),
+    st.binary(max_size=32),
+)
+def test_any_header_ends_in_an_array_or_an_idx_error(kind: int, shape: list[int], rest: bytes) -> None:
+    data = struct.pack(f">HBB{len(shape)}I", 0, kind, len(shape), *shape) + rest
+    with suppress(IdxError):
+        assert idx_bytes(parse_idx(data, "it")) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "0 bytes are too few"),
+        (b"\x00\x00\x08", "3 bytes are too few"),
+        (b"\x00\x01\x08\x01\x00\x00\x00\x00", "begins with the bytes 00 01 08 01"),
+        (b"<!doctype html>", "not an IDX file"),
+        (b"\x00\x00\x0d\x01\x00\x00\x00\x00", "its values are float32"),
+        (b"\x00\x00\x08\x00", "it has 0 axes"),
+        (b"\x00\x00\x08\x04" + bytes(16), "it has 4 axes"),
+        (b"\x00\x00\x08\x03" + bytes(8), "ends within its header"),
+        (idx_bytes(np.zeros(5, np.uint8))[:-1], "says 13 bytes for shape (5,), but it has 12"),
+        (idx_bytes(np.zeros(5, np.uint8)) + b"\x00", "says 13 bytes for shape (5,), but it has 14"),
+    ],
+)
+def test_the_reason_is_said(data: bytes, reason: str) -> None:
+    with pytest.raises(IdxError) as error:
+        parse_idx(data, "it")
+    assert reason in str(error.value)
+
+
+def test_memory_is_what_the_file_has_and_not_what_its_header_claims(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\x00\x00\x08\x03" + b"\xff" * 12 + bytes(1000))
+    tracemalloc.start()
+    with pytest.raises(IdxError, match="but it has 1,016"):
+        read_idx(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
+    for path, reason in [
+        (tmp_path / "pipe", "not a regular file"),
+        (tmp_path, "not a regular file"),
+        (tmp_path / "no", "no such file"),
+    ]:
+        with pytest.raises(IdxError, match=reason):
+            read_idx(path)
+
+
+@pytest.mark.parametrize("array", [np.zeros(3, np.int64), np.zeros((1, 1, 1, 1), np.uint8), np.array(3, np.uint8)])
+def test_other_arrays_are_not_written(array: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8 arrays of 1 to 3 axes"):
+        idx_bytes(array)

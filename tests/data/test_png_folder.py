@@ -1,0 +1,262 @@
+"""PNG folders as datasets: there and back without a changed byte, every layout, every error by its file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from paths import ROOT
+from PIL import Image
+from small_dataset import ARRAYS, SMALL, write_mirror
+from wing_probe import run_story
+
+from digits.data.datasets import Dataset, load_dataset, read_dataset
+from digits.data.download import download_dataset
+from digits.data.own import write_own
+from digits.data.png_folder import read_png_folder, write_png_folder
+from digits.errors import UserError
+
+ONE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray = ONE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The small dataset as PNG files."""
+    download_dataset(SMALL, tmp_path / "data", str(write_mirror(tmp_path / "mirror")))
+    write_png_folder(read_dataset(SMALL, tmp_path / "data"), tmp_path / "pngs")
+    return tmp_path / "pngs"
+
+
+def test_there_and_back(written: Path) -> None:
+    arrays, class_names = read_png_folder(written)
+    assert class_names == tuple("0123456789")
+    for array, original in zip(arrays, ARRAYS, strict=True):
+        np.testing.assert_array_equal(array, original)
+
+
+@given(
+    names=st.lists(st.text("ab01 _-/.é", min_size=1, max_size=4), min_size=2, max_size=12, unique=True),
+    data=st.data(),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_dataset_there_and_back(tmp_path_factory: pytest.TempPathFactory, names: list[str], data) -> None:
+    labels = [*range(len(names)), *data.draw(st.lists(st.integers(0, len(names) - 1), max_size=15))]
+    labels = np.array(data.draw(st.permutations(labels)), np.uint8)
+    images = np.arange(len(labels) * 784, dtype=np.uint32).astype(np.uint8).reshape(-1, 28, 28)
+    dataset = Dataset("any", images, labels, images[::-1], labels[::-1], tuple(names), "")
+    folder = tmp_path_factory.mktemp("there") / "pngs"
+    write_png_folder(dataset, folder)
+    arrays, class_names = read_png_folder(folder)
+    assert class_names in (tuple(names), tuple(map(str, range(len(names)))))
+    for array, original in zip(arrays, (images, labels, images[::-1], labels[::-1]), strict=True):
+        np.testing.assert_array_equal(array, original)
+
+
+def command(data_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, str(ROOT / "download_mnist.py"), "--data-dir", str(data_dir), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tmp_path: Path) -> None:
+    data_dir = tmp_path / "mine"
+    done = command(data_dir, "--from-images", written, "--name", "my-digits", "--to-images", tmp_path / "again")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "60 training and 20 test images" in done.stdout
+    dataset = load_dataset("my-digits", data_dir)
+    assert dataset.fingerprint == read_dataset(SMALL, written.parent / "data").fingerprint
+    assert sorted(p.name for p in (tmp_path / "again").rglob("*")) == sorted(p.name for p in written.rglob("*"))
+    image = data_dir / "my-digits" / "raw" / "train-images-idx3-ubyte"
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match=r"--from-images FOLDER --name my-digits"):
+        load_dataset("my-digits", data_dir)
+    for wrong in (["--name", "x"], ["--from-images", written]):
+        done = command(data_dir, *wrong)
+        assert done.returncode == 1
+        assert "belong together" in done.stderr
+
+
+def test_a_bad_picture_leaves_the_dataset_of_that_name_as_it_is(written: Path, tmp_path: Path) -> None:
+    assert command(tmp_path / "mine", "--from-images", written, "--name", "mine").returncode == 0
+    before = load_dataset("mine", tmp_path / "mine").fingerprint
+    bad = next((written / "test").iterdir())
+    for content in (b"", bad.read_bytes()[:-30], b"GIF89a"):
+        bad.write_bytes(content)
+        done = command(tmp_path / "mine", "--from-images", written, "--name", "mine")
+        assert done.returncode == 1
+        assert str(bad) in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert load_dataset("mine", tmp_path / "mine").fingerprint == before
+    bad.unlink()
+    done = command(tmp_path / "mine", "--from-images", written, "--name", "mine")
+    assert done.returncode == 0
+    assert len(load_dataset("mine", tmp_path / "mine").test_labels) == 19
+
+
+def test_the_same_picture_for_training_and_testing_is_noted(written: Path, tmp_path: Path) -> None:
+    for twice in list((written / "test").iterdir())[:3]:
+        (written / "train" / f"{twice.name[0]}_9{twice.name[2:]}").write_bytes(twice.read_bytes())
+    done = command(tmp_path / "mine", "--from-images", written, "--name", "mine")
+    assert done.returncode == 0
+    assert "note: 3 of the test images are training images too" in done.stdout
+
+
+def test_every_script_takes_twelve_classes(workplace: Path, tmp_path: Path) -> None:
+    """Digits, and two classes with names that are none: a digit upside down, and one in outline."""
+    digits = load_dataset("mnist-sample", workplace / "mnist_data")
+    classes = {str(digit): digits.train_images[digits.train_labels == digit][:40] for digit in range(10)}
+    classes |= {"flipped-4": classes["4"][:, ::-1], "thin 5": np.where(classes["5"] > 200, 0, classes["5"])}
+    for name, images in classes.items():
+        for i, image in enumerate(images):
+            save(tmp_path / "pngs" / name / f"{i}.png", image)
+    done = command(tmp_path / "mnist_data", "--from-images", tmp_path / "pngs", "--name", "twelve")
+    assert (done.returncode, done.stderr) == (0, "")
+    for framework in ("pytorch", "tensorflow"):
+        done = run_story(framework, "--dataset", "twelve", "--epochs", "8", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    run = tmp_path / "outputs" / "twelve-cnn-pytorch"
+    assert np.load(run / "probabilities.npy").shape[1] == 12
+    drawn = script("visualize_results.py", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert "flipped-4" in script("visualize_results.py", run.name, cwd=tmp_path).stdout
+    picture = tmp_path / "pngs" / "flipped-4" / "1.png"
+    answer = script("predict_digit.py", picture, "--run", run.name, "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)[0]["digit"] == "flipped-4"
+
+
+def script(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_to_images(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "download_mnist.py"), "--dataset", "mnist-sample", "--to-images", "pngs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert len(list((tmp_path / "pngs" / "train").iterdir())) == 4_000
+    again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert again.returncode == 1
+    assert "'pngs' is there already" in again.stderr
+
+
+def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
+    for label, count in (("10", 14), ("9", 7), ("b", 21)):
+        for i in range(count):
+            save(tmp_path / label / f"picture {i}.PNG", np.full((28, 28), i, np.uint8))
+    (train, train_labels, test, test_labels), class_names = read_png_folder(tmp_path)
+    assert class_names == ("b", "9", "10")
+    np.testing.assert_array_equal(np.bincount(train_labels), [18, 6, 12])
+    np.testing.assert_array_equal(np.bincount(test_labels), [3, 1, 2])
+    pairs = [(label, image[0, 0]) for image, label in zip([*train, *test], [*train_labels, *test_labels], strict=True)]
+    assert len(set(pairs)) == 42
+
+
+def test_classes_of_equal_numbers_have_one_order(tmp_path: Path) -> None:
+    for i, label in enumerate(names := ("00001", "0001", "001", "01", "1", "2")):
+        for part in ("train", "test"):
+            save(tmp_path / part / label / "a.png", np.full((28, 28), i, np.uint8))
+    (train, labels, *_), class_names = read_png_folder(tmp_path)
+    assert class_names == names
+    np.testing.assert_array_equal(train[:, 0, 0], labels)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these file systems take no such names")
+@pytest.mark.parametrize(
+    "name", [b"\xff_1.png", b"\xff/1.png", b"1/\xff.png", b"a\n_1.png", b"\x1b[2J/1.png", b"1\x7f_2.png"]
+)
+def test_names_that_are_no_text_are_refused(written: Path, tmp_path: Path, name: bytes) -> None:
+    assert command(tmp_path / "mine", "--from-images", written, "--name", "mine").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    save(path := written / "train" / os.fsdecode(name))
+    done = command(tmp_path / "mine", "--from-images", written, "--name", "mine")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {str(path)!r} has control characters or bytes that are not UTF-8")
+    assert len(done.stderr.splitlines()) == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "has no PNG files"),
+        (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not tell"),
+        (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png' has 30 x 28 pixels"),
+        (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png' is in colour"),
+        (lambda folder: (folder / "1_1.png").write_bytes(b""), r"1_1\.png': the file is empty"),
+        (lambda folder: (folder / "1_1.png").write_bytes(b"none"), r"1_1\.png': it is not a picture"),
+        (lambda folder: save(folder / "1_1.png", np.zeros((3000, 4000), np.uint8)), r"1_1\.png' has 4000 x 3000"),
+        (lambda folder: (folder / "1_1.png").symlink_to("gone.png"), r"1_1\.png': there is no such file"),
+        (lambda folder: os.mkfifo(folder / "1_1.png"), r"1_1\.png': it is not a regular file"),
+        (lambda folder: save(folder / "train" / "1_1.png"), r"test' is missing"),
+        (lambda folder: (save(folder / "train" / "1_1.png"), (folder / "test").mkdir()), r"test' has no PNG files"),
+    ],
+)
+def test_errors_name_the_file(tmp_path: Path, make, message: str) -> None:
+    folder = tmp_path / "pngs"
+    folder.mkdir()
+    make(folder)
+    if any(folder.glob("*.png")):
+        save(folder / "2_1.png")  # a second class
+    with pytest.raises(UserError, match=message):
+        read_png_folder(folder)
+
+
+def test_one_class_or_too_few_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "1_1.png")
+    with pytest.raises(UserError, match="one class only"):
+        read_png_folder(tmp_path)
+    save(tmp_path / "2_1.png")
+    with pytest.raises(UserError, match="too few images"):
+        read_png_folder(tmp_path)
+    for i in range(257):
+        save(tmp_path / f"{i}_2.png")
+    with pytest.raises(UserError, match="257 classes"):
+        read_png_folder(tmp_path)
+
+
+def test_a_class_that_is_only_tested_is_refused(written: Path) -> None:
+    save(written / "test" / "seven_1.png")
+    with pytest.raises(UserError, match=r"seven_1\.png' is of class 'seven', of which '.*train' has none"):
+        read_png_folder(written)
+
+
+def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+    for wrong in (tmp_path / "gone", Path(__file__)):
+        with pytest.raises(UserError, match="is not a folder"):
+            read_png_folder(wrong)
+
+
+@pytest.mark.parametrize("name", ["mnist", "MNIST", "all", "fashionmnist", "../x", "", "a b", "-x", "x" * 41])
+def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"cannot name|is taken"):
+        write_own(name, ARRAYS, tuple("0123456789"), tmp_path)
+    assert not list(tmp_path.rglob("*-ubyte"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", "[" * 100_000),
+        '{"class_names": [1, 2], "train": 1, "test": 1}',
+        '{"class_names": ["a", "\\ud800"], "train": 1, "test": 1}',
+        '{"class_names": ["a", "b"], "train": true, "test": 1}',
+        '{"class_names": ["a", "b"], "train": 1, "test": 4294967296}',
+    ],
+)
+def test_a_damaged_description_is_named(tmp_path: Path, text: str) -> None:
+    write_own("mine", ARRAYS, tuple("0123456789"), tmp_path)
+    (tmp_path / "mine" / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match=r"dataset\.json' is damaged"):
+        load_dataset("mine", tmp_path)

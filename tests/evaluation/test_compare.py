@@ -1,0 +1,330 @@
+"""Several runs: grouped by what they were tested on, compared image by image, and summed up over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from math import comb
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make_runs import make_run
+
+from digits.evaluation.compare import (
+    SIGNIFICANT,
+    compare_pair,
+    compare_runs,
+    least_significant_difference,
+    mcnemar,
+    why_not_compared,
+)
+from digits.runs.run import Run, read_run
+
+LABELS = np.arange(200) % 10
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Run]:
+    """Give a function that makes a run and reads it; `info` changes what run.json records."""
+
+    def make_one(dataset: str = "mnist", framework: str = "pytorch", *, info: Any = None, **options: Any) -> Run:
+        options = {"labels": LABELS, "error_rate": 0.1, **options}
+        run = read_run(make_run(tmp_path, dataset, framework, **options))
+        return dataclasses.replace(run, info={**run.info, **(info or {})})
+
+    return make_one
+
+
+def run_with(predictions: list[int], labels: list[int], name: str, **info: Any) -> Run:
+    """Return a run of three classes that exists in memory alone; its confidence falls from image to image."""
+    info = {"dataset": "toy", "model": "cnn", "framework": "pytorch", "seed": 0, "class_names": ["a", "b", "c"], **info}
+    sure = np.linspace(0.9, 0.6, len(labels))
+    probabilities = np.repeat((1 - sure[:, None]) / 2, 3, axis=1)
+    probabilities[np.arange(len(labels)), predictions] = sure
+    probabilities = probabilities.astype(np.float32)
+    return Run(Path(name), info, np.array(predictions), probabilities, np.array(labels), [])
+
+
+# --- a pair by hand ---
+
+
+def test_a_pair_by_hand() -> None:
+    labels = [0, 0, 0, 1, 1, 1, 2]
+    a = run_with([0, 0, 1, 1, 2, 0, 0], labels, "a")
+    b = run_with([0, 1, 2, 1, 1, 2, 0], labels, "b")
+    # right by a: images 0 1 3; right by b: images 0 3 4; both wrong: 2 (1 against 2), 5 (0 against 2), 6 (both 0)
+    pair = compare_pair(a, b)
+    assert (pair.n, pair.both_right, pair.only_a_right, pair.only_b_right, pair.both_wrong) == (7, 2, 1, 1, 3)
+    assert pair.disagreements.tolist() == [1, 2, 4, 5]
+    assert pair.both_wrong_images.tolist() == [2, 5, 6]
+    assert pair.p_value == 1
+    assert not pair.significant
+    assert pair.verdict == "'a' and 'b' are equally accurate: each gets 1 of 7 images right that the other gets wrong."
+
+
+def test_the_most_confident_images_come_first() -> None:
+    a, b = run_with([1, 1, 1], [0, 0, 0], "a"), run_with([2, 2, 2], [0, 0, 0], "b")
+    b = dataclasses.replace(b, probabilities=np.array([[0.2, 0.2, 0.6], [0, 0, 1], [0, 0.1, 0.9]], dtype=np.float32))
+    # The sums of confidence: 0.9 + 0.6, 0.75 + 1, 0.6 + 0.9.
+    pair = compare_pair(a, b)
+    assert pair.disagreements.tolist()[0] == pair.both_wrong_images.tolist()[0] == 1
+
+
+def test_a_real_difference_is_called_so() -> None:
+    labels = [0] * 100
+    pair = compare_pair(run_with([0] * 100, labels, "good"), run_with([0] * 80 + [1] * 20, labels, "bad"))
+    assert pair.p_value == pytest.approx(2 * 0.5**20)
+    assert pair.significant
+    assert "'good' gets 20 more of 100 images right than 'bad' (100.00 % against 80.00 %)" in pair.verdict
+    assert "0.00019 %" in pair.verdict
+    assert "more than chance" in pair.verdict
+    assert "told from chance" not in pair.verdict
+
+
+def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -> None:
+    labels = [0] * 100
+    a, b = run_with([0] * 94 + [1] * 6, labels, "a"), run_with([1] * 10 + [0] * 90, labels, "b")
+    pair = compare_pair(a, b)
+    assert (pair.only_a_right, pair.only_b_right) == (10, 6)
+    assert not pair.significant
+    assert "'a' gets 4 more of 100 images right than 'b'" in pair.verdict
+    assert "45 %" in pair.verdict  # 2 * P(at most 6 of 16) = 0.4545
+    assert (
+        "on 100 images, this difference cannot be told from chance; a difference of 10 images would be needed."
+        in pair.verdict
+    )
+    # 13 against 3 would be 10 images: p = 0.021; 12 against 4 is p = 0.077.
+    assert mcnemar(13, 3) < SIGNIFICANT < mcnemar(12, 4)
+
+
+def test_with_very_few_images_nothing_could_mean_anything() -> None:
+    pair = compare_pair(run_with([0, 0, 0], [0, 0, 0], "a"), run_with([1, 1, 0], [0, 0, 0], "b"))
+    assert "so few images could not show one" in pair.verdict
+
+
+def test_equal_runs() -> None:
+    a, b = run_with([0, 1], [0, 0], "a"), run_with([0, 2], [0, 0], "b")
+    pair = compare_pair(a, b)
+    assert (pair.p_value, pair.significant) == (1, False)
+    assert pair.verdict == "'a' and 'b' get exactly the same of 2 images right."
+
+
+def test_runs_on_other_labels_are_no_pair() -> None:
+    with pytest.raises(ValueError, match="same labels"):
+        compare_pair(run_with([0], [0], "a"), run_with([0], [1], "b"))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_the_counts_of_any_pair_add_up(data: st.DataObject) -> None:
+    classes = st.lists(st.integers(0, 2), min_size=(n := data.draw(st.integers(1, 60))), max_size=n)
+    labels = data.draw(classes)
+    a, b = run_with(data.draw(classes), labels, "a"), run_with(data.draw(classes), labels, "b")
+    pair, back = compare_pair(a, b), compare_pair(b, a)
+    assert pair.both_right + pair.only_a_right + pair.only_b_right + pair.both_wrong == pair.n == n
+    assert (pair.both_right + pair.only_a_right) / n == pytest.approx(a.accuracy)
+    assert (pair.both_right + pair.only_b_right) / n == pytest.approx(b.accuracy)
+    assert set(pair.disagreements) == {i for i in range(n) if a.predictions[i] != b.predictions[i]}
+    assert len(pair.both_wrong_images) == pair.both_wrong
+    assert (back.only_a_right, back.only_b_right, back.p_value) == (pair.only_b_right, pair.only_a_right, pair.p_value)
+
+
+# --- McNemar ---
+
+
+@settings(deadline=None)  # the first call imports SciPy
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_the_two_tails_of_a_fair_coin(only_a: int, only_b: int) -> None:
+    n = only_a + only_b
+    tail = sum(comb(n, k) for k in range(min(only_a, only_b) + 1))
+    assert mcnemar(only_a, only_b) == pytest.approx(min(1, 2 * tail / 2**n))
+
+
+def test_mcnemar_as_published() -> None:
+    # Fay (2011), 'Exact McNemar's test and matching confidence intervals', the vignette of R's package exact2x2.
+    assert mcnemar(9, 2) == pytest.approx(0.06543, abs=5e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 300))
+def test_the_least_significant_difference_is_the_least(differing: int) -> None:
+    needed = least_significant_difference(differing)
+    gaps = range(differing % 2, differing + 1, 2)
+    significant = [gap for gap in gaps if mcnemar((differing + gap) // 2, (differing - gap) // 2) < SIGNIFICANT]
+    assert needed == (min(significant) if significant else None)
+
+
+# --- groups ---
+
+
+def test_runs_are_grouped_by_what_they_were_tested_on(make: Callable[..., Run]) -> None:
+    runs = [make(), make("fashion-mnist"), make(framework="tensorflow"), make("fashion-mnist", "tensorflow")]
+    digits, fashion = comparisons = compare_runs(runs)
+    assert [run.name for run in digits.runs.run] == ["mnist-cnn-pytorch", "mnist-cnn-tensorflow"]
+    assert [run.dataset for run in fashion.runs] == ["fashion-mnist"] * 2
+    assert (digits.dataset, digits.fingerprint) == ("mnist", runs[0].fingerprint)
+    [pair] = digits.pairs
+    assert (pair.a.framework, pair.b.framework) == ("pytorch", "tensorflow")
+    [sentence] = why_not_compared(comparisons)
+    assert sentence == (
+        "'mnist-cnn-pytorch' (and 1 more) and 'fashion-mnist-cnn-pytorch' (and 1 more) are not compared: they were "
+        "tested on different images, those of mnist and of fashion-mnist."
+    )
+
+
+def test_a_dataset_that_changed_is_told(make: Callable[..., Run]) -> None:
+    runs = [make(), make(framework="tensorflow", info={"dataset_fingerprint": "f" * 64})]
+    comparisons = compare_runs(runs)
+    assert [len(group.runs) for group in comparisons] == [1, 1]
+    assert not any(group.pairs for group in comparisons)
+    [sentence] = why_not_compared(comparisons)
+    assert "both name the dataset mnist, but its images were not the same" in sentence
+
+
+def test_a_run_without_fingerprint_is_compared_with_none(make: Callable[..., Run]) -> None:
+    comparisons = compare_runs(
+        [make(info={"dataset_fingerprint": None}), make(folder="copy", info={"dataset_fingerprint": None})]
+    )
+    assert [group.fingerprint for group in comparisons] == [None, None]
+    [sentence] = why_not_compared(comparisons)
+    assert "'mnist-cnn-pytorch' does not record the fingerprint of its dataset; train it again." in sentence
+
+
+def test_a_forged_fingerprint_does_not_mix_labels(make: Callable[..., Run]) -> None:
+    one = make()
+    other = make(framework="tensorflow", labels=LABELS[::-1].copy(), info={"dataset_fingerprint": one.fingerprint})
+    comparisons = compare_runs([one, other])
+    assert len(comparisons) == 2
+    assert "labels or class names differ" in why_not_compared(comparisons)[0]
+
+
+def test_no_runs_no_comparison() -> None:
+    assert compare_runs([]) == []
+    assert why_not_compared([]) == []
+
+
+# --- the two frameworks ---
+
+
+def test_frameworks_are_compared_on_one_model_and_seed(make: Callable[..., Run]) -> None:
+    runs = [
+        make(framework=framework, model=model, seed=seed)
+        for framework in ("tensorflow", "pytorch")
+        for model in ("cnn", "mlp")
+        for seed in (0, 1)
+    ]
+    [group] = compare_runs(runs)
+    assert sorted((pair.a.name, pair.b.name) for pair in group.pairs) == [
+        (f"mnist-{model}-pytorch{seed}", f"mnist-{model}-tensorflow{seed}")
+        for model in ("cnn", "mlp")
+        for seed in ("", "-s1")
+    ]
+    assert all(pair.recipe_differences == [] for pair in group.pairs)
+    assert all("another seed" in pair.verdict for pair in group.pairs if pair.only_a_right != pair.only_b_right)
+
+
+def test_equal_recipes_are_compared_rather_than_others(make: Callable[..., Run]) -> None:
+    longer = {**make().recipe, "epochs": 9}
+    runs = [
+        make(),
+        make(framework="tensorflow"),
+        make(folder="long", info={"recipe": longer}),
+        make(framework="tensorflow", folder="long-tf", info={"recipe": longer}),
+    ]
+    [group] = compare_runs(runs)
+    names = [(pair.a.name, pair.b.name) for pair in group.pairs]
+    assert names == [("mnist-cnn-pytorch", "mnist-cnn-tensorflow"), ("long", "long-tf")]
+
+
+def test_recipes_that_differ_are_told(make: Callable[..., Run]) -> None:
+    other = make(framework="tensorflow", error_rate=0.3)
+    other = dataclasses.replace(other, info={**other.info, "recipe": {**other.recipe, "epochs": 9}})
+    [group] = compare_runs([make(), other])
+    [pair] = group.pairs
+    assert pair.recipe_differences == ["epochs 3 against 9"]
+    assert "Their recipes differ (epochs 3 against 9), which may be the reason." in pair.verdict
+
+
+def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., Run]) -> None:
+    recipe = make().recipe
+    more = {**recipe, "augmentation": {**recipe["augmentation"], "rotation": 5.0}, "filters": [8, 16]}
+    [group] = compare_runs([make(), make(framework="tensorflow", info={"recipe": more})])
+    assert group.pairs[0].recipe_differences == [
+        "filters [16, 32] against [8, 16]",
+        "augmentation rotation 10.0 against 5.0",
+    ]
+    [group] = compare_runs([make(), make(framework="tensorflow", info={"init_from": "fashion-mnist-cnn-pytorch"})])
+    assert group.pairs[0].recipe_differences == ["init from nothing against fashion-mnist-cnn-pytorch"]
+
+
+def test_equal_starts_are_compared_rather_than_others(make: Callable[..., Run]) -> None:
+    runs = [
+        make(framework=framework, folder=f"{framework}-{start}", init_from=start)
+        for framework in ("pytorch", "tensorflow")
+        for start in (None, "elsewhere")
+    ]
+    [group] = compare_runs(runs)
+    assert [(pair.a.name, pair.b.name) for pair in group.pairs] == [
+        ("pytorch-None", "tensorflow-None"),
+        ("pytorch-elsewhere", "tensorflow-elsewhere"),
+    ]
+
+
+def test_an_ensemble_is_no_framework(make: Callable[..., Run]) -> None:
+    ensemble = make(folder="e", info={"framework": "ensemble", "seed": None, "recipe": None})
+    [group] = compare_runs([make(), ensemble])
+    assert group.pairs == []
+    assert group.seeds == []
+    assert compare_pair(make(), ensemble).recipe_differences == []
+
+
+# --- seeds ---
+
+
+def test_seeds_of_one_recipe_are_summed_up(make: Callable[..., Run]) -> None:
+    runs = [make(seed=seed) for seed in (2, 0, 1)] + [make(framework="tensorflow")]
+    [group] = compare_runs(runs)
+    [summary] = group.seeds
+    accuracies = [run.accuracy for run in runs[:3]]
+    assert [run.seed for run in summary.runs] == [0, 1, 2]
+    assert (summary.n, summary.minimum, summary.maximum) == (3, min(accuracies), max(accuracies))
+    assert summary.mean == pytest.approx(mean(accuracies))
+    assert summary.standard_deviation == pytest.approx(stdev(accuracies)) == pytest.approx(np.std(accuracies, ddof=1))
+    sentence = summary.sentence()
+    assert "mnist cnn pytorch" in sentence
+    assert "n = 3 seeds (0, 1, 2)" in sentence
+    assert f"{100 * mean(accuracies):.2f} %" in sentence
+
+
+def test_another_recipe_is_no_further_seed_and_a_copy_is_no_further_evidence(make: Callable[..., Run]) -> None:
+    first = make()
+    slower = make(seed=1)
+    slower = dataclasses.replace(slower, info={**slower.info, "recipe": {**slower.recipe, "learning_rate": 1e-4}})
+    copy = make(folder="kept")
+    [group] = compare_runs([first, slower, copy])
+    assert group.seeds == []
+    [group] = compare_runs([first, copy, make(seed=5)])
+    assert [run.name for run in group.seeds[0].runs] == ["mnist-cnn-pytorch", "mnist-cnn-pytorch-s5"]
+
+
+def test_seeds_of_one_recipe_have_started_alike(make: Callable[..., Run]) -> None:
+    runs = [make(seed=seed, init_from=start) for seed, start in enumerate([None, None, "a", "a", "b"])]
+    runs[1].info["recipe"]["augmentation"]["rotation"] = 0.0
+    runs += [make(seed=seed, init_from="a", frozen=True) for seed in (5, 6)]
+    [group] = compare_runs(runs)
+    assert [[run.seed for run in summary.runs] for summary in group.seeds] == [[2, 3], [5, 6]]
+
+
+def test_a_comparison_reads_whatever_a_recipe_holds(make: Callable[..., Run]) -> None:
+    odd = json.loads('{"epochs": [1, {"x": null}], "\\u0000": 1e999, "seed": "?"}')
+    [group] = compare_runs(
+        [make(info={"recipe": odd}), make(framework="tensorflow"), make(seed=1, info={"recipe": odd})]
+    )
+    assert group.pairs[0].recipe_differences
+    assert len(group.seeds) == 1

@@ -1,0 +1,201 @@
+"""An ensemble: the mean of its members, kept as a run like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_runs import make_run
+
+from digits.errors import UserError
+from digits.evaluation.compare import compare_runs
+from digits.evaluation.ensemble import write_ensemble
+from digits.evaluation.evaluate import evaluate_run
+from digits.evaluation.tables import run_rows, runs_as_text
+from digits.runs.run import Run, find_runs, read_run
+
+LABELS = np.arange(300) % 10
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make(outputs: Path) -> Callable[..., Run]:
+    def make_one(dataset: str = "mnist", framework: str = "pytorch", **options: Any) -> Run:
+        return read_run(make_run(outputs, dataset, framework, **{"labels": LABELS, "error_rate": 0.1, **options}))
+
+    return make_one
+
+
+@pytest.fixture
+def members(make: Callable[..., Run]) -> list[Run]:
+    return [make(), make(seed=4), make(framework="tensorflow")]
+
+
+def changed(run: Run, **info: Any) -> Run:
+    return dataclasses.replace(run, info={**run.info, **info})
+
+
+def test_it_averages_probabilities(members: list[Run], outputs: Path) -> None:
+    run = read_run(write_ensemble(members, outputs))
+    expected = sum(member.probabilities.astype(np.float64) for member in members) / 3
+    assert run.probabilities == pytest.approx(expected, abs=1e-7)
+    assert np.array_equal(run.predictions, run.probabilities.argmax(axis=1))
+    assert np.array_equal(run.labels, LABELS)
+
+
+def test_by_hand(make: Callable[..., Run], outputs: Path) -> None:
+    """Two networks, each unsure where the other is sure and right, are right together."""
+    a, b = make(labels=np.array([0, 1])), make(framework="tensorflow", labels=np.array([0, 1]))
+    rest = np.zeros((2, 8))
+    sure = [[0.9, 0.1], [0.6, 0.4]], [[0.4, 0.6], [0.1, 0.9]]
+    runs = [
+        dataclasses.replace(run, probabilities=np.hstack([pair, rest]).astype(np.float32))
+        for run, pair in zip((a, b), sure, strict=True)
+    ]
+    run = read_run(write_ensemble(runs, outputs))
+    assert run.probabilities[:, :2] == pytest.approx(np.array([[0.65, 0.35], [0.35, 0.65]]))
+    assert run.accuracy == 1
+
+
+def test_every_reader_treats_it_like_any_run(members: list[Run], outputs: Path) -> None:
+    path = write_ensemble(members, outputs)
+    assert path == outputs / "mnist-cnn-ensemble"
+    assert path in find_runs(outputs)
+    run = read_run(path)
+    assert (run.framework, run.seed, run.recipe, run.history) == ("ensemble", None, {}, [])
+    assert run.fingerprint == members[0].fingerprint
+    assert run.parameters == 3 * 206_922
+    assert run.training_seconds == 45
+    evaluation = evaluate_run(run)
+    assert evaluation.loss == pytest.approx(run.info["test"]["loss"])
+    assert list(evaluation.interval) == run.info["test"]["interval_95"]
+    json.dumps(evaluation.as_json(), allow_nan=False)
+    assert "mnist-cnn-ensemble" in runs_as_text(run_rows([evaluation]))
+    [group] = compare_runs([*members, run])
+    assert len(group.runs) == 4
+
+
+def test_its_members_and_command_are_recorded(members: list[Run], outputs: Path) -> None:
+    info = read_run(write_ensemble(members, outputs)).info
+    assert [member["name"] for member in info["members"]] == [run.name for run in members]
+    assert [member["framework"] for member in info["members"]] == ["pytorch", "pytorch", "tensorflow"]
+    words = shlex.split(info["command"])
+    assert words[:3] == ["python", "visualize_results.py", "--ensemble"]
+    assert words[3:] == [*(run.name for run in members), "--outputs", str(outputs)]
+    assert set(info["versions"]) == {"python", "numpy"}
+
+
+def test_in_the_usual_folder_the_command_is_short(
+    members: list[Run], outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(outputs.parent)
+    info = read_run(write_ensemble(members[:2], Path("outputs"))).info
+    assert info["command"] == ("python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-pytorch-s4")
+
+
+def test_what_a_member_does_not_record_is_not_summed(members: list[Run], outputs: Path) -> None:
+    silent = {key: value for key, value in members[0].info.items() if key not in ("parameters", "seconds")}
+    run = read_run(write_ensemble([dataclasses.replace(members[0], info=silent), members[1]], outputs))
+    assert (run.parameters, run.training_seconds) == (None, None)
+
+
+def test_different_models_make_a_mixed_one(make: Callable[..., Run], outputs: Path) -> None:
+    path = write_ensemble([make(), make(model="mlp")], outputs)
+    assert path.name == "mnist-mixed-ensemble"
+    assert read_run(path).model == "mixed"
+
+
+def test_an_earlier_ensemble_is_replaced_and_a_name_can_be_given(members: list[Run], outputs: Path) -> None:
+    first = write_ensemble(members, outputs)
+    assert write_ensemble(members[:2], outputs) == first
+    assert len(read_run(first).info["members"]) == 2
+    named = write_ensemble(members, outputs, "all three")
+    assert named.name == "all three"
+    assert read_run(named).info["name"] == "all three"
+    words = shlex.split(read_run(named).info["command"])
+    assert words[words.index("--ensemble-name") + 1] == "all three"
+
+
+def test_an_ensemble_of_an_ensemble(members: list[Run], make: Callable[..., Run], outputs: Path) -> None:
+    inner = read_run(write_ensemble(members, outputs, "inner"))
+    run = read_run(write_ensemble([inner, make(seed=8)], outputs))
+    assert run.parameters == 4 * 206_922
+
+
+# --- refused, with nothing written ---
+
+
+@pytest.mark.parametrize(
+    ("choose", "sentence"),
+    [
+        (lambda runs: [], "needs two runs or more, not 0"),
+        (lambda runs: runs[:1], "needs two runs or more, not 1"),
+        (lambda runs: [runs[0], runs[1], runs[0]], "'mnist-cnn-pytorch' is named twice"),
+        (lambda runs: [runs[0], changed(runs[1], dataset_fingerprint="0" * 64)], "not tested on the same images"),
+        (lambda runs: [changed(runs[0], dataset_fingerprint=None), runs[1]], "does not record the fingerprint"),
+        (lambda runs: [runs[0], changed(runs[1], class_names=list("abcdefghij"))], "name their classes differently"),
+        (lambda runs: [runs[0], dataclasses.replace(runs[1], labels=LABELS[::-1])], "not tested on the same images"),
+    ],
+)
+def test_what_cannot_be_averaged_is_refused(
+    members: list[Run], outputs: Path, choose: Callable[[list[Run]], list[Run]], sentence: str
+) -> None:
+    before = sorted(os.listdir(outputs))
+    with pytest.raises(UserError, match=sentence):
+        write_ensemble(choose(members), outputs)
+    assert sorted(os.listdir(outputs)) == before
+
+
+def test_datasets_are_not_mixed(make: Callable[..., Run], outputs: Path) -> None:
+    with pytest.raises(UserError, match="mnist and fashion-mnist"):
+        write_ensemble([make(), make("fashion-mnist")], outputs)
+
+
+def test_members_that_add_up_to_too_much_are_told(make: Callable[..., Run], outputs: Path) -> None:
+    runs = [changed(make(seed=seed), parameters={"trainable": 2**62}) for seed in (1, 2)]
+    with pytest.raises(UserError, match=r"under 'parameters\.trainable'"):
+        write_ensemble(runs, outputs)
+    assert not (outputs / "mnist-cnn-ensemble").exists()
+
+
+def test_no_training_is_replaced(members: list[Run], outputs: Path) -> None:
+    with pytest.raises(UserError, match="is a training's run and would be replaced"):
+        write_ensemble(members[1:], outputs, members[0].name)
+    assert read_run(members[0].path).framework == "pytorch"
+
+
+def test_no_member_is_replaced(members: list[Run], make: Callable[..., Run], outputs: Path) -> None:
+    inner = read_run(write_ensemble(members, outputs))
+    with pytest.raises(UserError, match="is a member and would be replaced"):
+        write_ensemble([inner, make(seed=8)], outputs)
+
+
+def test_a_damaged_ensemble_is_replaced(members: list[Run], outputs: Path) -> None:
+    path = write_ensemble(members, outputs)
+    (path / "predictions.npy").write_bytes(b"")
+    assert read_run(write_ensemble(members, outputs)).accuracy >= 0
+
+
+@pytest.mark.parametrize("name", ["../escaped", ".hidden", "a/b", "/tmp", "..", "."])
+def test_a_name_is_a_folder_in_outputs(members: list[Run], outputs: Path, name: str) -> None:
+    with pytest.raises(UserError, match="cannot be an ensemble's name"):
+        write_ensemble(members, outputs, name)
+
+
+def test_a_folder_of_other_things_is_not_replaced(members: list[Run], outputs: Path) -> None:
+    (outputs / "notes").mkdir()
+    (outputs / "notes" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(UserError, match="holds files but no run"):
+        write_ensemble(members, outputs, "notes")
+    assert (outputs / "notes" / "thesis.txt").exists()

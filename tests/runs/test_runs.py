@@ -1,0 +1,658 @@
+"""Runs on disk: written whole or not at all, and read with every claim checked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from make_runs import DIGITS, make_info, make_run
+from paths import TESTS
+
+from digits.errors import UserError
+from digits.files.npy import read_npy
+from digits.metrics import accuracy
+from digits.runs.run import check_writable, find_runs, read_run, run_name, write_run_files, writing_run
+from digits.runs.schema import check_info
+
+LABELS = np.repeat(np.arange(10), 10)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "outputs", labels=LABELS, error_rate=0.1)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def replace_file(run: Path, name: str, data: bytes) -> None:
+    """Change a file and sign it anew in run.json, as a forger would: the checks behind the hash are asked."""
+    import hashlib
+
+    (run / name).write_bytes(data)
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    info["files"][name] = hashlib.sha256(data).hexdigest()
+    (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def fault_in(run: Path) -> str | None:
+    """Return the sentence that reading the run ends with, None if it is read."""
+    try:
+        read_run(run)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+# --- written and read back ---
+
+
+def test_names() -> None:
+    assert run_name("mnist", "cnn", "pytorch") == "mnist-cnn-pytorch"
+    assert run_name("mnist", "cnn", "pytorch", 3) == "mnist-cnn-pytorch-s3"
+    assert run_name("mnist", "cnn", "pytorch", 3, parity=True) == "mnist-cnn-pytorch-s3-parity"
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(np.float32)
+    history = [{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.1 + 0.2}]
+    share = accuracy(LABELS, probabilities.argmax(axis=1))
+    info = make_info("mnist", "cnn", "pytorch", 3, DIGITS, 100, share)
+    path = tmp_path / "new" / "outputs" / "mnist-cnn-pytorch-s3"
+    with writing_run(path) as folder:
+        assert folder.parent == path.parent
+        assert folder.name.startswith(".")
+        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=history, info=info)
+        (folder / "model.onnx").write_bytes(b"model")
+        assert not path.exists()
+    run = read_run(path)
+    assert (run.name, run.dataset, run.model, run.framework, run.seed) == (path.name, "mnist", "cnn", "pytorch", 3)
+    assert run.class_names == DIGITS
+    assert run.accuracy == share
+    assert run.history == history  # 0.1 + 0.2 keeps its last digit
+    assert np.array_equal(run.probabilities, probabilities)
+    assert run.probabilities.dtype == np.float32
+    assert np.array_equal(run.predictions, probabilities.argmax(axis=1))
+    assert np.array_equal(run.labels, LABELS)
+    assert {**info, "files": run.info["files"]} == run.info
+    assert set(run.info["files"]) == set(files_in(path)) - {"run.json"}
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_losses_are_read_where_they_are_recorded(run: Path) -> None:
+    assert read_run(run).losses is None
+    (run / "losses.npy").write_bytes(b"put there later by somebody, and not listed")
+    assert read_run(run).losses is None
+    put_losses(losses := np.array([0.5, 0.0]))(run)
+    assert np.array_equal(read_run(run).losses, losses)  # type: ignore[arg-type]
+
+
+def test_a_second_run_replaces_the_first_with_all_its_files(run: Path) -> None:
+    (run / "confusion_matrix.png").write_bytes(b"a picture put there later")
+    assert read_run(run).accuracy < 1  # which is no tampering
+    make_run(run.parent, labels=LABELS, error_rate=0)
+    assert read_run(run).accuracy == 1
+    assert not (run / "confusion_matrix.png").exists()
+    assert os.listdir(run.parent) == [run.name]
+
+
+@pytest.mark.parametrize("exception", [RuntimeError, KeyboardInterrupt, UserError])
+def test_an_exception_leaves_the_earlier_run_and_nothing_else(run: Path, exception: type[BaseException]) -> None:
+    before = files_in(run)
+
+    def write_half() -> None:
+        with writing_run(run) as folder:
+            (folder / "predictions.npy").write_bytes(b"half")
+            raise exception
+
+    with pytest.raises(exception):
+        write_half()
+    assert files_in(run) == before
+    assert os.listdir(run.parent) == [run.name]
+
+
+def test_a_diverged_training_is_told_and_keeps_the_earlier_run(run: Path) -> None:
+    probabilities = np.full((100, 10), np.nan, dtype=np.float32)
+    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 0.1)
+    with pytest.raises(UserError, match="diverged"), writing_run(run) as folder:
+        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=[], info=info)
+    assert read_run(run)
+
+
+def test_a_run_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
+    probabilities = np.eye(10, dtype=np.float32)[LABELS]
+    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 0.5)
+    with pytest.raises(ValueError, match=r"accuracy of 0\.5000"):
+        write_run_files(tmp_path, probabilities=probabilities, labels=LABELS, history=[], info=info)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_with_a_folder_that_is_not_utf_8_is_recorded_without_those_bytes(tmp_path: Path) -> None:
+    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 1.0)
+    info["command"] = os.fsdecode(b"python mnist_pytorch.py --output-dir \xff")
+    with writing_run(tmp_path / "run") as folder:
+        probabilities = np.eye(10, dtype=np.float32)[LABELS]
+        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=[], info=info)
+    assert read_run(tmp_path / "run").info["command"] == "python mnist_pytorch.py --output-dir ?"
+
+
+def test_find_runs(tmp_path: Path, run: Path) -> None:
+    assert find_runs(tmp_path / "missing") == []
+    half = run.parent / "another"
+    half.mkdir()
+    (half / "labels.npy").write_bytes(b"")
+    (run.parent / "empty").mkdir()
+    (run.parent / "README.md").write_text("no run")
+    shutil.copytree(run, run.parent / ".hidden-01234567")
+    assert find_runs(run.parent) == [half, run]
+
+
+# --- places that cannot be written ---
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("a file")
+    with pytest.raises(UserError, match="outputs"):
+        check_writable(tmp_path / "outputs" / "mnist-cnn-pytorch")
+    with pytest.raises(UserError, match="is in the way"):
+        check_writable(tmp_path / "outputs")
+
+
+def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
+    with pytest.raises(UserError, match="no run"), writing_run(tmp_path / "thesis"):
+        pytest.fail("the block must not be entered")
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
+
+
+def test_a_link_in_the_way_is_kept(tmp_path: Path, run: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(run)
+    with pytest.raises(UserError, match="in the way"):
+        check_writable(link)
+    assert read_run(link)  # to read one through a link is fine
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux's /proc, where nobody can make folders")
+def test_a_place_where_no_folder_can_be_made() -> None:
+    with pytest.raises(UserError, match=r"cannot write to '/proc/outputs/run'"):
+        check_writable(Path("/proc/outputs/run"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="cannot write"):
+        check_writable(tmp_path / "run")
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write"):
+        check_writable(tmp_path / ("long" * 70))
+
+
+def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "outputs" / "run")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "outputs"]
+
+
+# --- killed, and several at once ---
+
+KILLED_AT_EACH_STEP = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {root!r}]
+import numpy as np
+from make_runs import make_run
+
+outputs, labels = Path(sys.argv[1]), np.repeat(np.arange(10), 10)
+path = make_run(outputs, labels=labels, error_rate=0.5, folder="run")
+STEPS = {{"os.rename", "os.mkdir", "os.rmdir", "os.remove", "open"}}
+
+def die_at(step):
+    left = step
+    def hook(event, arguments):
+        nonlocal left
+        if event in STEPS and str(outputs) in str(arguments[0]):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+for step in range(1000):
+    child = os.fork()
+    if child == 0:
+        die_at(step)
+        make_run(outputs, labels=labels, error_rate=0, folder="run")
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+    state = outputs.parent / f"step-{{step}}"
+    os.system(f"cp -r {{outputs}} {{state}}")
+    make_run(outputs, labels=labels, error_rate=0.5, folder="run")
+"""
+
+
+def test_killed_at_every_single_step(tmp_path: Path) -> None:
+    script = KILLED_AT_EACH_STEP.format(tests=str(TESTS), root=str(TESTS.parent))
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "outputs")], check=True, timeout=120)
+    states = sorted(tmp_path.glob("step-*"), key=lambda path: int(path.name[5:]))
+    assert len(states) > 20
+    found = []
+    for state in states:
+        if not (state / "run").exists():  # between the two renames of the swap: the next writer brings it back
+            found.append("away")
+            with pytest.raises(RuntimeError), writing_run(state / "run"):
+                raise RuntimeError
+            assert read_run(state / "run").accuracy < 1
+        else:
+            found.append("new" if read_run(state / "run").accuracy == 1 else "old")
+        make_run(state, labels=LABELS, error_rate=0.5, folder="run")
+        assert os.listdir(state) == ["run"]
+    assert found == sorted(found, key=["old", "away", "new"].index)
+    assert found.count("away") == 1
+    assert found.count("new") >= 1
+    assert os.listdir(tmp_path / "outputs") == ["run"]
+
+
+WRITING_FOR_EVER = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {root!r}]
+import numpy as np
+from make_runs import make_run
+print("ready", flush=True)
+while True:
+    make_run(Path(sys.argv[1]), labels=np.repeat(np.arange(10), 10), folder="run")
+"""
+
+
+def start_writer(outputs: Path) -> subprocess.Popen[bytes]:
+    script = WRITING_FOR_EVER.format(tests=str(TESTS), root=str(TESTS.parent))
+    writer = subprocess.Popen([sys.executable, "-c", script, str(outputs)], stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    return writer
+
+
+def kill(writer: subprocess.Popen[bytes]) -> None:
+    writer.send_signal(signal.SIGKILL)
+    writer.communicate()
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    moments = random.Random(0)
+    make_run(tmp_path, labels=LABELS, folder="run")
+    for _ in range(12):
+        writer = start_writer(tmp_path)
+        time.sleep(moments.uniform(0, 0.1))
+        kill(writer)
+        with pytest.raises(RuntimeError), writing_run(tmp_path / "run"):
+            raise RuntimeError  # a writer that fails, but mends and sweeps first
+        read_run(tmp_path / "run")
+        assert os.listdir(tmp_path) == ["run"]
+
+
+def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
+    make_run(tmp_path, labels=LABELS, folder="run")
+    writers = [start_writer(tmp_path), start_writer(tmp_path)]
+    read = 0
+    try:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            fault = fault_in(tmp_path / "run")
+            assert fault is None or "there is no run" in fault  # at the instant of the swap; but never half a run
+            read += fault is None
+        assert [writer.poll() for writer in writers] == [None, None]
+    finally:
+        for writer in writers:
+            kill(writer)
+    assert read > 50
+
+
+def test_a_live_writer_is_not_swept(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with writing_run(path) as slow:
+        make_run(tmp_path, labels=LABELS, folder="run", error_rate=0.5)
+        assert slow.is_dir()
+        assert read_run(path).accuracy < 1
+        shutil.copytree(make_run(tmp_path, labels=LABELS, folder="other", error_rate=0), slow, dirs_exist_ok=True)
+    assert read_run(path).accuracy == 1
+
+
+def test_what_belongs_to_others_is_not_swept(tmp_path: Path) -> None:
+    others = [".run-s3-01234567", ".run-notes", ".other-01234567", "run-01234567"]
+    for name in others:
+        (tmp_path / name).mkdir()
+    (tmp_path / ".run-01234567").mkdir()
+    make_run(tmp_path, labels=LABELS, folder="run")
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "run"])
+
+
+# --- damaged, tampered with, forged ---
+
+
+def test_every_file_of_a_run_is_missed(run: Path) -> None:
+    for name in files_in(run):
+        data = (run / name).read_bytes()
+        (run / name).unlink()
+        with pytest.raises(UserError, match=f"'{run / name}' is missing"):
+            read_run(run)
+        (run / name).write_bytes(data)
+    assert read_run(run)
+
+
+def test_a_single_changed_bit_in_any_file_is_noticed(run: Path) -> None:
+    for name in set(files_in(run)) - {"run.json"}:
+        data = (run / name).read_bytes()
+        (run / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        with pytest.raises(UserError, match=f"'{run / name}' has changed"):
+            read_run(run)
+        (run / name).write_bytes(data)
+    assert read_run(run)
+
+
+def edit_predictions(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    return lambda run: replace_file(run, "predictions.npy", npy(change(np.load(run / "predictions.npy"))))
+
+
+def edit_probabilities(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    return lambda run: replace_file(run, "probabilities.npy", npy(change(np.load(run / "probabilities.npy"))))
+
+
+def edit_labels(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    return lambda run: replace_file(run, "labels.npy", npy(change(np.load(run / "labels.npy"))))
+
+
+def forged_header(header: str) -> bytes:
+    text = header.encode("latin1") + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def put_losses(losses: np.ndarray) -> Callable[[Path], None]:
+    return lambda run: replace_file(run, "losses.npy", npy(losses))
+
+
+FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
+    "one prediction too few": ("predictions.npy", "shape", edit_predictions(lambda p: p[:-1])),
+    "predictions int32": ("predictions.npy", "int32", edit_predictions(lambda p: p.astype(np.int32))),
+    "predictions big-endian": ("predictions.npy", ">i8", edit_predictions(lambda p: p.astype(">i8"))),
+    "predictions 2-D": ("predictions.npy", "dimensions", edit_predictions(lambda p: p[None])),
+    "a prediction of 10": ("predictions.npy", r"outside 0\.\.9", edit_predictions(lambda p: np.where(p == 9, 10, p))),
+    "a prediction of -1": ("predictions.npy", r"outside 0\.\.9", edit_predictions(lambda p: p - 1)),
+    "another argmax": ("predictions.npy", "most probable", edit_predictions(lambda p: (p + 1) % 10)),
+    "labels out of range": ("labels.npy", r"outside 0\.\.9", edit_labels(lambda x: x + 1)),
+    "labels too short": ("labels.npy", "shape", edit_labels(lambda x: x[1:])),
+    "labels float": ("labels.npy", "float64", edit_labels(lambda x: x.astype(float))),
+    "labels of pickled objects": ("labels.npy", "allow_pickle", edit_labels(lambda x: x.astype(object))),
+    "other labels": ("run.json", "accuracy", edit_labels(lambda x: x[::-1].copy())),
+    "probabilities float64": ("probabilities.npy", "float64", edit_probabilities(lambda p: p.astype(float))),
+    "a NaN": (
+        "probabilities.npy",
+        "finite",
+        edit_probabilities(lambda p: np.where(p == p[5, 5], np.float32("nan"), p)),
+    ),
+    "an infinity": ("probabilities.npy", "finite", edit_probabilities(lambda p: p + np.float32("inf"))),
+    "not normalised": ("probabilities.npy", "adding up", edit_probabilities(lambda p: p * np.float32(1.01))),
+    "negative": ("probabilities.npy", "negative", edit_probabilities(lambda p: p - np.float32(0.1) + p.mean() * 0)),
+    "one class too many": ("probabilities.npy", "shape", edit_probabilities(lambda p: np.c_[p, 0 * p[:, :1]])),
+    "a loss of NaN": ("losses.npy", "finite", put_losses(np.array([0.5, np.nan]))),
+    "a negative loss": ("losses.npy", "negative", put_losses(np.array([0.5, -1e-9]))),
+    "losses float32": ("losses.npy", "float32", put_losses(np.ones(3, np.float32))),
+    "no .npy": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(run, "labels.npy", b"PK\x03\x04 a zip"),
+    ),
+    "empty": ("labels.npy", "not a whole .npy file", lambda run: replace_file(run, "labels.npy", b"")),
+    "an exabyte claimed": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(
+            run,
+            "labels.npy",
+            forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (1152921504606846976,)}"),
+        ),
+    ),
+    "nothing of a length that no number holds": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(
+            run,
+            "labels.npy",
+            forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (0, 99999999999999999999)}"),
+        ),
+    ),
+    "a byte too many": (
+        "labels.npy",
+        "bytes follow",
+        lambda run: replace_file(run, "labels.npy", (run / "labels.npy").read_bytes() + b"\0"),
+    ),
+    "a negative length": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(
+            run, "labels.npy", forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (-1,)}") + bytes(8)
+        ),
+    ),
+    "a header that nests": (
+        "labels.npy",
+        "not a whole .npy file",
+        lambda run: replace_file(run, "labels.npy", forged_header("(" * 5000)),
+    ),
+    "a history of words": (
+        "history.csv",
+        "table of numbers",
+        lambda run: replace_file(run, "history.csv", b"epoch\none\n"),
+    ),
+    "a ragged history": (
+        "history.csv",
+        "table of numbers",
+        lambda run: replace_file(run, "history.csv", b"epoch\n1,2\n"),
+    ),
+    "a binary history": ("history.csv", "table of numbers", lambda run: replace_file(run, "history.csv", b"\xff\x00")),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forged_with_fitting_hashes(run: Path, name: str) -> None:
+    file, told, forge = FORGERIES[name]
+    forge(run)
+    with pytest.raises(UserError, match=told) as caught:
+        read_run(run)
+    assert str(run / file) in str(caught.value)
+    assert "again" in str(caught.value)  # what to do
+    assert "\n" not in str(caught.value)
+
+
+def test_objects_are_not_unpickled(run: Path, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    array = np.empty(1, dtype=object)
+    array[0] = Bomb()
+    replace_file(run, "labels.npy", npy(array))
+    with pytest.raises(UserError, match="allow_pickle"):
+        read_run(run)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("\x00", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"format": NaN}', "not JSON"),
+        ('{"format": 1, "name": "\\ud800"}', "not JSON"),  # half a character: no file could be written with it
+        ('{"format": 2}', "has 2 under 'format': input should be 1"),
+        ("{}", "lacks 'format'"),
+    ],
+)
+def test_run_json_that_is_none(run: Path, text: str, told: str) -> None:
+    (run / "run.json").write_text(text)
+    with pytest.raises(UserError, match=told) as caught:
+        read_run(run)
+    assert str(run / "run.json") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("name", 1), ("dataset", None), ("model", ""), ("framework", ["pytorch"]), ("seed", "0"), ("seed", True)],
+        *[("class_names", []), ("class_names", "0123456789"), ("class_names", [0, 1]), ("class_names", None)],
+        *[("test", None), ("test", {}), ("test", {"n": 100}), ("test", {"n": 100, "accuracy": "1"})],
+        *[
+            ("test", {"n": 99, "accuracy": 1.0}),
+            ("test", {"n": 10**18, "accuracy": 1.0}),
+            ("test", {"n": 0, "accuracy": 1}),
+        ],
+        *[("test", {"n": 100, "accuracy": 10**400}), ("test", {"n": 100, "accuracy": -1})],
+        *[("files", None), ("files", {}), ("files", {"labels.npy": 1}), ("format", "1")],
+        *[("validation", {"n": 400}), ("validation", {"n": 400, "accuracy": 2, "loss": 0.1}), ("validation", [])],
+        *[("validation", {"n": 0, "accuracy": 1.0, "loss": 0.1}), ("validation", {"n": 400, "accuracy": 1.0})],
+        *[("seed", -1), ("seed", 2**63), ("parameters", {"trainable": 2**63}), ("peak_memory_mb", -1)],
+    ],
+)
+def test_run_json_with_a_wrong_value(run: Path, key: str, value: object) -> None:
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps({**info, key: value}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"run\.json|shape"):
+        read_run(run)
+
+
+def test_published_runs_of_earlier_versions_are_taken() -> None:
+    files = list((TESTS.parent / "docs" / "results").glob("*.json"))
+    assert files
+    for file in files:
+        assert check_info(info := json.loads(file.read_text(encoding="utf-8"))) == info
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../secret", "a/../../secret", "nul\0byte"])
+def test_the_list_of_files_leads_nowhere_else(run: Path, name: str) -> None:
+    (run.parent / "secret").write_text("secret")
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    info["files"][name] = "0" * 64
+    (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    with pytest.raises(UserError, match="not in the run's folder"):
+        read_run(run)
+
+
+def test_a_pipe_instead_of_a_file_is_not_waited_for(run: Path) -> None:
+    (run / "labels.npy").unlink()
+    os.mkfifo(run / "labels.npy")
+    faults: list[str | None] = []
+    reader = threading.Thread(target=lambda: faults.append(fault_in(run)), daemon=True)
+    reader.start()
+    reader.join(timeout=5)
+    assert "is missing" in str(faults)
+
+
+def test_a_huge_file_is_not_read_into_memory(tmp_path: Path) -> None:
+    with (tmp_path / "huge.npy").open("wb") as file:
+        file.truncate(1 << 40)  # sparse: a terabyte of nothing
+    with pytest.raises(UserError, match="larger than"):
+        read_npy(tmp_path / "huge.npy", np.int64, ndim=1)
+
+
+def test_no_run_at_all(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no run"):
+        read_run(tmp_path / ("long" * 70))
+    with pytest.raises(UserError, match="there is no run"):
+        read_run(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"run\.json' is missing"):
+        read_run(tmp_path / "empty")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_damage_to_an_array_gives_a_sentence_or_the_same_array(tmp_path: Path, data: st.DataObject) -> None:
+    array = np.arange(20, dtype=np.float32).reshape(4, 5)
+    raw = bytearray(npy(array))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, 130))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(raw)))
+    (tmp_path / "array.npy").write_bytes(raw[:cut] if data.draw(st.booleans()) else raw)
+    fault = ""
+    try:
+        read = read_npy(tmp_path / "array.npy", np.float32, ndim=2)
+    except UserError as error:
+        fault = str(error)
+    if fault:
+        assert str(tmp_path / "array.npy") in fault
+        assert "\n" not in fault
+    else:
+        assert read.dtype == np.float32
+        assert read.size == array.size
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    descr=st.sampled_from(["<i8", "<f4", ">i8", "|O", "|S0", "|V0", "<U4", "nonsense"]),
+    shape=st.lists(st.integers(-2, 9) | st.integers(-(2**80), 2**80), max_size=3),
+    body=st.binary(max_size=64),
+)
+def test_any_header_gives_a_sentence_or_an_array(tmp_path: Path, descr: str, shape: list[int], body: bytes) -> None:
+    header = forged_header(str({"descr": descr, "fortran_order": False, "shape": tuple(shape)}))
+    (tmp_path / "array.npy").write_bytes(header + body)
+    try:
+        read = read_npy(tmp_path / "array.npy", np.int64, ndim=2)
+    except UserError as error:
+        assert str(tmp_path / "array.npy") in str(error)  # noqa: PT017
+    else:
+        assert read.tobytes() == body
+        assert read.shape == tuple(shape)
+
+
+@given(st.sampled_from([np.int64, np.float32]), st.integers(0, 5), st.integers(0, 5), st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_read_npy_reads_what_numpy_writes(tmp_path: Path, dtype: type, rows: int, columns: int, fortran: bool) -> None:
+    array = np.arange(rows * columns, dtype=dtype).reshape(rows, columns)
+    (tmp_path / "array.npy").write_bytes(npy(np.asfortranarray(array) if fortran else array))
+    assert np.array_equal(read_npy(tmp_path / "array.npy", dtype, ndim=2), array)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=8), inner, max_size=5),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["format", "seed", "class_names", "test", "files", "dataset"]), json_values))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+def test_any_value_in_run_json_gives_a_sentence_or_a_run(tmp_path: Path, changes: dict[str, object]) -> None:
+    run = tmp_path / "outputs" / "mnist-cnn-pytorch"
+    if not run.exists():
+        make_run(tmp_path / "outputs", labels=LABELS)
+    before = (run / "run.json").read_text(encoding="utf-8")
+    (run / "run.json").write_text(json.dumps({**json.loads(before), **changes}), encoding="utf-8")
+    fault = fault_in(run)
+    assert fault is None or str(run) in fault
+    (run / "run.json").write_text(before, encoding="utf-8")

@@ -1,0 +1,204 @@
+"""The rules of the architecture: no framework in digits/, never both in one file, twins on both sides."""
+
+from __future__ import annotations
+
+import ast
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from wing_probe import PACKAGES, ROOT, environment
+
+import digits
+from digits.training.recipe import RECIPES, Recipe
+
+FRAMEWORK_OF = {
+    **{package: framework for framework, packages in PACKAGES.items() for package in packages},
+    **{f"mnist_{framework}": framework for framework in PACKAGES},
+    **{f"models.{framework}": framework for framework in PACKAGES},
+}
+HIDDEN = {"__pycache__", "mnist_data", "outputs"}
+FILES = [
+    file
+    for file in sorted(ROOT.rglob("*.py"))
+    if not any(part in HIDDEN or part.startswith((".venv", ".git")) for part in file.relative_to(ROOT).parts)
+]
+PROBES = [ROOT / "tests" / "wing_probe.py", ROOT / "tests" / "zoo_probe.py"]
+SLOW = ["sklearn", "matplotlib", "pandas", "seaborn", "requests", "mlxtend", "onnx", "onnxruntime", "scipy"]
+CORE = ["digits.data.datasets", "digits.runs.run", "digits.training.recipe", "digits.training.saving"]
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def parse(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield what the code imports, wherever in it: 'torch', 'torch.nn', 'models.pytorch.networks'."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if function in ("import_module", "__import__"):
+                yield str(node.args[0].value)
+
+
+def frameworks(code: str) -> set[str]:
+    names = {name for full in imported(ast.parse(code)) for name in (full, ".".join(full.split(".")[:2]))}
+    return {FRAMEWORK_OF[name] for name in {*names, *(name.split(".")[0] for name in names)} if name in FRAMEWORK_OF}
+
+
+def test_the_scan_sees_imports_of_every_kind() -> None:
+    for code in (
+        "import torch",
+        "import torch.nn.functional as F",
+        "from torchvision import datasets",
+        "def f():\n    if True:\n        from torch.nn import Linear",
+        "import importlib\nimportlib.import_module('torch')",
+        "import mnist_pytorch",
+        "from models import pytorch",
+        "from models.pytorch.networks import cnn",
+    ):
+        assert frameworks(code) == {"pytorch"}, code
+    assert frameworks("import keras, torch") == {"pytorch", "tensorflow"}
+    assert frameworks("import torchlight\nfrom . import torch\nname = 'torch'") == set()
+    assert {"mnist_pytorch.py", "digits/runs/run.py", "tests/test_architecture.py"} <= {name_of(file) for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_frameworks_stay_where_they_belong(file: Path) -> None:
+    found = frameworks(file.read_text(encoding="utf-8"))
+    if file.is_relative_to(ROOT / "digits"):
+        assert found == set()
+    assert len(found) < 2 or file in PROBES
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=name_of)
+def test_a_probe_answers_each_question_with_one_framework(probe: Path) -> None:
+    for node in parse(name_of(probe)).body:
+        assert len(frameworks(ast.unparse(node))) < 2
+
+
+def test_tests_import_no_framework_into_pytest() -> None:
+    for file in ROOT.glob("tests/**/*.py"):
+        top_level = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if not hasattr(node, "body")]
+        assert frameworks("\n".join(map(ast.unparse, top_level))) == set(), file.name
+
+
+def test_tests_name_no_folder_outside_the_project() -> None:
+    outside = re.compile(r"ROOT\.parent\b|parents\[[2-9]|(\.parent){3}|shared\W+datasets")
+    for guilty in ("ROOT" + ".parent / 'data'", "parents" + "[2]", 3 * ".parent", "'shared' / 'data" + "sets'"):
+        assert outside.search(guilty)
+    for file in ROOT.glob("tests/**/*.py"):
+        found = outside.search(file.read_text(encoding="utf-8"))
+        assert not found, f"{file.name}: {found}; real datasets are in the folder that MNIST_MIRROR names, if any"
+
+
+def modules_after(code: str) -> set[str]:
+    """Return the top-level packages that are imported in a fresh process after this code."""
+    probe = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", probe], env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_digits_works_where_no_framework_is_installed() -> None:
+    names = [module.name for module in pkgutil.walk_packages(digits.__path__, "digits.")]
+    assert set(CORE) < set(names)
+    blocked = [package for packages in PACKAGES.values() for package in packages]
+    found = modules_after(f"from wing_probe import block\nblock({blocked})\nimport {', '.join(names)}")
+    assert found.isdisjoint(blocked)
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_light_modules_bring_nothing_heavy(module: str) -> None:
+    found = modules_after(f"import {module}")
+    assert "digits" in found
+    assert found.isdisjoint(SLOW)
+
+
+# --- twins ---
+
+
+def public_functions(path: str) -> dict[str, list[str]]:
+    """Return a file's public functions in order, each with its parameters: name, kind, default."""
+    return {
+        node.name: parameters(node)
+        for node in parse(path).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+
+
+def parameters(function: ast.FunctionDef) -> list[str]:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
+    kinds = ["positional"] * len(arguments.posonlyargs) + ["any"] * len(arguments.args)
+    found = list(zip(kinds, positional, defaults, strict=True))
+    found += [("keyword", *pair) for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    found += [(kind, rest, None) for kind, rest in (("*", arguments.vararg), ("**", arguments.kwarg)) if rest]
+    return [f"{kind} {argument.arg} = {default and ast.unparse(default)}" for kind, argument, default in found]
+
+
+def test_signatures_are_told_apart() -> None:
+    signatures = ["a", "b", "a=1", "a=2", "a, /", "*, a", "*, a=1", "*a", "**a", "a, b", "b, a"]
+    found = [str(parameters(ast.parse(f"def f({signature}): pass").body[0])) for signature in signatures]  # type: ignore[arg-type]
+    assert len(set(found)) == len(signatures)
+
+
+def test_two_stories_have_the_same_functions() -> None:
+    pytorch, tensorflow = (public_functions(f"mnist_{framework}.py") for framework in PACKAGES)
+    assert list(pytorch.items()) == list(tensorflow.items())
+    assert {"set_up", "train", "predict", "main"} <= pytorch.keys()
+
+
+def constant(path: str, name: str) -> ast.expr:
+    return next(
+        node.value
+        for node in parse(path).body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]
+    )
+
+
+def test_two_zoos_have_the_same_networks() -> None:
+    found: set[str] = set()
+    for module in ("networks", "deep", "files"):
+        pytorch, tensorflow = (public_functions(f"models/{framework}/{module}.py") for framework in PACKAGES)
+        assert list(pytorch.items()) == list(tensorflow.items())
+        found |= pytorch.keys()
+    assert found >= {*(name.replace("-", "_") for name in RECIPES), "build_model", "config_of", "save_checkpoint"}
+    zoos = [constant(f"models/{framework}/networks.py", "MODELS") for framework in PACKAGES]
+    for zoo in zoos:
+        assert isinstance(zoo, ast.Dict)
+        assert [key.value for key in zoo.keys if isinstance(key, ast.Constant)] == list(RECIPES)
+        assert [ast.unparse(value) for value in zoo.values] == [name.replace("-", "_") for name in RECIPES]
+    literal = typing.get_type_hints(Recipe)["model"]
+    assert list(typing.get_args(literal)) == list(RECIPES)
+    for name, recipe in RECIPES.items():
+        assert recipe.model == name
+
+
+# --- every file ---
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_module_says_what_it_is_for(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring
+    assert re.match(r"\S.*[.!?:]$", docstring.splitlines()[0]) or "\n\n" not in docstring
+    if not file.is_relative_to(ROOT / "tests"):
+        assert len(text.splitlines()) <= 300

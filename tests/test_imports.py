@@ -1,0 +1,103 @@
+"""Which package may import which: every import in the project against one table."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+SHARED = {"errors", "machine", "metrics", "names"}
+"""Modules directly in digits/, which every package may use."""
+ALLOWED = {
+    "files": set(),
+    "photos": set(),
+    "data": {"files", "photos"},
+    "runs": {"files"},
+    "training": {"files", "data", "runs"},
+    "evaluation": {"files", "data", "runs"},
+    "figures": {"files", "data", "training", "runs", "evaluation"},
+    "inference": {"files", "runs", "photos"},
+    "web": {"photos", "inference"},
+    "models": {"files", "data", "training", "runs"},
+}
+"""For each package of digits/, and for models/, the packages of digits/ that it may import."""
+SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
+
+
+def package_of(file: Path) -> str:
+    """Return 'data' for digits/data/idx.py, 'models' for models/pytorch/deep.py, 'errors' for digits/errors.py."""
+    top, *rest = file.relative_to(ROOT).with_suffix("").parts
+    return rest[0] if top == "digits" else top
+
+
+def imports(code: str) -> Iterator[str]:
+    """Yield the dotted name of each module, or name in a module, that the code imports anywhere in it."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written from the project's root"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def arrows(code: str) -> set[str]:
+    """Return the packages of digits/ (or 'models', or a script's name) that the code imports."""
+    found = set()
+    for name in imports(code):
+        top, *rest = name.split(".")
+        if top == "digits":
+            found.add(rest[0])
+        elif top == "models" or top in SCRIPTS:
+            found.add(top)
+    return found
+
+
+FILES = [*sorted(ROOT.glob("digits/**/*.py")), *sorted(ROOT.glob("models/**/*.py"))]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_imports_follow_the_table(file: Path) -> None:
+    package = package_of(file)
+    found = arrows(file.read_text(encoding="utf-8"))
+    if file == ROOT / "digits" / "__init__.py":
+        assert found == set()
+    elif package in SHARED:
+        assert found <= SHARED
+    elif package == "models":
+        assert found <= ALLOWED["models"] | SHARED | {"models"}
+    else:
+        assert found <= ALLOWED[package] | SHARED | {package}
+
+
+def test_the_table_lists_every_package_and_has_no_cycle() -> None:
+    packages = {file.parent.name for file in ROOT.glob("digits/*/__init__.py")}
+    assert packages == ALLOWED.keys() - {"models"}
+    assert {path.stem for path in ROOT.glob("digits/*.py")} - {"__init__"} <= SHARED
+    reached: set[str] = set()
+    while ready := {package for package, uses in ALLOWED.items() if package not in reached and uses <= reached}:
+        reached |= ready
+    assert reached == ALLOWED.keys()
+
+
+def test_arrows_are_seen_in_every_form() -> None:
+    for code in (
+        "import digits.data.idx",
+        "from digits import data",
+        "from digits.data import Dataset",
+        "from digits.data.idx import read_idx",
+        "def f():\n    from digits.data import Dataset",
+    ):
+        assert arrows(code) == {"data"}, code
+    assert arrows("import mnist_pytorch\nfrom models.pytorch import build_model") == {"mnist_pytorch", "models"}
+    assert arrows("import numpy\nfrom digitsx import data") == set()
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED.keys() - {"models"}))
+def test_a_package_says_what_it_may_import(package: str) -> None:
+    code = (ROOT / "digits" / package / "__init__.py").read_text(encoding="utf-8")
+    sentence = (ast.get_docstring(ast.parse(code)) or "").partition("May import:")[2].partition(".")[0]
+    assert set(re.findall(r"\w+", sentence)) & ALLOWED.keys() == ALLOWED[package]

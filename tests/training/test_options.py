@@ -1,0 +1,235 @@
+"""The command line of the training scripts: made from the Recipe, and made back into it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wing_probe import PACKAGES, run_story
+
+from digits.data.datasets import DATASETS
+from digits.training.model_table import models_table
+from digits.training.options import Options, command_line, find_problem, parse_options
+from digits.training.recipe import RECIPES, Augmentation, Recipe
+
+BLOCKED = [package for packages in PACKAGES.values() for package in packages]
+SHARES = st.floats(0, 1, exclude_max=True)
+AMOUNTS = st.floats(0, allow_infinity=False)
+ABOVE_ZERO = st.floats(0, exclude_min=True, allow_infinity=False)
+WIDTHS = st.integers(1, 1000)
+
+
+def recipes_of(default: Recipe) -> st.SearchStrategy[Recipe]:
+    """Every recipe of a model, with the fields that have to go together left as they are."""
+    return st.builds(
+        Recipe,
+        model=st.just(default.model),
+        filters=st.tuples(*[WIDTHS] * len(default.filters)),
+        dense=st.tuples(*[WIDTHS.map(lambda width: 4 * width)] * len(default.dense)),
+        dropout=SHARES,
+        epochs=st.integers(0, 10**6),
+        batch_size=st.integers(1, 10**6),
+        learning_rate=ABOVE_ZERO,
+        schedule=st.sampled_from(["constant", "cosine", "one-cycle"]),
+        betas=st.tuples(SHARES, SHARES),
+        weight_decay=AMOUNTS,
+        label_smoothing=SHARES,
+        ema=SHARES,
+        validation_fraction=SHARES.filter(bool),
+        early_stopping=st.integers(0, 100),
+        keep_best=st.booleans(),
+        augment=st.booleans(),
+        augmentation=st.builds(
+            Augmentation,
+            **dict.fromkeys(("rotation", "shift", "scale", "shear", "elastic"), AMOUNTS),
+            smoothness=ABOVE_ZERO,
+            flip=st.floats(0, 1),
+        ),
+        seed=st.integers(0, 2**32 - 1),
+        precision=st.sampled_from(["float32", "bfloat16", "float64"]),
+        parity=st.booleans(),
+    )
+
+
+RECIPES_OF_ANY_KIND = st.sampled_from(list(RECIPES.values())).flatmap(recipes_of)
+# What file names can hold, a leading dash and quotes included.
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
+PATHS = st.one_of(NAMES, NAMES.map(lambda name: f"-{name}")).map(Path)
+OPTIONS = st.builds(
+    Options,
+    recipe=RECIPES_OF_ANY_KIND,
+    dataset=st.sampled_from(DATASETS),
+    device=st.sampled_from(["auto", "cpu", "cuda"]),
+    data_dir=PATHS,
+    output_dir=PATHS,
+)
+
+
+def parse(words: str) -> Options:
+    return parse_options("A test.", shlex.split(words))
+
+
+def test_no_options_mean_r0() -> None:
+    assert parse("") == Options(Recipe())
+    assert Recipe() == RECIPES["cnn"]
+    recipe = Recipe()
+    assert (recipe.filters, recipe.dense, recipe.dropout) == ((16, 32), (128,), 0.25)
+    assert (recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.learning_rate) == (3, 64, "adam", 1e-3)
+    options = Options(recipe)
+    assert (options.dataset, options.data_dir, options.output_dir) == ("mnist", Path("mnist_data"), Path("outputs"))
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.precision != "auto"])
+def test_a_model_brings_its_recipe(name: str) -> None:
+    assert parse(f"--model {name}") == parse(f"--model={name}") == Options(RECIPES[name])
+
+
+def test_auto_precision_is_one_that_training_computes_in() -> None:
+    assert parse("--model fast").recipe.precision in ("float32", "bfloat16")
+
+
+def test_every_option_is_taken() -> None:
+    options = parse(
+        "--dataset kmnist --model deep-cnn --filters 8 16 32 --dense 64 32 --dropout 0.1 --epochs 7 --batch-size 32 "
+        "--optimizer sgd --learning-rate 3e-4 --betas 0.5 0.6 --label-smoothing 0.1 --ema 0.9 --early-stopping 2 "
+        "--reduce-on-plateau 4 --no-keep-best --augment --rotation 5 --flip 0.5 --seed 4 --validation-fraction 0.2 "
+        "--precision bfloat16 --parity --init-from 'a run' --new-head --freeze-features --resume --device cpu "
+        "--data-dir 'my data' --output-dir /runs"
+    )
+    recipe = Recipe(
+        "deep-cnn",
+        filters=(8, 16, 32),
+        dense=(64, 32),
+        dropout=0.1,
+        epochs=7,
+        batch_size=32,
+        optimizer="sgd",
+        learning_rate=3e-4,
+        betas=(0.5, 0.6),
+        label_smoothing=0.1,
+        ema=0.9,
+        early_stopping=2,
+        reduce_on_plateau=4,
+        augment=True,
+        augmentation=Augmentation(rotation=5, flip=0.5),
+        seed=4,
+        validation_fraction=0.2,
+        precision="bfloat16",
+        parity=True,
+    )
+    assert options == Options(
+        recipe,
+        dataset="kmnist",
+        init_from=Path("a run"),
+        new_head=True,
+        freeze_features=True,
+        resume=True,
+        device="cpu",
+        data_dir=Path("my data"),
+        output_dir=Path("/runs"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--epochs -1", "--epochs -1 must"),
+        ("--epochs 1.5", "--epochs"),
+        ("--batch-size -1", "--batch-size -1 must"),
+        ("--learning-rate 0", "--learning-rate 0.0 must"),
+        ("--learning-rate nan", "--learning-rate nan must"),
+        ("--learning-rate inf", "--learning-rate inf must"),
+        ("--learning-rate fast", "--learning-rate"),
+        ("--validation-fraction 1", "--validation-fraction 1.0 must"),
+        ("--validation-fraction -0.1", "--validation-fraction -0.1 must"),
+        ("--validation-fraction nan", "--validation-fraction nan must"),
+        ("--seed -1", "--seed -1 must"),
+        ("--seed 4294967296", "--seed 4294967296 must"),
+        ("--filters 0 32", "--filters 0 32 must"),
+        ("--filters 16", "--filters of cnn must"),
+        ("--model mlp --dense 64", "--dense of mlp must"),
+        ("--model vit --dense 30 60", "--dense 30 of vit must"),
+        ("--dropout 1", "--dropout 1.0 must"),
+        ("--ema 1", "--ema 1.0 must"),
+        ("--weight-decay -1", "--weight-decay -1.0 must"),
+        ("--rotation -1", "--rotation -1.0 must"),
+        ("--smoothness 0", "--smoothness 0.0 must"),
+        ("--flip 1.5", "--flip 1.5 must"),
+        ("--new-head", "--new-head must"),
+        ("--freeze-features", "--freeze-features must"),
+        ("--reduce-on-plateau 1 --schedule cosine", "--reduce-on-plateau must"),
+        ("--keep-best --validation-fraction 0", "--keep-best must"),
+        ("--optimizer sgd --weight-decay 0.1", "--weight-decay must"),
+        ("--model transformer", "--model"),
+        ("--precision float16", "--precision"),
+        ("--device tpu", "--device"),
+        ("--epochs", "--epochs"),
+        ("--momentum 0.9", "--momentum"),
+        ("extra", "extra"),
+    ],
+)
+def test_bad_options_exit_2_and_are_named(words: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(words)
+    assert exit_.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert named in err
+    if named.endswith("must"):  # one of our own sentences, the others are tyro's
+        assert err.startswith((f"error: {named} be ", f"error: {named} go with ", f"error: {named} have "))
+        assert err.endswith(".\n")
+        assert err.count("\n") == 1
+
+
+@given(RECIPES_OF_ANY_KIND)
+def test_no_problem_with_a_recipe_in_range(recipe: Recipe) -> None:
+    assert find_problem(recipe) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": math.nan}, {"validation_fraction": 1}, {"seed": -1}],
+)
+def test_each_problem_names_its_option(changes: dict[str, float]) -> None:
+    (name,) = changes
+    problem = find_problem(dataclasses.replace(Recipe(), **changes))
+    assert problem is not None
+    assert problem.startswith(f"--{name.replace('_', '-')} ")
+
+
+@given(OPTIONS)
+def test_recorded_command_gives_the_options_back(options: Options) -> None:
+    python, script, *words = shlex.split(command_line("mnist_pytorch.py", options))
+    assert (python, script) == ("python", "mnist_pytorch.py")
+    assert parse_options("A test.", words) == options
+
+
+def test_recorded_command_leaves_defaults_out() -> None:
+    options = Options(dataclasses.replace(Recipe(), seed=3), "fashion-mnist")
+    command = "python mnist_tensorflow.py --dataset fashion-mnist --model cnn --seed 3"
+    assert command_line("mnist_tensorflow.py", options) == command
+
+
+def test_help_needs_no_framework(framework: str, tmp_path: Path) -> None:
+    done = run_story(framework, "--help", cwd=tmp_path, blocked=BLOCKED)
+    assert (done.returncode, done.stderr) == (0, "")
+    for field in (*dataclasses.fields(Recipe), *dataclasses.fields(Augmentation), *dataclasses.fields(Options)):
+        assert field.name in ("recipe", "augmentation") or f"--{field.name.replace('_', '-')}" in done.stdout
+
+
+def test_mistyped_option_needs_no_framework(framework: str, tmp_path: Path) -> None:
+    done = run_story(framework, "--epochs", "-1", cwd=tmp_path, blocked=BLOCKED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --epochs -1 must be at least 0.\n"
+
+
+def test_list_of_models_is_the_same_from_both_and_needs_no_framework(tmp_path: Path) -> None:
+    tables = [run_story(name, "--list-models", cwd=tmp_path, blocked=BLOCKED) for name in PACKAGES]
+    for done in tables:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == tables[0].stdout == f"{models_table()}\n"

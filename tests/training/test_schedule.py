@@ -1,0 +1,92 @@
+"""Learning rates against PyTorch's own schedulers, and what the history decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wing_probe import ask
+
+from digits.training.recipe import Recipe
+from digits.training.schedule import is_best, is_over, learning_rates
+
+
+def rows(losses: list[float], accuracies: list[float] | None = None) -> list[dict[str, float]]:
+    accuracies = accuracies or [0.5] * len(losses)
+    return [
+        {"validation_loss": loss, "validation_accuracy": accuracy}
+        for loss, accuracy in zip(losses, accuracies, strict=True)
+    ]
+
+
+def all_rates(recipe: Recipe, steps: int) -> list[float]:
+    return [rate for epoch in range(recipe.epochs) for rate in learning_rates(recipe, steps, [{}] * epoch)]
+
+
+def test_schedules_are_those_of_pytorch() -> None:
+    cases = [("one-cycle", 3, 40), ("one-cycle", 1, 235), ("cosine", 4, 25), ("cosine", 1, 1), ("one-cycle", 2, 5)]
+    expected = ask("pytorch", "scheduled_rates", [[name, epochs * steps] for name, epochs, steps in cases])
+    for (name, epochs, steps), rates in zip(cases, expected, strict=True):
+        recipe = Recipe(epochs=epochs, schedule=name, learning_rate=0.01)
+        np.testing.assert_allclose(all_rates(recipe, steps), rates, rtol=1e-9, atol=1e-15, err_msg=f"{name} {epochs}")
+
+
+@given(st.integers(1, 5), st.integers(1, 50), st.sampled_from(["constant", "cosine", "one-cycle"]))
+def test_rates_are_positive_and_never_above_the_peak(epochs: int, steps: int, schedule: str) -> None:
+    recipe = Recipe(epochs=epochs, schedule=schedule, learning_rate=0.01)
+    rates = np.array(all_rates(recipe, steps))
+    assert len(rates) == epochs * steps
+    assert (rates > 0).all()
+    assert rates.max() <= 0.01 * (1 + 1e-12)
+    if schedule == "constant":
+        assert (rates == 0.01).all()
+
+
+@pytest.mark.parametrize(
+    ("losses", "halvings"),
+    [
+        ([], 0),
+        ([1.0, 0.9, 0.8], 0),
+        ([1.0, 1.1, 1.2], 0),  # two epochs without a lower one
+        ([1.0, 1.1, 1.2, 1.3], 1),
+        ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5], 1),  # it waits anew
+        ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.0], 2),  # equal is not lower
+        ([1.0, 1.1, 1.2, 0.9, 1.1, 1.2, 1.3], 1),
+    ],
+)
+def test_rate_is_halved_on_a_plateau(losses: list[float], halvings: int) -> None:
+    recipe = Recipe(reduce_on_plateau=3, learning_rate=0.008)
+    assert learning_rates(recipe, 2, rows(losses)).tolist() == [0.008 / 2**halvings] * 2
+    assert learning_rates(replace(recipe, reduce_on_plateau=0), 2, rows(losses)).tolist() == [0.008] * 2
+
+
+def test_plateaus_are_those_of_keras() -> None:
+    rng = np.random.default_rng(0)
+    cases = [(int(rng.integers(1, 5)), rng.integers(0, 8, 30).astype(float).tolist()) for _ in range(20)]
+    expected = ask("tensorflow", "plateau_rates", cases)
+    for (patience, losses), rates in zip(cases, expected, strict=True):
+        recipe = Recipe(reduce_on_plateau=patience, learning_rate=1.0)
+        ours = [learning_rates(recipe, 1, rows(losses[: end + 1]))[0] for end in range(len(losses))]
+        assert ours == rates, (patience, losses)
+
+
+def test_training_ends_after_its_epochs_or_a_long_wait() -> None:
+    patient = Recipe(epochs=10, early_stopping=2)
+    assert not is_over(patient, [])
+    assert not is_over(patient, rows([1.0, 1.1]))
+    assert is_over(patient, rows([1.0, 1.1, 1.0]))  # equal is not lower
+    assert not is_over(patient, rows([1.0, 1.1, 0.9, 1.0]))
+    assert not is_over(replace(patient, early_stopping=0), rows([1.0, 2.0, 3.0, 4.0]))
+    assert is_over(replace(patient, epochs=4), rows([1.0, 0.9, 0.8, 0.7]))
+    assert is_over(Recipe(epochs=0), [])
+
+
+def test_best_epoch_is_the_most_accurate_then_the_surest() -> None:
+    assert is_best(rows([1.0], [0.1]))
+    assert is_best(rows([1.0, 2.0], [0.1, 0.2]))
+    assert not is_best(rows([1.0, 0.5], [0.2, 0.1]))
+    assert is_best(rows([1.0, 0.5], [0.2, 0.2]))
+    assert not is_best(rows([1.0, 1.0], [0.2, 0.2]))

@@ -1,0 +1,87 @@
+"""report.html in a real browser: nothing to complain about, nothing asked for, to be read in light, dark and small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, open_page, read_elements, requested, take_screenshot
+from matplotlib.image import imread
+from picture_runs import add_info, make_sample_run
+
+from digits.evaluation.evaluate import evaluate_run
+from digits.figures.render import render_all
+from digits.figures.report import write_report
+from visualize_results import FIGURES
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium is installed; on Debian: apt-get install chromium"
+)
+
+HOSTILE = "<script>console.error('broken out')</script><img src=http://example.invalid/x.png>"
+
+
+@pytest.fixture(scope="module")
+def page(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on three runs, one of which has markup in every text that it has."""
+    outputs, data_dir = tmp_path_factory.mktemp("outputs"), workplace / "mnist_data"
+    runs = [make_sample_run(outputs, data_dir, framework) for framework in ("pytorch", "tensorflow")]
+    names = [f"{HOSTILE}{digit}" for digit in range(10)]
+    hostile = make_sample_run(outputs, data_dir, model=HOSTILE, class_names=names, folder=HOSTILE.replace("/", "|"))
+    runs.append(add_info(hostile.path, command=HOSTILE, versions={HOSTILE: HOSTILE}, hardware={HOSTILE: HOSTILE}))
+    drawing = render_all([evaluate_run(run) for run in runs], outputs, data_dir, only=FIGURES, formats=["png"])
+    assert drawing.faults == []
+    write_report(drawing, outputs / "report.html", [HOSTILE])
+    return outputs / "report.html"
+
+
+def test_the_console_is_silent_and_nothing_is_asked_for(page: Path, tmp_path: Path) -> None:
+    assert take_screenshot(page, tmp_path / "page.png", 1200, 1600) == ""
+    assert requested(page, tmp_path) == []
+
+
+def test_the_browser_would_tell(tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text(f"<p>{HOSTILE}</p>")
+    assert "broken out" in take_screenshot(page, tmp_path / "bad.png", 300, 200)
+    assert requested(page, tmp_path) == ["http://example.invalid/x.png"]
+
+
+def test_markup_in_names_stays_text(page: Path, tmp_path: Path) -> None:
+    elements = read_elements(page, tmp_path)
+    assert "<script" not in elements
+    assert "example.invalid/x.png&gt;" in elements
+    assert elements.count("<img ") == elements.count('src="data:image/png;base64,')
+
+
+def test_light_dark_and_phone(page: Path, tmp_path: Path) -> None:
+    pictures = {}
+    for name, width, dark in (("light", 1200, False), ("dark", 1200, True), ("phone", 500, False)):
+        take_screenshot(page, tmp_path / f"{name}.png", width, 1000, dark=dark)
+        pictures[name] = imread(tmp_path / f"{name}.png")[..., :3]
+        assert pictures[name].shape == (1000, width, 3)
+        assert len(np.unique((255 * pictures[name]).astype(np.uint8).reshape(-1, 3), axis=0)) > 50  # not an empty page
+    corner = {name: picture[2, 2].mean() for name, picture in pictures.items()}
+    assert corner["light"] == corner["phone"] == 1
+    assert corner["dark"] < 0.2
+
+
+def test_a_phone_need_not_scroll_the_page_sideways(page: Path, tmp_path: Path) -> None:
+    # A page may not run scripts, so a frame measures it: a copy without its policy, in a window of a phone's width.
+    probe = tmp_path / "probe.html"
+    text = page.read_text(encoding="utf-8")
+    policy = next(line for line in text.splitlines() if "Content-Security-Policy" in line)
+    measure = "<script>document.title = document.documentElement.scrollWidth + ' of ' + innerWidth</script></body>"
+    probe.write_text(text.replace(policy, "").replace("</body>", measure), encoding="utf-8")
+    result = open_page(probe, tmp_path, "--window-size=500,900", "--dump-dom")
+    title = result.stdout.partition("<title>")[2].partition("</title>")[0]
+    wide, window = map(int, title.split(" of "))
+    assert wide <= window == 500
+
+
+def test_it_prints(page: Path, tmp_path: Path) -> None:
+    open_page(page, tmp_path, f"--print-to-pdf={tmp_path / 'page.pdf'}", "--no-pdf-header-footer")
+    pdf = (tmp_path / "page.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert pdf.count(b"/Type /Page\n") > 3
