@@ -172,7 +172,7 @@ def test_other_data_with_checksums_to_match_is_not_taken_for_the_dataset(small_d
 def test_a_garbled_manifest_is_named(text: bytes, small_dir: Path) -> None:
     path = small_dir / "Small" / "SHA256SUMS"
     path.write_bytes(text)
-    with pytest.raises(UserError, match=f"{path}: "):
+    with pytest.raises(UserError, match=f"{path}.?.? "):
         read_dataset(SMALL, small_dir)
 
 

@@ -166,7 +166,7 @@ def test_the_least_significant_difference_is_the_least(differing: int) -> None:
 def test_runs_are_grouped_by_what_they_were_tested_on(make: Callable[..., Run]) -> None:
     runs = [make(), make("fashion-mnist"), make(framework="tensorflow"), make("fashion-mnist", "tensorflow")]
     digits, fashion = comparisons = compare_runs(runs)
-    assert [run.name for run in digits.runs.run] == ["mnist-cnn-pytorch", "mnist-cnn-tensorflow"]
+    assert [run.name for run in digits.runs] == ["mnist-cnn-pytorch", "mnist-cnn-tensorflow"]
     assert [run.dataset for run in fashion.runs] == ["fashion-mnist"] * 2
     assert (digits.dataset, digits.fingerprint) == ("mnist", runs[0].fingerprint)
     [pair] = digits.pairs

@@ -172,7 +172,7 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    "network",
+    "config",
     [
         "",
         "{",
