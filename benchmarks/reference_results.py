@@ -1,4 +1,4 @@
-"""Every published accuracy: trains each row of docs/results.md, reference beside ours, in both frameworks.
+"""Every published accuracy: trains each row of docs/results.md in both frameworks, beside what its source reports.
 
     python benchmarks/reference_results.py                  # everything: hours on two cores
     python benchmarks/reference_results.py --rows mlp       # some rows
@@ -6,7 +6,7 @@
 
 Each run goes to outputs/reference/; one that is there with the row's recipe, on this dataset, is not trained again, and
 a training that was killed goes on after its last epoch. docs/results.md is written from the runs' run.json, which are
-copied to docs/results/; of a run that is not in outputs/reference/, the copy that is there already counts. Recipes were
+copied to docs/results/; for a run that is not in outputs/reference/, its earlier copy is used. Recipes were
 fixed before the test set was looked at, except where the table's notes say so.
 """
 
@@ -44,7 +44,7 @@ class Row:
     name: str
     words: str  # options of the training scripts
     seeds: int
-    reference: str  # test accuracy of the system that is reproduced, in percent
+    reference: str  # test accuracy in percent that the source reports: docs/references.md
     goal: float  # mean test accuracy in percent
     first: str = ""  # options of a first training, with whose weights the one of `words` starts
 
@@ -53,19 +53,19 @@ DEEP = "--model deep-cnn --early-stopping 0 --reduce-on-plateau 0 --no-keep-best
 ONE_CYCLE = "--learning-rate 0.003 --schedule one-cycle --ema 0.999"
 COSINE = "--learning-rate 0.001 --schedule cosine"
 ROWS = (
-    Row("mlp", "--model mlp", 3, "96.5 (R3 a)", 97.0),
-    Row("lenet5", "--model lenet5", 3, "98.6 (R3 b)", 99.0),
-    Row("cnn-wide", "--model cnn-wide", 3, "98.98 (R2)", 99.2),
+    Row("mlp", "--model mlp", 3, "96.5 (Keras comparison)", 97.0),
+    Row("lenet5", "--model lenet5", 3, "98.6 (Keras comparison)", 99.0),
+    Row("cnn-wide", "--model cnn-wide", 3, "98.98 (Keras tutorial)", 99.2),
     Row(
         "deep-cnn",
         f"{DEEP} --dropout 0.2 --epochs 10 {COSINE} --validation-fraction 0 --shift 1 --rotation 5 --scale 0.05 "
         "--shear 0 --elastic 0",
         2,
-        "99.53 (R4)",
+        "99.53 (deep Keras project)",
         99.65,
         first=f"{DEEP} --epochs 30 {ONE_CYCLE} --validation-fraction 0",
     ),
-    Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn", 3, "92.0 (R3 c)", 92.5),
+    Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn", 3, "92.0 (Keras comparison)", 92.5),
     Row(
         "fashion-deep-cnn",
         f"--dataset fashion-mnist {DEEP} --dropout 0.1 --epochs 12 {COSINE} --weight-decay 0.02 --label-smoothing 0.1 "
@@ -164,7 +164,7 @@ def train(words: list[str], framework: str, data_dir: Path) -> None:
     command = [f"mnist_{framework}.py", *words, "--data-dir", str(data_dir.resolve())]
     done = subprocess.run([sys.executable, *command, "--resume"], cwd=ROOT, check=False)
     if done.returncode:
-        raise UserError(f"'{shlex.join(command)}' failed; mend that and run again: finished rows are kept.")
+        raise UserError(f"'{shlex.join(command)}' failed; fix that and run again: finished rows are kept.")
 
 
 def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]) -> None:
@@ -173,11 +173,12 @@ def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]
     lines = [
         "# Results",
         "",
-        "Test accuracy in percent. Written by `python benchmarks/reference_results.py` from the `run.json` files in",
-        "[results/](results/): each holds the recipe, the command that repeats it, versions, hardware and the",
-        "dataset's fingerprint. The test set was used once a run, after training.",
+        "Test accuracy in percent, beside what the [source](references.md) of each network reports. Written by",
+        "`python benchmarks/reference_results.py` from the `run.json` files in [results/](results/): each has the",
+        "recipe, the command that repeats it, versions, hardware and the dataset's fingerprint. The test set was",
+        "used once in each training, at its end.",
         "",
-        "| row | reference | goal | framework | n | mean | sd | range | epochs | training, s |",
+        "| row | source | goal | framework | n | mean | sd | range | epochs | training, s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (row, framework), seeds in found.items():

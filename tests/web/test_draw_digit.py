@@ -106,11 +106,12 @@ def test_the_answers_are_those_of_predict_digit(page: Page, digits: dict[int, Pi
         assert run[field] == expected[field]
 
 
-def test_the_commands_that_the_readme_shows(page: Page, digits: dict[int, Pixels], tmp_path: Path) -> None:
+def test_the_commands_that_its_documentation_shows(page: Page, digits: dict[int, Pixels], tmp_path: Path) -> None:
     """A server's commands cannot stand among those that CI runs one after another, so they are run here."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.split("### draw_digit.py")[1].split("\n## ")[0].replace("http://127.0.0.1:7860", page.address)
-    shown = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    text = (
+        (ROOT / "docs" / "drawing_page.md").read_text(encoding="utf-8").replace("http://127.0.0.1:7860", page.address)
+    )
+    shown = [line[4:] for line in text.splitlines() if line.startswith("    ")]
     curl = next(line for line in shown if line.startswith("curl"))
     python = "\n".join(shown[shown.index("import requests") :])
     cv2.imwrite(str(tmp_path / "photo.jpg"), photo_of(digits[5]))

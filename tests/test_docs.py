@@ -1,0 +1,203 @@
+"""README.md and docs/ tell the truth: options, networks, packages, links, paths, snippets. (CI runs their commands.)"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import json
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from digits.data import CATALOGUE
+from digits.training import RECIPES, Options
+from digits.training.model_table import ZOO
+
+ROOT = Path(__file__).resolve().parents[1]
+README, DOCS = ROOT / "README.md", ROOT / "docs"
+PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "outputs" / "README.md", ROOT / "mnist_data" / "README.md"]
+RUNNER = runpy.run_path(str(ROOT / ".ci" / "run_documented_commands.py"))
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+
+
+def section(page: str, title: str) -> str:
+    """Return the page's text from the heading `title` to the next one of the same level or a higher one."""
+    level, rest = re.findall(rf"^(#+) {re.escape(title)}\n(.*)", TEXTS[page], re.MULTILINE | re.DOTALL)[0]
+    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+# --- tables ---
+
+
+def test_training_options_and_defaults_are_those_of_the_recipe() -> None:
+    training = section("docs/options.md", "mnist_pytorch.py and mnist_tensorflow.py")
+    rows = dict(re.findall(r"^\| `--([a-z-]+)` \| `([^`]+)` \|", training, re.MULTILINE))
+    options = Options(RECIPES["cnn"])
+    fields = {}
+    for part in (options.recipe, options.recipe.augmentation, options):
+        fields |= {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    del fields["recipe"], fields["augmentation"]
+    assert rows == {name.replace("_", "-"): shown(default) for name, default in fields.items()}
+
+
+def shown(default: object) -> str:
+    """Return the default as the table shows it."""
+    if isinstance(default, tuple):
+        return " ".join(map(str, default))
+    return {False: "off", None: "none"}[default] if default is None or default is False else str(default)
+
+
+def test_every_network_is_in_the_table_with_its_parameters() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([\d,]+) \|", section("docs/networks.md", "Networks"), re.MULTILINE)
+    counts = {name: f"{entry.trainable + entry.non_trainable:,}" for name, entry in ZOO.items()}
+    assert rows == list(counts.items())
+
+
+def test_every_dataset_is_named_with_its_licence() -> None:
+    licences = section("docs/datasets.md", "Licences")
+    for entry in CATALOGUE.values():
+        assert re.search(rf"`{entry.name}`.*{re.escape(entry.licence.split(',')[0].split(';')[0])}", licences)
+
+
+def test_packages_import_what_architecture_md_allows() -> None:
+    table = section("docs/architecture.md", "Which package may import which")
+    allowed = {
+        name: set(re.findall(r"`(\w+)`", row)) for name, row in re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.M)
+    }
+    assert allowed.keys() == {path.parent.name for path in ROOT.glob("digits/*/__init__.py")}
+    for file in ROOT.glob("digits/*/*.py"):
+        nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+        used = {name.split(".")[1] for name in modules if name.startswith("digits.")} & allowed.keys()
+        assert used - {file.parent.name} <= allowed[file.parent.name], file
+
+
+# --- commands ---
+
+
+@functools.cache
+def help_of(script: str) -> set[str]:
+    """Return the options that the script's --help names, without --help and the --no-... forms."""
+    command = [sys.executable, str(ROOT / script), "--help"]
+    environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    options = re.findall(r"^\W*(?:-\w, )?(--[a-z][a-z-]+)", done.stdout, re.MULTILINE)
+    return {option for option in options if not option.startswith("--no-")} - {"--help"}
+
+
+def documented_commands() -> list[tuple[str, str]]:
+    """Return each page with each command `python SCRIPT ...` that it shows, in blocks of both kinds."""
+    found = {}
+    for page, text in TEXTS.items():
+        indented = [re.split(r"\s\s+[#(]", line[4:])[0] for line in text.splitlines() if line.startswith("    python ")]
+        for command in (*RUNNER["sh_commands"](text), *indented):
+            if command.startswith("python ") and not command.startswith("python -m"):
+                found[page, command] = None
+    return list(found)
+
+
+@pytest.mark.parametrize(("page", "command"), documented_commands())
+def test_documented_command_has_a_script_that_takes_its_options(page: str, command: str) -> None:
+    _, script, *words = shlex.split(command)
+    assert (ROOT / script).is_file()
+    if options := {word.split("=")[0] for word in words if word.startswith("--")}:
+        assert {option.replace("--no-", "--") for option in options} <= help_of(script)
+
+
+@pytest.mark.parametrize(
+    ("title", "script"),
+    [
+        ("mnist_pytorch.py and mnist_tensorflow.py", "mnist_pytorch.py"),
+        *((name, name) for name in ("download_mnist.py", "visualize_results.py", "predict_digit.py", "draw_digit.py")),
+    ],
+)
+def test_options_md_lists_each_script_s_options(title: str, script: str) -> None:
+    rows = re.findall(r"^\| `(--[a-z-]+)", section("docs/options.md", title), re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    assert set(rows) == help_of(script)
+
+
+def test_every_target_of_make_is_in_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for text in TEXTS.values():
+        for target in re.findall(r"(?:^ *|`)make (?:[A-Z]+=\S+ )*([a-z]+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_runner_reads_commands() -> None:
+    text = (
+        "```sh\n# why\nmake a   # comment\npython b.py --x '#1' \\\n    --y 2\n\n```\n    not this\n```python\nx\n```\n"
+    )
+    assert RUNNER["sh_commands"](text) == ["make a", "python b.py --x '#1'      --y 2"]
+
+
+# --- links and paths ---
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of the page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_and_pictures_are_there(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_paths_in_the_text_are_there(page: str) -> None:
+    inside = re.findall(
+        r"\b(?:benchmarks|docs|models|digits|tests)/[\w./-]*\w/?", re.sub(r"https?://\S+", "", TEXTS[page])
+    )
+    at_the_root = re.findall(r"(?<![\w/.-])[a-z]\w*\.(?:py|txt|toml)\b(?!/)", TEXTS[page])
+    for path in {*inside, *at_the_root}:
+        assert (ROOT / path).exists(), path
+
+
+def test_architecture_md_answers_ten_questions() -> None:
+    rows = re.findall(r"^\| (Where .*\?) \| (.*) \|$", section("docs/architecture.md", "Where is ...?"), re.MULTILINE)
+    assert len(rows) == 10
+    for question, answer in rows:
+        assert re.search(r"`[\w/]+\.py`", answer), question
+
+
+def test_the_readme_is_short_and_links_every_page() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= 200
+    assert RUNNER["pages"]()  # or ValueError
+
+
+# --- snippets ---
+
+
+def snippets() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", TEXTS["docs/use_in_your_code.md"], re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", snippets())
+def test_snippet_prints_the_run_s_test_accuracy(
+    snippet: str, workplace: Path, train_once: Callable[[str], object]
+) -> None:
+    (run,) = set(re.findall(r"outputs/[\w-]+", snippet))
+    train_once(run.rsplit("-")[-1])
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-c", snippet]
+    done = subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((workplace / run / "run.json").read_text())["test"]["accuracy"]
+    assert float(done.stdout) == pytest.approx(expected, abs=0.0011)  # the other framework may round one image over
