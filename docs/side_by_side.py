@@ -40,7 +40,7 @@ TEMPLATE = """\
   --right-edge: #6cb6ff; }} }}
 * {{ box-sizing: border-box; }}
 body {{ margin: 0; background: var(--paper); color: var(--ink);
-  font: clamp(15px, .98vw, 30px)/1.4 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }}
+  font: clamp(16px, 1.04vw, 32px)/1.4 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }}
 header, nav, h2 {{ padding: 0 1rem; font-family: system-ui, sans-serif; }}
 h1 {{ margin: 1rem 0 .3rem; font-size: 1.6em; }}
 header p {{ margin: .3rem 0; max-width: 75ch; }}

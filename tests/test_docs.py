@@ -19,7 +19,7 @@ import pytest
 
 from digits.data import CATALOGUE
 from digits.training import RECIPES, Options
-from digits.training.model_table import ZOO
+from digits.training.model_table import models_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -57,8 +57,10 @@ def shown(default: object) -> str:
 
 def test_every_network_is_in_the_table_with_its_parameters() -> None:
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([\d,]+) \|", section("docs/networks.md", "Networks"), re.MULTILINE)
-    counts = {name: f"{entry.trainable + entry.non_trainable:,}" for name, entry in ZOO.items()}
-    assert rows == list(counts.items())
+    listed = re.findall(r"^(\S+) +([\d,]+)(?: \+ ([\d,]+))? ", models_table(), re.MULTILINE)
+    numbers = {name: [int(part.replace(",", "")) for part in parts if part] for name, *parts in listed}
+    assert rows == [(name, f"{sum(parts):,}") for name, parts in numbers.items()]
+    assert list(numbers) == list(RECIPES)
 
 
 def test_every_dataset_is_named_with_its_licence() -> None:
