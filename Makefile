@@ -6,12 +6,12 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint clean
+.PHONY: help setup demo run test lint lock clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
 
-setup: $(VENV)/installed ## make .venv and install requirements.txt
+setup: $(VENV)/installed ## make .venv and install everything in it, at the versions of constraints.txt
 
 demo: setup ## the whole pipeline on 5,000 digits that ship inside a package: no download
 	$(RUN) download_mnist.py --dataset mnist-sample
@@ -31,18 +31,22 @@ test: lint ## lint and all tests
 lint: $(VENV)/installed-dev ## ruff and mypy only
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy digits
+	$(RUN) -m mypy
+
+lock: $(VENV)/installed-dev ## write constraints.txt anew, after a change of a version in pyproject.toml
+	$(RUN) -m uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --quiet \
+		--custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
 
 clean: ## remove .venv; datasets and runs stay
 	rm -rf $(VENV)
 
-$(VENV)/installed: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.11 ...")'
-	@echo "installing requirements.txt into $(VENV): a few GB, once"
+$(VENV)/installed: pyproject.toml requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("error: Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; choose another: make PYTHON=python3.11 ...")'
+	@echo "installing everything into $(VENV): a few GB, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	@$(RUN) -m pip install --quiet --requirement requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(RUN) -m pip install --quiet --constraint constraints.txt --editable .[dev]
 	@touch $@
