@@ -10,23 +10,18 @@ this dataset is not trained again), and prints a Markdown table: n, mean, standa
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.processes import FRAMEWORKS, ROOT, run_python
 from digits.data import DATA_DIR, Dataset, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import versions
 from digits.runs import Run, read_run, run_name
 from digits.training import RECIPES, recipe_record
-
-FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,7 @@ def train(framework: str, seed: int, options: Options) -> Run:
     """Return the run that the framework's script makes; UserError where it fails, after its own words."""
     what = ["--dataset", options.dataset, "--model", options.model, "--seed", str(seed)]
     where = ["--data-dir", str(options.data_dir), "--output-dir", str(options.output_dir)]
-    done = subprocess.run([sys.executable, str(ROOT / f"mnist_{framework}.py"), *what, *where], check=False)
-    if done.returncode:
-        raise UserError(f"mnist_{framework}.py with seed {seed} failed; mend that and run again.")
+    run_python([ROOT / f"mnist_{framework}.py", *what, *where], cwd=Path.cwd(), show=True)
     return read_run(options.output_dir / run_name(options.dataset, options.model, framework, seed))
 
 

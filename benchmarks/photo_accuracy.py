@@ -21,9 +21,6 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
 from digits.inference import SURE, average, load_runs

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import shlex
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +22,12 @@ from typing import Any
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.processes import FRAMEWORKS, ROOT, run_python
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
 from digits.training import Options as TrainingOptions
 from digits.training import parse_options, recipe_record, run_path
 
-FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 OUTPUTS = Path("outputs/reference")
 RESULTS = ROOT / "docs" / "results.md"
 FINGERPRINTS = {entry.name: fingerprint([file.sha256 for file in entry.files]) for entry in (MNIST, FASHION_MNIST)}
@@ -103,7 +99,8 @@ def main() -> None:
                 for stage in stages(row, framework, seed):
                     if stage.info(stage.run / "run.json") is None:
                         print(f"\n{row.name}, {FRAMEWORKS[framework]}, seed {seed}", flush=True)
-                        train(stage.words, framework, options.data_dir)
+                        folders = ["--data-dir", str(options.data_dir.resolve())]
+                        run_python([f"mnist_{framework}.py", *stage.words, *folders, "--resume"], show=True)
     write_results({(row, framework): runs_of(row, framework) for row in ROWS for framework in FRAMEWORKS})
     print(f"{RESULTS.relative_to(ROOT)} is written.")
 
@@ -157,14 +154,6 @@ def runs_of(row: Row, framework: str) -> list[dict[Path, dict[str, Any]]]:
         if all(found.values()):
             done.append({copy: info for copy, info in found.items() if info})
     return done
-
-
-def train(words: list[str], framework: str, data_dir: Path) -> None:
-    """Run the framework's script; UserError where it fails, after its own words."""
-    command = [f"mnist_{framework}.py", *words, "--data-dir", str(data_dir.resolve())]
-    done = subprocess.run([sys.executable, *command, "--resume"], cwd=ROOT, check=False)
-    if done.returncode:
-        raise UserError(f"'{shlex.join(command)}' failed; fix that and run again: finished rows are kept.")
 
 
 def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]) -> None:

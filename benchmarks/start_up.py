@@ -2,15 +2,14 @@
 
     python benchmarks/start_up.py            # 5 starts of each framework
 
-Each start is a process of its own that imports the script and calls its functions as main does, on a training set cut
-to one batch. Needs the dataset in --data-dir (the sample will do: --dataset mnist-sample).
+Each start is a process of its own (start_up_probe.py) that imports the script and calls its functions as main does, on
+a training set cut to one batch. Needs the dataset in --data-dir (the sample will do: --dataset mnist-sample).
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -18,40 +17,10 @@ from pathlib import Path
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.processes import run_python
 from digits.data import DATA_DIR, load_dataset
-from digits.errors import UserError, run_script
+from digits.errors import run_script
 from digits.machine import hardware
-
-# Runs in a process of its own: argv are script name, moment of the start, dataset and data folder.
-PROBE = """
-import sys, time
-marks = [("interpreter", time.time() - float(sys.argv[2]))]
-def mark(name, since):
-    marks.append((name, time.perf_counter() - since))
-    return time.perf_counter()
-now = time.perf_counter()
-import digits.training.options
-now = mark("options", now)
-import importlib
-story = importlib.import_module(sys.argv[1])
-now = mark("imports", now)
-import contextlib, dataclasses, io, json, pathlib
-dataset = story.load_dataset(sys.argv[3], pathlib.Path(sys.argv[4]))
-now = mark("dataset", now)
-recipe = digits.training.options.Recipe(epochs=1, validation_fraction=0)
-device = story.set_up("cpu", 0)
-model = story.make_model(digits.training.options.Options(recipe), 10)
-now = mark("model", now)
-one = slice(recipe.batch_size)
-batch = dataclasses.replace(dataset, train_images=dataset.train_images[one], train_labels=dataset.train_labels[one])
-with contextlib.redirect_stdout(io.StringIO()):
-    story.train(model, batch, recipe, device)
-mark("first batch", now)
-print(json.dumps(dict(marks)))
-"""
 
 
 @dataclass(frozen=True)
@@ -85,13 +54,10 @@ def main() -> None:
 
 def time_start(script: str, options: Options) -> dict[str, float]:
     """Return the seconds that each phase of one start takes."""
-    arguments = [script, repr(time.time()), options.dataset, str(options.data_dir.resolve())]
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    if done.returncode:
-        raise UserError(f"starting {script} failed: {done.stderr.strip().splitlines()[-1:]}; run the script by itself.")
-    return json.loads(done.stdout.splitlines()[-1])
+    what = [repr(time.time()), options.dataset, str(options.data_dir.resolve())]
+    output = run_python(["-m", "benchmarks.start_up_probe", script, *what])
+    seconds: dict[str, float] = json.loads(output.splitlines()[-1])
+    return seconds
 
 
 if __name__ == "__main__":

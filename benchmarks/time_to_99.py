@@ -11,21 +11,16 @@ accuracy is measured once, after training. pytorch/examples' recipe takes 14 epo
 
 from __future__ import annotations
 
-import csv
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.processes import run_of, run_python
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import hardware, versions
@@ -69,7 +64,7 @@ def main() -> None:
             ]
             print(f"without tracing (the second epoch of two, n = {len(steady)}): seconds {spread(steady)}", flush=True)
     if "pytorch" in options.frameworks:
-        peer = json.loads(run([str(ROOT / "benchmarks" / "peer_pytorch_examples.py"), str(options.data_dir)]))
+        peer = json.loads(run_python(["-m", "benchmarks.peer_pytorch_examples", options.data_dir.resolve()]))
         print(
             f"\npytorch/examples' mnist, {peer['parameters']:,} parameters: {100 * peer['accuracy']:.2f} % after one "
             f"epoch of {peer['seconds']:.1f} s, so about {PEER_EPOCHS * peer['seconds']:,.0f} s for its {PEER_EPOCHS}"
@@ -78,22 +73,8 @@ def main() -> None:
 
 def train(framework: str, seed: int, epochs: int, data_dir: Path) -> tuple[float, list[float], str]:
     """Return the test accuracy of a training with the recipe `fast`, the seconds of each epoch, and its precision."""
-    with tempfile.TemporaryDirectory() as outputs:
-        what = ["--model", "fast", "--seed", str(seed), "--epochs", str(epochs), "--device", "cpu"]
-        run([str(ROOT / f"mnist_{framework}.py"), *what, "--data-dir", str(data_dir), "--output-dir", outputs])
-        (folder,) = Path(outputs).glob("mnist-*")
-        info = json.loads((folder / "run.json").read_text())
-        with (folder / "history.csv").open(newline="") as file:
-            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
-    return info["test"]["accuracy"], seconds, info["recipe"]["precision"]
-
-
-def run(words: list[str]) -> str:
-    """Return what the Python script prints; UserError with its last words where it fails."""
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"'{words[0]}' failed: {done.stderr.strip().splitlines()[-1:]}; run it by itself.")
-    return done.stdout
+    run = run_of(framework, ["--model", "fast", "--seed", str(seed), "--epochs", str(epochs)], data_dir)
+    return run.accuracy, [row["seconds"] for row in run.history], run.recipe["precision"]
 
 
 def spread(values: list[float]) -> str:

@@ -12,22 +12,17 @@ Needs MNIST in --data-dir.
 
 from __future__ import annotations
 
-import csv
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
+from benchmarks.processes import run_of, run_python
 from digits.data import DATA_DIR, load_dataset
-from digits.errors import UserError, run_script
+from digits.errors import run_script
 from digits.machine import hardware, versions
 
 FRAMEWORKS = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "keras")}
@@ -61,36 +56,20 @@ def main() -> None:
             if sys.stderr.isatty():
                 print(f"pair {pair + 1}/{options.pairs}: {framework}, {who} ...", file=sys.stderr)
             measure = time_ours if who == "ours" else time_tutorial
-            timings[framework, who].append(measure(framework, options.data_dir.resolve()))
+            timings[framework, who].append(measure(framework, options.data_dir))
     report(timings, options.pairs)
 
 
 def time_tutorial(framework: str, data_dir: Path) -> Timing:
     """Return the timing of one training as tutorials write it."""
-    script = ROOT / "benchmarks" / f"tutorial_{framework}.py"
-    output = run([sys.executable, str(script), str(data_dir), str(EPOCHS)])
+    output = run_python(["-m", f"benchmarks.tutorial_{framework}", data_dir.resolve(), str(EPOCHS)])
     return Timing(**json.loads(output.splitlines()[-1]))
 
 
 def time_ours(framework: str, data_dir: Path) -> Timing:
-    """Return the timing of one default training by our script, as its history.csv and run.json tell it."""
-    with tempfile.TemporaryDirectory() as outputs:
-        options = ["--epochs", str(EPOCHS), "--validation-fraction", "0", "--device", "cpu"]
-        places = ["--data-dir", str(data_dir), "--output-dir", outputs]
-        run([sys.executable, str(ROOT / f"mnist_{framework}.py"), *options, *places])
-        folder = Path(outputs) / f"mnist-cnn-{framework}"
-        with (folder / "history.csv").open(newline="") as file:
-            seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
-        info = json.loads((folder / "run.json").read_text())
-    return Timing(seconds, info["peak_memory_mb"] * 1e6)
-
-
-def run(command: list[str]) -> str:
-    """Return what the command prints; UserError with its last words where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    if done.returncode:
-        raise UserError(f"'{' '.join(command)}' failed: {done.stderr.strip().splitlines()[-1:]}; run it by itself.")
-    return done.stdout
+    """Return the timing of one default training by our script, as its run tells it."""
+    run = run_of(framework, ["--epochs", str(EPOCHS), "--validation-fraction", "0"], data_dir)
+    return Timing([row["seconds"] for row in run.history], run.info["peak_memory_mb"] * 1e6)
 
 
 def report(timings: dict[tuple[str, str], list[Timing]], pairs: int) -> None:

@@ -1,0 +1,38 @@
+"""What the benchmarks compare and time runs in processes of its own, so that nothing is warm and nothing is shared."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from digits.errors import UserError
+from digits.runs import Run, find_runs, read_run
+
+ROOT = Path(__file__).resolve().parents[1]
+FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+
+
+def run_python(words: Sequence[str | Path], cwd: Path = ROOT, show: bool = False) -> str:
+    """Run Python with these words in `cwd`; return what it prints, or nothing where `show` leaves that to the terminal.
+
+    UserError where it fails, with its last words unless they were shown.
+    """
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(command, capture_output=not show, text=True, check=False, cwd=cwd)
+    if done.returncode:
+        why = "" if show else f" ({' '.join(done.stderr.strip().splitlines()[-1:])})"
+        raise UserError(f"'python {shlex.join(command[1:])}' failed{why}; fix that and run again.")
+    return done.stdout or ""
+
+
+def run_of(framework: str, options: Sequence[str], data_dir: Path) -> Run:
+    """Return the run of a training on the CPU by the framework's script; nothing of it stays on disk."""
+    with tempfile.TemporaryDirectory() as outputs:
+        folders = ["--data-dir", str(data_dir.resolve()), "--output-dir", outputs]
+        run_python([f"mnist_{framework}.py", *options, "--device", "cpu", *folders])
+        (path,) = find_runs(Path(outputs))
+        return read_run(path)
