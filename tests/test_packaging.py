@@ -1,0 +1,113 @@
+"""What is installed: pyproject.toml names it, constraints.txt locks it, and the code imports nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from digits.errors import EXTRAS
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PARTS = {"base": PYPROJECT["project"]["dependencies"], **PYPROJECT["project"]["optional-dependencies"]}
+SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
+FILES = [
+    *ROOT.glob("*.py"),
+    *(file for top in ("digits", "models", "benchmarks") for file in ROOT.glob(f"{top}/**/*.py")),
+]
+OURS = {*sys.stdlib_module_names, "digits", "models", "benchmarks", *SCRIPTS}
+DISTRIBUTIONS = packages_distributions()
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def parts_of(file: str) -> frozenset[str]:
+    """Return the parts of pyproject.toml that a file's imports may come from."""
+    frameworks = {framework for framework in ("pytorch", "tensorflow") if framework in file}
+    return frozenset({"base", *frameworks, *(["page"] if file.startswith(("digits/web/", "draw_digit")) else [])})
+
+
+@cache
+def brought(parts: frozenset[str]) -> set[str]:
+    """Return what these parts install: their packages, and what each of these needs itself."""
+    named = {Requirement(line).name for part in parts for line in PARTS[part]}
+    needed = {
+        need for name in named for need in map(Requirement, requires(name) or []) if "extra" not in str(need.marker)
+    }
+    return {canonicalize_name(name) for name in named | {need.name for need in needed}}
+
+
+def distributions(file: Path) -> set[str]:
+    """Return the packages, as pip calls them, of all that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {
+        canonicalize_name(DISTRIBUTIONS.get(top, [top])[0]) for top in {name.split(".")[0] for name in names} - OURS
+    }
+
+
+def test_what_a_file_imports_is_installed_with_its_part() -> None:
+    missing = {name: distributions(file) - brought(parts_of(name)) for file in FILES for name in [name_of(file)]}
+    assert {name: packages for name, packages in missing.items() if packages} == {}
+    assert "torch" in distributions(ROOT / "mnist_pytorch.py")
+
+
+def test_every_version_is_exact_and_the_lock_has_the_same() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    locked = [line for line in lines if not line.startswith("#")]
+    assert [line for line in locked if not re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)?", line)] == []
+    versions = {line.split(" ;")[0] for line in locked}
+    assert {pin for part in PARTS.values() for pin in part} <= versions, "run 'make lock'"
+
+
+def test_every_extra_is_known_to_the_sentence_that_names_it() -> None:
+    extras = {Requirement(pin).name: extra for extra in ("pytorch", "tensorflow", "page") for pin in PARTS[extra]}
+    assert extras == EXTRAS
+
+
+def test_every_script_is_installed() -> None:
+    assert set(PYPROJECT["tool"]["setuptools"]["py-modules"]) == SCRIPTS
+
+
+def test_the_same_pythons_are_named_everywhere() -> None:
+    lowest, above = map(int, re.findall(r"3\.(\d+)", PYPROJECT["project"]["requires-python"]))
+    makefile, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "README.md"))
+    *pythons, last = (f"3.{minor}" for minor in range(lowest, above))
+    words = f"Python {', '.join(pythons)} or {last}"
+    assert f"(3, {lowest}) <= sys.version_info < (3, {above})" in makefile
+    assert f"--python-version 3.{lowest} " in makefile
+    assert f"error: {words} is needed" in makefile
+    assert f"You need {words}" in readme
+
+
+@pytest.mark.parametrize(
+    ("script", "package", "extra"),
+    [
+        ("mnist_pytorch", "torch", "pytorch"),
+        ("mnist_tensorflow", "keras", "tensorflow"),
+        ("draw_digit", "gradio", "page"),
+    ],
+)
+def test_a_missing_extra_is_told_in_a_sentence(script: str, package: str, extra: str, tmp_path: Path) -> None:
+    code = f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv[:] = ['{script}.py', *sys.argv[1:]]"
+    code += f"; runpy.run_path('{script}.py', run_name='__main__')"
+    options = ["--port", "0", "--outputs", str(tmp_path)] if script == "draw_digit" else []
+    done = subprocess.run([sys.executable, "-c", code, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {script}.py needs the package {package}, which is not installed; "
+        f'run: pip install -c constraints.txt -e ".[{extra}]"\n'
+    )
