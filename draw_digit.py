@@ -84,7 +84,7 @@ def serve(networks: Networks, listener: socket.socket, uploads: Path, hosts: set
     # Only now: importing Gradio takes seconds, and it reads these variables.
     import uvicorn
 
-    from digits.web import build_app
+    from digits.web.page import build_app
 
     # Browsers hold connections open; they get two seconds to notice that this ends.
     app = build_app(networks, uploads, hosts)

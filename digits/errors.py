@@ -10,6 +10,12 @@ from collections.abc import Callable
 from functools import cache
 from types import TracebackType
 
+EXTRAS = {
+    **dict.fromkeys(("torch", "torchvision", "onnxscript"), "pytorch"),
+    **dict.fromkeys(("tensorflow", "keras", "tf2onnx"), "tensorflow"),
+    **dict.fromkeys(("fastapi", "gradio", "uvicorn"), "page"),
+}
+"""Which of pyproject.toml's extras brings a package that the base installation lacks."""
 INTERRUPTED = "\ninterrupted; what was complete before this call still is."
 
 
@@ -20,14 +26,20 @@ class UserError(Exception):
 def run_script(main: Callable[[], int | None]) -> int:
     """Run a script's main function and return its exit status.
 
-    0 (or what main returns) on success; 1 after a UserError or an operating-system error (disk full, no
-    permission), told in one sentence; 130 after Ctrl-C, the shell's convention for SIGINT. A bug keeps its traceback.
+    0 (or what main returns) on success; 1 after a UserError, an operating-system error (disk full, no permission) or an
+    import of an extra's package that is not installed, told in one sentence; 130 after Ctrl-C, the shell's convention
+    for SIGINT. A bug keeps its traceback.
     """
     prepare_streams()
     try:
         return main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        _print_missing(error.name)
         return 1
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
@@ -37,7 +49,8 @@ def run_script(main: Callable[[], int | None]) -> int:
 
 
 def expect_interruptions() -> None:
-    """Have Ctrl-C and unread output end the process as in run_script where none is around yet: in slow imports."""
+    """Have Ctrl-C, unread output and a missing package end the process as in run_script where none is around yet: in
+    slow imports."""
     prepare_streams()
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -45,10 +58,19 @@ def expect_interruptions() -> None:
             print(INTERRUPTED, file=sys.stderr)
         elif isinstance(error, OSError) and error.errno and not error.filename:  # of output, not of a missing library
             _report(error)
+        elif isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+            _print_missing(error.name)
         else:
             sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = tell  # Python then ends by SIGINT itself, which a shell shows as 130
+
+
+def _print_missing(package: str) -> None:
+    """Say how to install the extra that has the package."""
+    script = os.path.basename(sys.argv[0])
+    install = f'pip install -c constraints.txt -e ".[{EXTRAS[package]}]"'
+    print(f"error: {script} needs the package {package}, which is not installed; run: {install}", file=sys.stderr)
 
 
 @cache

@@ -1,12 +1,10 @@
 """The page of draw_digit.py: a canvas, photos and the webcam, answered by trained networks.
 
-May import: photos and inference.
+May import: photos and inference. `page` is imported by module, since Gradio takes seconds and reads its settings then.
 """
 
 from digits.web.answers import Networks
-from digits.web.page import build_app
 
 __all__ = [
     "Networks",
-    "build_app",
 ]
