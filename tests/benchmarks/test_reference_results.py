@@ -25,7 +25,7 @@ def clone(tmp_path: Path) -> Path:
 
 def write_only(clone: Path) -> str:
     """Return the table that --write-only writes."""
-    command = [sys.executable, str(clone / "benchmarks" / "reference_results.py"), "--write-only"]
+    command = [sys.executable, "-m", "benchmarks.reference_results", "--write-only"]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return (clone / "docs" / "results.md").read_text(encoding="utf-8")
