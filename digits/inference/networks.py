@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.metrics import are_probabilities, wilson_interval
-from digits.runs import Run, find_runs, read_run
+from digits.runs import Run, find_runs, read_run, run_folder
 from digits.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
@@ -62,8 +61,8 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
 
     UserError where there is none, one is damaged, or they do not know the same classes.
     """
-    paths = [Path(name) if os.path.isdir(name) else outputs / name for name in names]
-    runs = [load_run(read_run(path)) for path in paths] or [load_best(readable_runs(outputs), outputs)]
+    runs = [load_run(read_run(run_folder(name, outputs))) for name in names]
+    runs = runs or [load_best(readable_runs(outputs), outputs)]
     for run in runs[1:]:
         if run.class_names != runs[0].class_names:
             raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")

@@ -4,7 +4,16 @@ May import: files. `onnx_model` gives model.onnx, a run's network for onnxruntim
 """
 
 from digits.runs.checks import LOSSES
-from digits.runs.run import Run, check_writable, find_runs, read_run, run_name, write_run_files, writing_run
+from digits.runs.run import (
+    Run,
+    check_writable,
+    find_runs,
+    read_run,
+    run_folder,
+    run_name,
+    write_run_files,
+    writing_run,
+)
 from digits.runs.schema import ENSEMBLE, FORMAT, RunInfo
 
 __all__ = [
@@ -16,6 +25,7 @@ __all__ = [
     "check_writable",
     "find_runs",
     "read_run",
+    "run_folder",
     "run_name",
     "write_run_files",
     "writing_run",

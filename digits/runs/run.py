@@ -106,6 +106,11 @@ def run_name(dataset: str, model: str, framework: str, seed: int | None = 0, par
     return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "") + ("-parity" if parity else "")
 
 
+def run_folder(name: str, outputs: Path) -> Path:
+    """Return the folder of a run that a user named: the name as a path where that is a folder, else in `outputs`."""
+    return Path(name) if os.path.isdir(name) else outputs / name
+
+
 def find_runs(outputs: Path) -> list[Path]:
     """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
     if not os.path.isdir(outputs):
@@ -160,8 +165,9 @@ def write_run_files(
     """
     probabilities = np.ascontiguousarray(probabilities, dtype=np.float32)
     labels = np.ascontiguousarray(labels, dtype=np.int64)
-    if not np.isfinite(probabilities).all():
-        raise UserError("the training diverged: the model's probabilities are not finite; lower --learning-rate.")
+    numbers = [value for row in history for value in row.values()]  # with --keep-best, epochs behind the best one too
+    if not (np.isfinite(probabilities).all() and np.isfinite(numbers).all()):
+        raise UserError("the training diverged: losses or probabilities are not finite; lower --learning-rate.")
     predictions = probabilities.argmax(axis=1).astype(np.int64)
     text = format_info(info)
     fault = fault_in_arrays(check_info(info), predictions, probabilities, labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +18,9 @@ from digits.files.npy import read_bytes
 from digits.runs.checks import ARRAYS
 from digits.runs.schema import RunInfo, check_info
 
+TRAINED = {"epoch", "train_loss", "train_accuracy"}
+VALIDATED = {"validation_loss", "validation_accuracy"}
+"""Columns of history.csv; the latter only where images were held out."""
 LARGEST_INFO = 1 << 20
 LARGEST_HISTORY = 16 << 20
 """Bytes of run.json and of history.csv. They take a few kB."""
@@ -52,12 +56,24 @@ def listed_files(path: Path, info: RunInfo) -> list[str]:
 
 
 def read_history(file: Path) -> list[dict[str, float]]:
-    """Return the rows of history.csv: none for a run that was not trained, an ensemble."""
+    """Return the rows of history.csv: none for a run that was not trained, an ensemble.
+
+    Every number is finite, every row has the columns of TRAINED, and all rows those of VALIDATED or none of them.
+    """
     try:
-        rows = csv.DictReader(io.StringIO(read_bytes(file, LARGEST_HISTORY).decode("utf-8")), strict=True)
-        return [{key: float(value) for key, value in row.items()} for row in rows]
+        table = csv.DictReader(io.StringIO(read_bytes(file, LARGEST_HISTORY).decode("utf-8")), strict=True)
+        rows = [{key: float(value) for key, value in row.items()} for row in table]
     except (ValueError, TypeError, csv.Error) as error:
         refuse(file, f"is not a table of numbers ({error})")
+    wanted = TRAINED | VALIDATED if rows and VALIDATED & rows[0].keys() else TRAINED
+    for number, row in enumerate(rows, start=1):
+        if missing := sorted(wanted - row.keys()):
+            refuse(file, f"lacks the column '{missing[0]}'")
+        if not all(map(math.isfinite, row.values())):
+            refuse(file, f"has a number that is not finite in row {number}")
+        if row["epoch"] != number:
+            refuse(file, f"has epoch {row['epoch']:g} in row {number}, where epochs count from 1")
+    return rows
 
 
 def write_history(file: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -9,7 +9,7 @@ from digits.training.options import Options, parse_options
 from digits.training.progress import HEADER, EpochProgress
 from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe
 from digits.training.saving import Training, recipe_record, run_path, write_results
-from digits.training.schedule import is_best, is_over, learning_rates
+from digits.training.schedule import best_epoch, is_best, is_over, learning_rates
 from digits.training.weights import ModelConfig
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "Training",
+    "best_epoch",
     "epoch_length",
     "epoch_order",
     "images_of_epochs",

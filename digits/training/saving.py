@@ -22,7 +22,7 @@ from digits.training.checkpoint import Progress
 from digits.training.memory import peak_memory
 from digits.training.options import Options, command_line
 from digits.training.recipe import Recipe
-from digits.training.schedule import is_best
+from digits.training.schedule import best_epoch
 
 
 @dataclass(frozen=True)
@@ -104,5 +104,6 @@ def write_results(folder: Path, options: Options, dataset: Dataset, training: Tr
 
 def _judged_row(history: Sequence[Mapping[str, float]], recipe: Recipe) -> Mapping[str, float]:
     """Return the row of the epoch whose weights were kept; empty where there was no epoch."""
-    ends = [end for end in range(1, len(history) + 1) if not recipe.keep_best or is_best(history[:end])]
-    return history[ends[-1] - 1] if ends else {}
+    if not history:
+        return {}
+    return history[best_epoch(history) - 1 if recipe.keep_best else -1]

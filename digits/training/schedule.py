@@ -40,9 +40,15 @@ def learning_rates(recipe: Recipe, steps: int, history: History) -> NDArray[np.f
 
 
 def is_best(history: History) -> bool:
-    """Return whether the last epoch has the best validation accuracy so far; of equal ones, the lower loss."""
+    """Return whether the last epoch is the best so far."""
+    return best_epoch(history) == len(history)
+
+
+def best_epoch(history: History) -> int:
+    """Return the number of the epoch with the best validation accuracy; of equal ones, with the lower loss, then the
+    first. Epochs count from 1."""
     scores = [(row["validation_accuracy"], -row["validation_loss"]) for row in history]
-    return scores[-1] > max(scores[:-1], default=(-math.inf, -math.inf))
+    return 1 + scores.index(max(scores))
 
 
 def is_over(recipe: Recipe, history: History) -> bool:

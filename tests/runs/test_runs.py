@@ -28,6 +28,7 @@ from digits.metrics import accuracy
 from digits.runs.run import check_writable, find_runs, read_run, run_name, write_run_files, writing_run
 from digits.runs.schema import check_info
 
+HISTORY = b"epoch,train_loss,train_accuracy"
 LABELS = np.repeat(np.arange(10), 10)
 
 
@@ -76,7 +77,7 @@ def test_names() -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(np.float32)
-    history = [{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.1 + 0.2}]
+    history = [{"epoch": 1 + i, "train_loss": loss, "train_accuracy": 0.5} for i, loss in enumerate((0.5, 0.1 + 0.2))]
     share = accuracy(LABELS, probabilities.argmax(axis=1))
     info = make_info("mnist", "cnn", "pytorch", 3, DIGITS, 100, share)
     path = tmp_path / "new" / "outputs" / "mnist-cnn-pytorch-s3"
@@ -132,11 +133,15 @@ def test_an_exception_leaves_the_earlier_run_and_nothing_else(run: Path, excepti
     assert os.listdir(run.parent) == [run.name]
 
 
-def test_a_diverged_training_is_told_and_keeps_the_earlier_run(run: Path) -> None:
-    probabilities = np.full((100, 10), np.nan, dtype=np.float32)
+@pytest.mark.parametrize(
+    ("probability", "loss"), [(np.nan, 0.1), (0.1, np.nan)], ids=["probabilities", "an epoch after the best one"]
+)
+def test_a_diverged_training_is_told_and_keeps_the_earlier_run(run: Path, probability: float, loss: float) -> None:
+    probabilities = np.full((100, 10), probability, dtype=np.float32)
     info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 0.1)
+    history = [{"epoch": 1, "train_loss": loss, "train_accuracy": 0.1}]
     with pytest.raises(UserError, match="diverged"), writing_run(run) as folder:
-        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=[], info=info)
+        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=history, info=info)
     assert read_run(run)
 
 
@@ -472,6 +477,16 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
         "table of numbers",
         lambda run: replace_file(run, "history.csv", b"epoch\n1,2\n"),
     ),
+    **{
+        f"a history with {what}": ("history.csv", told, lambda run, row=row: replace_file(run, "history.csv", row))
+        for what, told, row in (
+            ("other columns", "lacks the column 'train_accuracy'", b"epoch,train_loss\n1,2\n"),
+            ("half a validation", "lacks the column 'validation_loss'", HISTORY + b",validation_accuracy\n1,2,1,1\n"),
+            ("nan", "not finite in row 2", HISTORY + b"\n1,2,1\n2,nan,1\n"),
+            ("infinity", "not finite in row 1", HISTORY + b"\n1,2,inf\n"),
+            ("epochs out of order", "has epoch 3 in row 2", HISTORY + b"\n1,2,1\n3,2,1\n"),
+        )
+    },
     "a binary history": ("history.csv", "table of numbers", lambda run: replace_file(run, "history.csv", b"\xff\x00")),
 }
 
