@@ -20,6 +20,7 @@ from benchmarks.processes import FRAMEWORKS, ROOT, run_python
 from digits.data import DATA_DIR, Dataset, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import versions
+from digits.names import FRAMEWORKS
 from digits.runs import Run, read_run, run_name
 from digits.training import RECIPES, recipe_record
 

@@ -25,6 +25,7 @@ import tyro
 from benchmarks.processes import FRAMEWORKS, ROOT, run_python
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
+from digits.names import FRAMEWORKS
 from digits.training import Options as TrainingOptions
 from digits.training import parse_options, recipe_record, run_path
 

@@ -6,6 +6,7 @@ May import: nothing of digits but errors. Everything that writes or reads files 
 from digits.files.checksums import MANIFEST, format_manifest, read_manifest, sha256_of
 from digits.files.hidden_folder import flush, hidden_folder, sweep
 from digits.files.npy import read_npy
+from digits.files.whole_file import write_whole
 from digits.files.whole_folder import check_place, writing_folder
 from digits.files.writing import naming, write_file, write_npy
 
@@ -22,5 +23,6 @@ __all__ = [
     "sweep",
     "write_file",
     "write_npy",
+    "write_whole",
     "writing_folder",
 ]

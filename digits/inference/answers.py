@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.files import write_file
 from digits.inference.networks import TrainedRun, average
+from digits.names import plain
 from digits.photos import Digit, Steps, find_digit, find_digits, read_photo
 
 SURE = 0.8
@@ -95,7 +96,7 @@ def describe(probabilities: NDArray[Any] | None, class_names: Sequence[str]) -> 
 
 def as_text(answer: Answer) -> str:
     """Return the answer as a line for people."""
-    name = "".join(character if character.isprintable() else "?" for character in answer["path"])
+    name = plain(answer["path"])
     if "error" in answer:
         return f"{name}: {answer['error']}"
     if "digits" in answer:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.inference import TRAIN_FIRST, TrainedRun, describe, load_best, load_runs, readable_runs
+from digits.names import FRAMEWORKS, spelled
 from digits.photos import Digit, find_digit
 from digits.photos.read import Picture
 
-FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 CSS = """
 .answer { display: flex; flex-wrap: wrap; align-items: end; gap: 1rem; }
 .answer > * { flex: 1 1 7.5rem; }
@@ -142,7 +142,7 @@ def _verdict(runs: Sequence[TrainedRun], probabilities: Sequence[NDArray[np.floa
     elif len({answer["digit"] for answer in answers}) == 1:
         text = f"They agree: {answers[0]['digit']}{doubt}"
     else:
-        names = [FRAMEWORKS.get(run.framework, run.framework) for run in runs]
+        names = [spelled(run.framework) for run in runs]
         if len(set(names)) < len(names):
             names = [run.name for run in runs]
         text = "They disagree: " + ", ".join(f"{name} says {word}" for name, word in zip(names, said, strict=True))
@@ -155,5 +155,5 @@ def _bars(run: TrainedRun, probabilities: NDArray[np.float32]) -> str:
         f'<div><div style="width: {100 * value:.1f}%"></div></div><span>{value:.1%}</span></div>'
         for i, (name, value) in enumerate(zip(run.class_names, probabilities, strict=True))
     )
-    title = FRAMEWORKS.get(run.framework, run.framework)
+    title = spelled(run.framework)
     return f"<div><h2>{html.escape(title)} <small>{html.escape(run.name)}</small></h2>{rows}</div>"

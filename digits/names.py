@@ -1,0 +1,56 @@
+"""How names and fractions are written for people, and names as parts of file names: the same everywhere."""
+
+from __future__ import annotations
+
+import re
+
+FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+"""The frameworks as users know them, in the order in which they are shown."""
+
+_SPELLING = {
+    **FRAMEWORKS,
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "mnist-sample": "MNIST sample",
+    "cnn": "CNN",
+    "cnn-wide": "wide CNN",
+    "mlp": "MLP",
+    "lenet5": "LeNet-5",
+    "fashion-cnn": "Fashion CNN",
+    "deep-cnn": "deep CNN",
+    "vgg": "VGG",
+    "resnet": "ResNet",
+    "vit": "ViT",
+}
+
+
+def spelled(name: str) -> str:
+    """Return the name of a dataset, model or framework as it is usually written: 'MNIST' for 'mnist'."""
+    return _SPELLING.get(name, name)
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Return '98.81 %' for 0.9881."""
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def percent_range(interval: tuple[float, float]) -> str:
+    """Return '98.50 to 99.00 %' for (0.985, 0.99)."""
+    low, high = interval
+    return f"{100 * low:.2f} to {percent(high)}"
+
+
+def percent_text(percentage: float) -> str:
+    """Return '98.8' for 98.81; one error never becomes '0.0', and only all of a class is '100.0'."""
+    return "<0.1" if 0 < percentage < 0.05 else f"{percentage if percentage == 100 else min(percentage, 99.9):.1f}"
+
+
+def plain(text: object) -> str:
+    """Return the text with '?' for what a terminal would obey or cannot show: a folder's name may hold anything."""
+    return "".join(character if character.isprintable() else "?" for character in str(text))
+
+
+def safe_name(text: str) -> str:
+    """Return the text as part of a file's name: run.json may say anything, '../..' too."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:60].lstrip(".") or "_"
