@@ -1,4 +1,4 @@
-"""What predictions are worth: accuracy and its interval, which class was taken for which, how far to trust them."""
+"""Measures of predictions: accuracy and its interval, confusion matrix, cross-entropy, precision, recall, calibration."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class CalibrationBin:
     high: float
     count: int
     confidence: float | None  # mean confidence of these images; None where count is 0
-    accuracy: float | None  # share of these images that was predicted right; None where count is 0
+    accuracy: float | None  # fraction of these images that is classified correctly; None where count is 0
 
 
 def accuracy(labels: IntArray, predictions: IntArray) -> float:
-    """Return the share of predictions that equal their label, both (N,) with N > 0."""
+    """Return the fraction of predictions that equal their label, both (N,) with N > 0."""
     _check_pairs(labels, predictions)
     return float(np.mean(labels == predictions))
 
@@ -37,10 +37,10 @@ def are_probabilities(rows: npt.NDArray[np.float32]) -> bool:
 
 
 def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return (low, high): the accuracies that `correct` right answers out of `n` do not rule out.
+    """Return (low, high): the accuracies with which `correct` correct predictions out of `n` are compatible.
 
     Wilson (1927), 'Probable inference, the law of succession, and statistical inference', JASA 22. Unlike the usual
-    p +- 1.96 sqrt(p (1 - p) / n) it stays within [0, 1] and keeps its coverage near 100 %, where digits are read.
+    p +- 1.96 sqrt(p (1 - p) / n) it stays within [0, 1] and keeps its coverage near 100 %, where our networks are.
 
     Raises ValueError unless 0 <= correct <= n, n > 0 and 0 < confidence < 1.
     """
@@ -50,14 +50,14 @@ def wilson_interval(correct: int, n: int, confidence: float = 0.95) -> tuple[flo
     p = correct / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half_width = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    # At 0 and n correct one end is exactly 0 or 1; rounding would put it a hair beside.
+    # At 0 and n correct one end is exactly 0 or 1, which rounding would miss slightly.
     low = 0.0 if correct == 0 else centre - half_width
     high = 1.0 if correct == n else centre + half_width
     return low, high
 
 
 def confusion_matrix(labels: IntArray, predictions: IntArray, num_classes: int) -> npt.NDArray[np.int64]:
-    """Return int64 (num_classes, num_classes): entry [i, j] counts the images of class i that were taken for class j.
+    """Return int64 (num_classes, num_classes): entry [i, j] counts the images of class i that were predicted as j.
 
     Raises ValueError where a label or a prediction is not in 0..num_classes - 1.
     """
@@ -73,7 +73,7 @@ def cross_entropy(labels: IntArray, probabilities: npt.NDArray[np.floating]) -> 
     """Return the mean of -ln p(true class), in nats, for labels (N,) and probabilities (N, classes).
 
     A float32 softmax can round the true class's probability to 0; it counts as the smallest normal float32 (a loss
-    of 87.3) rather than as infinity, which would drown every other image.
+    of 87.3) rather than as infinity, which would hide every other image.
     """
     true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true_class, np.finfo(np.float32).tiny)).mean())
@@ -82,8 +82,8 @@ def cross_entropy(labels: IntArray, probabilities: npt.NDArray[np.floating]) -> 
 def precision_recall_f1(matrix: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], ...]:
     """Return precision, recall and F1 of each class, float64 (classes,), of a confusion matrix (true rows).
 
-    precision: share of right answers among the images taken for the class; recall: among the images of the class; F1:
-    their harmonic mean. A quotient of nothing by nothing is 0, as with scikit-learn's zero_division=0.
+    precision: fraction of the images predicted as the class that belong to it; recall: fraction of the class's images
+    that are predicted as it; F1: their harmonic mean. 0 / 0 is 0, as with scikit-learn's zero_division=0.
     """
     right = matrix.diagonal().astype(np.float64)
     predicted, support = matrix.sum(axis=0), matrix.sum(axis=1)
@@ -104,7 +104,7 @@ def calibration_bins(
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, num_bins + 1)
-    # By comparison, not by multiplying: 15 * 0.2 is a hair above 3. Rounded sums above 1 stay in the last bin.
+    # By comparison, not by multiplication: 15 * 0.2 is slightly above 3. Rounded sums above 1 stay in the last bin.
     numbers = np.searchsorted(edges[1:-1], confidence, side="left")
     bins = []
     for number in range(num_bins):

@@ -1,4 +1,4 @@
-"""Runs to try readers and pictures on, with errors by a seeded model of what is taken for what."""
+"""Runs to try readers and figures on, with errors by a seeded model of what is taken for what."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_run(
 ) -> Path:
     """Write a run into `outputs` as a training script does; return its folder.
 
-    Each class has one or two others that it is mostly mistaken for; `error_rate` is the share of all errors.
+    Each class has one or two others that it is mostly mistaken for; `error_rate` is the fraction of all errors.
     labels: the test set's, int64; 100 of each class (our sample's) where None.
     recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one;
     frozen: as with --new-head --freeze-features.

@@ -1,4 +1,4 @@
-"""Made-up runs on the real sample, whose images are there to be drawn."""
+"""Made-up runs on the real sample, whose images figures can show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several runs on the same test images: where they agree, whether a difference means anything, how seeds scatter."""
+"""Several runs on the same test images: where they agree, whether a difference is significant, how seeds scatter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.names import percent, percent_range, spelled
 from digits.runs import ENSEMBLE, Run
 
 SIGNIFICANT = 0.05
-"""Below this p-value a difference is called real: a 95 % test, as the intervals are 95 % intervals."""
+"""Below this p-value a difference is called significant: a 95 % test, as the intervals are 95 % intervals."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,42 @@ class PairComparison:
     disagreements: NDArray[np.int64]  # images for which the two predict different classes, most confident first
     both_wrong_images: NDArray[np.int64]  # images that both get wrong (perhaps differently), most confident first
     p_value: float  # of the exact McNemar test, two-sided
-    significant: bool  # p_value < SIGNIFICANT
     recipe_differences: list[str]  # such as 'epochs 3 against 1'; empty where the recipes are equal or one has none
-    verdict: str  # in plain words: two to five sentences
+
+    @property
+    def significant(self) -> bool:
+        return self.p_value < SIGNIFICANT
+
+    @property
+    def verdict(self) -> str:
+        """In plain words: one to four sentences."""
+        differing, gap = self.only_a_right + self.only_b_right, abs(self.only_a_right - self.only_b_right)
+        better, worse = (self.a, self.b) if self.only_a_right >= self.only_b_right else (self.b, self.a)
+        both = f"'{self.a.name}' and '{self.b.name}'"
+        if not differing:
+            text = f"{both} are correct on exactly the same images: {self.both_right:,} of {self.n:,}."
+        elif not gap:
+            text = (
+                f"{both} are equally accurate: each is correct on {self.only_a_right:,} of {self.n:,} images on which "
+                "the other is wrong."
+            )
+        else:
+            chance = f"{100 * self.p_value:.0f} %" if self.p_value >= 0.1 else f"{100 * self.p_value:.2g} %"
+            text = (
+                f"'{better.name}' classifies {gap:,} more of {self.n:,} images correctly than '{worse.name}' "
+                f"({percent(better.accuracy)} against {percent(worse.accuracy)}); {differing:,} images are classified "
+                f"correctly by only one of the two. Two equally good networks would differ by at least this much with "
+                f"a probability of {chance} (exact McNemar test): the difference is "
+            )
+            if self.significant:
+                text += "significant."
+            elif needed := least_significant_difference(differing):
+                text += f"not significant; one of {needed:,} images would be."
+            else:
+                text += f"not significant; with only {differing} such images, none would be."
+        if self.recipe_differences:
+            return f"{text} Their recipes differ, which may explain it: {', '.join(self.recipe_differences)}."
+        return f"{text} This holds for these two trained networks; other seeds give other results." if gap else text
 
 
 @dataclass(frozen=True)
@@ -41,7 +75,6 @@ class SeedSummary:
     """Runs of one recipe, model and framework that differ in the seed alone."""
 
     runs: list[Run]  # one for each seed, by seed
-    n: int  # how many
     mean: float  # of the test accuracies
     standard_deviation: float  # of the sample (n - 1)
     minimum: float
@@ -51,9 +84,10 @@ class SeedSummary:
         """Return the summary in words."""
         first = self.runs[0]
         return (
-            f"{first.dataset} {first.model} {first.framework}: test accuracy {_percent(self.mean)} on average over "
-            f"n = {self.n} seeds ({', '.join(str(run.seed) for run in self.runs)}), standard deviation "
-            f"{100 * self.standard_deviation:.2f} points, from {_percent(self.minimum)} to {_percent(self.maximum)}."
+            f"{spelled(first.dataset)}, {spelled(first.model)}, {spelled(first.framework)}: mean test accuracy "
+            f"{percent(self.mean)} over n = {len(self.runs)} seeds ({', '.join(str(run.seed) for run in self.runs)}), "
+            f"standard deviation {100 * self.standard_deviation:.2f} percentage points, range "
+            f"{percent_range((self.minimum, self.maximum))}."
         )
 
 
@@ -86,7 +120,20 @@ def compare_runs(runs: Sequence[Run]) -> list[Comparison]:
 
 def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
     """Return a sentence for each two groups of compare_runs on why they are not compared with one another."""
-    return [_why_not(first, second) for first, second in combinations(comparisons, 2)]
+    sentences = []
+    for pair in combinations(comparisons, 2):
+        more = [f" (and {len(group.runs) - 1} more)" if len(group.runs) > 1 else "" for group in pair]
+        first, second = (f"'{group.runs[0].name}'{others}" for group, others in zip(pair, more, strict=True))
+        reason = "their labels or class names differ although their datasets' fingerprints are equal"
+        if not (pair[0].fingerprint and pair[1].fingerprint):
+            unknown = second if pair[0].fingerprint else first
+            reason = f"{unknown} does not record the fingerprint of its dataset; train it again"
+        elif pair[0].dataset != pair[1].dataset:
+            reason = f"they were tested on different datasets, {pair[0].dataset} and {pair[1].dataset}"
+        elif pair[0].fingerprint != pair[1].fingerprint:
+            reason = f"the images of {pair[0].dataset} that they were tested on differ (by the dataset's fingerprint)"
+        sentences.append(f"{first} and {second} are not compared: {reason}.")
+    return sentences
 
 
 def compare_pair(a: Run, b: Run) -> PairComparison:
@@ -94,9 +141,13 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
     if not np.array_equal(a.labels, b.labels):
         raise ValueError(f"'{a.name}' and '{b.name}' were not tested on the same labels")
     a_right, b_right = a.predictions == a.labels, b.predictions == b.labels
+    confidence = a.probabilities.max(axis=1) + b.probabilities.max(axis=1)
+
+    def most_confident_first(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        indices = np.flatnonzero(chosen)
+        return indices[np.argsort(-confidence[indices], kind="stable")]
+
     only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
-    p_value = mcnemar(only_a, only_b)
-    differences = _recipe_differences(a, b)
     return PairComparison(
         a=a,
         b=b,
@@ -105,12 +156,10 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
         only_a_right=only_a,
         only_b_right=only_b,
         both_wrong=int((~a_right & ~b_right).sum()),
-        disagreements=_most_confident_first(a, b, np.flatnonzero(a.predictions != b.predictions)),
-        both_wrong_images=_most_confident_first(a, b, np.flatnonzero(~a_right & ~b_right)),
-        p_value=p_value,
-        significant=p_value < SIGNIFICANT,
-        recipe_differences=differences,
-        verdict=" ".join(_verdict(a, b, only_a, only_b, p_value, differences)),
+        disagreements=most_confident_first(a.predictions != b.predictions),
+        both_wrong_images=most_confident_first(~a_right & ~b_right),
+        p_value=mcnemar(only_a, only_b),
+        recipe_differences=_recipe_differences(a, b),
     )
 
 
@@ -138,60 +187,6 @@ def least_significant_difference(differing: int) -> int | None:
     return differing - 2 * loser if loser >= 0 else None
 
 
-def _verdict(a: Run, b: Run, only_a: int, only_b: int, p_value: float, differences: list[str]) -> list[str]:
-    """Return the sentences of a verdict."""
-    gap = abs(only_a - only_b)
-    better, worse = (a, b) if only_a >= only_b else (b, a)
-    both, n = f"'{a.name}' and '{b.name}'", f"{len(a.labels):,}"
-    if not only_a + only_b:
-        sentences = [f"{both} get exactly the same of {n} images right."]
-    elif not gap:
-        sentences = [
-            f"{both} are equally accurate: each gets {only_a:,} of {n} images right that the other gets wrong."
-        ]
-    else:
-        sentences = [
-            f"'{better.name}' gets {gap:,} more of {n} images right than '{worse.name}' ({_percent(better.accuracy)} "
-            f"against {_percent(worse.accuracy)}); {only_a + only_b:,} images are read right by only one of the two.",
-            f"Two equally good networks would differ by that much or more with a probability of "
-            f"{_probability(p_value)} (exact McNemar test): {_meaning(only_a + only_b, p_value, n)}",
-        ]
-    if differences:
-        sentences.append(f"Their recipes differ ({', '.join(differences)}), which may be the reason.")
-    elif gap:
-        sentences.append("The test speaks of these two trained networks; another seed gives others.")
-    return sentences
-
-
-def _meaning(differing: int, p_value: float, n: str) -> str:
-    if p_value < SIGNIFICANT:
-        return "the difference is more than chance."
-    needed = least_significant_difference(differing)
-    threshold = f"a difference of {needed:,} images would be needed" if needed else "so few images could not show one"
-    return f"on {n} images, this difference cannot be told from chance; {threshold}."
-
-
-def _why_not(first: Comparison, second: Comparison) -> str:
-    names = [_some_names(group.runs) for group in (first, second)]
-    beginning = f"{names[0]} and {names[1]} are not compared: "
-    for group, name in zip((first, second), names, strict=True):
-        if not group.fingerprint:
-            return f"{beginning}{name} does not record the fingerprint of its dataset; train it again."
-    if first.dataset != second.dataset:
-        return f"{beginning}they were tested on different images, those of {first.dataset} and of {second.dataset}."
-    if first.fingerprint != second.fingerprint:
-        return (
-            f"{beginning}both name the dataset {first.dataset}, but its images were not the same (their fingerprints "
-            "differ)."
-        )
-    return f"{beginning}their labels or class names differ although their datasets' fingerprints are equal."
-
-
-def _some_names(runs: Sequence[Run]) -> str:
-    more = len(runs) - 1
-    return f"'{runs[0].name}'" + (f" (and {more} more)" if more else "")
-
-
 def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:
     """Compare each run with those of the other framework on the same model and seed; with those of the very same
     recipe alone, where there are any."""
@@ -201,8 +196,7 @@ def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:
         for a, b in combinations(trained, 2)
         if a.framework != b.framework and (a.model, a.seed) == (b.model, b.seed)
     ]
-    same = [(a, b) for a, b in candidates if a.settings == b.settings]
-    served = {id(run) for pair in same for run in pair}
+    served = {id(run) for a, b in candidates if a.settings == b.settings for run in (a, b)}
     return [compare_pair(a, b) for a, b in candidates if a.settings == b.settings or not served & {id(a), id(b)}]
 
 
@@ -213,34 +207,18 @@ def _seed_summaries(runs: Sequence[Run]) -> list[SeedSummary]:
             recipe = json.dumps({**run.settings, "seed": None}, sort_keys=True)
             # Each seed once: a copy of a run is no further evidence.
             recipes.setdefault((run.model, run.framework, recipe), {}).setdefault(run.seed, run)
-    return [_summarise([by_seed[seed] for seed in sorted(by_seed)]) for by_seed in recipes.values() if len(by_seed) > 1]
-
-
-def _summarise(runs: list[Run]) -> SeedSummary:
-    accuracies = [run.accuracy for run in runs]
-    return SeedSummary(runs, len(runs), mean(accuracies), stdev(accuracies), min(accuracies), max(accuracies))
+    summaries = []
+    for by_seed in recipes.values():
+        if len(by_seed) > 1:
+            accuracies = [run.accuracy for run in by_seed.values()]
+            numbers = (mean(accuracies), stdev(accuracies), min(accuracies), max(accuracies))
+            summaries.append(SeedSummary([by_seed[seed] for seed in sorted(by_seed)], *numbers))
+    return summaries
 
 
 def _recipe_differences(a: Run, b: Run) -> list[str]:
     if not (a.recipe and b.recipe):  # an ensemble has none
         return []
-    ours, theirs = a.settings, b.settings
-    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    return [f"{key.replace('_', ' ')} {_value(ours.get(key))} against {_value(theirs.get(key))}" for key in keys]
-
-
-def _value(value: object) -> str:
-    return str("nothing" if value is None else value)[:40]
-
-
-def _most_confident_first(a: Run, b: Run, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    confidence = a.probabilities[indices].max(axis=1) + b.probabilities[indices].max(axis=1)
-    return indices[np.argsort(-confidence, kind="stable")]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
-def _probability(p_value: float) -> str:
-    return f"{100 * p_value:.0f} %" if p_value >= 0.1 else f"{100 * p_value:.2g} %"
+    both = {key: [run.settings.get(key) for run in (a, b)] for key in {**a.settings, **b.settings}}
+    texts = {key: ["none" if value is None else str(value)[:40] for value in both[key]] for key in both}
+    return [f"{key.replace('_', ' ')} {' against '.join(texts[key])}" for key, (x, y) in both.items() if x != y]

@@ -1,4 +1,4 @@
-"""An ensemble: the mean of several runs' probabilities, kept as a run of its own that every reader treats like any."""
+"""An ensemble: the mean of several runs' probabilities, written as a run that readers treat like any other."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from digits.runs import ENSEMBLE, FORMAT, Run, RunInfo, read_run, run_name, writ
 
 
 def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) -> Path:
-    """Average the runs' probabilities, write the outcome as a run into `outputs` and return its folder.
+    """Average the runs' probabilities, write the result as a run into `outputs` and return its folder.
 
     name: the folder's; '<dataset>-<model>-ensemble' where None, the model being 'mixed' if the members' differ. An
     earlier ensemble of that name is replaced. The members are listed under 'members' in run.json; its seed and recipe
     are null and its history is empty, since nothing was trained. Parameters and seconds are the members' sums.
 
     Raises UserError: fewer than two runs, one named twice, runs that were not tested on the same images and classes,
-    or another run in the way.
+    a run of another kind in its place.
     """
     _check_members(runs)
     name = name or _default_name(runs)
     if name.startswith(".") or Path(name).name != name:
-        raise UserError(f"'{name}' cannot be an ensemble's name: a folder is made by it; leave out dots and slashes.")
+        raise UserError(
+            f"'{name}' cannot be an ensemble's name: it becomes a folder's; use no slash and no dot in front."
+        )
     path = outputs / name
     _check_target(path, runs)
     stacked = np.stack([run.probabilities for run in runs])
@@ -57,26 +59,26 @@ def _check_members(runs: Sequence[Run]) -> None:
         if run.fingerprint != first.fingerprint or not np.array_equal(run.labels, first.labels):
             raise UserError(
                 f"'{first.name}' and '{run.name}' were not tested on the same images ({first.dataset} and "
-                f"{run.dataset}, of different fingerprints); name runs on one dataset."
+                f"{run.dataset}, of different fingerprints); choose runs on one dataset."
             )
         if run.class_names != first.class_names:
             raise UserError(f"'{first.name}' and '{run.name}' name their classes differently; train one of them again.")
 
 
 def _check_target(path: Path, runs: Sequence[Run]) -> None:
-    """Let nothing but an earlier ensemble be replaced, and no member. (writing_run keeps folders that are no runs.)"""
+    """Refuse to replace a member, or any run but an ensemble. (writing_run refuses folders that are no runs.)"""
     if any(run.path.resolve() == path.resolve() for run in runs):
-        raise UserError(f"'{path}' is a member and would be replaced by its ensemble; rename it, then run this again.")
+        raise UserError(f"'{path}' is a member and would be replaced by its ensemble; choose another --ensemble-name.")
     try:
         framework = read_run(path).framework
     except UserError:
         return  # nothing is there, or nothing that could be used
     if framework != ENSEMBLE:
-        raise UserError(f"'{path}' is a training's run and would be replaced; rename one of the two.")
+        raise UserError(f"'{path}' is a trained run and would be replaced; choose another --ensemble-name.")
 
 
 def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> RunInfo:
-    """Return what run.json holds; its keys are those of a training's (see results.py), and 'members'."""
+    """Return what run.json holds; its keys are those of a trained run, and 'members'."""
     first = runs[0]
     n = len(first.labels)
     predictions = probabilities.argmax(axis=1)
@@ -106,14 +108,14 @@ def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    # Only where every member tells: a sum that leaves some out would flatter.
+    # Only where every member records them: a sum that leaves some out would be too small.
     counts = [run.info.get("parameters") for run in runs]
-    if all(counts):
+    if None not in counts:
         keys = ("trainable", "non_trainable")
         info["parameters"] = {key: sum(count.get(key, 0) for count in counts if count) for key in keys}
     seconds = [run.training_seconds for run in runs]
     if None not in seconds:
-        info["seconds"] = {"training": round(sum(one for one in seconds if one is not None), 3)}
+        info["seconds"] = {"training": round(sum(filter(None, seconds)), 3)}
     return info
 
 

@@ -1,4 +1,4 @@
-"""What one run is worth: every number that the report tells about it, from its saved arrays alone."""
+"""One run evaluated: every number that the report shows of it, from its saved arrays alone."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TOP_CONFUSIONS = 10
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class was read."""
+    """How well one class is recognised."""
 
     name: str
-    precision: float  # share of right answers among the images taken for this class; 0 where there are none
-    recall: float  # share of right answers among the images of this class, so its accuracy; 0 where there are none
+    precision: float  # fraction of the images predicted as this class that belong to it; 0 where there are none
+    recall: float  # fraction of this class's images that are predicted as it, so its accuracy; 0 where there are none
     f1: float
     support: int  # test images of this class
-    interval: tuple[float, float] | None  # 95 % Wilson interval of the recall; None where support is 0
+    recall_interval_95: tuple[float, float] | None  # Wilson interval; None where support is 0
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Confusion:
     true: int  # number of the class
     predicted: int
     count: int  # images, at least 1
-    share: float  # of the true class's images
+    fraction: float  # of the true class's images
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluate_run finds. 'Indices' are those of test images, int64."""
+    """What evaluate_run returns. 'Indices' are those of test images, int64."""
 
     run: Run
     n: int  # test images
@@ -64,27 +64,12 @@ class Evaluation:
     known_label_errors: NDArray[np.int64]  # indices of test images whose label is known to be wrong, right or not
     accuracy_without_known_errors: float | None  # None where no label is known to be wrong; given beside `accuracy`
 
-    def known_errors_sentence(self) -> str | None:
-        """Return a sentence on the accuracy without the images whose label is known to be wrong; None without such."""
-        if self.accuracy_without_known_errors is None:
-            return None
-        known = len(self.known_label_errors)
-        wrong = int(np.isin(self.known_label_errors, self.errors).sum())
-        return (
-            f"{known} of the {self.n:,} test labels are known to be wrong (Northcutt et al. 2021); {wrong} of them are "
-            f"among the errors. Without these images the accuracy is {100 * self.accuracy_without_known_errors:.2f} % "
-            f"of {self.n - known:,}; the official one stays {100 * self.accuracy:.2f} %."
-        )
-
     def as_json(self) -> dict[str, Any]:
         """Return what report.json holds: plain numbers, texts, lists and dictionaries."""
         names = self.run.class_names
         return {
             "run": self.run.name,
-            "dataset": self.run.dataset,
-            "model": self.run.model,
-            "framework": self.run.framework,
-            "seed": self.run.seed,
+            **{key: getattr(self.run, key) for key in ("dataset", "model", "framework", "seed")},
             "n": self.n,
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),
@@ -93,23 +78,13 @@ class Evaluation:
             "loss": self.loss,
             "expected_calibration_error": self.expected_calibration_error,
             "calibration": [asdict(one) for one in self.calibration],
-            "classes": [
-                {
-                    "name": score.name,
-                    "precision": score.precision,
-                    "recall": score.recall,
-                    "f1": score.f1,
-                    "support": score.support,
-                    "recall_interval_95": list(score.interval) if score.interval else None,
-                }
-                for score in self.per_class
-            ],
+            "classes": [asdict(score) for score in self.per_class],
             "top_confusions": [
                 {
                     "true": names[confusion.true],
                     "predicted": names[confusion.predicted],
                     "count": confusion.count,
-                    "share": confusion.share,
+                    "share": confusion.fraction,
                 }
                 for confusion in self.top_confusions
             ],
@@ -127,12 +102,13 @@ class Evaluation:
 
 
 def evaluate_run(run: Run) -> Evaluation:
-    """Return everything that the run's arrays say about it (they were checked by read_run)."""
+    """Return every number that follows from the run's arrays (read_run has checked them)."""
     n = len(run.labels)
     right = run.predictions == run.labels
     matrix = confusion_matrix(run.labels, run.predictions, len(run.class_names))
     bins = calibration_bins(run.labels, run.probabilities)
     known = known_label_errors(run)
+    errors = np.flatnonzero(~right)
     return Evaluation(
         run=run,
         n=n,
@@ -144,43 +120,27 @@ def evaluate_run(run: Run) -> Evaluation:
         top_confusions=_top_confusions(matrix),
         calibration=bins,
         expected_calibration_error=expected_calibration_error(bins),
-        errors=most_confident_first(run, np.flatnonzero(~right)),
+        errors=errors[np.argsort(-run.probabilities[errors].max(axis=1), kind="stable")],
         known_label_errors=known,
         accuracy_without_known_errors=float(np.delete(right, known).mean()) if len(known) else None,
     )
 
 
-def most_confident_first(run: Run, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the test images' indices, that whose predicted class has the highest probability first."""
-    confidence = run.probabilities[indices].max(axis=1)
-    return indices[np.argsort(-confidence, kind="stable")]
-
-
 def _class_scores(names: list[str], matrix: NDArray[np.int64]) -> list[ClassScore]:
-    support = matrix.sum(axis=1).tolist()
-    right = matrix.diagonal().tolist()
-    precision, recall, f1 = (values.tolist() for values in precision_recall_f1(matrix))
-    return [
-        ClassScore(
-            name=name,
-            precision=precision[i],
-            recall=recall[i],
-            f1=f1[i],
-            support=support[i],
-            interval=wilson_interval(right[i], support[i]) if support[i] else None,
-        )
-        for i, name in enumerate(names)
-    ]
+    counts = zip(matrix.diagonal().tolist(), matrix.sum(axis=1).tolist(), strict=True)
+    intervals = [wilson_interval(right, support) if support else None for right, support in counts]
+    scores = (values.tolist() for values in (*precision_recall_f1(matrix), matrix.sum(axis=1)))
+    return [ClassScore(*numbers) for numbers in zip(names, *scores, intervals, strict=True)]
 
 
 def _top_confusions(matrix: NDArray[np.int64]) -> list[Confusion]:
     support = matrix.sum(axis=1)
-    mistaken = matrix - np.diag(matrix.diagonal())
+    errors = matrix - np.diag(matrix.diagonal())
     # Stable, so that equal counts come in the order of the classes.
-    order = np.argsort(-mistaken, axis=None, kind="stable")[:TOP_CONFUSIONS]
+    order = np.argsort(-errors, axis=None, kind="stable")[:TOP_CONFUSIONS]
     pairs = [divmod(cell, len(matrix)) for cell in order.tolist()]
     return [
         Confusion(true, predicted, int(matrix[true, predicted]), float(matrix[true, predicted] / support[true]))
         for true, predicted in pairs
-        if mistaken[true, predicted]
+        if errors[true, predicted]
     ]

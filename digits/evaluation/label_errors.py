@@ -1,4 +1,4 @@
-"""The labels of MNIST's test set that people agree are wrong."""
+"""The labels of MNIST's test set that are known to be wrong."""
 
 from __future__ import annotations
 

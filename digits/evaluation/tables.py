@@ -7,8 +7,10 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from statistics import fmean
 
 from digits.evaluation.evaluate import Evaluation
+from digits.names import percent, percent_range, plain
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,13 @@ class RunRow:
 
 
 def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
-    """Return a row for each judged run, in the order given."""
-    return [
-        RunRow(
-            run=one.run.name,
-            dataset=one.run.dataset,
-            model=one.run.model,
-            framework=one.run.framework,
-            seed=one.run.seed,
-            n=one.n,
-            accuracy=one.accuracy,
-            interval_low=one.interval[0],
-            interval_high=one.interval[1],
-            loss=one.loss,
-            training_seconds=one.run.training_seconds,
-            parameters=one.run.parameters,
-        )
-        for one in evaluations
-    ]
+    """Return a row for each evaluated run, in the order given."""
+    rows = []
+    for one in evaluations:
+        run = one.run
+        what = (run.name, run.dataset, run.model, run.framework, run.seed)
+        rows.append(RunRow(*what, one.n, one.accuracy, *one.interval, one.loss, run.training_seconds, run.parameters))
+    return rows
 
 
 def runs_as_text(rows: Sequence[RunRow]) -> str:
@@ -64,14 +55,15 @@ def runs_as_csv(rows: Sequence[RunRow]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(field.name for field in fields(RunRow))
     for row in rows:
-        writer.writerow(_no_formula(plain(value)) if isinstance(value, str) else value for value in astuple(row))
+        cells = [plain(value) if isinstance(value, str) else value for value in astuple(row)]
+        writer.writerow("'" + cell if isinstance(cell, str) and cell[:1] in FORMULA else cell for cell in cells)
     return file.getvalue()
 
 
 def runs_as_markdown(rows: Sequence[RunRow]) -> str:
     """Return the table in GitHub's Markdown; names stay text whatever they hold."""
     lines = [_HEADER, ["---", *["---:"] * (len(_HEADER) - 1)]]
-    lines += [[_escape_markdown(plain(cell)) for cell in _cells(row)] for row in rows]
+    lines += [[re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", plain(cell)) for cell in _cells(row)] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -82,47 +74,39 @@ def classes_as_text(evaluation: Evaluation) -> str:
     """
     scores = evaluation.per_class
     lines = [["class", "precision", "recall", "95 % interval", "F1", "images"]]
+
+    def add(name: str, numbers: Sequence[float], interval: str, images: int) -> None:
+        precision, recall, f1 = map(percent, numbers)
+        lines.append([name, precision, recall, interval, f1, f"{images:,}"])
+
     for score in scores:
-        numbers = (score.precision, score.recall, score.f1)
-        lines.append(_class_line(plain(score.name), numbers, score.interval, score.support))
-    support = [score.support for score in scores]
-    for name, weights in (("macro mean", [1] * len(scores)), ("weighted mean", support)):
-        columns = zip(*((score.precision, score.recall, score.f1) for score in scores), strict=True)
-        lines.append(_class_line(name, [_mean(column, weights) for column in columns], None, sum(support)))
+        interval = percent_range(score.recall_interval_95) if score.recall_interval_95 else ""
+        add(plain(score.name), (score.precision, score.recall, score.f1), interval, score.support)
+    columns = [
+        [score.precision for score in scores],
+        [score.recall for score in scores],
+        [score.f1 for score in scores],
+    ]
+    for name, weights in (("macro mean", None), ("weighted mean", [score.support for score in scores])):
+        add(name, [fmean(column, weights) for column in columns], "", evaluation.n)
     return _aligned(lines)
 
 
-def plain(text: object) -> str:
-    """Return the text with '?' for what a terminal would obey or cannot show: a folder's name may hold anything."""
-    return "".join(character if character.isprintable() else "?" for character in str(text))
-
-
+FORMULA = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet would calculate."""
 _HEADER = ["run", "accuracy", "95 % interval", "loss", "training", "parameters", "n"]
 
 
 def _cells(row: RunRow) -> list[str]:
     return [
         row.run,
-        f"{100 * row.accuracy:.2f} %",
-        f"{_interval(row.interval_low, row.interval_high)} %",
+        percent(row.accuracy),
+        percent_range((row.interval_low, row.interval_high)),
         f"{row.loss:.4f}",
         "-" if row.training_seconds is None else f"{row.training_seconds:,.1f} s",
         "-" if row.parameters is None else f"{row.parameters:,}",
         f"{row.n:,}",
     ]
-
-
-def _class_line(name: str, numbers: Sequence[float], interval: tuple[float, float] | None, support: int) -> list[str]:
-    precision, recall, f1 = (f"{100 * number:.2f} %" for number in numbers)
-    return [name, precision, recall, f"{_interval(*interval)} %" if interval else "", f1, f"{support:,}"]
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{100 * low:.2f} to {100 * high:.2f}"
-
-
-def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    return sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -133,11 +117,3 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
         text += "  ".join(cells).rstrip() + "\n"
     return text
-
-
-def _no_formula(text: str) -> str:
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", text)

@@ -1,6 +1,6 @@
 """Figures: one module for each family of figures, the list of all of them, and report.html.
 
-May import: files, data, training (recipes and augmentation), runs and evaluation.
+May import: files, data, training (augmentation, the best epoch), runs and evaluation.
 """
 
 from digits.figures.render import Rendering, render_all

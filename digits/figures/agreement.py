@@ -9,26 +9,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from digits.evaluation import PairComparison
-from digits.figures.image_grid import Captioned, grid_height, plot_grid
-from digits.figures.predictions import COLUMNS, MOST, WIDTH
-from digits.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE_INK,
-    RED,
-    SPELLING,
-    TEXT_SIZE,
-    add_axes,
-    figure_style,
-    fit_text,
-    percent,
-    run_title,
-    start_figure,
-)
+from digits.figures.image_grid import Captioned, plot_image_page
+from digits.figures.page import add_axes, new_figure
+from digits.figures.predictions import MOST
+from digits.figures.style import BLUE, GREEN, GREY, INK, MARGIN, ORANGE, PALE_INK, RED, TEXT_SIZE
+from digits.figures.text import fit_text, run_title
+from digits.names import percent, spelled
 from digits.runs import Run
 
 Images = NDArray[np.uint8]
@@ -36,47 +22,45 @@ Images = NDArray[np.uint8]
 
 def plot_agreement(pair: PairComparison) -> Figure:
     """Return how many images both runs, one of them, or neither got right, with the verdict of McNemar's test."""
-    disagreeing = pair.only_a_right + pair.only_b_right
-    title = f"{percent(disagreeing / pair.n)} of {pair.n:,} images are read right by only one of the two"
-    width, cell_width, cell_height = 9.2, 2.7, 1.25
-    left = MARGIN + 1.9
+    differing = pair.only_a_right + pair.only_b_right
+    title = f"Only one of the two is correct on {percent(differing / pair.n)} of {pair.n:,} test images"
+    cell_width, cell_height = 2.7, 1.25
     a, b = short_name(pair.a, pair.b), short_name(pair.b, pair.a)
-    with figure_style():
-        figure, top = start_figure(title, pair_title(pair), pair.verdict, width, 2 * cell_height + 0.45)
-        axes = add_axes(figure, left, top + 0.4, 2 * cell_width, 2 * cell_height)
+    with new_figure(title, pair_title(pair), pair.verdict, 9.2, 2 * cell_height + 0.45) as (figure, top):
+        axes = add_axes(figure, MARGIN + 1.9, top + 0.4, 2 * cell_width, 2 * cell_height)
         axes.set(xlim=(0, 2), ylim=(2, 0))
         axes.set_axis_off()
         for x, y, count, what, colour in (
-            (0, 0, pair.both_right, "both right", GREEN),
-            (1, 0, pair.only_a_right, f"only {a} right", BLUE),
-            (0, 1, pair.only_b_right, f"only {b} right", ORANGE),
+            (0, 0, pair.both_right, "both correct", GREEN),
+            (1, 0, pair.only_a_right, f"only {a} correct", BLUE),
+            (0, 1, pair.only_b_right, f"only {b} correct", ORANGE),
             (1, 1, pair.both_wrong, "both wrong", GREY),
         ):
             axes.add_patch(Rectangle((x, y), 1, 1, facecolor=to_rgba(colour, 0.16), edgecolor="white", linewidth=4))
             axes.text(x + 0.5, y + 0.4, f"{count:,}", size=24, ha="center", va="center", color=INK)
-            share = f"{fit_text(what, TEXT_SIZE, 1.7)}, {percent(count / pair.n)}"
-            axes.text(x + 0.5, y + 0.74, share, size=TEXT_SIZE, ha="center", va="center", color=INK)
-        for place, word in enumerate(("right", "wrong")):
-            axes.text(place + 0.5, -0.06, f"{b} {word}", size=TEXT_SIZE, ha="center", va="bottom", color=PALE_INK)
-            axes.text(-0.03, place + 0.5, f"{a} {word}", size=TEXT_SIZE, ha="right", va="center", color=PALE_INK)
+            text = f"{fit_text(what, TEXT_SIZE, 1.85)}, {percent(count / pair.n)}"
+            axes.text(x + 0.5, y + 0.74, text, size=TEXT_SIZE, ha="center", va="center", color=INK)
+        for position, word in enumerate(("correct", "wrong")):
+            axes.text(position + 0.5, -0.06, f"{b} {word}", size=TEXT_SIZE, ha="center", va="bottom", color=PALE_INK)
+            axes.text(-0.03, position + 0.5, f"{a} {word}", size=TEXT_SIZE, ha="right", va="center", color=PALE_INK)
     return figure
 
 
 def plot_disagreements(pair: PairComparison, images: Images) -> Figure:
-    """Return the images that the two take for different classes, at most 40, the surest answers first.
+    """Return the images for which the two predict different classes, at most 40, the most confident ones first.
 
     images: the test images, uint8 (N, 28, 28).
     """
     indices = pair.disagreements
-    title = f"The two give different answers to {len(indices):,} of {pair.n:,} images"
+    title = f"The two predict different classes for {len(indices):,} of {pair.n:,} test images"
     return _plot_images(pair, images, title, indices)
 
 
 def plot_both_wrong(pair: PairComparison, images: Images) -> Figure:
-    """Return the images that both get wrong, at most 40, the surest answers first; images: as above."""
+    """Return the images that both get wrong, at most 40, the most confident ones first; images: as above."""
     indices = pair.both_wrong_images
     same = int((pair.a.predictions[indices] == pair.b.predictions[indices]).sum())
-    title = f"Both get {len(indices):,} of {pair.n:,} images wrong, {same:,} of them in the same way"
+    title = f"Both misclassify {len(indices):,} of {pair.n:,} test images, {same:,} of them as the same class"
     return _plot_images(pair, images, title, indices)
 
 
@@ -85,13 +69,12 @@ def pair_title(pair: PairComparison) -> str:
 
 
 def short_name(run: Run, other: Run) -> str:
-    """Return the framework's name where that tells the two apart, else the run's."""
-    name = SPELLING.get(run.framework, run.framework) if run.framework != other.framework else f"'{run.name}'"
+    """Return the framework's name where that distinguishes the two, else the run's."""
+    name = spelled(run.framework) if run.framework != other.framework else f"'{run.name}'"
     return fit_text(name, TEXT_SIZE, 1.25)
 
 
 def _plot_images(pair: PairComparison, images: Images, title: str, indices: NDArray[np.int64]) -> Figure:
-    a, b = short_name(pair.a, pair.b), short_name(pair.b, pair.a)
     short = max(map(len, pair.a.class_names)) <= 2
     unit, word = (" %", "label ") if short else ("", "")  # long names leave no room for these
     cells = [
@@ -102,21 +85,18 @@ def _plot_images(pair: PairComparison, images: Images, title: str, indices: NDAr
         for i in indices[:MOST].tolist()
     ]
     explanation = (
-        f"Under each image the answer of {a} with its probability in %, then that of {b} (blue: right, red: wrong), "
-        "then the label."
+        f"Below each image: the predictions of {short_name(pair.a, pair.b)} and {short_name(pair.b, pair.a)} with "
+        "their probabilities in % (blue: correct, red: wrong), then the label."
         if cells
         else ""
     )
     if len(cells) < len(indices):
-        explanation = f"The {len(cells)} most confident ones. {explanation}"
-    with figure_style():
-        figure, top = start_figure(title, pair_title(pair), explanation, WIDTH, grid_height(cells, COLUMNS))
-        plot_grid(figure, MARGIN, top, cells, COLUMNS)
-    return figure
+        explanation = f"Shown: the {len(cells)} most confident ones. {explanation}"
+    return plot_image_page(title, pair_title(pair), explanation, cells)
 
 
 def _answer(run: Run, index: int, unit: str) -> tuple[str, str]:
     predicted = int(run.predictions[index])
-    # Never 100: that would claim what no network knows.
+    # Never 100 %: no network is certain.
     probability = min(99, round(100 * float(run.probabilities[index].max())))
     return f"{run.class_names[predicted]} {probability}{unit}", BLUE if predicted == run.labels[index] else RED

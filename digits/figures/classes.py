@@ -1,4 +1,4 @@
-"""How well each class is read, and how far the probabilities can be trusted: the charts of one judged run."""
+"""How well each class is recognised, and whether the probabilities can be trusted: charts of one evaluated run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digits.evaluation import Evaluation
+from digits.figures.page import add_axes, new_figure
 from digits.figures.style import (
     BLUE,
     GREY,
@@ -15,96 +16,78 @@ from digits.figures.style import (
     PALE_INK,
     SMALL_SIZE,
     TITLE_SIZE,
-    add_axes,
-    figure_style,
-    fit_text,
-    percent,
-    percent_text,
-    run_title,
-    start_figure,
-    text_width,
+    plot_interval,
     tidy_axes,
 )
+from digits.figures.text import fit_text, run_title, text_width
 from digits.metrics import wilson_interval
+from digits.names import percent, percent_text
 
 ROW = 0.34  # inches for a class
 LONGEST_NAME = 1.6
 
 
 def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
-    """Return each class's share of recognised images with its 95 % interval, in the order of the classes."""
+    """Return each class's recall with its 95 % interval, in the order of the classes."""
     scores = evaluation.per_class
     with_images = [score for score in scores if score.support]
     worst = min(with_images, key=lambda score: score.recall)
     names = [fit_text(score.name, SMALL_SIZE, LONGEST_NAME) for score in scores]
     title = (
-        f"Every image of {len(with_images)} classes recognised"
+        f"All test images of {len(with_images)} classes classified correctly"
         if worst.recall == 1
-        else f"Hardest class: '{fit_text(worst.name, TITLE_SIZE, 2.5)}', {percent(worst.recall)} of "
-        f"{worst.support:,} recognised"
+        else f"Lowest recall: class '{fit_text(worst.name, TITLE_SIZE, 2.5)}', {percent(worst.recall)} of "
+        f"{worst.support:,} images"
     )
     explanation = (
-        f"Dots: share of each class's test images that were recognised (recall), with the 95 % Wilson interval. "
-        f"Dashed: all classes together, {percent(evaluation.accuracy)}."
+        f"Dots: recall, the fraction of a class's test images that were classified correctly, with its 95 % Wilson "
+        f"interval. Dashed line: accuracy over all classes, {percent(evaluation.accuracy)}."
     )
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     column, width, height = 2.2, 9.4, max(ROW * len(scores), 1.0)
-    with figure_style():
-        figure, top = start_figure(title, run_title(evaluation.run), explanation, width, height + 0.5)
+    with new_figure(title, run_title(evaluation.run), explanation, width, height + 0.5) as (figure, top):
         axes = add_axes(figure, MARGIN + left, top, width - 2 * MARGIN - left - column, height)
         axes.axvline(100 * evaluation.accuracy, color=PALE_INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
         lowest = 100.0
         for row, score in enumerate(scores):
             text = "no test images"
-            if score.interval:
-                low, high = (100 * end for end in score.interval)
+            if score.recall_interval_95:
+                low, high = (100 * end for end in score.recall_interval_95)
                 lowest = min(lowest, low)
                 colour = ORANGE if score is worst and worst.recall < 1 else BLUE
-                axes.plot([low, high], [row, row], color=colour, alpha=0.45, linewidth=4, solid_capstyle="round")
-                axes.plot(100 * score.recall, row, "o", color=colour, markersize=8)
+                plot_interval(axes, ([low, high], [row, row]), (100 * score.recall, row), colour)
                 wrong = score.support - round(score.recall * score.support)
                 text = f"{percent_text(100 * score.recall):>5} %   "
                 text += f"{wrong:,} of {score.support:,} wrong" if wrong else "none wrong"
             axes.text(1.03, row, text, transform=axes.get_yaxis_transform(), va="center", ha="left", size=SMALL_SIZE)
         axes.set(xlim=(max(0.0, lowest - 0.06 * (100 - lowest)), 100 + 0.03 * (100 - lowest)))
-        axes.set(ylim=(len(scores) - 0.5, -0.5), xlabel="Recognised, % of the class")
+        axes.set(ylim=(len(scores) - 0.5, -0.5), xlabel="Recall, %")
         axes.set_yticks(range(len(scores)), names)
         tidy_axes(axes, "x")
     return figure
 
 
 def plot_calibration(evaluation: Evaluation) -> Figure:
-    """Return accuracy against confidence in 15 bins, and under it how many images lie in each bin."""
-    bins = [one for one in evaluation.calibration if one.count]
+    """Return accuracy against confidence in 15 bins, and below it how many images lie in each bin."""
     confidence = float(evaluation.run.probabilities.max(axis=1).mean())
-    title = f"Says {percent(confidence)} on average and is right in {percent(evaluation.accuracy)}"
-    verdict = "more" if confidence < evaluation.accuracy else "less"
+    title = f"Mean confidence {percent(confidence)}, accuracy {percent(evaluation.accuracy)}"
     explanation = (
-        f"On average it can be trusted {verdict} than it says. Expected calibration error (Guo et al. 2017): "
-        f"{percent(evaluation.expected_calibration_error)}, the mean distance from the diagonal, each bin weighted by "
-        "its images. Bars: 95 % Wilson intervals; few images make them long."
+        f"On average the network is {'under' if confidence < evaluation.accuracy else 'over'}confident. Expected "
+        f"calibration error (Guo et al. 2017): {percent(evaluation.expected_calibration_error)}, the mean distance "
+        "from the diagonal, each bin weighted by its images. Bars: 95 % Wilson intervals, long where a bin has few "
+        "images."
     )
     width, side, counts = 8.2, 4.6, 1.2
-    with figure_style():
-        figure, top = start_figure(title, run_title(evaluation.run), explanation, width, side + counts + 0.7)
+    with new_figure(title, run_title(evaluation.run), explanation, width, side + counts + 0.7) as (figure, top):
         left = MARGIN + 0.75
         axes = add_axes(figure, left, top + 0.05, width - left - MARGIN - 0.1, side)
         axes.plot([0, 100], [0, 100], color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
-        axes.text(100, 1, "below the diagonal: surer than right", color=PALE_INK, size=SMALL_SIZE, ha="right")
-        for one in bins:
-            assert one.confidence is not None
-            assert one.accuracy is not None
-            low, high = wilson_interval(round(one.accuracy * one.count), one.count)
-            axes.plot(
-                [100 * one.confidence] * 2,
-                [100 * low, 100 * high],
-                color=BLUE,
-                alpha=0.4,
-                linewidth=4,
-                solid_capstyle="round",
-            )
-            axes.plot(100 * one.confidence, 100 * one.accuracy, "o", color=BLUE, markersize=8)
-        axes.set(xlim=(-1, 102), ylim=(-3, 103), ylabel="Right, %")
+        axes.text(100, 1, "below the diagonal: overconfident", color=PALE_INK, size=SMALL_SIZE, ha="right")
+        for one in evaluation.calibration:
+            if one.confidence is not None and one.accuracy is not None:
+                x, interval = 100 * one.confidence, wilson_interval(round(one.accuracy * one.count), one.count)
+                plot_interval(axes, ([x, x], [100 * end for end in interval]), (x, 100 * one.accuracy), BLUE)
+        axes.set(xlim=(-1, 102), ylim=(-3, 103), ylabel="Accuracy, %")
         axes.set_xticks(range(0, 101, 20), [])
         tidy_axes(axes, "both")
         below = add_axes(figure, left, top + 0.05 + side + 0.15, width - left - MARGIN - 0.1, counts)

@@ -15,46 +15,47 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from digits.figures.style import INK, PALE_INK, SMALL_SIZE, ink_on, percent_text, text_width
+from digits.figures.style import GRID_GREY, INK, PALE_INK, SMALL_SIZE, ink_on
+from digits.figures.text import text_width
+from digits.names import percent_text
 
 # Perceptually uniform and safe for colour-blind readers; cold for counts and warm for errors, since the two panels
 # stand side by side and do not share a scale.
 COUNT_COLOURS, ERROR_COLOURS = "mako_r", "rocket_r"
 DIAGONAL_GREY = "#e9ecef"
-GRID_GREY = "#dde1e5"
 
 Matrix = npt.NDArray[np.int64]
 
 
 def plot_counts(axes: Axes, matrix: Matrix, names: list[str]) -> QuadMesh:
-    """Draw how many images of each class (row) were taken for which (column); return the coloured cells."""
-    # Logarithmic: one confused image is to be seen beside a thousand right ones.
+    """Plot how many images of each class (row) were taken for which (column); return the coloured cells."""
+    # Logarithmic, so that one confused image is visible beside a thousand right ones.
     scale = LogNorm(1, max(10, int(matrix.max())))
     texts = [[str(count) if count else "" for count in row] for row in matrix]
     return _plot_matrix(axes, matrix, texts, names, COUNT_COLOURS, scale, empty=matrix == 0)
 
 
 def plot_errors(axes: Axes, matrix: Matrix, names: list[str], scale: Normalize | None = None) -> QuadMesh:
-    """Draw the errors in per cent of each true class, and on a grey diagonal the per cent recognised; return the cells.
+    """Plot the errors in per cent of each true class, and the recall on a grey diagonal; return the coloured cells.
 
-    scale: what `error_scale` gives, for panels that are to share one; the matrix's own by default.
+    scale: what `error_scale` returns, for panels that share one; the matrix's own by default.
     """
     percent = percent_of_rows(matrix)
     diagonal = np.eye(len(matrix), dtype=bool)
     texts = [
-        [percent_text(share) if count or i == j else "" for j, (share, count) in enumerate(zip(*pair, strict=True))]
+        [percent_text(value) if count or i == j else "" for j, (value, count) in enumerate(zip(*pair, strict=True))]
         for i, pair in enumerate(zip(percent, matrix, strict=True))
     ]
     for i, images in enumerate(matrix.sum(axis=1)):
         if images == 0:
-            texts[i][i] = "-"  # no image of this class: nothing to recognise
+            texts[i][i] = "-"  # no image of this class
         axes.add_patch(Rectangle((i, i), 1, 1, facecolor=DIAGONAL_GREY, edgecolor=GRID_GREY, linewidth=0.6))
     empty = diagonal | (matrix == 0)
     return _plot_matrix(axes, percent, texts, names, ERROR_COLOURS, scale or error_scale([matrix]), empty=empty)
 
 
 def plot_colour_bar(figure: Figure, mesh: QuadMesh, axes: Axes, label: str) -> None:
-    """Draw the colours of the cells `mesh`, with their values, into `axes`."""
+    """Plot the colours of the cells `mesh`, with their values, into `axes`."""
     bar = figure.colorbar(mesh, cax=axes, format=FuncFormatter(lambda value, _: f"{value:g}"))
     bar.set_label(label, color=PALE_INK)
     bar.outline.set_visible(False)
@@ -95,9 +96,11 @@ def _plot_matrix(
     scale: Normalize,
     empty: npt.NDArray[np.bool_],
 ) -> QuadMesh:
-    """Draw coloured cells with their texts; `empty` cells get no colour."""
-    cell = _cell_size(axes, len(names))
-    # Not seaborn.heatmap: it draws the whole figure for every panel to see whether labels overlap (20 runs: 20 times).
+    """Plot coloured cells with their texts; `empty` cells get no colour."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    cell = float(axes.get_position().width * figure.get_size_inches()[0] / len(names))  # inches
+    # Not seaborn.heatmap, which renders the whole figure for every panel to see whether labels overlap.
     mesh = axes.pcolormesh(
         np.ma.masked_where(empty, values),
         cmap=seaborn.color_palette(colours, as_cmap=True),
@@ -109,39 +112,26 @@ def _plot_matrix(
     size = min(SMALL_SIZE, 72 * cell * 0.27)
     longest = max((text_width(text, size) for row in texts for text in row), default=0.0)
     size *= min(1.0, 0.9 * cell / max(longest, 1e-9))
-    if size >= 5:  # points; smaller numbers are noise, and the colours speak for themselves
+    if size >= 5:  # points; smaller numbers cannot be read, and the colours remain
         for i, row in enumerate(texts):
             for j, text in enumerate(row):
                 if text:
                     colour = INK if empty[i, j] else ink_on(mesh.cmap(scale(float(values[i, j]))))
                     axes.text(j + 0.5, i + 0.5, text, size=size, color=colour, ha="center", va="center")
-    _label_axes(axes, names)
-    return mesh
-
-
-def _label_axes(axes: Axes, names: list[str]) -> None:
     # A line of 10 points takes 0.16 inches, more if slanted: of many small cells only some get a label.
-    step = math.ceil(0.2 / _cell_size(axes, len(names)))
-    places = np.arange(0, len(names), step)
+    shown = range(0, len(names), math.ceil(0.2 / cell))
     slanted = _are_long(names)
-    axes.set_xticks(places + 0.5, [names[i] for i in places], rotation=45 if slanted else 0)
-    axes.set_yticks(places + 0.5, [names[i] for i in places], rotation=0)
+    axes.set_xticks([i + 0.5 for i in shown], [names[i] for i in shown], rotation=45 if slanted else 0)
+    axes.set_yticks([i + 0.5 for i in shown], [names[i] for i in shown])
     if slanted:
         for label in axes.get_xticklabels():
             label.set(ha="right", va="center", rotation_mode="anchor")
     axes.tick_params(length=0, pad=5)
-    axes.set_xlabel("Predicted class")
-    axes.set_ylabel("True class")
+    axes.set(xlabel="Predicted class", ylabel="True class")
     for spine in axes.spines.values():
         spine.set(color=GRID_GREY, linewidth=0.8)
+    return mesh
 
 
 def _are_long(names: list[str]) -> bool:
     return max(text_width(name, SMALL_SIZE) for name in names) > 0.3
-
-
-def _cell_size(axes: Axes, num_classes: int) -> float:
-    """Return the side of a cell in inches."""
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    return float(axes.get_position().width * figure.get_size_inches()[0] / num_classes)

@@ -9,26 +9,24 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digits.data import Dataset
-from digits.figures.image_grid import CELL, IMAGE, Captioned, grid_height, plot_grid
-from digits.figures.style import (
-    BLUE,
-    GREY,
-    INK,
-    MARGIN,
-    SMALL_SIZE,
-    SPELLING,
-    add_axes,
-    add_text,
-    figure_style,
-    fit_text,
-    start_figure,
-    text_width,
-    tidy_axes,
+from digits.figures.image_grid import (
+    CELL,
+    COLUMNS,
+    IMAGE,
+    Captioned,
+    grid_height,
+    plot_grid,
+    plot_image_page,
+    row_height,
 )
+from digits.figures.page import add_axes, add_text, new_figure
+from digits.figures.style import BLUE, GREY, INK, MARGIN, SMALL_SIZE, tidy_axes
+from digits.figures.text import fit_text, text_width
+from digits.names import spelled
 from digits.training import Augmentation
 from digits.training.augment import augment
 
-COLUMNS, ROWS = 10, 4
+ROWS = 4
 SEED = 2003  # which images are shown
 
 
@@ -41,7 +39,7 @@ def plot_class_distribution(dataset: Dataset) -> Figure:
         f"{len(dataset.train_labels):,} training and {len(dataset.test_labels):,} test images in {num_classes} classes"
     )
     explanation = (
-        "Every class has as many training images as any other."
+        "All classes have equally many training images."
         if counts[0][most] == counts[0][least]
         else f"The most frequent class in training, '{dataset.class_names[most]}', has "
         f"{counts[0][most] / max(counts[0][least], 1):.2f} times as many images as the rarest, "
@@ -51,8 +49,7 @@ def plot_class_distribution(dataset: Dataset) -> Figure:
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     width, height = 9.2, max(0.34 * num_classes, 1.0)
     panel = (width - 2 * MARGIN - left) / 2 - 0.5
-    with figure_style():
-        figure, top = start_figure(title, _title(dataset), explanation, width, height + 0.6)
+    with new_figure(title, spelled(dataset.name), explanation, width, height + 0.6) as (figure, top):
         for number, (part, values) in enumerate(zip(("Training", "Test"), counts, strict=True)):
             axes = add_axes(figure, MARGIN + left + number * (panel + 0.6), top + 0.25, panel, height)
             axes.barh(range(num_classes), values, color=(BLUE, GREY)[number], height=0.72)
@@ -69,62 +66,48 @@ def plot_class_distribution(dataset: Dataset) -> Figure:
 
 def plot_sample_images(dataset: Dataset) -> Figure:
     """Return 40 training images with their classes: a column for each class where there are at most ten."""
-    rows = _sample_rows(dataset.train_labels, len(dataset.class_names))
-    cells = [
-        Captioned(dataset.train_images[row], [(dataset.class_names[dataset.train_labels[row]], INK)]) for row in rows
-    ]
-    columns = min(COLUMNS, len(dataset.class_names)) if len(dataset.class_names) <= COLUMNS else COLUMNS
-    height, width = dataset.train_images.shape[1:]
-    title = f"{len(cells)} of {len(dataset.train_labels):,} training images"
-    explanation = f"Drawn by lot. Each has {height} x {width} grey pixels; ink is drawn dark here and stored bright."
-    with figure_style():
-        figure, top = start_figure(
-            title, _title(dataset), explanation, COLUMNS * CELL + 2 * MARGIN, grid_height(cells, columns)
-        )
-        plot_grid(figure, MARGIN, top, cells, columns)
-    return figure
+    images, labels, names = dataset.train_images, dataset.train_labels, dataset.class_names
+    cells = [Captioned(images[i], [(names[labels[i]], INK)]) for i in _sample_indices(labels, len(names))]
+    height, width = images.shape[1:]
+    title = f"{len(cells)} of {len(labels):,} training images"
+    explanation = (
+        f"Chosen at random. Each has {height} x {width} grey-scale pixels; ink is shown dark here and stored bright."
+    )
+    return plot_image_page(title, spelled(dataset.name), explanation, cells, min(COLUMNS, len(names)))
 
 
 def plot_augmentation(dataset: Dataset) -> Figure:
-    """Return six training images, what each kind of change alone makes of them, and three draws of all changes."""
+    """Return eight training images (fewer of few classes), each kind of change alone, and all combined three times."""
     num_classes = len(dataset.class_names)
-    images = dataset.train_images[_sample_rows(dataset.train_labels, num_classes)[: min(8, num_classes)]]
+    images = dataset.train_images[_sample_indices(dataset.train_labels, num_classes)[: min(8, num_classes)]]
     amount = Augmentation()
-    kinds = {
-        "as stored": None,
+    everything = {"rotation", "shift", "scale", "shear", "elastic"}
+    kinds: dict[str, set[str]] = {
+        "original": set(),
         f"rotated, up to {amount.rotation:g}°": {"rotation"},
         f"shifted, up to {amount.shift:g} pixels": {"shift"},
         f"scaled, up to {100 * amount.scale:g} %": {"scale"},
         f"sheared, up to {amount.shear:g}": {"shear"},
         f"elastic, alpha {amount.elastic:g}": {"elastic"},
-        "all of it, first draw": {"rotation", "shift", "scale", "shear", "elastic"},
-        "second draw": {"rotation", "shift", "scale", "shear", "elastic"},
-        "third draw": {"rotation", "shift", "scale", "shear", "elastic"},
+        **{f"all combined, sample {number}": everything for number in (1, 2, 3)},
     }
     generator = np.random.default_rng(SEED)
     cells = [
         Captioned(image)
         for kept in kinds.values()
-        for image in (images if kept is None else augment(images, generator, _only(amount, kept)))
+        for image in (augment(images, generator, _only(amount, kept)) if kept else images)
     ]
     labels = 2.3
-    step = grid_height(cells[: 2 * len(images)], len(images)) - grid_height(cells[: len(images)], len(images))
-    title = f"{len(kinds) - 1} other forms of each image: what augmentation does at its default strength"
+    title = f"{len(kinds) - 1} variants of each image: augmentation at its default strength"
     explanation = (
-        "Each change is drawn by lot for each image; --augment trains on such images, made anew in each epoch. The "
-        "class must stay readable: that is what limits the strength. Mirroring (--flip) is off by default, since it "
-        "would spoil digits."
+        "How much an image is changed is chosen at random, within these limits, so that its class stays readable; "
+        "--augment trains on new variants in every epoch. Mirroring (--flip) is off by default: most digits have no "
+        "valid mirror image."
     )
-    with figure_style():
-        figure, top = start_figure(
-            title,
-            _title(dataset),
-            explanation,
-            labels + len(images) * CELL + 2 * MARGIN,
-            grid_height(cells, len(images)),
-        )
+    size = (labels + len(images) * CELL + 2 * MARGIN, grid_height(cells, len(images)))
+    with new_figure(title, spelled(dataset.name), explanation, *size) as (figure, top):
         for number, kind in enumerate(kinds):
-            add_text(figure, MARGIN, top + number * step + IMAGE / 2 - 0.09, kind)
+            add_text(figure, MARGIN, top + number * row_height(cells) + IMAGE / 2 - 0.09, kind)
         plot_grid(figure, MARGIN + labels, top, cells, len(images))
     return figure
 
@@ -135,13 +118,9 @@ def _only(amount: Augmentation, kept: set[str]) -> Augmentation:
     return replace(amount, **dict.fromkeys(others, 0.0))
 
 
-def _sample_rows(labels: NDArray[np.uint8], num_classes: int) -> list[int]:
-    """Return the rows of at most 40 images: classes in turn, each time another image of the class."""
+def _sample_indices(labels: NDArray[np.uint8], num_classes: int) -> list[int]:
+    """Return the indices of at most 40 images: classes in turn, each time another image of the class."""
     generator = np.random.default_rng(SEED)
     columns = [generator.permutation(np.flatnonzero(labels == label))[:ROWS] for label in range(num_classes)]
-    rows = [int(column[row]) for row in range(ROWS) for column in columns if row < len(column)]
-    return rows[: COLUMNS * ROWS]
-
-
-def _title(dataset: Dataset) -> str:
-    return SPELLING.get(dataset.name, dataset.name)
+    indices = [int(column[row]) for row in range(ROWS) for column in columns if row < len(column)]
+    return indices[: COLUMNS * ROWS]

@@ -11,39 +11,27 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from digits.evaluation import PairComparison
-from digits.figures.style import (
-    BLUE,
-    FRAMEWORK_COLOURS,
-    GREEN,
-    MARGIN,
-    PALE_INK,
-    SMALL_SIZE,
-    SPELLING,
-    TEXT_SIZE,
-    add_axes,
-    figure_style,
-    fit_text,
-    run_title,
-    start_figure,
-    tidy_axes,
-)
+from digits.figures.page import add_axes, new_figure
+from digits.figures.style import BLUE, FRAMEWORK_COLOURS, GREEN, MARGIN, PALE_INK, SMALL_SIZE, TEXT_SIZE, tidy_axes
+from digits.figures.text import fit_text, run_title
+from digits.names import spelled
 from digits.runs import Run
 
 FIRST = 100
-"""Steps whose largest difference the title tells: rounding errors grow as training goes on."""
+"""Steps whose largest difference the title gives: rounding errors grow as training goes on."""
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}
-"""By what share one rounding changes a number at most: half the distance of 1 to the next larger one."""
+"""The unit roundoff: by how much, relatively, one rounding changes a number at most."""
 WIDTH, HEIGHT = 10.6, 2.6  # inches; the height of one panel
 
 
 def can_show_parity(pair: PairComparison) -> bool:
-    """Return whether the pair was trained alike with --parity, and both recorded the loss of each step."""
+    """Return whether both were trained with --parity and the same settings, and recorded the loss of each step."""
     steps = [run.losses is not None and len(run.losses) > 0 for run in (pair.a, pair.b)]
     return pair.a.parity and pair.a.settings == pair.b.settings and all(steps)
 
 
 def relative_differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return |a - b| / a of each step that both have; where a loss of a is 0, b takes its place as the divisor."""
+    """Return |a - b| / a of each step that both have; where a loss of a is 0, that of b is the divisor."""
     steps = min(len(a), len(b))
     a, b = a[:steps], b[:steps]
     divisor = np.where(a > 0, a, b)
@@ -51,30 +39,32 @@ def relative_differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDAr
 
 
 def plot_parity(pair: PairComparison) -> Figure:
-    """Return the two trainings' losses drawn over each other, and below by what share of itself each step's differs.
+    """Return both trainings' losses in one panel, and their relative difference in each step in another below.
 
-    The pair must be one of which `can_show_parity`.
+    The pair must be one for which can_show_parity is true.
     """
     a, b = pair.a.losses, pair.b.losses
     assert a is not None
     assert b is not None
     differences = relative_differences(a, b)
-    with figure_style():
-        subject = f"{run_title(pair.a)}, and {SPELLING.get(pair.b.framework, pair.b.framework)}"
-        figure, top = start_figure(
-            _title(differences), subject, _explanation(pair, differences), WIDTH, 2 * HEIGHT + 1.5
-        )
+    subject = f"{run_title(pair.a)}, and {spelled(pair.b.framework)}"
+    text = _explanation(pair, differences)
+    with new_figure(_title(differences), subject, text, WIDTH, 2 * HEIGHT + 1.5) as (figure, top):
         left, width = MARGIN + 0.75, WIDTH - 2 * MARGIN - 0.75
         losses = add_axes(figure, left, top + 0.3, width, HEIGHT)
-        _plot_losses(losses, pair.a, a, 5.0, 0.4)
-        _plot_losses(losses, pair.b, b, 1.2, 1.0)
+        # A broad pale curve for the first run, visible below the thin one of the second.
+        _plot_losses(losses, pair.a, a, linewidth=5.0, alpha=0.4)
+        _plot_losses(losses, pair.b, b, linewidth=1.2, alpha=1.0)
         losses.set_ylim(bottom=0)
-        losses.set_title("Loss of each step, nats", pad=8)
+        losses.set_title("Cross-entropy loss of each step", pad=8)
         losses.legend(loc="upper right", frameon=False, fontsize=SMALL_SIZE)
         below = add_axes(figure, left, top + HEIGHT + 0.9, width, HEIGHT)
-        precision = str(pair.a.recipe.get("precision"))
-        below.set_title(_title_below(pair, precision), pad=8)
-        _plot_differences(below, differences, precision)
+        first, second, precision = spelled(pair.a.framework), spelled(pair.b.framework), pair.a.recipe.get("precision")
+        title = fit_text(f"Relative difference of the losses, |{first} - {second}| / {first}", TEXT_SIZE, 6.5)
+        if rounding := ROUNDING.get(str(precision)):
+            title += f"; dashed: unit roundoff of {precision}"
+        below.set_title(title, pad=8)
+        _plot_differences(below, differences, rounding)
         for axes in (losses, below):
             axes.set_xlim(0, max(len(a), len(b)) + 1)
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
@@ -83,24 +73,16 @@ def plot_parity(pair: PairComparison) -> Figure:
 
 
 def _plot_losses(axes: Axes, run: Run, losses: NDArray[np.float64], linewidth: float, alpha: float) -> None:
-    """Draw one curve: a broad pale one for the first run, so that it is seen under the second's thin one."""
-    axes.plot(
-        range(1, len(losses) + 1),
-        losses,
-        color=FRAMEWORK_COLOURS.get(run.framework, BLUE),
-        linewidth=linewidth,
-        alpha=alpha,
-        label=SPELLING.get(run.framework, run.framework),
-    )
+    steps, colour = range(1, len(losses) + 1), FRAMEWORK_COLOURS.get(run.framework, BLUE)
+    axes.plot(steps, losses, color=colour, linewidth=linewidth, alpha=alpha, label=spelled(run.framework))
 
 
-def _plot_differences(axes: Axes, differences: NDArray[np.float64], precision: str) -> None:
+def _plot_differences(axes: Axes, differences: NDArray[np.float64], rounding: float | None) -> None:
     steps = np.arange(1, len(differences) + 1)
     some, none = differences > 0, differences == 0
-    rounding = ROUNDING.get(precision)
     seen = [*differences[some].tolist(), *([rounding] if rounding else [])] or [1e-16]
     axes.set_yscale("log")
-    # A decade free below, for the ticks of the steps without any difference.
+    # A free decade below, for the ticks of the steps without any difference.
     axes.set_ylim(10.0 ** (math.floor(math.log10(min(seen))) - 1), 10.0 ** math.ceil(math.log10(2 * max(seen))))
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -119,36 +101,28 @@ def _title(differences: NDArray[np.float64]) -> str:
     first = differences[:FIRST]
     steps = f"{len(first)} step{'s' if len(first) > 1 else ''}"
     if not first.any():
-        return f"No difference at all between the losses of the first {steps}"
-    return f"Relative difference of the losses in the first {steps}: at most {_share(first.max())}"
-
-
-def _title_below(pair: PairComparison, precision: str) -> str:
-    a, b = (SPELLING.get(run.framework, run.framework) for run in (pair.a, pair.b))
-    title = fit_text(f"Relative difference of each step's losses, |{a} - {b}| / {a}", TEXT_SIZE, 6.5)
-    return f"{title}; dashed: one rounding in {precision}" if precision in ROUNDING else title
+        return f"No difference between the losses of the first {steps}"
+    return f"Relative difference of the losses in the first {steps}: at most {_rounded_up(first.max())}"
 
 
 def _explanation(pair: PairComparison, differences: NDArray[np.float64]) -> str:
-    recipe = pair.a.recipe
-    precision, optimizer, rate = (recipe.get(key) for key in ("precision", "optimizer", "learning_rate"))
+    precision, optimizer, rate = (pair.a.recipe.get(key) for key in ("precision", "optimizer", "learning_rate"))
     text = (
-        f"Computed in {precision}, optimizer {optimizer}, learning rate {rate}. With --parity both start from equal "
-        "weights, see equal batches and drop nothing: only their arithmetic differs, and each rounding error is passed "
-        "on to all later steps."
+        f"Computed in {precision}, optimizer {optimizer}, learning rate {rate}. With --parity, both start from equal "
+        "weights, train on equal batches and use no dropout: only their rounding differs, and each rounding error "
+        "carries over to all later steps."
     )
     if len(differences) > FIRST and differences.any():
-        text += f" The largest difference of all {len(differences):,} steps is {_share(differences.max())}."
-    equal = int((differences == 0).sum())
-    if equal:
-        times = "1 step has" if equal == 1 else f"{equal:,} steps have"
-        text += f" {times} no difference at all, which a logarithmic axis cannot show: the green ticks at its foot."
+        text += f" The largest difference of all {len(differences):,} steps is {_rounded_up(differences.max())}."
+    if equal := int((differences == 0).sum()):
+        steps = "1 step" if equal == 1 else f"{equal:,} steps"
+        text += f" Green ticks mark {steps} without any difference, which a logarithmic axis cannot show."
     if pair.a.losses is not None and pair.b.losses is not None and len(pair.a.losses) != len(pair.b.losses):
-        text += " One of the two trained for fewer steps; those that both have are compared."
+        text += " One training is shorter; only the steps of both are compared."
     return text
 
 
-def _share(value: float) -> str:
+def _rounded_up(value: float) -> str:
     """Return '3.1e-12', rounded up, so that 'at most' stays true."""
     exponent = math.floor(math.log10(value))
     mantissa = math.ceil(value / 10.0**exponent * 10 - 1e-6) / 10

@@ -18,11 +18,11 @@ def check_display() -> None:
         backend = matplotlib.get_backend()  # tries those that are installed, and falls back on one without windows
         plt.switch_backend(backend)
     except ImportError as error:
-        raise UserError(f"--show cannot open a window ({error}); leave it out: the pictures are files too.") from error
+        raise UserError(f"--show cannot open a window ({error}); leave it out: the figures are files too.") from error
     windowless = backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)  # type: ignore[no-untyped-call]
     if backend.lower() in windowless:
         raise UserError(
-            "--show needs a display and a toolkit for windows such as Tk, and found none; leave it out: the pictures "
+            "--show needs a display and a toolkit for windows such as Tk, and found none; leave it out: the figures "
             "are files too."
         )
 

@@ -65,7 +65,10 @@ def test_a_pair_by_hand() -> None:
     assert pair.both_wrong_images.tolist() == [2, 5, 6]
     assert pair.p_value == 1
     assert not pair.significant
-    assert pair.verdict == "'a' and 'b' are equally accurate: each gets 1 of 7 images right that the other gets wrong."
+    assert (
+        pair.verdict
+        == "'a' and 'b' are equally accurate: each is correct on 1 of 7 images on which the other is wrong."
+    )
 
 
 def test_the_most_confident_images_come_first() -> None:
@@ -81,10 +84,9 @@ def test_a_real_difference_is_called_so() -> None:
     pair = compare_pair(run_with([0] * 100, labels, "good"), run_with([0] * 80 + [1] * 20, labels, "bad"))
     assert pair.p_value == pytest.approx(2 * 0.5**20)
     assert pair.significant
-    assert "'good' gets 20 more of 100 images right than 'bad' (100.00 % against 80.00 %)" in pair.verdict
+    assert "'good' classifies 20 more of 100 images correctly than 'bad' (100.00 % against 80.00 %)" in pair.verdict
     assert "0.00019 %" in pair.verdict
-    assert "more than chance" in pair.verdict
-    assert "told from chance" not in pair.verdict
+    assert "the difference is significant." in pair.verdict
 
 
 def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -> None:
@@ -93,26 +95,23 @@ def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -
     pair = compare_pair(a, b)
     assert (pair.only_a_right, pair.only_b_right) == (10, 6)
     assert not pair.significant
-    assert "'a' gets 4 more of 100 images right than 'b'" in pair.verdict
+    assert "'a' classifies 4 more of 100 images correctly than 'b'" in pair.verdict
     assert "45 %" in pair.verdict  # 2 * P(at most 6 of 16) = 0.4545
-    assert (
-        "on 100 images, this difference cannot be told from chance; a difference of 10 images would be needed."
-        in pair.verdict
-    )
+    assert "the difference is not significant; one of 10 images would be." in pair.verdict
     # 13 against 3 would be 10 images: p = 0.021; 12 against 4 is p = 0.077.
     assert mcnemar(13, 3) < SIGNIFICANT < mcnemar(12, 4)
 
 
 def test_with_very_few_images_nothing_could_mean_anything() -> None:
     pair = compare_pair(run_with([0, 0, 0], [0, 0, 0], "a"), run_with([1, 1, 0], [0, 0, 0], "b"))
-    assert "so few images could not show one" in pair.verdict
+    assert "not significant; with only 2 such images, none would be." in pair.verdict
 
 
 def test_equal_runs() -> None:
     a, b = run_with([0, 1], [0, 0], "a"), run_with([0, 2], [0, 0], "b")
     pair = compare_pair(a, b)
     assert (pair.p_value, pair.significant) == (1, False)
-    assert pair.verdict == "'a' and 'b' get exactly the same of 2 images right."
+    assert pair.verdict == "'a' and 'b' are correct on exactly the same images: 1 of 2."
 
 
 def test_runs_on_other_labels_are_no_pair() -> None:
@@ -174,7 +173,7 @@ def test_runs_are_grouped_by_what_they_were_tested_on(make: Callable[..., Run]) 
     [sentence] = why_not_compared(comparisons)
     assert sentence == (
         "'mnist-cnn-pytorch' (and 1 more) and 'fashion-mnist-cnn-pytorch' (and 1 more) are not compared: they were "
-        "tested on different images, those of mnist and of fashion-mnist."
+        "tested on different datasets, mnist and fashion-mnist."
     )
 
 
@@ -184,7 +183,7 @@ def test_a_dataset_that_changed_is_told(make: Callable[..., Run]) -> None:
     assert [len(group.runs) for group in comparisons] == [1, 1]
     assert not any(group.pairs for group in comparisons)
     [sentence] = why_not_compared(comparisons)
-    assert "both name the dataset mnist, but its images were not the same" in sentence
+    assert "the images of mnist that they were tested on differ" in sentence
 
 
 def test_a_run_without_fingerprint_is_compared_with_none(make: Callable[..., Run]) -> None:
@@ -226,7 +225,7 @@ def test_frameworks_are_compared_on_one_model_and_seed(make: Callable[..., Run])
         for seed in ("", "-s1")
     ]
     assert all(pair.recipe_differences == [] for pair in group.pairs)
-    assert all("another seed" in pair.verdict for pair in group.pairs if pair.only_a_right != pair.only_b_right)
+    assert all("other seeds" in pair.verdict for pair in group.pairs if pair.only_a_right != pair.only_b_right)
 
 
 def test_equal_recipes_are_compared_rather_than_others(make: Callable[..., Run]) -> None:
@@ -248,7 +247,7 @@ def test_recipes_that_differ_are_told(make: Callable[..., Run]) -> None:
     [group] = compare_runs([make(), other])
     [pair] = group.pairs
     assert pair.recipe_differences == ["epochs 3 against 9"]
-    assert "Their recipes differ (epochs 3 against 9), which may be the reason." in pair.verdict
+    assert "Their recipes differ, which may explain it: epochs 3 against 9." in pair.verdict
 
 
 def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., Run]) -> None:
@@ -260,7 +259,7 @@ def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., 
         "augmentation rotation 10.0 against 5.0",
     ]
     [group] = compare_runs([make(), make(framework="tensorflow", info={"init_from": "fashion-mnist-cnn-pytorch"})])
-    assert group.pairs[0].recipe_differences == ["init from nothing against fashion-mnist-cnn-pytorch"]
+    assert group.pairs[0].recipe_differences == ["init from none against fashion-mnist-cnn-pytorch"]
 
 
 def test_equal_starts_are_compared_rather_than_others(make: Callable[..., Run]) -> None:
@@ -293,11 +292,11 @@ def test_seeds_of_one_recipe_are_summed_up(make: Callable[..., Run]) -> None:
     [summary] = group.seeds
     accuracies = [run.accuracy for run in runs[:3]]
     assert [run.seed for run in summary.runs] == [0, 1, 2]
-    assert (summary.n, summary.minimum, summary.maximum) == (3, min(accuracies), max(accuracies))
+    assert (len(summary.runs), summary.minimum, summary.maximum) == (3, min(accuracies), max(accuracies))
     assert summary.mean == pytest.approx(mean(accuracies))
     assert summary.standard_deviation == pytest.approx(stdev(accuracies)) == pytest.approx(np.std(accuracies, ddof=1))
     sentence = summary.sentence()
-    assert "mnist cnn pytorch" in sentence
+    assert "MNIST, CNN, PyTorch" in sentence
     assert "n = 3 seeds (0, 1, 2)" in sentence
     assert f"{100 * mean(accuracies):.2f} %" in sentence
 

@@ -170,7 +170,7 @@ def test_members_that_add_up_to_too_much_are_told(make: Callable[..., Run], outp
 
 
 def test_no_training_is_replaced(members: list[Run], outputs: Path) -> None:
-    with pytest.raises(UserError, match="is a training's run and would be replaced"):
+    with pytest.raises(UserError, match="is a trained run and would be replaced"):
         write_ensemble(members[1:], outputs, members[0].name)
     assert read_run(members[0].path).framework == "pytorch"
 

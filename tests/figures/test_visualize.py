@@ -1,4 +1,4 @@
-"""The pictures: right, readable, without overlaps; and the script: what it says of good runs and of bad ones."""
+"""The figures: right, readable, without overlaps; and the script: what it prints for good runs and for bad ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from paths import ROOT
 from picture_runs import add_info, make_sample_run
 
 from digits.figures.confusion import plot_confusion, plot_confusions
-from digits.figures.style import fit_text, printable, save_figure, text_width, wrap_text
+from digits.figures.page import save_figure
+from digits.figures.text import fit_text, printable, text_width, wrap_text
 from digits.metrics import confusion_matrix
 from digits.runs.run import Run, read_run
 from digits.training.recipe import RECIPES, Recipe
@@ -62,11 +63,11 @@ def cell_texts(axes: Axes) -> dict[tuple[int, int], str]:
     return {(int(y), int(x)): text.get_text() for text, (x, y) in places.items()}
 
 
-# --- what the pictures say ---
+# --- what the figures say ---
 
 
 @pytest.mark.parametrize("images", [100, 1000])  # of each class, as in the sample and in Fashion-MNIST
-def test_the_counts_and_the_errors_drawn_are_those_of_the_run(tmp_path: Path, images: int) -> None:
+def test_the_counts_and_the_errors_shown_are_those_of_the_run(tmp_path: Path, images: int) -> None:
     run = make(tmp_path, "fashion-mnist", labels=np.repeat(np.arange(10), images), error_rate=0.09)
     run = replace(run, predictions=np.where(run.labels == 4, 4, run.predictions))  # a class without errors
     matrix = matrix_of(run)
@@ -82,11 +83,11 @@ def test_the_counts_and_the_errors_drawn_are_those_of_the_run(tmp_path: Path, im
         assert (top, bottom) == (0, 10)  # the first class is the upper row
 
 
-def test_the_title_tells_which_run_and_how_good(tmp_path: Path) -> None:
+def test_the_title_names_the_run_and_its_accuracy(tmp_path: Path) -> None:
     run = make(tmp_path, "fashion-mnist", "tensorflow", seed=3, labels=LABELS, error_rate=0.1)
     text = " ".join(text.get_text() for text in plot_confusion(run).texts)
     assert "Fashion-MNIST · CNN · TensorFlow · seed 3" in text
-    assert f"{100 * run.accuracy:.2f} % of 1,000 test images recognised (95 % interval" in text
+    assert f"Accuracy {100 * run.accuracy:.2f} % on 1,000 test images (95 % interval" in text
     errors = matrix_of(run) * ~np.eye(10, dtype=bool)
     true, predicted = np.unravel_index(errors.argmax(), errors.shape)
     assert f"'{FASHION[true]}' was taken for '{FASHION[predicted]}' {errors.max()} times" in text
@@ -157,7 +158,7 @@ def assert_contrast(figure: Figure) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
-def test_a_run_s_picture_can_be_read(tmp_path: Path, dataset: str) -> None:
+def test_a_run_s_figure_can_be_read(tmp_path: Path, dataset: str) -> None:
     run = make(tmp_path, dataset, error_rate=0.09)
     figure = plot_confusion(run)
     assert_readable(figure)
@@ -166,7 +167,7 @@ def test_a_run_s_picture_can_be_read(tmp_path: Path, dataset: str) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 5, 20])
-def test_all_runs_picture_can_be_read(tmp_path: Path, number: int) -> None:
+def test_the_figure_of_all_runs_can_be_read(tmp_path: Path, number: int) -> None:
     runs = [
         make(tmp_path, ["mnist", "fashion-mnist"][i % 2], labels=LABELS, seed=i // 2, error_rate=0.1)
         for i in range(number)
@@ -222,16 +223,16 @@ def test_the_user_s_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
     assert np.array_equal(imread(tmp_path / "plain.png"), imread(tmp_path / "styled.png"))
 
 
-def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_figure_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     class Unprintable(Figure):
         def draw(self, renderer: object) -> None:
             raise MemoryError
 
-    (tmp_path / "picture.png").write_bytes(b"the earlier picture")
+    (tmp_path / "figure.png").write_bytes(b"the earlier figure")
     with pytest.raises(MemoryError):
-        save_figure(Unprintable(), tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").read_bytes() == b"the earlier picture"
-    assert os.listdir(tmp_path) == ["picture.png"]
+        save_figure(Unprintable(), tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes() == b"the earlier figure"
+    assert os.listdir(tmp_path) == ["figure.png"]
 
 
 # --- the script ---
@@ -259,14 +260,14 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
     outputs, data_dir = tmp_path / "outputs", workplace / "mnist_data"
     runs = [make_sample_run(outputs, data_dir, framework) for framework in ("pytorch", "tensorflow")]
     options = ("--outputs", outputs, "--data-dir", data_dir)
-    # A matplotlib back-end that needs a display, as some people have it set: no picture of ours does.
+    # A matplotlib back-end that needs a display, as some people have it set: no figure of ours does.
     result = visualize(*options, MPLBACKEND="TkAgg")
     assert (result.returncode, result.stderr) == (0, "")
     for run in runs:
         (line,) = (line for line in result.stdout.splitlines() if line.startswith(f"{run.name} "))
         assert f"{100 * run.accuracy:.2f} %" in line
         assert line.endswith("1,000")
-        assert read_run(run.path)  # a picture in its folder is no tampering
+        assert read_run(run.path)  # a figure in its folder is no tampering
         report = json.loads((run.path / "report.json").read_text())
         assert report["accuracy"] == pytest.approx(run.accuracy)
     across = {"comparison", "agreement-cnn", "disagreements-cnn", "both_wrong-cnn"}
@@ -278,21 +279,21 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
     assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - {"parity"}  # --only knows what there is
     assert files_in(outputs, "csv") - {f"{run.name}/history.csv" for run in runs} == {"mnist-sample/comparison.csv"}
     assert files_in(outputs, "md") == {"mnist-sample/comparison.md"}
-    assert "of which 20 drawn now" in result.stdout
+    assert "of which 20 rendered now" in result.stdout
 
     times = {name: (outputs / name).stat().st_mtime_ns for name in expected}
     page = (outputs / "report.html").read_bytes()
     again = visualize(*options)
-    assert "of which 0 drawn now" in again.stdout
+    assert "of which 0 rendered now" in again.stdout
     assert {name: (outputs / name).stat().st_mtime_ns for name in expected} == times
     assert (outputs / "report.html").read_bytes() == page
 
-    # One picture spoilt, one deleted, one run trained again: those alone, and what shows the new run.
+    # One figure spoilt, one deleted, one run trained again: those alone, and what shows the new run.
     (runs[0].path / "calibration.png").write_bytes(b"spoilt")
     (runs[0].path / "confusion_matrix.png").unlink()
-    assert "of which 2 drawn now" in visualize(*options).stdout
+    assert "of which 2 rendered now" in visualize(*options).stdout
     make_sample_run(outputs, data_dir, "tensorflow", error_rate=0.3)
-    assert "of which 11 drawn now" in visualize(*options).stdout  # 6 of the run, 4 across, all matrices
+    assert "of which 11 rendered now" in visualize(*options).stdout  # 6 of the run, 4 across, all matrices
 
 
 def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workplace: Path) -> None:
@@ -340,24 +341,25 @@ def test_runs_that_were_only_evaluated(tmp_path: Path) -> None:
         assert run.history == []
     result = visualize("--outputs", outputs)
     assert (result.returncode, result.stderr) == (0, "")
-    drawn = {file for file in files_in(outputs) if file.startswith(f"{run.name}/")}
-    assert drawn == figures_of(run.name, RUN_FIGURES - {"training_curves"})
+    found = {file for file in files_in(outputs) if file.startswith(f"{run.name}/")}
+    assert found == figures_of(run.name, RUN_FIGURES - {"training_curves"})
     page = html.unescape((outputs / "report.html").read_text())
     texts = (page, result.stdout, (outputs / "mnist" / "comparison.csv").read_text())
     assert not any(re.search(r"\bnan\b|\binf\b", re.sub('data:[^"]*', "", text), re.IGNORECASE) for text in texts)
     assert "<dd>those of 'mnist-cnn-pytorch', not trained (0 epochs)</dd>" in page
-    assert "<dd>those of 'a run' at the start, the last layer fresh, the last layer alone trained</dd>" in page
+    weights = "training started from those of 'a run', a new last layer, only the last layer was trained"
+    assert f"<dd>{weights}</dd>" in page
     assert "filters 16 32, dense 128, " in page
     assert "augment yes, augmentation (rotation 10.0, shift 2.0, scale 0.1, shear 0.1, elastic 34.0," in page
     assert page.count("augmentation (") == 2  # not of the run that does not augment
 
 
-def test_a_figure_that_no_run_can_give_is_told(tmp_path: Path) -> None:
+def test_a_figure_that_no_run_can_give_is_noted(tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     make(tmp_path, labels=LABELS)
     result = visualize("--outputs", outputs, "--only", "parity,calibration")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.count("note: --only ") == result.stdout.count("note: --only parity: there is nothing") == 1
+    assert result.stdout.count("note: --only ") == result.stdout.count("note: --only parity: no run here has") == 1
     # The report shows whatever there is: nobody has asked for a figure by its name.
     assert "note: --only" not in visualize("--outputs", outputs, "--only", "report").stdout
 
@@ -390,7 +392,7 @@ def test_only_some_figures_in_other_formats(tmp_path: Path) -> None:
             f"{run.name}/confusion_matrix.{ending}",
         }
     first = {path: path.read_bytes() for path in run.path.glob("c*.*")}
-    (outputs / ".drawn.json").write_text("{ garbled")
+    (outputs / ".figures.json").write_text("{ garbled")
     visualize("--outputs", outputs, "--only", "calibration,confusion_matrix", "--format", "svg,pdf")
     assert {path: path.read_bytes() for path in run.path.glob("c*.*")} == first  # equal figures are equal bytes
     assert not (outputs / "report.html").exists()
@@ -432,11 +434,11 @@ def test_named_runs_only(tmp_path: Path) -> None:
     result = visualize(first.name, first.path, "--outputs", outputs)
     assert result.returncode == 0
     assert second.name not in result.stdout
-    assert result.stdout.count(f"\n{first.name} ") == 1  # named twice, drawn once
+    assert result.stdout.count(f"\n{first.name} ") == 1  # named twice, rendered once
     assert files_in(outputs) == {"confusion_matrices.png", *figures_of(first.name, RUN_FIGURES)}
 
 
-def test_bad_runs_are_told_and_the_others_drawn(tmp_path: Path) -> None:
+def test_bad_runs_are_named_and_the_others_rendered(tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     good = make(tmp_path, labels=LABELS)
     half, tampered, wrong = (make(tmp_path, labels=LABELS, seed=seed).path for seed in (1, 2, 3))
@@ -466,10 +468,10 @@ def test_forged_texts_in_run_json_lead_nowhere_else(tmp_path: Path) -> None:
     assert files_in(outputs) >= {"_.._outside/comparison.png", "_.._outside/agreement-_cnn__b_.png"}
 
 
-def test_numbers_that_cannot_be_drawn_cost_only_their_figure(tmp_path: Path) -> None:
+def test_numbers_that_cannot_be_plotted_cost_only_their_figure(tmp_path: Path) -> None:
     run = make(tmp_path, labels=LABELS)
     history = (
-        "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy\n1,1e308,nan,-1e308,inf\n1e300,0,0,0,0.5\n"
+        "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy\n1,1e308,1e308,-1e308,1e308\n2,0,0,0,0.5\n"
     )
     (run.path / "history.csv").write_text(history)
     digest = hashlib.sha256(history.encode()).hexdigest()
@@ -505,7 +507,7 @@ def test_only_bad_runs_and_names_that_are_none(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_figure_that_cannot_be_written(tmp_path: Path) -> None:
     runs = [make(tmp_path, labels=LABELS), make(tmp_path, labels=LABELS, seed=1)]
     (runs[0].path / "confusion_matrix.png").mkdir()
     (tmp_path / "outputs" / "report.html").mkdir()
@@ -515,7 +517,7 @@ def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
         assert f"cannot write '{path}'" in result.stderr
     assert (runs[1].path / "confusion_matrix.png").is_file()
     assert (tmp_path / "outputs" / "confusion_matrices.png").is_file()
-    assert not [path for path in (tmp_path / "outputs").rglob(".*") if path.name != ".drawn.json"]
+    assert not [path for path in (tmp_path / "outputs").rglob(".*") if path.name != ".figures.json"]
 
 
 def test_a_wrong_option_ends_with_2() -> None:
@@ -532,7 +534,7 @@ def test_names_cannot_command_the_terminal(tmp_path: Path) -> None:
     assert "?]0;owned?run" in result.stdout
 
 
-def test_an_error_is_told_without_the_slow_imports(tmp_path: Path) -> None:
+def test_an_error_is_reported_without_the_slow_imports(tmp_path: Path) -> None:
     code = (
         "import sys, visualize_results, digits.errors; sys.argv = ['x', '--outputs', sys.argv[1]]; "
         "print(digits.errors.run_script(visualize_results.main), 'matplotlib' in sys.modules)"

@@ -30,9 +30,9 @@ def page(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [f"{HOSTILE}{digit}" for digit in range(10)]
     hostile = make_sample_run(outputs, data_dir, model=HOSTILE, class_names=names, folder=HOSTILE.replace("/", "|"))
     runs.append(add_info(hostile.path, command=HOSTILE, versions={HOSTILE: HOSTILE}, hardware={HOSTILE: HOSTILE}))
-    drawing = render_all([evaluate_run(run) for run in runs], outputs, data_dir, only=FIGURES, formats=["png"])
-    assert drawing.faults == []
-    write_report(drawing, outputs / "report.html", [HOSTILE])
+    rendering = render_all([evaluate_run(run) for run in runs], outputs, data_dir, only=FIGURES, formats=["png"])
+    assert rendering.faults == []
+    write_report(rendering, outputs / "report.html", [HOSTILE])
     return outputs / "report.html"
 
 
