@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks.processes import FRAMEWORKS, ROOT, run_python
+from benchmarks.processes import ROOT, run_python
 from digits.data import DATA_DIR, Dataset, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import versions

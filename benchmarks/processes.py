@@ -13,7 +13,6 @@ from digits.errors import UserError
 from digits.runs import Run, find_runs, read_run
 
 ROOT = Path(__file__).resolve().parents[1]
-FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 
 
 def run_python(words: Sequence[str | Path], cwd: Path = ROOT, show: bool = False) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 import tyro
 
-from benchmarks.processes import FRAMEWORKS, ROOT, run_python
+from benchmarks.processes import ROOT, run_python
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
 from digits.names import FRAMEWORKS

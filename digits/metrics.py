@@ -1,4 +1,4 @@
-"""Measures of predictions: accuracy and its interval, confusion matrix, cross-entropy, precision, recall, calibration."""
+"""Measures of predictions: accuracy and its interval, confusion matrix, cross-entropy, recall, calibration."""
 
 from __future__ import annotations
 
