@@ -7,10 +7,10 @@ from digits.training.batches import epoch_length, epoch_order, images_of_epochs,
 from digits.training.checkpoint import Checkpoint, Progress
 from digits.training.options import Options, parse_options
 from digits.training.progress import HEADER, EpochProgress
-from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe
-from digits.training.saving import Training, recipe_record, run_path, write_results
+from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe, recipe_record
+from digits.training.saving import NewRun, run_path
 from digits.training.schedule import best_epoch, is_best, is_over, learning_rates
-from digits.training.weights import ModelConfig
+from digits.training.weights import ModelConfig, model_config
 
 __all__ = [
     "HEADER",
@@ -20,10 +20,10 @@ __all__ = [
     "Checkpoint",
     "EpochProgress",
     "ModelConfig",
+    "NewRun",
     "Options",
     "Progress",
     "Recipe",
-    "Training",
     "best_epoch",
     "epoch_length",
     "epoch_order",
@@ -31,9 +31,9 @@ __all__ = [
     "is_best",
     "is_over",
     "learning_rates",
+    "model_config",
     "parse_options",
     "recipe_record",
     "run_path",
     "split_dataset",
-    "write_results",
 ]

@@ -5,9 +5,11 @@ The options of both training scripts, the 'recipe' in each run.json and the READ
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -183,6 +185,7 @@ RECIPES: dict[str, Recipe] = {
 }
 """The default recipe of each model, by the model's name."""
 
+
 HEADS = 4
 """Attention heads of `vit`, between which the width of a token is divided."""
 
@@ -198,3 +201,9 @@ def widths_problem(model: str, filters: Sequence[int], dense: Sequence[int]) -> 
     if model == "vit" and dense[0] % HEADS:
         return f"--dense {dense[0]} of vit must be a multiple of {HEADS}, its attention heads."
     return None
+
+
+def recipe_record(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as run.json holds it."""
+    record: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return record

@@ -1,14 +1,12 @@
-"""The end of a training: judge the test set's probabilities, write the run's neutral files, say what came out."""
+"""The run that a training writes: where it goes, and all of its files that need no framework."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,93 +15,100 @@ from digits.data import Dataset, split_indices
 from digits.files import write_npy
 from digits.machine import hardware, versions
 from digits.metrics import cross_entropy, wilson_interval
-from digits.runs import FORMAT, LOSSES, RunInfo, run_name, write_run_files
-from digits.training.checkpoint import Progress
+from digits.runs import FORMAT, LOSSES, RunInfo, check_writable, run_name, write_run_files, writing_run
+from digits.training.checkpoint import Checkpoint, Progress
 from digits.training.memory import peak_memory
 from digits.training.options import Options, command_line
-from digits.training.recipe import Recipe
-from digits.training.schedule import best_epoch
+from digits.training.recipe import recipe_record
+from digits.training.schedule import kept_epoch
 
 
-@dataclass(frozen=True)
-class Training:
-    """What one training gave, as the framework's wing hands it over."""
+class NewRun:
+    """The run that a training is to write: its place is checked before the training, its files are written after it."""
 
-    framework: str  # "pytorch" or "tensorflow"
-    script: str
-    packages: tuple[str, ...]  # whose versions decide the numbers
-    device: str
-    parameters: tuple[int, int]  # trainable, not trainable
-    progress: Progress
-    probabilities: NDArray[np.float32]  # of the test images, (N, classes)
-    seconds: float  # since the script began its work, and those of the epochs before it was resumed
+    def __init__(
+        self, options: Options, dataset: Dataset, framework: str, packages: Iterable[str], started: float
+    ) -> None:
+        """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start.
+
+        UserError where the run cannot be written.
+        """
+        self.options, self.dataset, self.framework, self.started = options, dataset, framework, started
+        self.versions = versions(packages)
+        self.path = run_path(options, framework)
+        self.checkpoint = Checkpoint(self.path, options, dataset, self.versions)
+        check_writable(self.path)
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Yield an empty folder that becomes the run when the block ends cleanly; the checkpoint is then deleted."""
+        with writing_run(self.path) as folder:
+            yield folder
+        self.checkpoint.delete()
+
+    def write_results(
+        self,
+        folder: Path,
+        device: str,
+        parameters: tuple[int, int],
+        progress: Progress,
+        probabilities: NDArray[np.float32],
+    ) -> str:
+        """Write the run's arrays, history.csv and run.json into `folder`; return a sentence on the outcome.
+
+        parameters: how many are trainable, and how many not; probabilities: of the test images, (N, classes).
+        """
+        recipe, dataset, history = self.options.recipe, self.dataset, progress.history
+        labels = dataset.test_labels.astype(np.int64)
+        n = len(labels)
+        correct = int(np.sum(probabilities.argmax(axis=1) == labels))
+        low, high = wilson_interval(correct, n)
+        kept = kept_epoch(history, recipe.keep_best)
+        validated = len(split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)[1])
+        training_seconds = sum(row["seconds"] for row in history)
+        seconds = self.checkpoint.seconds + time.perf_counter() - self.started
+        info: RunInfo = {
+            "format": FORMAT,
+            "name": self.path.name,
+            "dataset": dataset.name,
+            "dataset_fingerprint": dataset.fingerprint,
+            "class_names": list(dataset.class_names),
+            "model": recipe.model,
+            "framework": self.framework,
+            "seed": recipe.seed,
+            "recipe": recipe_record(recipe),
+            "init_from": None if self.options.init_from is None else self.options.init_from.resolve().name,
+            "new_head": self.options.new_head,
+            "freeze_features": self.options.freeze_features,
+            "command": command_line(f"mnist_{self.framework}.py", self.options),
+            "versions": self.versions,
+            "hardware": hardware(device),
+            "parameters": dict(zip(("trainable", "non_trainable"), parameters, strict=True)),
+            "seconds": {"training": round(training_seconds, 3), "total": round(seconds, 3)},
+            "images_per_second": round(
+                sum(row["images_per_second"] * row["seconds"] for row in history) / max(training_seconds, 1e-9), 1
+            ),
+            "peak_memory_mb": round(peak_memory() / 1e6),
+            "validation": {"n": validated, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}
+            if validated and history
+            else None,
+            "test": {
+                "n": n,
+                "accuracy": correct / n,
+                "loss": cross_entropy(labels, probabilities),
+                "interval_95": [low, high],
+            },
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_run_files(folder, probabilities=probabilities, labels=labels, history=history, info=info)
+        write_npy(folder / LOSSES, np.array(progress.losses, np.float64))
+        return (
+            f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
+            f"training {training_seconds:.1f} s, in all {seconds:.1f} s"
+        )
 
 
 def run_path(options: Options, framework: str) -> Path:
     """Return the folder that a training with these options writes its run to."""
     recipe = options.recipe
     return options.output_dir / run_name(options.dataset, recipe.model, framework, recipe.seed, recipe.parity)
-
-
-def recipe_record(recipe: Recipe) -> dict[str, Any]:
-    """Return the recipe as run.json holds it."""
-    record: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    return record
-
-
-def write_results(folder: Path, options: Options, dataset: Dataset, training: Training) -> str:
-    """Write the run's arrays, history.csv and run.json into `folder`; return a sentence on the outcome."""
-    labels = dataset.test_labels.astype(np.int64)
-    n = len(labels)
-    correct = int(np.sum(training.probabilities.argmax(axis=1) == labels))
-    low, high = wilson_interval(correct, n)
-    history = training.progress.history
-    judged = _judged_row(history, options.recipe)
-    validated = len(split_indices(dataset.train_labels, options.recipe.validation_fraction, options.recipe.seed)[1])
-    training_seconds = sum(row["seconds"] for row in history)
-    info: RunInfo = {
-        "format": FORMAT,
-        "name": run_path(options, training.framework).name,
-        "dataset": dataset.name,
-        "dataset_fingerprint": dataset.fingerprint,
-        "class_names": list(dataset.class_names),
-        "model": options.recipe.model,
-        "framework": training.framework,
-        "seed": options.recipe.seed,
-        "recipe": recipe_record(options.recipe),
-        "init_from": None if options.init_from is None else options.init_from.resolve().name,
-        "new_head": options.new_head,
-        "freeze_features": options.freeze_features,
-        "command": command_line(training.script, options),
-        "versions": versions(training.packages),
-        "hardware": hardware(training.device),
-        "parameters": dict(zip(("trainable", "non_trainable"), training.parameters, strict=True)),
-        "seconds": {"training": round(training_seconds, 3), "total": round(training.seconds, 3)},
-        "images_per_second": round(
-            sum(row["images_per_second"] * row["seconds"] for row in history) / max(training_seconds, 1e-9), 1
-        ),
-        "peak_memory_mb": round(peak_memory() / 1e6),
-        "validation": {"n": validated, "accuracy": judged["validation_accuracy"], "loss": judged["validation_loss"]}
-        if validated and history
-        else None,
-        "test": {
-            "n": n,
-            "accuracy": correct / n,
-            "loss": cross_entropy(labels, training.probabilities),
-            "interval_95": [low, high],
-        },
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_run_files(folder, probabilities=training.probabilities, labels=labels, history=history, info=info)
-    write_npy(folder / LOSSES, np.array(training.progress.losses, np.float64))
-    return (
-        f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
-        f"training {training_seconds:.1f} s, in all {training.seconds:.1f} s"
-    )
-
-
-def _judged_row(history: Sequence[Mapping[str, float]], recipe: Recipe) -> Mapping[str, float]:
-    """Return the row of the epoch whose weights were kept; empty where there was no epoch."""
-    if not history:
-        return {}
-    return history[best_epoch(history) - 1 if recipe.keep_best else -1]

@@ -2,7 +2,7 @@
 
 Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as PyTorch lays them out: convolutions
 (out, in, height, width), dense layers (out, in). A dense layer behind a flattening counts its inputs pixel by pixel,
-(height, width, channels), as both wings flatten. The file's metadata tells which network the arrays belong to.
+(height, width, channels), as both frameworks' networks flatten. The file's metadata says which network it holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.files import write_file
-from digits.training.recipe import widths_problem
+from digits.training.parity import PARITY_RANGE
+from digits.training.recipe import Recipe, widths_problem
 
 SHOWN = 8
 """Arrays that a refusal names; a deep network has a hundred."""
@@ -28,7 +29,7 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network weights belong to: what models.pytorch.networks and models.tensorflow.networks need to build it."""
+    """Which network weights belong to: what build_model of either framework builds it from."""
 
     model: str
     num_classes: int
@@ -36,6 +37,12 @@ class ModelConfig:
     filters: tuple[int, ...]  # of the convolutions, stage by stage
     dense: tuple[int, ...]  # widths of the dense layers before the last
     dropout: float
+
+
+def model_config(recipe: Recipe, num_classes: int, pixel_range: tuple[float, float]) -> ModelConfig:
+    """Return which network the recipe asks for, with the framework's range of pixels or the one of --parity."""
+    pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (pixel_range, recipe.dropout)
+    return ModelConfig(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
 
 
 def write_weights(path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[np.floating]]) -> None:
@@ -86,8 +93,8 @@ def initial_weights(
     """Return what --init-from PATH starts the asked network from: the network to build, and arrays for it.
 
     `path` is a run's folder or a weights file. The network is the asked one with the file's range of pixels, which its
-    first layer was trained for. The arrays of `head`, the last layer, are left out with `new_head`, and where the file
-    tells other numbers of classes apart. UserError where the file holds another model, or one of other widths.
+    first layer was trained for. The arrays of `head`, the last layer, are left out with `new_head`, and where the
+    file has another number of classes. UserError where it holds another model, or one of other widths.
     """
     path = path / "weights.safetensors" if path.is_dir() else path
     found, arrays = read_weights(path)
@@ -147,7 +154,7 @@ def config_to_json(config: ModelConfig) -> str:
 
 
 def config_from_json(text: str | bytes) -> ModelConfig:
-    """Return the network that the text tells of; some exception where it tells of none."""
+    """Return the network that the text describes; some exception where it describes none."""
     facts = json.loads(text)
     config = ModelConfig(**facts)
     low, high = map(float, config.pixel_range)

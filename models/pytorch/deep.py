@@ -56,7 +56,7 @@ def deep_cnn(config: ModelConfig) -> nn.Sequential:
             norm6=BatchNorm1d(widths[0]),
             relu6=nn.ReLU(inplace=True),
             drop4=nn.Dropout(config.dropout),
-            dense2=nn.Linear(*widths, bias=False),
+            dense2=nn.Linear(widths[0], widths[1], bias=False),
             norm7=BatchNorm1d(widths[1]),
             relu7=nn.ReLU(inplace=True),
             drop5=nn.Dropout(config.dropout),

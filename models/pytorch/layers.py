@@ -80,6 +80,7 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, values: Tensor) -> Tensor:
         if not (self.biased and self.training):
             return super().forward(values)
+        assert self.running_var is not None
         kept = self.running_var * (1 - NORM_MOMENTUM)
         normalised = super().forward(values)
         # Not in place: the backward pass has kept the tensor.
@@ -173,12 +174,14 @@ class TransformerBlock(nn.Module):
         attended = attend(query, key, value)
         tokens = tokens + self.drop1(self.mix(attended.transpose(1, 2).reshape(-1, 49, width)))
         hidden = F.gelu(self.dense1(self.norm2(tokens)), approximate="none")
-        return tokens + self.drop2(self.dense2(hidden))
+        transformed: Tensor = tokens + self.drop2(self.dense2(hidden))
+        return transformed
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return for each query the mean of the values, weighted by how well keys match; all (N, heads, tokens, C)."""
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         # The backward pass of PyTorch's own kernel takes ten times as long as this here.
-        return (query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)).softmax(dim=-1) @ value
+        scores: Tensor = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
+        return scores.softmax(dim=-1) @ value
     return F.scaled_dot_product_attention(query, key, value)

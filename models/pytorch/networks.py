@@ -30,7 +30,7 @@ def cnn(config: ModelConfig) -> nn.Sequential:
             conv1=nn.Conv2d(1, filters[0], kernel_size=3, padding=1),
             pool1=nn.MaxPool2d(2),
             relu1=nn.ReLU(inplace=True),
-            conv2=nn.Conv2d(*filters, kernel_size=3, padding=1),
+            conv2=nn.Conv2d(filters[0], filters[1], kernel_size=3, padding=1),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
             flatten=FlattenPixels(),  # (N, 32, 7, 7) to (N, 1568)
@@ -55,7 +55,7 @@ def cnn_wide(config: ModelConfig) -> nn.Sequential:
             pool1=nn.MaxPool2d(2),
             relu1=nn.ReLU(inplace=True),
             drop1=nn.Dropout(config.dropout),
-            conv2=nn.Conv2d(*filters, kernel_size=3),
+            conv2=nn.Conv2d(filters[0], filters[1], kernel_size=3),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
             drop2=nn.Dropout(config.dropout),
@@ -77,7 +77,7 @@ def mlp(config: ModelConfig) -> nn.Sequential:
             flatten=FlattenPixels(),
             dense1=nn.Linear(28 * 28, widths[0]),
             relu1=nn.ReLU(inplace=True),
-            dense2=nn.Linear(*widths),
+            dense2=nn.Linear(widths[0], widths[1]),
             relu2=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
             head=nn.Linear(widths[1], config.num_classes),
@@ -98,13 +98,13 @@ def lenet5(config: ModelConfig) -> nn.Sequential:
             conv1=nn.Conv2d(1, filters[0], kernel_size=5),
             pool1=nn.MaxPool2d(2),
             relu1=nn.ReLU(inplace=True),
-            conv2=nn.Conv2d(*filters, kernel_size=5),
+            conv2=nn.Conv2d(filters[0], filters[1], kernel_size=5),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
             flatten=FlattenPixels(),  # (N, 16, 5, 5) to (N, 400)
             dense1=nn.Linear(filters[1] * 5 * 5, widths[0]),
             relu3=nn.ReLU(inplace=True),
-            dense2=nn.Linear(*widths),
+            dense2=nn.Linear(widths[0], widths[1]),
             relu4=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
             head=nn.Linear(widths[1], config.num_classes),
@@ -121,7 +121,7 @@ def fashion_cnn(config: ModelConfig) -> nn.Sequential:
             conv1=nn.Conv2d(1, filters[0], kernel_size=3),
             pool1=nn.MaxPool2d(2),
             relu1=nn.ReLU(inplace=True),
-            conv2=nn.Conv2d(*filters, kernel_size=3),
+            conv2=nn.Conv2d(filters[0], filters[1], kernel_size=3),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
             flatten=FlattenPixels(),  # (N, 64, 6, 6) to (N, 2304)
@@ -142,7 +142,7 @@ def fast(config: ModelConfig) -> nn.Sequential:
             conv1=nn.Conv2d(1, filters[0], kernel_size=5),
             pool1=nn.MaxPool2d(2),
             relu1=nn.ReLU(inplace=True),
-            conv2=nn.Conv2d(*filters, kernel_size=3),
+            conv2=nn.Conv2d(filters[0], filters[1], kernel_size=3),
             pool2=nn.MaxPool2d(2),
             relu2=nn.ReLU(inplace=True),
             flatten=FlattenPixels(),  # (N, 32, 5, 5) to (N, 800)
@@ -177,4 +177,5 @@ def build_model(config: ModelConfig) -> nn.Sequential:
 
 def config_of(model: nn.Module) -> ModelConfig:
     """Return what build_model was given to build the model."""
-    return model.config  # type: ignore[return-value]
+    assert isinstance(model.config, ModelConfig)
+    return model.config

@@ -176,4 +176,5 @@ def build_model(config: ModelConfig) -> keras.Model:
 
 def config_of(model: keras.Model) -> ModelConfig:
     """Return what build_model was given to build the model."""
-    return model.config
+    config: ModelConfig = model.config
+    return config

@@ -1,139 +1,125 @@
-"""What `fit` is given beyond Keras's own parts: images looked up by number, rates by step, Adam as one kernel.
-
-PyTorch has no such file, since its loop says these things itself or PyTorch brings them.
-"""
+"""What a training in TensorFlow/Keras is wired from. models/pytorch/training.py is the twin, in the same order."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import io
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.training import Recipe, epoch_length, epoch_order
-from digits.training.parity import EPSILON
+from digits.training import Checkpoint, Options, Progress, Recipe, model_config
+from digits.training.checkpoint import check_form
+from digits.training.parity import EPSILON, parity_weights
+from models.tensorflow.files import freeze_features, get_weights, set_weights, start_from
+from models.tensorflow.fit import FusedAdam, StepRates
+from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of
 
 
-def index_batches(rows: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe, first: int) -> tf.data.Dataset:
-    """Return a dataset of (row numbers, labels); each pass over it is the next epoch in its order, from `first` on."""
-    epochs = iter(range(first, recipe.epochs))
-    num_images = epoch_length(len(rows), recipe.batch_size)
-
-    def next_epoch() -> Iterator[NDArray[np.int64]]:
-        yield epoch_order(rows, recipe.seed, next(epochs), recipe.batch_size)
-
-    def in_batches(order: tf.Tensor) -> tf.data.Dataset:
-        starts = tf.data.Dataset.range(0, num_images, recipe.batch_size)
-        return starts.map(lambda start: order[start : start + recipe.batch_size])
-
-    orders = tf.data.Dataset.from_generator(next_epoch, output_signature=tf.TensorSpec((num_images,), tf.int64))
-    label_table = tf.constant(labels.astype(np.int64))
-    batches = orders.flat_map(in_batches).map(lambda batch: (batch, tf.gather(label_table, batch)))
-    num_batches = math.ceil(num_images / recipe.batch_size)
-    # The thread that tunes such a dataset, where there is nothing to tune, held up 17 of 60 new epochs by a second.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(64).with_options(options)
+def make_model(options: Options, num_classes: int) -> keras.Model:
+    """Return the network that the options ask for, with the weights that training starts from."""
+    recipe = options.recipe
+    config = model_config(recipe, num_classes, PIXEL_RANGE)
+    if options.init_from:
+        model = start_from(options.init_from, config, options.new_head)
+    else:
+        model = build_model(config)
+        if recipe.parity:
+            set_weights(model, parity_weights(get_weights(model), recipe.seed))
+    if options.freeze_features:
+        freeze_features(model)
+    return model
 
 
-class LookUp(keras.layers.Layer):
-    """Row numbers, int64 (N,), to raw images, uint8 (N, 28, 28), of a set that stays where this layer is built.
-
-    Training sees `images`, which may be another form of the set in each epoch; validation always sees the set itself.
-    """
-
-    def __init__(self, images: NDArray[np.uint8], changing: bool) -> None:
-        super().__init__()
-        self.original = tf.Variable(images, trainable=False)
-        self.images = tf.Variable(images, trainable=False) if changing else self.original
-
-    def call(self, rows: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return tf.gather(self.images if training else self.original, rows)
-
-
-class StepRates(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of each step of an epoch; put the next epoch's into `rates`."""
-
-    def __init__(self, steps: int) -> None:
-        self.rates = tf.Variable(np.zeros(steps, keras.config.floatx()), trainable=False)
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        return self.rates[step % self.rates.shape[0]]
-
-
-class Trainer(keras.Model):
-    """A model that keeps each step's loss and can smooth the labels, which Keras's loss for class numbers cannot."""
-
-    def prepare(self, steps: int, label_smoothing: float) -> None:
-        """Say how many steps an epoch has, before compiling."""
-        self.label_smoothing = label_smoothing
-        self.step_losses = tf.Variable(np.zeros(steps, keras.config.floatx()), trainable=False)
-
-    def compute_loss(
-        self,
-        x: tf.Tensor = None,
-        y: tf.Tensor = None,
-        y_pred: tf.Tensor = None,
-        sample_weight: tf.Tensor = None,
-        training: bool = True,
-    ) -> tf.Tensor:
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if training:
-            if self.label_smoothing:
-                even = -keras.ops.mean(keras.ops.log_softmax(y_pred))  # the loss against all classes alike
-                loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
-            step = self.optimizer.iterations % self.step_losses.shape[0]
-            self.step_losses.scatter_nd_update([[step]], [loss])
-        return loss
-
-
-class FusedAdam(keras.optimizers.Adam):
-    """Keras's Adam, computed by the one kernel that TensorFlow has for it instead of a dozen small ones a variable.
-
-    With `correct_epsilon` it is PyTorch's, and the paper's Algorithm 1: epsilon is added after the correction of the
-    second moment's bias. Keras adds it before ('epsilon hat' in the paper's section 2).
-    """
-
-    def __init__(self, *args: object, correct_epsilon: bool = False, **more: object) -> None:
-        super().__init__(*args, **more)
-        self.correct_epsilon = correct_epsilon
-
-    def apply(self, grads: list[tf.Tensor], trainable_variables: list[tf.Variable] | None = None) -> None:
-        step = tf.cast(self.iterations + 1, keras.config.floatx())
-        beta1, beta2 = tf.constant(self.beta_1, step.dtype), tf.constant(self.beta_2, step.dtype)
-        self.powers = {"beta1_power": tf.pow(beta1, step), "beta2_power": tf.pow(beta2, step)}
-        super().apply(grads, trainable_variables)
-
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        index = self._get_variable_index(variable)
-        correction = tf.sqrt(1 - self.powers["beta2_power"]) if self.correct_epsilon else 1.0
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            lr=tf.cast(learning_rate, variable.dtype),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon * correction,
-            grad=gradient,
-            **self.powers,
-        )
-
-
-def make_optimizer(learning_rate: StepRates, recipe: Recipe) -> keras.optimizers.Optimizer:
-    """Return the recipe's optimizer."""
+def make_optimizer(rates: StepRates, recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimizer; it keeps the average of the weights too, where the recipe asks for one."""
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "sgd":
         momentum = np.float64(recipe.betas[0])  # a Python number would be rounded to float32 on its way
-        return keras.optimizers.SGD(learning_rate, momentum, nesterov=momentum > 0, **average)
+        return keras.optimizers.SGD(rates, momentum, nesterov=momentum > 0, **average)
     return FusedAdam(
-        learning_rate,
+        rates,
         *recipe.betas,
         epsilon=EPSILON if recipe.parity else 1e-7,
         correct_epsilon=recipe.parity,
         weight_decay=recipe.weight_decay or None,
         **average,
     )
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """Return the network with its weights rounded to float32, for evaluation and the files."""
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    rounded = build_model(config_of(model))
+    set_weights(rounded, get_weights(model))
+    return rounded
+
+
+def device_name(device: str) -> str:
+    """Return what run.json calls the device: the name of the GPU, or 'cpu'."""
+    if device == "cpu":
+        return device
+    gpu = tf.config.list_physical_devices("GPU")[0]
+    return str(tf.config.experimental.get_device_details(gpu)["device_name"])
+
+
+class TrainingState:
+    """All that a training changes as it goes, which is all that a checkpoint has to keep."""
+
+    def __init__(self, model: keras.Model, trainer: keras.Model) -> None:
+        """`trainer` is compiled and holds `model`, the network."""
+        self.model, self.trainer, self.optimizer = model, trainer, trainer.optimizer
+        self.optimizer.build(trainer.trainable_variables)
+        self.best: list[NDArray[np.float32]] = []  # weights of the best epoch so far
+
+    def resume(self, checkpoint: Checkpoint | None) -> Progress:
+        """Go back to where the checkpoint left the training; return the progress until there."""
+        return (checkpoint and checkpoint.restore(self.load)) or Progress([], [])
+
+    def save(self) -> bytes:
+        """Return everything as bytes, dropout's generators included."""
+        buffer = io.BytesIO()
+        arrays = {f"arr_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
+        arrays |= {f"best{i}": array for i, array in enumerate(self.best)}
+        np.savez(buffer, allow_pickle=False, **arrays)
+        return buffer.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        """Go back to what `save` returned; some exception where this training cannot have saved it."""
+        arrays = dict(np.load(io.BytesIO(saved)))
+        expected = {f"arr_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
+        best = {f"best{i}": array for i, array in enumerate(self.model.get_weights() if "best0" in arrays else ())}
+        check_form(arrays, expected | best)
+        for i, variable in enumerate(self._variables()):
+            variable.assign(arrays[f"arr_{i}"])
+        self.best = [arrays[name] for name in best]
+
+    def swap_average(self) -> None:
+        """Exchange the weights for their moving average, if the optimizer keeps one.
+
+        Not by Keras's SwapEMAWeights, which exchanges two numbers by adding and subtracting them: that rounds both.
+        """
+        if self.optimizer.use_ema and self.optimizer.iterations > 0:
+            averages = self.optimizer._model_variables_moving_average
+            for variable, average in zip(self.trainer.trainable_variables, averages, strict=True):
+                weights = variable.numpy()
+                variable.assign(average)
+                average.assign(weights)
+
+    def keep_best(self) -> None:
+        """Remember the weights that were just evaluated."""
+        self.swap_average()
+        self.best = self.model.get_weights()
+        self.swap_average()
+
+    def finish(self) -> None:
+        """Leave in the network the weights that are kept: the best, the average, or those it has."""
+        if self.best:
+            self.model.set_weights(self.best)
+        else:
+            self.swap_average()
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.trainer.variables, *self.optimizer.variables]
