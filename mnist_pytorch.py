@@ -114,7 +114,7 @@ def train(
                 if state.average:
                     state.average.update_parameters(model)
                 scores.add(logits)
-                if table.is_due():
+                if table.needs_update():
                     table.show(scores.count, *scores.mean())
             loss_and_accuracy = scores.mean()
             progress.losses += scores.step_losses(recipe.batch_size)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from framework_process import run_training
 from page_driver import Page, serving_page
-from wing_probe import run_story
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
 from digits.data.download import download_dataset
@@ -60,7 +60,7 @@ def train_once(workplace: Path) -> Callable[[str], Trained]:
 
     @functools.cache
     def train(framework: str) -> Trained:
-        process = run_story(framework, "--dataset", "mnist-sample", cwd=workplace)
+        process = run_training(framework, "--dataset", "mnist-sample", cwd=workplace)
         assert process.returncode == 0, process.stderr
         return Trained(framework, workplace / "outputs" / f"mnist-sample-cnn-{framework}", process)
 

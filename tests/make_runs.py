@@ -13,7 +13,7 @@ import numpy as np
 from digits.data.catalogue import MNIST
 from digits.data.datasets import fingerprint
 from digits.runs.run import run_name, write_run_files, writing_run
-from digits.training.model_table import ZOO
+from digits.training.model_table import NETWORKS
 from digits.training.recipe import RECIPES, Recipe
 from digits.training.saving import recipe_record
 from digits.training.schedule import learning_rates
@@ -120,7 +120,7 @@ def make_info(
     """
     real = dataset == "mnist" and n == 10_000
     digests = [file.sha256 for file in MNIST.files] if real else [hashlib.sha256(f"{dataset} {n}".encode()).hexdigest()]
-    trainable, non_trainable, _ = ZOO.get(model, ZOO["cnn"])
+    trainable, non_trainable, _ = NETWORKS.get(model, NETWORKS["cnn"])
     recipe = recipe or Recipe(seed=seed)
     return {
         "format": 1,

@@ -1,4 +1,4 @@
-"""The rules of the architecture: no framework in digits/, never both in one file, twins on both sides."""
+"""The rules of the architecture: no framework in digits/, never both in one file, and twins that stay twins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from wing_probe import PACKAGES, ROOT, environment
+from framework_process import PACKAGES, ROOT, environment
 
 import digits
 from digits.training.recipe import RECIPES, Recipe
@@ -29,7 +29,7 @@ FILES = [
     for file in sorted(ROOT.rglob("*.py"))
     if not any(part in HIDDEN or part.startswith((".venv", ".git")) for part in file.relative_to(ROOT).parts)
 ]
-PROBES = [ROOT / "tests" / "wing_probe.py", ROOT / "tests" / "zoo_probe.py"]
+PROBES = sorted(ROOT.glob("tests/probes/*.py"))
 SLOW = ["sklearn", "matplotlib", "pandas", "seaborn", "requests", "mlxtend", "onnx", "onnxruntime", "scipy"]
 CORE = ["digits.data.datasets", "digits.runs.run", "digits.training.recipe", "digits.training.saving"]
 
@@ -119,7 +119,7 @@ def test_digits_works_where_no_framework_is_installed() -> None:
     names = [module.name for module in pkgutil.walk_packages(digits.__path__, "digits.")]
     assert set(CORE) < set(names)
     blocked = [package for packages in PACKAGES.values() for package in packages]
-    found = modules_after(f"from wing_probe import block\nblock({blocked})\nimport {', '.join(names)}")
+    found = modules_after(f"from framework_process import block\nblock({blocked})\nimport {', '.join(names)}")
     assert found.isdisjoint(blocked)
 
 
@@ -133,13 +133,17 @@ def test_light_modules_bring_nothing_heavy(module: str) -> None:
 # --- twins ---
 
 
-def public_functions(path: str) -> dict[str, list[str]]:
-    """Return a file's public functions in order, each with its parameters: name, kind, default."""
-    return {
-        node.name: parameters(node)
-        for node in parse(path).body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    }
+def interface(path: str) -> dict[str, list[str]]:
+    """Return a file's public functions, classes and their public methods in order, with their parameters."""
+    found: dict[str, list[str]] = {}
+    for node in parse(path).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            found[node.name] = parameters(node)
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found[node.name] = []
+            methods = (method for method in node.body if isinstance(method, ast.FunctionDef))
+            found |= {f"{node.name}.{method.name}": parameters(method) for method in methods if method.name[0] != "_"}
+    return found
 
 
 def parameters(function: ast.FunctionDef) -> list[str]:
@@ -159,10 +163,24 @@ def test_signatures_are_told_apart() -> None:
     assert len(set(found)) == len(signatures)
 
 
-def test_two_stories_have_the_same_functions() -> None:
-    pytorch, tensorflow = (public_functions(f"mnist_{framework}.py") for framework in PACKAGES)
+def test_the_twin_scripts_have_the_same_functions_and_classes() -> None:
+    pytorch, tensorflow = (interface(f"mnist_{framework}.py") for framework in PACKAGES)
     assert list(pytorch.items()) == list(tensorflow.items())
-    assert {"set_up", "train", "predict", "main"} <= pytorch.keys()
+    assert list(pytorch) == ["set_up", "train", "predict", "main"]
+
+
+@pytest.mark.parametrize("framework", PACKAGES)
+def test_the_scripts_can_be_read_aloud(framework: str) -> None:
+    """At most 180 lines, and what every tutorial of the framework shows stands in `train` itself."""
+    text = (ROOT / f"mnist_{framework}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 180
+    train = next(node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == "train")
+    calls = [ast.unparse(node.func) for node in ast.walk(train) if isinstance(node, ast.Call)]
+    steps = {
+        "pytorch": ["optimizer.zero_grad", "model", "F.cross_entropy", "loss.backward", "optimizer.step"],
+        "tensorflow": ["index_batches", "trainer.compile", "trainer.fit", "LearningRates", "EpochTable", "StopEarly"],
+    }
+    assert set(steps[framework]) <= set(calls)
 
 
 def constant(path: str, name: str) -> ast.expr:
@@ -173,22 +191,37 @@ def constant(path: str, name: str) -> ast.expr:
     )
 
 
-def test_two_zoos_have_the_same_networks() -> None:
+def test_the_twin_folders_have_the_same_networks_and_functions() -> None:
     found: set[str] = set()
     for module in ("networks", "deep", "files"):
-        pytorch, tensorflow = (public_functions(f"models/{framework}/{module}.py") for framework in PACKAGES)
+        pytorch, tensorflow = (interface(f"models/{framework}/{module}.py") for framework in PACKAGES)
         assert list(pytorch.items()) == list(tensorflow.items())
         found |= pytorch.keys()
     assert found >= {*(name.replace("-", "_") for name in RECIPES), "build_model", "config_of", "save_checkpoint"}
-    zoos = [constant(f"models/{framework}/networks.py", "MODELS") for framework in PACKAGES]
-    for zoo in zoos:
-        assert isinstance(zoo, ast.Dict)
-        assert [key.value for key in zoo.keys if isinstance(key, ast.Constant)] == list(RECIPES)
-        assert [ast.unparse(value) for value in zoo.values] == [name.replace("-", "_") for name in RECIPES]
+    for framework in PACKAGES:
+        models = constant(f"models/{framework}/networks.py", "MODELS")
+        assert isinstance(models, ast.Dict)
+        assert [key.value for key in models.keys if isinstance(key, ast.Constant)] == list(RECIPES)
+        assert [ast.unparse(value) for value in models.values] == [name.replace("-", "_") for name in RECIPES]
     literal = typing.get_type_hints(Recipe)["model"]
     assert list(typing.get_args(literal)) == list(RECIPES)
     for name, recipe in RECIPES.items():
         assert recipe.model == name
+
+
+ONLY_IN = {
+    "pytorch": {"TrainingState.evaluated", "Scores", "Scores.add", "Scores.mean", "Scores.step_losses"},
+    "tensorflow": {"TrainingState.swap_average"},
+}
+"""PyTorch keeps the average of the weights in a network of its own and has no metrics; Keras has both in `fit`."""
+
+
+def test_the_twin_trainings_have_the_same_names() -> None:
+    names = {framework: list(interface(f"models/{framework}/training.py")) for framework in PACKAGES}
+    assert all(ONLY_IN[framework] < set(found) for framework, found in names.items())
+    pytorch, tensorflow = ([name for name in found if name not in ONLY_IN[key]] for key, found in names.items())
+    assert pytorch == tensorflow
+    assert "TrainingState.load" in pytorch
 
 
 # --- every file ---

@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from framework_process import ROOT, environment
 from make_runs import make_run
-from wing_probe import ROOT, environment
 
 from digits.data.catalogue import MNIST_SAMPLE
 from digits.data.datasets import load_dataset
@@ -197,11 +197,12 @@ import errno, sys
 from importlib import import_module
 from pathlib import Path
 from digits.training.recipe import RECIPES
-from digits.training.weights import Network
+from digits.training.weights import ModelConfig
 framework, disk = sys.argv[1], Path(sys.argv[2])
-story, files = import_module(f"mnist_{framework}"), import_module(f"models.{framework}_files")
+import_module(f"mnist_{framework}")  # imports its framework without its notes
+files, networks = (import_module(f"models.{framework}.{module}") for module in ("files", "networks"))
 recipe = RECIPES["mlp"]
-model = story.build_model(Network("mlp", 10, (0.0, 1.0), recipe.filters, recipe.dense, 0.0))
+model = networks.build_model(ModelConfig("mlp", 10, (0.0, 1.0), recipe.filters, recipe.dense, 0.0))
 writers = {
     "model.pt" if framework == "pytorch" else "model.keras": files.save_checkpoint,
     "weights.safetensors": files.save_weights,

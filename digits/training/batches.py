@@ -29,30 +29,30 @@ def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], 
         raise UserError(f"{fraction} leaves {len(train_indices)} to train on, and at least 2 are needed; lower it.")
     if not len(validation_indices) and (recipe.early_stopping or recipe.reduce_on_plateau or recipe.keep_best):
         raise UserError(
-            f"{fraction} holds out none to judge the epochs by; raise it, or leave --early-stopping, "
+            f"{fraction} holds out none to evaluate the epochs on; raise it, or leave --early-stopping, "
             "--reduce-on-plateau and --keep-best out (0, 0, --no-keep-best)."
         )
     return train_indices, validation_indices
 
 
-def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
-    """Return the rows in the order of this epoch (counted from 0), to be cut into batches."""
-    return np.random.default_rng([seed, _ORDER, epoch]).permutation(rows)[: epoch_length(len(rows), batch_size)]
+def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
+    """Return the indices in the order of this epoch (counted from 0), to be split into batches."""
+    return np.random.default_rng([seed, _ORDER, epoch]).permutation(indices)[: epoch_length(len(indices), batch_size)]
 
 
-def epoch_length(num_rows: int, batch_size: int) -> int:
-    """Return how many of the rows an epoch takes: all, but for one that would be left alone in the last batch.
+def epoch_length(num_images: int, batch_size: int) -> int:
+    """Return how many of the images an epoch takes: all, except one that would be alone in the last batch.
 
-    Batch normalisation has nothing to normalise one image by. It is another one in each epoch.
+    Batch normalisation cannot normalise a single image. Each epoch leaves out a different one.
     """
-    alone = num_rows % batch_size == 1 and num_rows > 1 and batch_size > 1
-    return num_rows - alone
+    alone = num_images % batch_size == 1 and num_images > 1 and batch_size > 1
+    return num_images - alone
 
 
 def images_of_epochs(images: NDArray[np.uint8], recipe: Recipe, first: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the training images of each epoch from the epoch `first` on, uint8 (N, 28, 28).
 
-    With augmentation they are changed anew for each epoch, in a thread, while the epoch before is trained.
+    With augmentation they are changed at random for each epoch, in a thread, while the previous epoch is trained.
     """
     if not recipe.augment or first >= recipe.epochs:
         yield from itertools.repeat(images, max(recipe.epochs - first, 0))

@@ -1,4 +1,4 @@
-"""Checkpoints: a training as it stands after an epoch, so that a killed one can go on with --resume.
+"""Checkpoints: a training as it stands after an epoch, so that a killed one can continue with --resume.
 
 One file beside the run's folder, `.<run>.checkpoint`: a line of JSON, then the framework's own bytes. It is replaced
 whole after every epoch and deleted when the run is written.
@@ -57,7 +57,7 @@ class Checkpoint:
         self.about: dict[str, Any] = json.loads(json.dumps(facts, default=str))  # as it will be read back
 
     def restore(self, load: Callable[[bytes], None]) -> Progress | None:
-        """Return what the last finished epoch left, or None where training is to begin at the beginning.
+        """Return what the last finished epoch left, or None where the training starts afresh.
 
         `load` is given the framework's own bytes. UserError where the file is damaged, which `load` may say by any
         exception, or is that of a training with other options.
@@ -99,7 +99,7 @@ class Checkpoint:
             theirs = " ".join(str(about.get(name)).split())[:200]
             raise UserError(
                 f"--resume: '{self.path}' was made with {name[:40]} {theirs}, not {self.about.get(name)}; "
-                "give the same options, or leave --resume out to train anew."
+                "give the same options, or leave --resume out to start afresh."
             )
         return progress, state
 
@@ -119,10 +119,10 @@ class Checkpoint:
         )
 
     def _damaged(self) -> UserError:
-        return UserError(f"'{self.path}' is damaged; delete it, or leave --resume out to train anew.")
+        return UserError(f"'{self.path}' is damaged; delete it, or leave --resume out to start afresh.")
 
     def write(self, progress: Progress, state: bytes) -> None:
-        """Put the training as it stands in the place of the earlier checkpoint; UserError where that fails."""
+        """Replace the earlier checkpoint by the training as it stands; UserError where that fails."""
         facts = {"about": self.about, **dataclasses.asdict(progress)}
         head = {"sha256": _digest(facts, state), **facts}
         try:
@@ -133,9 +133,9 @@ class Checkpoint:
                 os.replace(fresh, self.path)
         except OSError as error:
             whole = self._epochs and self.path.is_file()
-            kept = f"; that of epoch {self._epochs} is whole, --resume goes on from it" if whole else ""
+            kept = f"; that of epoch {self._epochs} is whole, --resume continues from it" if whole else ""
             raise UserError(
-                f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or fix permissions."
+                f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or fix the permissions."
             ) from None
         self._epochs = len(progress.history)
 

@@ -8,20 +8,20 @@ from digits.training.recipe import RECIPES, Recipe
 
 
 class Entry(NamedTuple):
-    """What the recipe of a network does not tell."""
+    """What the recipe of a network does not say."""
 
     trainable: int  # parameters, for 10 classes and the default widths, as both frameworks count them
     non_trainable: int  # running means and variances of the normalisations
     source: str
 
 
-ZOO = {
-    "cnn": Entry(206_922, 0, "R0"),
-    "cnn-wide": Entry(225_546, 0, "R2"),
-    "mlp": Entry(55_050, 0, "R3 (a)"),
-    "lenet5": Entry(61_706, 0, "R3 (b), LeCun et al. 1998"),
-    "fashion-cnn": Entry(315_146, 0, "R3 (c)"),
-    "deep-cnn": Entry(468_906, 1_408, "R4"),
+NETWORKS = {
+    "cnn": Entry(206_922, 0, "the project specification"),
+    "cnn-wide": Entry(225_546, 0, "the Keras tutorial"),
+    "mlp": Entry(55_050, 0, "the Keras comparison"),
+    "lenet5": Entry(61_706, 0, "LeCun et al. 1998"),
+    "fashion-cnn": Entry(315_146, 0, "the Keras comparison"),
+    "deep-cnn": Entry(468_906, 1_408, "the deep Keras project"),
     "vgg": Entry(584_170, 0, "Simonyan & Zisserman 2015"),
     "resnet": Entry(308_074, 1_344, "He et al. 2016"),
     "vit": Entry(138_826, 0, "Dosovitskiy et al. 2021"),
@@ -30,15 +30,14 @@ ZOO = {
 """Every network, by name, in the order of RECIPES."""
 
 NOTES = """\
-Parameters: trainable + running statistics, for 10 classes. Recipe: with Adam, the learning rate stands behind its
-schedule. R0 is the network that this project is specified with; R2, R3 and R4 are two Keras tutorials and a Keras
-project whose networks and results it is measured against."""
+Parameters: trainable + running statistics, for 10 classes. Recipe: with Adam; the learning rate follows its
+schedule. docs/references.md describes the sources."""
 
 
 def models_table() -> str:
     """Return the table, a line a network, with a heading and notes below; no line is longer than 120 characters."""
     rows = [("model", "parameters", "recipe", "source")]
-    for name, entry in ZOO.items():
+    for name, entry in NETWORKS.items():
         parameters = f"{entry.trainable:,}" + (f" + {entry.non_trainable:,}" if entry.non_trainable else "")
         rows.append((name, parameters, _in_few_words(RECIPES[name]), entry.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""What a training says while it runs: a live line on stderr, and a table line an epoch on stdout."""
+"""What a training prints while it runs: a live line on stderr, and a table row for each epoch on stdout."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EpochProgress:
             leave=False,
             disable=None,
             dynamic_ncols=True,
-            mininterval=0,  # is_due says when; by its own rules tqdm would leave out every second line, or more
+            mininterval=0,  # needs_update says when; by its own rules tqdm would leave out every second line, or more
             miniters=1,
         )
 
@@ -43,8 +43,8 @@ class EpochProgress:
     ) -> None:
         self._bar.close()
 
-    def is_due(self) -> bool:
-        """Return whether the live line is worth drawing anew: it is drawn at all, and was not in the last 0.1 s."""
+    def needs_update(self) -> bool:
+        """Return whether to draw the live line again: it is shown at all, and was not drawn in the last 0.1 s."""
         return not self._bar.disable and time.perf_counter() - self._drawn > 0.1
 
     def show(self, images_done: int, loss: float, accuracy: float) -> None:
@@ -64,8 +64,8 @@ class EpochProgress:
     ) -> dict[str, float]:
         """Print the epoch's line and return its row of history.csv.
 
-        Losses in nats, accuracies as shares of 1; `validation` has the keys loss and accuracy, or none. UserError where
-        the loss is no number any more.
+        Losses are cross-entropies, accuracies fractions; `validation` has the keys loss and accuracy, or none.
+        UserError where the loss is not finite.
         """
         self._bar.close()
         if not math.isfinite(loss):

@@ -21,10 +21,10 @@ from models.pytorch.layers import (
 
 
 def deep_cnn(config: ModelConfig) -> nn.Sequential:
-    """Five convolutions and three dense layers, all normalised (Ioffe and Szegedy 2015): R4, a Keras project's network.
+    """Five convolutions and three dense layers, all normalised (Ioffe and Szegedy 2015): the deep Keras project's.
 
-    R4 states 1.5 million parameters; its layers as it lists them, built here, have 0.47 million. Dropout behind the
-    convolutions is half of that behind the dense layers, as there.
+    The project states 1.5 million parameters; its layers as it lists them, built here, have 0.47 million. Dropout after
+    the convolutions is half of that after the dense layers, as there.
     """
     filters, widths, light = config.filters, config.dense, config.dropout / 2
     return nn.Sequential(

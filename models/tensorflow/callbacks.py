@@ -55,7 +55,7 @@ class EpochTable(keras.callbacks.Callback):
         self.table = EpochProgress(epoch, self.recipe.epochs, self.num_images)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        if logs and self.table.is_due():
+        if logs and self.table.needs_update():
             images_done = min((batch + 1) * self.recipe.batch_size, self.num_images)
             self.table.show(images_done, logs["loss"], logs["accuracy"])
 

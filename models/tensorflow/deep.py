@@ -10,7 +10,7 @@ from models.tensorflow.layers import (
     NORM_EPSILON,
     batch_norm,
     functional,
-    patch_tokens,
+    patch_embedding,
     residual_block,
     scale_pixels,
     transformer_block,
@@ -18,10 +18,10 @@ from models.tensorflow.layers import (
 
 
 def deep_cnn(config: ModelConfig) -> keras.Sequential:
-    """Five convolutions and three dense layers, all normalised (Ioffe and Szegedy 2015): R4, a Keras project's network.
+    """Five convolutions and three dense layers, all normalised (Ioffe and Szegedy 2015): the deep Keras project's.
 
-    R4 states 1.5 million parameters; its layers as it lists them, built here, have 0.47 million. Dropout behind the
-    convolutions is half of that behind the dense layers, as there.
+    The project states 1.5 million parameters; its layers as it lists them, built here, have 0.47 million. Dropout after
+    the convolutions is half of that after the dense layers, as there.
     """
     filters, widths, light = config.filters, config.dense, config.dropout / 2
     return keras.Sequential(
@@ -118,7 +118,7 @@ def vit(config: ModelConfig) -> keras.Model:
     width, hidden = config.dense
     return functional(
         *scale_pixels(config.pixel_range),
-        patch_tokens(width, name="tokens"),  # (N, 28, 28, 1) to (N, 49, 64)
+        patch_embedding(width, name="tokens"),  # (N, 28, 28, 1) to (N, 49, 64)
         layers.Dropout(config.dropout, name="dropout"),
         transformer_block(width, hidden, config.dropout, name="block1"),
         transformer_block(width, hidden, config.dropout, name="block2"),

@@ -3,7 +3,7 @@
 Every network takes raw pixels, uint8 0..255 (N, 28, 28), and returns logits, floating point (N, num_classes), from its
 last layer, `head`. Where a pooling and a ReLU meet, pooling stands first: both orders give the same numbers, this one
 leaves ReLU a quarter of the work. A convolution or dense layer before a normalisation has no bias, since that would
-take it away again. The deeper networks are in models/tensorflow/deep.py.
+take it away again. The deeper networks are in models/tensorflow/deep.py. docs/references.md says where each comes from.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from models.tensorflow.deep import deep_cnn, resnet, vgg, vit
 from models.tensorflow.layers import scale_pixels
 
 PIXEL_RANGE = (0.0, 1.0)
-"""What the raw pixels 0 and 255 become by default: R0's choice in TensorFlow, a division by 255."""
+"""What the raw pixels 0 and 255 become by default: as specified for TensorFlow, a division by 255."""
 
 
 def cnn(config: ModelConfig) -> keras.Sequential:
-    """Two convolutions and two dense layers: the network R0 that this project is specified with."""
+    """Two convolutions and two dense layers: the network of the project specification."""
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
         [
@@ -41,9 +41,9 @@ def cnn(config: ModelConfig) -> keras.Sequential:
 
 
 def cnn_wide(config: ModelConfig) -> keras.Sequential:
-    """A wider cnn with dropout after every block: R2, a Keras tutorial's network.
+    """A wider cnn with dropout after every block: the network of the Keras tutorial.
 
-    R2 does not say how its convolutions are padded; Keras's default, not at all, is taken.
+    The tutorial does not say how its convolutions are padded; Keras's default, no padding, is used.
     """
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
@@ -67,7 +67,7 @@ def cnn_wide(config: ModelConfig) -> keras.Sequential:
 
 
 def mlp(config: ModelConfig) -> keras.Sequential:
-    """Three dense layers and no convolution: R3's first network, a Keras tutorial's."""
+    """Three dense layers and no convolution: the first network of the Keras comparison."""
     widths = config.dense
     return keras.Sequential(
         [
@@ -84,7 +84,7 @@ def mlp(config: ModelConfig) -> keras.Sequential:
 
 
 def lenet5(config: ModelConfig) -> keras.Sequential:
-    """LeNet-5: R3's second network, after LeCun, Bottou, Bengio and Haffner (1998).
+    """LeNet-5: the second network of the Keras comparison, after LeCun, Bottou, Bengio and Haffner (1998).
 
     They had averages with a learned scale for pooling, scaled tanh, a second convolution not connected to all maps of
     the first, and radial basis functions at the end; here are max pooling, ReLU, full connections and a dense layer.
@@ -111,7 +111,7 @@ def lenet5(config: ModelConfig) -> keras.Sequential:
 
 
 def fashion_cnn(config: ModelConfig) -> keras.Sequential:
-    """Two convolutions over 32x32 pixels: R3's third network, a Keras tutorial's for Fashion-MNIST."""
+    """Two convolutions over 32x32 pixels: the third network of the Keras comparison, for Fashion-MNIST."""
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
         [

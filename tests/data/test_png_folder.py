@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from framework_process import run_training
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paths import ROOT
 from PIL import Image
 from small_dataset import ARRAYS, SMALL, write_mirror
-from wing_probe import run_story
 
 from digits.data.datasets import Dataset, load_dataset, read_dataset
 from digits.data.download import download_dataset
@@ -123,7 +123,7 @@ def test_every_script_takes_twelve_classes(workplace: Path, tmp_path: Path) -> N
     done = command(tmp_path / "mnist_data", "--from-images", tmp_path / "pngs", "--name", "twelve")
     assert (done.returncode, done.stderr) == (0, "")
     for framework in ("pytorch", "tensorflow"):
-        done = run_story(framework, "--dataset", "twelve", "--epochs", "8", cwd=tmp_path)
+        done = run_training(framework, "--dataset", "twelve", "--epochs", "8", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     run = tmp_path / "outputs" / "twelve-cnn-pytorch"
     assert np.load(run / "probabilities.npy").shape[1] == 12

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wing_probe import Executed, ask
-from zoo_probe import CHECKPOINT
+from executed import Executed
+from framework_process import ask
+from probes.networks import CHECKPOINT
 
 
 @pytest.fixture(scope="module")
 def written(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of an untrained cnn, and forged ones."""
     folder = tmp_path_factory.mktemp(framework)
-    ask(framework, "write_model_files", str(folder))
+    ask(framework, "saved_models.write_model_files", str(folder))
     shutil.rmtree(folder / "executed", ignore_errors=True)  # making the forged file makes it
     return folder
 
@@ -43,7 +44,7 @@ def assert_sentence(sentence: str, path: Path, *words: str) -> None:
 
 
 def assert_refused(framework: str, paths: list[Path], *words: str, edited: bool = False) -> None:
-    for path, sentence in zip(paths, ask(framework, "refusals", [str(path) for path in paths], edited), strict=True):
+    for path, sentence in zip(paths, ask(framework, "saved_models.refusals", [str(path) for path in paths], edited), strict=True):
         assert "was accepted" not in sentence
         assert_sentence(sentence, path, *words)
 
@@ -76,7 +77,7 @@ def test_damaged_and_forged_files_end_in_a_sentence(framework: str, written: Pat
         for i, out in enumerate(needed)
     ]
     paths = [*changed, *lacking, *written.glob("forged*"), tmp_path]
-    found = ask(framework, "refusals", [str(path) for path in [*paths, tmp_path / name]])  # fails at other exceptions
+    found = ask(framework, "saved_models.refusals", [str(path) for path in [*paths, tmp_path / name]])  # fails at other exceptions
     for path, sentence in zip(paths[40:], found[40:], strict=False):
         assert "was accepted" not in sentence
         assert_sentence(sentence, path)
@@ -111,11 +112,11 @@ def test_code_that_was_edited_since_names_the_layers(framework: str, written: Pa
         "'dense1.weight'",
     )
     assert_refused(framework, paths, "does not fit the network", *layers, edited=True)
-    assert all("was accepted" in sentence for sentence in ask(framework, "refusals", [str(path) for path in paths]))
+    assert all("was accepted" in sentence for sentence in ask(framework, "saved_models.refusals", [str(path) for path in paths]))
 
 
 def test_checkpoints_with_the_state_of_no_such_training(framework: str, tmp_path: Path) -> None:
-    found = ask(framework, "resumed", str(tmp_path))
+    found = ask(framework, "checkpoints.resumed", str(tmp_path))
     assert found.pop("sound") == "it trained, it trained"
     sentence = f"'{tmp_path / '.run.checkpoint'}' is damaged; delete it, or leave --resume out to train anew."
     assert found == dict.fromkeys(found, sentence)

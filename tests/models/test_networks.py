@@ -1,6 +1,6 @@
 """Every network in both frameworks: the same parameters, numbers, gradients and options, and files that travel.
 
-`python tests/test_zoo.py` writes the golden logits anew, from PyTorch, after a change that is meant.
+`python tests/models/test_networks.py` writes the golden logits anew, from PyTorch, after a change that is meant.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-import zoo_probe
-from wing_probe import OTHER, PACKAGES, ask
-from zoo_probe import CHECKPOINT, PIXEL_RANGE
+from framework_process import OTHER, PACKAGES, ask
+from probes.networks import CHECKPOINT, PIXEL_RANGE
 
 from digits.data.datasets import load_dataset
-from digits.training.model_table import ZOO, models_table
+from digits.training.model_table import NETWORKS, models_table
 from digits.training.recipe import RECIPES
 
 GOLDEN = Path(__file__).parent / "golden" / "logits.npz"
@@ -26,14 +25,10 @@ BATCH_NORMED = ("deep-cnn", "resnet")
 EVERY_NETWORK = pytest.mark.parametrize("name", RECIPES)
 
 
-def ask_zoo(framework: str, question: str, *arguments: Any) -> Any:
-    return ask(framework, question, *arguments, probe=zoo_probe.__file__)
-
-
 @pytest.fixture(scope="module")
 def folder(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sample's 1,000 test images and labels; FRAMEWORK/NETWORK/ in it fill up as below."""
-    folder = tmp_path_factory.mktemp("zoo")
+    folder = tmp_path_factory.mktemp("networks")
     sample = load_dataset("mnist-sample", workplace / "mnist_data")
     np.save(folder / "images.npy", sample.test_images)
     np.save(folder / "labels.npy", sample.test_labels)
@@ -43,27 +38,27 @@ def folder(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def facts(folder: Path) -> dict[str, Any]:
-    """What zoo_probe.networks tells of each framework's networks."""
-    return {framework: ask_zoo(framework, "networks", str(folder)) for framework in PACKAGES}
+    """What probes.networks finds out about each framework's networks."""
+    return {framework: ask(framework, "networks.every_network", str(folder)) for framework in PACKAGES}
 
 
 @pytest.fixture(scope="module")
 def exchanged(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """What zoo_probe.exchanged tells of each framework's networks with weights from files."""
-    return {framework: ask_zoo(framework, "exchanged", str(folder)) for framework in facts}
+    """What probes.networks.exchanged finds out about each framework's networks with weights from files."""
+    return {framework: ask(framework, "networks.exchanged", str(folder)) for framework in facts}
 
 
 @pytest.fixture(scope="module")
 def new_heads(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """What zoo_probe.new_heads tells of some of each framework's networks."""
-    return {framework: ask_zoo(framework, "new_heads", str(folder), [*BATCH_NORMED, "vit"]) for framework in facts}
+    """What probes.networks.new_heads finds out about some of each framework's networks."""
+    return {framework: ask(framework, "networks.new_heads", str(folder), [*BATCH_NORMED, "vit"]) for framework in facts}
 
 
 @EVERY_NETWORK
 def test_parameters_are_as_many_in_both_and_in_the_table(facts: dict[str, Any], name: str) -> None:
     for framework in PACKAGES:
-        assert facts[framework][name]["parameters"] == [ZOO[name].trainable, ZOO[name].non_trainable]
-    assert (ZOO[name].non_trainable > 0) == (name in BATCH_NORMED)
+        assert facts[framework][name]["parameters"] == [NETWORKS[name].trainable, NETWORKS[name].non_trainable]
+    assert (NETWORKS[name].non_trainable > 0) == (name in BATCH_NORMED)
 
 
 @EVERY_NETWORK
@@ -172,7 +167,7 @@ def test_new_head_and_frozen_features(framework: str, new_heads: dict[str, Any],
     assert set(found["trained"]) == head  # running means and variances rest as well
     units = found["head_shape"][1]
     assert found["head_shape"] == [7, units]
-    everything = ZOO[name].trainable + ZOO[name].non_trainable - 3 * (units + 1)
+    everything = NETWORKS[name].trainable + NETWORKS[name].non_trainable - 3 * (units + 1)
     assert found["parameters"] == [7 * (units + 1), everything - 7 * (units + 1)]
 
 
@@ -191,15 +186,15 @@ def test_table_of_models() -> None:
     assert max(map(len, lines)) <= 120
     assert lines[0].split() == ["model", "parameters", "recipe", "source"]
     rows = dict(zip(RECIPES, lines[1:], strict=False))
-    assert list(ZOO) == list(RECIPES)
+    assert list(NETWORKS) == list(RECIPES)
     for name, line in rows.items():
         assert line.split()[0] == name
-        assert f"{ZOO[name].trainable:,}" in line
+        assert f"{NETWORKS[name].trainable:,}" in line
         assert f"{RECIPES[name].epochs} epoch" in line
         assert f"batch {RECIPES[name].batch_size}" in line
         assert f" {RECIPES[name].learning_rate:g}" in line
-        assert ZOO[name].source in line
-        assert line.index(ZOO[name].source) == lines[0].index("source")
+        assert NETWORKS[name].source in line
+        assert line.index(NETWORKS[name].source) == lines[0].index("source")
 
 
 def write_golden_logits(folder: Path) -> None:
@@ -207,7 +202,7 @@ def write_golden_logits(folder: Path) -> None:
     squares = np.random.default_rng(0).integers(0, 256, (8, 7, 7), np.uint8)
     images = squares.repeat(4, axis=1).repeat(4, axis=2)
     np.save(folder / "images.npy", images)
-    logits = ask_zoo("pytorch", "golden_logits", str(folder / "images.npy"))
+    logits = ask("pytorch", "networks.golden_logits", str(folder / "images.npy"))
     GOLDEN.parent.mkdir(exist_ok=True)
     np.savez_compressed(GOLDEN, images=images, **{name: np.float32(values) for name, values in logits.items()})
 

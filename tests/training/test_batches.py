@@ -98,14 +98,14 @@ def test_frozen_numbers() -> None:
 
 
 @given(st.integers(0, 300), st.integers(1, 300))
-def test_no_image_is_alone_in_the_last_batch(num_rows: int, batch_size: int) -> None:
-    length = epoch_length(num_rows, batch_size)
-    assert len(epoch_order(np.arange(num_rows), 0, 0, batch_size)) == length
-    if batch_size > 1 and num_rows > 1:
+def test_no_image_is_alone_in_the_last_batch(num_images: int, batch_size: int) -> None:
+    length = epoch_length(num_images, batch_size)
+    assert len(epoch_order(np.arange(num_images), 0, 0, batch_size)) == length
+    if batch_size > 1 and num_images > 1:
         assert length % batch_size != 1
-        assert num_rows - 1 <= length <= num_rows
+        assert num_images - 1 <= length <= num_images
     else:
-        assert length == num_rows
+        assert length == num_images
 
 
 def test_without_augmentation_every_epoch_has_the_images_themselves() -> None:

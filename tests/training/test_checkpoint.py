@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from framework_process import environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wing_probe import environment
 
 from digits.data.datasets import Dataset
 from digits.errors import UserError
@@ -268,8 +268,8 @@ def test_full_disk_leaves_the_last_good_one(written: Path, start: str) -> None:
         text=True,
     )
     assert done.stdout.startswith(f"cannot write the checkpoint '{written}' ("), done.stderr
-    # A training that began anew knows nothing of the file that an earlier one has left.
-    assert ("that of epoch 1 is whole, --resume goes on from it" in done.stdout) == (start == "resume")
+    # A training that started afresh knows nothing of the file that an earlier one has left.
+    assert ("that of epoch 1 is whole, --resume continues from it" in done.stdout) == (start == "resume")
     assert ("whole" in done.stdout) == (start == "resume")
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]

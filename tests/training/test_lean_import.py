@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from wing_probe import environment
+from framework_process import environment
 
 # Writes below Python's sys.stderr, as C++ does, looks for a package it could do without, and ends as it is told to.
 LOUD = """

@@ -8,9 +8,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from framework_process import PACKAGES, run_training
 from hypothesis import given
 from hypothesis import strategies as st
-from wing_probe import PACKAGES, run_story
 
 from digits.data.datasets import DATASETS
 from digits.training.model_table import models_table
@@ -216,20 +216,20 @@ def test_recorded_command_leaves_defaults_out() -> None:
 
 
 def test_help_needs_no_framework(framework: str, tmp_path: Path) -> None:
-    done = run_story(framework, "--help", cwd=tmp_path, blocked=BLOCKED)
+    done = run_training(framework, "--help", cwd=tmp_path, blocked=BLOCKED)
     assert (done.returncode, done.stderr) == (0, "")
     for field in (*dataclasses.fields(Recipe), *dataclasses.fields(Augmentation), *dataclasses.fields(Options)):
         assert field.name in ("recipe", "augmentation") or f"--{field.name.replace('_', '-')}" in done.stdout
 
 
 def test_mistyped_option_needs_no_framework(framework: str, tmp_path: Path) -> None:
-    done = run_story(framework, "--epochs", "-1", cwd=tmp_path, blocked=BLOCKED)
+    done = run_training(framework, "--epochs", "-1", cwd=tmp_path, blocked=BLOCKED)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --epochs -1 must be at least 0.\n"
 
 
 def test_list_of_models_is_the_same_from_both_and_needs_no_framework(tmp_path: Path) -> None:
-    tables = [run_story(name, "--list-models", cwd=tmp_path, blocked=BLOCKED) for name in PACKAGES]
+    tables = [run_training(name, "--list-models", cwd=tmp_path, blocked=BLOCKED) for name in PACKAGES]
     for done in tables:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == tables[0].stdout == f"{models_table()}\n"

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from wing_probe import environment
+from framework_process import environment
 
 from digits.errors import UserError
 from digits.training.progress import HEADER, EpochProgress
@@ -92,7 +92,7 @@ drawn = 0
 with EpochProgress(1, 3, 4000) as progress:
     for images in range(0, 4000, 10):
         time.sleep(0.001)
-        if progress.is_due():
+        if progress.needs_update():
             progress.show(images, 2 - images / 4000, images / 4000)
             drawn += 1
     progress.finish_training()

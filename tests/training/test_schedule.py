@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from framework_process import ask
 from hypothesis import given
 from hypothesis import strategies as st
-from wing_probe import ask
 
 from digits.training.recipe import Recipe
 from digits.training.schedule import is_best, is_over, learning_rates
@@ -28,7 +28,7 @@ def all_rates(recipe: Recipe, steps: int) -> list[float]:
 
 def test_schedules_are_those_of_pytorch() -> None:
     cases = [("one-cycle", 3, 40), ("one-cycle", 1, 235), ("cosine", 4, 25), ("cosine", 1, 1), ("one-cycle", 2, 5)]
-    expected = ask("pytorch", "scheduled_rates", [[name, epochs * steps] for name, epochs, steps in cases])
+    expected = ask("pytorch", "schedules.scheduled_rates", [[name, epochs * steps] for name, epochs, steps in cases])
     for (name, epochs, steps), rates in zip(cases, expected, strict=True):
         recipe = Recipe(epochs=epochs, schedule=name, learning_rate=0.01)
         np.testing.assert_allclose(all_rates(recipe, steps), rates, rtol=1e-9, atol=1e-15, err_msg=f"{name} {epochs}")
@@ -66,7 +66,7 @@ def test_rate_is_halved_on_a_plateau(losses: list[float], halvings: int) -> None
 def test_plateaus_are_those_of_keras() -> None:
     rng = np.random.default_rng(0)
     cases = [(int(rng.integers(1, 5)), rng.integers(0, 8, 30).astype(float).tolist()) for _ in range(20)]
-    expected = ask("tensorflow", "plateau_rates", cases)
+    expected = ask("tensorflow", "schedules.plateau_rates", cases)
     for (patience, losses), rates in zip(cases, expected, strict=True):
         recipe = Recipe(reduce_on_plateau=patience, learning_rate=1.0)
         ours = [learning_rates(recipe, 1, rows(losses[: end + 1]))[0] for end in range(len(losses))]

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from conftest import Trained
-from wing_probe import OTHER, PACKAGES, ROOT, ask, environment, run_story, start_story, story_command
+from framework_process import OTHER, PACKAGES, ROOT, ask, environment, run_training, script_command, start_training
 
 from digits.data.datasets import load_dataset
 from digits.files.hidden_folder import leftovers
@@ -32,7 +32,7 @@ from digits.training.weights import read_weights, write_weights
 
 SAMPLE = ("--dataset", "mnist-sample")
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
-# R0's parameters: weights and biases of conv 16, conv 32, dense 128 and dense 10.
+# The parameters of `cnn`: weights and biases of conv 16, conv 32, dense 128 and dense 10.
 NUM_PARAMETERS = (9 + 1) * 16 + (16 * 9 + 1) * 32 + (7 * 7 * 32 + 1) * 128 + (128 + 1) * 10
 EPOCH_LINE = re.compile(r"\d+/\d+ +\d+\.\d{4} +\d+\.\d\d% +(\d+\.\d{4} +\d+\.\d\d%|- +-) +\d+\.\d +[\d,]+")
 
@@ -140,7 +140,7 @@ def test_without_a_terminal_only_the_table_is_printed(trained: Trained, run: Run
 
 def test_same_seed_gives_the_same_bytes(trained: Trained, run: Run, workplace: Path, tmp_path: Path) -> None:
     (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
-    done = run_story(trained.framework, *SAMPLE, cwd=tmp_path)
+    done = run_training(trained.framework, *SAMPLE, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     again = read_run(tmp_path / "outputs" / run.name)
     for name in ("predictions.npy", "probabilities.npy", "labels.npy", "weights.safetensors"):
@@ -163,7 +163,7 @@ def variants(framework: str, workplace: Path, tmp_path_factory: pytest.TempPathF
     one_epoch = [*SAMPLE, "--epochs", "1"]
     ask(
         framework,
-        "train_runs",
+        "trainings.train_runs",
         str(folder),
         [
             [*one_epoch, "--seed", "1"],
@@ -195,7 +195,7 @@ def test_bfloat16_trains_and_leaves_a_float32_model(variants: Path, run: Run, te
         np.array,
         ask(
             run.framework,
-            "probabilities",
+            "saved_models.probabilities",
             *_with_images(variants, test_images),
             [str(bfloat16.path / CHECKPOINT[run.framework]), str(bfloat16.path / "weights.safetensors")],
         ),
@@ -231,7 +231,7 @@ def test_saved_models_all_compute_the_same(
         np.array,
         ask(
             trained.framework,
-            "probabilities",
+            "saved_models.probabilities",
             *_with_images(tmp_path, test_images),
             [
                 str(trained.path / CHECKPOINT[trained.framework]),
@@ -290,7 +290,7 @@ def test_weights_that_do_not_fit_are_refused(trained: Trained, tmp_path: Path) -
         write_weights(tmp_path / name, *contents)
     (tmp_path / "cut").write_bytes((trained.path / "weights.safetensors").read_bytes()[:-1])
     paths = [str(tmp_path / name) for name in (*forged, "cut", "absent")]
-    turned, missing, too_many, classes, cut, absent = ask(trained.framework, "refusals", paths)
+    turned, missing, too_many, classes, cut, absent = ask(trained.framework, "saved_models.refusals", paths)
     assert f"'{tmp_path / 'turned'}' does not fit the network: 'conv2.weight' has the shape (16, 32, 3, 3)" in turned
     assert "'head.bias' has the shape none, (10,) is expected" in missing
     assert "'dense3.bias' has the shape (10,), none is expected" in too_many
@@ -312,27 +312,27 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], *parts: str) -> 
 
 
 def test_cuda_without_a_gpu(framework: str, workplace: Path, tmp_path: Path) -> None:
-    done = run_story(framework, *SAMPLE, "--device", "cuda", "--output-dir", str(tmp_path), cwd=workplace)
+    done = run_training(framework, *SAMPLE, "--device", "cuda", "--output-dir", str(tmp_path), cwd=workplace)
     assert_one_sentence(done, "--device cuda", "--device cpu")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_dataset_that_was_not_downloaded(framework: str, tmp_path: Path) -> None:
-    done = run_story(framework, "--dataset", "fashion-mnist", "--data-dir", "my data", cwd=tmp_path)
+    done = run_training(framework, "--dataset", "fashion-mnist", "--data-dir", "my data", cwd=tmp_path)
     assert_one_sentence(done, "run 'python download_mnist.py --dataset fashion-mnist --data-dir 'my data''")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_output_folder_that_is_a_file(framework: str, workplace: Path, tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("mine")
-    done = run_story(framework, *SAMPLE, "--output-dir", str(tmp_path / "outputs"), cwd=workplace)
+    done = run_training(framework, *SAMPLE, "--output-dir", str(tmp_path / "outputs"), cwd=workplace)
     assert_one_sentence(done, str(tmp_path / "outputs"))
     assert (tmp_path / "outputs").read_text() == "mine"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a place where not even root can write")
 def test_output_folder_that_is_read_only(framework: str, workplace: Path) -> None:
-    done = run_story(framework, *SAMPLE, "--output-dir", "/sys/outputs", cwd=workplace)
+    done = run_training(framework, *SAMPLE, "--output-dir", "/sys/outputs", cwd=workplace)
     assert_one_sentence(done, f"cannot write to '/sys/outputs/mnist-sample-cnn-{framework}'")
 
 
@@ -363,7 +363,7 @@ def wait_for_first_epoch(process: subprocess.Popen[str]) -> None:
 
 
 def test_killed_while_training(trained: Trained, earlier: Path) -> None:
-    with start_story(trained.framework, *SAMPLE, "--epochs", "100", cwd=earlier) as process:
+    with start_training(trained.framework, *SAMPLE, "--epochs", "100", cwd=earlier) as process:
         wait_for_first_epoch(process)
         os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
@@ -377,7 +377,7 @@ def test_killed_while_training(trained: Trained, earlier: Path) -> None:
 
 def test_killed_while_writing_the_run(trained: Trained, earlier: Path) -> None:
     outputs = earlier / "outputs"
-    with start_story(trained.framework, *SAMPLE, "--epochs", "1", "--batch-size", "500", cwd=earlier) as process:
+    with start_training(trained.framework, *SAMPLE, "--epochs", "1", "--batch-size", "500", cwd=earlier) as process:
         while process.poll() is None and not list(outputs.glob(".*/weights.safetensors")):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
@@ -396,7 +396,7 @@ def in_a_terminal(framework: str, *options: str, cwd: Path, until: str) -> tuple
     termios.tcsetwinsize(theirs, (24, 120))  # a new one has no columns, and a bar of no width would be drawn
     # The script's process leads a session with this terminal, as under a shell: Ctrl-C reaches whatever it started.
     process = subprocess.Popen(
-        [sys.executable, "-c", TAKE_TERMINAL, *story_command(framework, *options)],
+        [sys.executable, "-c", TAKE_TERMINAL, *script_command(framework, *options)],
         cwd=cwd,
         env=environment(),
         stdin=theirs,
@@ -466,18 +466,18 @@ def test_both_scripts_expect_interruptions_before_their_slow_imports() -> None:
         assert "    expect_interruptions()\n" in before
 
 
-# --- what one framework's story rests on ---
+# --- what one framework's script relies on ---
 
 
 def test_pooling_before_relu_changes_nothing() -> None:
-    differences = ask("pytorch", "pooling_before_relu")
+    differences = ask("pytorch", "same_numbers.pooling_before_relu")
     layers = ("conv1", "conv2", "dense1", "head")
     assert differences.keys() == {"loss", *(f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias"))}
     assert max(differences.values()) < 1e-6, differences
 
 
 def test_fused_adam_is_adam() -> None:
-    differences = ask("tensorflow", "fused_adam")
+    differences = ask("tensorflow", "same_numbers.fused_adam")
     assert differences.keys() == {"weights", "moved", "momentums", "velocities"}
     assert differences["weights"] < 1e-6, differences
     # One works with 1 - float32(0.999), the other with float32(0.001): relative 1.3e-5. A misplaced epsilon or a wrong
@@ -486,24 +486,24 @@ def test_fused_adam_is_adam() -> None:
 
 
 def test_tensorflow_is_fed_the_epochs_orders() -> None:
-    num_rows, batch_size = 23, 5  # a last batch of 3
-    rows = np.arange(num_rows) * 2
-    passes = ask("tensorflow", "batches", num_rows, batch_size, 3)
+    num_images, batch_size = 23, 5  # a last batch of 3
+    indices = np.arange(num_images) * 2
+    passes = ask("tensorflow", "batches.batches", num_images, batch_size, 3)
     for epoch, batches in enumerate(passes):
-        order = epoch_order(rows, 5, epoch, batch_size)
-        expected = [order[start : start + batch_size] for start in range(0, num_rows, batch_size)]
+        order = epoch_order(indices, 5, epoch, batch_size)
+        expected = [order[start : start + batch_size] for start in range(0, num_images, batch_size)]
         assert [batch for batch, _ in batches] == [part.tolist() for part in expected]
         assert [labels for _, labels in batches] == [(part % 7).tolist() for part in expected]
     assert len(passes) == 3
 
 
 def test_each_epoch_asks_for_its_own_order(framework: str) -> None:
-    assert ask(framework, "orders_asked_for") == [0, 1, 2]
+    assert ask(framework, "batches.orders_asked_for") == [0, 1, 2]
 
 
 def test_memory_on_60_000_images(framework: str, workplace: Path, tmp_path: Path) -> None:
     (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
-    peak = ask(framework, "peak_of_full_size_run", str(tmp_path))
+    peak = ask(framework, "trainings.peak_of_full_size_run", str(tmp_path))
     assert peak < {"pytorch": 1.5e9, "tensorflow": 2e9}[framework]
     run = read_run(tmp_path / "outputs" / f"mnist-sample-cnn-{framework}")
     assert len(run.labels) == 10_000

@@ -1,4 +1,4 @@
-"""What recipes can ask for beyond R0's: both frameworks do the same, a killed training resumes, odd input survived."""
+"""What recipes can ask for beyond the default: both frameworks alike, a killed training resumed, odd input survived."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Trained
-from wing_probe import OTHER, ask, run_story, start_story
+from framework_process import OTHER, ask, run_training, start_training
 
 from digits.data.datasets import load_dataset
 from digits.runs.run import Run, read_run
@@ -39,7 +39,7 @@ def train(framework: str, folder: Path, *options: str) -> Run:
 
 
 def train_all(framework: str, folder: Path, commands: list[list[str]]) -> list[Run]:
-    return [read_run(folder / path) for path in ask(framework, "train_runs", str(folder), commands)]
+    return [read_run(folder / path) for path in ask(framework, "trainings.train_runs", str(folder), commands)]
 
 
 def history_of(run: Run) -> list[dict[str, float]]:
@@ -80,7 +80,7 @@ def test_losses_of_100_steps_agree_in_float64_under_sgd(pairs: dict[str, tuple[R
     assert len(ours) == len(theirs) == 100
     assert ours.dtype == np.float64
     assert ours[-20:].mean() < ours[:20].mean() < 4  # it has learned something
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-11)  # measured: 2e-15 for cnn, 3e-13 for deep-cnn
     # By batch normalisation's running statistics, where the losses above do not see them.
     ours, theirs = (run.history[0]["validation_loss"] for run in pairs[model])
     assert ours == pytest.approx(theirs, rel=1e-6)
@@ -168,7 +168,7 @@ def test_init_from_that_cannot_be(framework: str, trained: Trained, place: Path)
         (["--init-from", str(trained.path), "--model", "mlp"], "--model cnn"),
         (["--init-from", str(trained.path), "--filters", "8", "16"], "--filters 16 32"),
     ):
-        done = run_story(framework, *SAMPLE, *options, cwd=place)
+        done = run_training(framework, *SAMPLE, *options, cwd=place)
         assert (done.returncode, done.stdout) == (1, "")
         assert sentence in done.stderr
         assert done.stderr.count("\n") == 1
@@ -188,7 +188,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, pl
     kills = 0
     while kills < 3:
         epochs = _epochs_in(checkpoint)
-        with start_story(framework, *DROPPING, "--resume", cwd=place) as process:
+        with start_training(framework, *DROPPING, "--resume", cwd=place) as process:
             deadline = time.monotonic() + 60
             # Killed only where an epoch was won, or this would never end; where within the next is left to chance.
             while process.poll() is None and _epochs_in(checkpoint) == epochs and time.monotonic() < deadline:
@@ -200,7 +200,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, pl
         if with_code == 0:
             break
     else:
-        done = run_story(framework, *DROPPING, "--resume", cwd=place)
+        done = run_training(framework, *DROPPING, "--resume", cwd=place)
         assert (done.returncode, done.stderr) == (0, "")
         assert "4/4" in done.stdout
         assert "1/4" not in done.stdout
@@ -223,17 +223,17 @@ def _epochs_in(checkpoint: Path) -> int:
 
 
 def test_damaged_or_foreign_checkpoint_is_refused_and_kept(framework: str, place: Path) -> None:
-    with start_story(framework, *SAMPLE, "--epochs", "50", cwd=place) as process:
+    with start_training(framework, *SAMPLE, "--epochs", "50", cwd=place) as process:
         path = place / "outputs" / f".mnist-sample-cnn-{framework}.checkpoint"
         while process.poll() is None and _epochs_in(path) < 1:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
     content = path.read_bytes()
-    foreign = run_story(framework, *SAMPLE, "--epochs", "60", "--resume", cwd=place)
+    foreign = run_training(framework, *SAMPLE, "--epochs", "60", "--resume", cwd=place)
     assert foreign.returncode == 1
     assert f"'{path.relative_to(place)}' was made with epochs 50, not 60" in foreign.stderr
     path.write_bytes(content[:-1000])
-    damaged = run_story(framework, *SAMPLE, "--epochs", "50", "--resume", cwd=place)
+    damaged = run_training(framework, *SAMPLE, "--epochs", "50", "--resume", cwd=place)
     assert damaged.returncode == 1
     assert f"'{path.relative_to(place)}' is damaged" in damaged.stderr
     assert path.read_bytes() == content[:-1000]
@@ -247,7 +247,7 @@ def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, plac
     diverged = 0
     for rate in ("1e4", "1e38"):
         options = ["--learning-rate", rate, "--epochs", "2", "--schedule", "cosine"]
-        done = run_story(framework, *SAMPLE, *options, cwd=place)
+        done = run_training(framework, *SAMPLE, *options, cwd=place)
         assert "Traceback" not in done.stderr
         if done.returncode:
             diverged += 1
@@ -263,7 +263,7 @@ def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, plac
 
 def test_odd_datasets(framework: str, workplace: Path, place: Path) -> None:
     """A class that is missing from the training images, one image a batch short of two, and nothing to validate on."""
-    missing, alone, unwatched = ask(framework, "odd_datasets", str(place))
+    missing, alone, unwatched = ask(framework, "trainings.odd_datasets", str(place))
     sample = load_dataset("mnist-sample", workplace / "mnist_data")
     absent = sample.test_labels == 3
     assert missing["classes"] == 10

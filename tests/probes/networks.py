@@ -1,6 +1,6 @@
-"""Questions about the networks, answered in processes of their own, one framework in each; see wing_probe.py.
+"""Each network: its shapes, numbers and gradients, and what comes of its weights on their way through files.
 
-What differs between the frameworks is in the two wings; the questions below them are asked of both alike.
+What differs between the frameworks is in the two classes; the questions below them are asked of both alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from wing_probe import OTHER, answer_as_process
+from framework_process import OTHER
 
 from digits.training.recipe import RECIPES
 from digits.training.weights import ModelConfig, shapes_of
@@ -45,7 +45,7 @@ def ruled_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray
     return weights
 
 
-class PyTorchWing:
+class PyTorch:
     """What the questions need of PyTorch."""
 
     @contextmanager
@@ -89,7 +89,7 @@ class PyTorchWing:
         return {name: layer.p for name, layer in model.named_modules() if isinstance(layer, torch.nn.Dropout)}
 
 
-class TensorFlowWing:
+class TensorFlow:
     """What the questions need of TensorFlow/Keras."""
 
     policy: str
@@ -137,28 +137,28 @@ class TensorFlowWing:
         return {layer.name: layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
 
 
-WINGS = {"pytorch": PyTorchWing, "tensorflow": TensorFlowWing}
+FRAMEWORKS = {"pytorch": PyTorch, "tensorflow": TensorFlow}
 
 
-def parts(story: ModuleType) -> tuple[str, Any, ModuleType, ModuleType]:
-    """Return the framework's name, its wing above, its networks and their files."""
-    framework = story.__name__.removeprefix("mnist_")
-    modules = (import_module(f"models.{framework}{kind}") for kind in ("", "_files"))
-    return framework, WINGS[framework](), *modules
+def parts(script: ModuleType) -> tuple[str, Any, ModuleType, ModuleType]:
+    """Return the framework's name, its class above, its networks and their files."""
+    framework = script.__name__.removeprefix("mnist_")
+    modules = (import_module(f"models.{framework}.{kind}") for kind in ("networks", "files"))
+    return framework, FRAMEWORKS[framework](), *modules
 
 
 # --- questions ---
 
 
-def networks(story: ModuleType, folder: str) -> dict[str, Any]:
+def every_network(script: ModuleType, folder: str) -> dict[str, Any]:
     """Return facts about each fresh network; write each, with running statistics, as a run, and what it computes."""
-    framework, wing, zoo, files = parts(story)
+    framework, tools, networks, files = parts(script)
     images, labels = np.load(Path(folder) / "images.npy"), np.load(Path(folder) / "labels.npy")
-    golden = golden_logits(story, str(Path(folder) / "golden.npy"))
+    golden = golden_logits(script, str(Path(folder) / "golden.npy"))
     facts = {}
     for name in RECIPES:
         config = network_named(name)
-        model = zoo.build_model(config)
+        model = networks.build_model(config)
         changed = network_named(
             name,
             filters=tuple(count + 2 for count in config.filters),
@@ -166,58 +166,58 @@ def networks(story: ModuleType, folder: str) -> dict[str, Any]:
             dropout=0.4,
             num_classes=7,
         )
-        other = zoo.build_model(changed)
+        other = networks.build_model(changed)
         facts[name] = {
             "parameters": files.count_parameters(model),
             "changed_shapes": {key: array.shape for key, array in files.get_weights(other).items()},
-            "dropout_rates": wing.dropout_rates(other),
-            "network": vars(zoo.config_of(other)),
+            "dropout_rates": tools.dropout_rates(other),
+            "network": vars(networks.config_of(other)),
             "golden": golden[name],
-            "one_image": wing.logits(model, images[:1], training=True).tolist(),
+            "one_image": tools.logits(model, images[:1], training=True).tolist(),
         }
         for start in range(0, 500, 100):  # gives running means and variances some values
-            wing.logits(model, images[start : start + 100], training=True)
+            tools.logits(model, images[start : start + 100], training=True)
         run = Path(folder) / framework / name
         run.mkdir(parents=True)
-        np.save(run / "logits.npy", wing.logits(model, images))
+        np.save(run / "logits.npy", tools.logits(model, images))
         files.save_weights(model, run / "weights.safetensors")
         files.save_checkpoint(model, run / CHECKPOINT[framework])
         files.export_onnx(model, run / "model.onnx", tuple("0123456789"))
         for precision in ("float32", "float64", "bfloat16"):
-            with wing.precision(precision):
-                model = _ruled_model(zoo, files, name)
-                loss, gradients = wing.loss_and_gradients(model, images[:BATCH], labels[:BATCH])
+            with tools.precision(precision):
+                model = _ruled_model(networks, files, name)
+                loss, gradients = tools.loss_and_gradients(model, images[:BATCH], labels[:BATCH])
                 np.savez(run / f"{precision}.npz", loss=loss, **gradients)
     return facts
 
 
-def exchanged(story: ModuleType, folder: str) -> dict[str, Any]:
+def exchanged(script: ModuleType, folder: str) -> dict[str, Any]:
     """Write what each network computes after its weights came back from a file, its own or the other framework's."""
-    framework, wing, zoo, files = parts(story)
+    framework, tools, networks, files = parts(script)
     images = np.load(Path(folder) / "images.npy")
     facts = {}
     for name in RECIPES:
-        run, other = (Path(folder) / wing_name / name for wing_name in (framework, OTHER[framework]))
+        run, other = (Path(folder) / owner / name for owner in (framework, OTHER[framework]))
         transplanted = files.load_weights(other / "weights.safetensors")
-        np.save(run / "transplanted.npy", wing.logits(transplanted, images))
+        np.save(run / "transplanted.npy", tools.logits(transplanted, images))
         again = files.load_checkpoint(run / CHECKPOINT[framework])
-        np.save(run / "checkpoint.npy", wing.logits(again, images))
+        np.save(run / "checkpoint.npy", tools.logits(again, images))
         started = files.start_from(other, network_named(name, pixel_range=(-3.0, 3.0), dropout=0.3), False)
-        np.save(run / "started.npy", wing.logits(started, images))
+        np.save(run / "started.npy", tools.logits(started, images))
         facts[name] = {
-            "checkpoint": vars(zoo.config_of(again)),
-            "started": vars(zoo.config_of(started)),
-            "dropout_rates": wing.dropout_rates(started),
+            "checkpoint": vars(networks.config_of(again)),
+            "started": vars(networks.config_of(started)),
+            "dropout_rates": tools.dropout_rates(started),
         }
     return facts
 
 
-def new_heads(story: ModuleType, folder: str, names: list[str]) -> dict[str, Any]:
+def new_heads(script: ModuleType, folder: str, names: list[str]) -> dict[str, Any]:
     """Return which weights differ from the other framework's run: after a start with a new head, and after training."""
-    return {name: _new_head(*parts(story), Path(folder), name) for name in names}
+    return {name: _new_head(*parts(script), Path(folder), name) for name in names}
 
 
-def _new_head(framework: str, wing: Any, _: ModuleType, files: ModuleType, folder: Path, name: str) -> dict[str, Any]:
+def _new_head(framework: str, tools: Any, _: ModuleType, files: ModuleType, folder: Path, name: str) -> dict[str, Any]:
     images, labels = np.load(folder / "images.npy")[:64], np.load(folder / "labels.npy")[:64] % 7
     run = folder / OTHER[framework] / name
     there = files.get_weights(files.load_weights(run / "weights.safetensors"))
@@ -230,7 +230,7 @@ def _new_head(framework: str, wing: Any, _: ModuleType, files: ModuleType, folde
     found = {"new_head": differing(fresh), "fewer_classes": differing(fewer)}
     files.freeze_features(fewer)
     before = files.get_weights(fewer)
-    wing.step(fewer, images, labels)
+    tools.step(fewer, images, labels)
     after = files.get_weights(fewer)
     found["trained"] = [key for key in after if not np.array_equal(after[key], before[key])]
     found["head_shape"] = after["head.weight"].shape
@@ -238,17 +238,13 @@ def _new_head(framework: str, wing: Any, _: ModuleType, files: ModuleType, folde
     return found
 
 
-def golden_logits(story: ModuleType, images: str) -> dict[str, list[list[float]]]:
+def golden_logits(script: ModuleType, images: str) -> dict[str, list[list[float]]]:
     """Return what each network makes of the images in a .npy file with weights made by rule."""
-    _, wing, zoo, files = parts(story)
-    return {name: wing.logits(_ruled_model(zoo, files, name), np.load(images)).tolist() for name in RECIPES}
+    _, tools, networks, files = parts(script)
+    return {name: tools.logits(_ruled_model(networks, files, name), np.load(images)).tolist() for name in RECIPES}
 
 
-def _ruled_model(zoo: ModuleType, files: ModuleType, name: str) -> Any:
-    model = zoo.build_model(network_named(name))
+def _ruled_model(networks: ModuleType, files: ModuleType, name: str) -> Any:
+    model = networks.build_model(network_named(name))
     files.set_weights(model, ruled_weights(shapes_of(files.get_weights(model))))
     return model
-
-
-if __name__ == "__main__":
-    answer_as_process(globals())
