@@ -81,7 +81,7 @@ def train(
     The whole training set lies on the device; what `fit` is fed are indices, looked up by the first layer.
     """
     train_indices, validation_indices = split_dataset(dataset, recipe)
-    validation_labels = dataset.train_labels[validation_indices]
+    validation = (validation_indices, dataset.train_labels[validation_indices])
     num_images = epoch_length(len(train_indices), recipe.batch_size)
     steps = math.ceil(num_images / recipe.batch_size)
 
@@ -93,16 +93,19 @@ def train(
         rates = StepRates(steps)
         trainer = Trainer(indices, model(look_up(indices)))
         trainer.prepare(steps, recipe.label_smoothing)
+
     trainer.compile(
         make_optimizer(rates, recipe),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=32,  # steps that run without returning to Python
     )
+
     state = TrainingState(model, trainer)
     progress = state.resume(checkpoint)
     first = len(progress.history)
 
+    batches = index_batches(train_indices, dataset.train_labels, recipe, first)
     new_images = NewImagesEachEpoch(look_up, images_of_epochs(dataset.train_images, recipe, first))
     callbacks = [new_images] if recipe.augment else []
     callbacks += [
@@ -118,10 +121,10 @@ def train(
 
     if not is_over(recipe, progress.history):
         trainer.fit(
-            index_batches(train_indices, dataset.train_labels, recipe, first),
+            batches,
             initial_epoch=first,
             epochs=recipe.epochs,
-            validation_data=(validation_indices, validation_labels) if len(validation_indices) else None,
+            validation_data=validation if len(validation_indices) else None,
             validation_batch_size=500,
             callbacks=callbacks,
             shuffle=False,  # the batches come in the epoch's order

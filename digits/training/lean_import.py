@@ -1,4 +1,4 @@
-"""Importing a large package without what it says and drags in unasked."""
+"""Import a large package without its start-up messages and the optional packages it would import."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def lean_import(*unneeded: str) -> Iterator[None]:
     """Within the block, imports print nothing to stderr and find the `unneeded` packages not installed.
 
     TensorFlow 2.21 writes start-up notes at C++ level whatever TF_CPP_MIN_LOG_LEVEL says, so the file descriptor itself
-    is turned away; what was said is told after all where the block fails. Keras imports scikit-learn and Matplotlib,
+    is redirected; what was written is shown after all where the block fails. Keras imports scikit-learn and Matplotlib,
     where installed, for features that we do not use: 0.6 of the 2.9 seconds that its import took here.
     Packages that are imported already stay as they are.
     """
     hidden = [package for package in unneeded if package not in sys.modules]
     for package in hidden:
-        sys.modules[package] = None  # type: ignore[assignment]  # Python's own mark for 'do not look for it'
+        sys.modules[package] = None  # type: ignore[assignment]  # Python's own mark for 'not to be found'
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         stderr = os.dup(2)

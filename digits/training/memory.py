@@ -1,4 +1,4 @@
-"""Memory: how much of it a process took, and keeping what it frees."""
+"""Memory: how much of it a process used at most, and keeping what it frees."""
 
 from __future__ import annotations
 

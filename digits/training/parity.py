@@ -1,9 +1,9 @@
-"""Parity: what both frameworks are given alike under --parity, so that only their arithmetic differs.
+"""Parity: what --parity makes equal in both frameworks, so that only their arithmetic differs.
 
 What differs by default, and is made equal here or in the networks: initial weights (Kaiming-uniform in PyTorch, Glorot-
-uniform in Keras), the range of the pixels, dropout (its random numbers), Adam's epsilon (1e-8 and 1e-7, and Keras adds
+uniform in Keras), the range of the pixels, the random numbers of dropout, Adam's epsilon (1e-8 and 1e-7, and Keras adds
 it before the correction of the bias), and the variance that batch normalisation keeps (unbiased and biased). Its
-constants, the order of the images and the order in which maps are flattened are equal always.
+constants, the order of the images and the order in which feature maps are flattened are always equal.
 """
 
 from __future__ import annotations

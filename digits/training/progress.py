@@ -15,9 +15,9 @@ HEADER = "epoch  loss     accuracy  val. loss  val. accuracy  seconds  images/s"
 
 
 class EpochProgress:
-    """One epoch: shows the images as they pass, and at the end keeps its row of history.csv and prints it.
+    """One epoch: shows how many images are done, and at the end prints the epoch's row and returns it for history.csv.
 
-    The live line is only drawn where stderr is a terminal.
+    The live line is only shown where stderr is a terminal.
     """
 
     def __init__(self, epoch: int, epochs: int, num_images: int) -> None:
@@ -31,7 +31,7 @@ class EpochProgress:
             leave=False,
             disable=None,
             dynamic_ncols=True,
-            mininterval=0,  # needs_update says when; by its own rules tqdm would leave out every second line, or more
+            mininterval=0,  # needs_update says when; by its own rules tqdm would skip every second update, or more
             miniters=1,
         )
 
@@ -48,7 +48,7 @@ class EpochProgress:
         return not self._bar.disable and time.perf_counter() - self._drawn > 0.1
 
     def show(self, images_done: int, loss: float, accuracy: float) -> None:
-        """Draw the live line: how many of the epoch's images have passed, and the mean over those so far."""
+        """Update the live line: how many of the epoch's images are done, and the means over those."""
         self._bar.set_postfix_str(f"loss {loss:.4f}, accuracy {accuracy:.2%}", refresh=False)
         self._bar.update(images_done - self._bar.n)
         self._drawn = time.perf_counter()

@@ -1,7 +1,7 @@
 """What training does from epoch to epoch: the learning rate of each step, which epoch was best, and when to end.
 
-All follows from the recipe and the history so far, so that both frameworks decide alike, and a resumed training as it
-would have done.
+All follows from the recipe and the history so far, so that both frameworks decide alike, and a resumed training as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ History = Sequence[Mapping[str, float]]
 """Rows of history.csv, one for each finished epoch."""
 
 WARM_UP, START, END = 0.3, 1 / 25, 1e-4 / 25
-"""One-cycle's share of steps that rise, first and last learning rate as shares of the peak: OneCycleLR's in PyTorch."""
+"""One-cycle: fraction of rising steps, first and last learning rate as fractions of the peak; as in OneCycleLR."""
 
 
 def learning_rates(recipe: Recipe, steps: int, history: History) -> NDArray[np.float64]:

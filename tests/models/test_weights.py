@@ -77,8 +77,8 @@ def test_what_is_written_is_read_back(
 ) -> None:
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
     write_weights(path, config, arrays)
-    found_network, found = read_weights(path)
-    assert found_network == config
+    found_config, found = read_weights(path)
+    assert found_config == config
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         assert found[name].dtype == np.float32

@@ -245,7 +245,7 @@ def test_folders_may_move(written: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from test_checkpoint import *
+from training.test_checkpoint import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (1800, 1800))
 training = checkpoint(Path(sys.argv[1]))
 if sys.argv[2] == "resume":

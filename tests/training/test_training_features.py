@@ -64,7 +64,8 @@ def pairs(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     plateaus += ["--validation-fraction", "0.8", "--batch-size", "50"]
     commands = {
         "cnn": [*HUNDRED_STEPS, *sgd],
-        "deep-cnn": [*HUNDRED_STEPS, "--model", "deep-cnn", "--no-keep-best", *sgd],
+        # With batches of only 8 images to normalise by, larger steps would multiply the rounding a hundredfold.
+        "deep-cnn": [*HUNDRED_STEPS, "--model", "deep-cnn", "--no-keep-best", *sgd[:2], "--learning-rate", "0.001"],
         "adam": [*HUNDRED_STEPS, "--model", "mlp", "--schedule", "constant", "--learning-rate", "0.001"],
         "everything": [*SAMPLE, *EXACT, *everything],
         "plateaus": [*SAMPLE, *EXACT, "--model", "lenet5", "--schedule", "constant", *plateaus],
@@ -80,7 +81,7 @@ def test_losses_of_100_steps_agree_in_float64_under_sgd(pairs: dict[str, tuple[R
     assert len(ours) == len(theirs) == 100
     assert ours.dtype == np.float64
     assert ours[-20:].mean() < ours[:20].mean() < 4  # it has learned something
-    np.testing.assert_allclose(ours, theirs, rtol=1e-11)  # measured: 2e-15 for cnn, 3e-13 for deep-cnn
+    np.testing.assert_allclose(ours, theirs, rtol=1e-11)  # measured: 3e-15 for cnn, 4e-13 for deep-cnn
     # By batch normalisation's running statistics, where the losses above do not see them.
     ours, theirs = (run.history[0]["validation_loss"] for run in pairs[model])
     assert ours == pytest.approx(theirs, rel=1e-6)
