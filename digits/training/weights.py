@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,10 +122,8 @@ def fitting_weights(
     return completed
 
 
-def check_names_and_shapes(
-    path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.floating]]
-) -> None:
-    """Raise UserError where the arrays read from `path` are not named and shaped as the network expects."""
+def check_names_and_shapes(path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]) -> None:
+    """Raise UserError where the arrays or tensors read from `path` are not named and shaped as the network expects."""
     found = shapes_of(arrays)
     differences = [
         f"'{name}' has the shape {found.get(name, 'none')}, {expected.get(name, 'none')} is expected"
@@ -139,8 +138,8 @@ def check_names_and_shapes(
         )
 
 
-def shapes_of(arrays: Mapping[str, NDArray[np.floating]]) -> dict[str, tuple[int, ...]]:
-    """Return each array's shape under its name."""
+def shapes_of(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return each array's or tensor's shape under its name."""
     return {name: tuple(array.shape) for name, array in arrays.items()}
 
 

@@ -6,7 +6,7 @@ import json
 import pickle
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,12 @@ def written(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ask(framework, "saved_models.write_model_files", str(folder))
     shutil.rmtree(folder / "executed", ignore_errors=True)  # making the forged file makes it
     return folder
+
+
+def refusals(framework: str, paths: Sequence[Path], edited: bool = False) -> list[str]:
+    """Return what each file is refused with."""
+    sentences: list[str] = ask(framework, "saved_models.refusals", [str(path) for path in paths], edited)
+    return sentences
 
 
 def forge(sound: Path, forged: Path, change: Callable[[str, bytes], bytes | None]) -> Path:
@@ -44,7 +50,7 @@ def assert_sentence(sentence: str, path: Path, *words: str) -> None:
 
 
 def assert_refused(framework: str, paths: list[Path], *words: str, edited: bool = False) -> None:
-    for path, sentence in zip(paths, ask(framework, "saved_models.refusals", [str(path) for path in paths], edited), strict=True):
+    for path, sentence in zip(paths, refusals(framework, paths, edited), strict=True):
         assert "was accepted" not in sentence
         assert_sentence(sentence, path, *words)
 
@@ -77,7 +83,7 @@ def test_damaged_and_forged_files_end_in_a_sentence(framework: str, written: Pat
         for i, out in enumerate(needed)
     ]
     paths = [*changed, *lacking, *written.glob("forged*"), tmp_path]
-    found = ask(framework, "saved_models.refusals", [str(path) for path in [*paths, tmp_path / name]])  # fails at other exceptions
+    found = refusals(framework, [*paths, tmp_path / name])  # fails at other exceptions
     for path, sentence in zip(paths[40:], found[40:], strict=False):
         assert "was accepted" not in sentence
         assert_sentence(sentence, path)
@@ -112,7 +118,7 @@ def test_code_that_was_edited_since_names_the_layers(framework: str, written: Pa
         "'dense1.weight'",
     )
     assert_refused(framework, paths, "does not fit the network", *layers, edited=True)
-    assert all("was accepted" in sentence for sentence in ask(framework, "saved_models.refusals", [str(path) for path in paths]))
+    assert all("was accepted" in sentence for sentence in refusals(framework, paths))
 
 
 def test_checkpoints_with_the_state_of_no_such_training(framework: str, tmp_path: Path) -> None:
