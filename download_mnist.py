@@ -7,51 +7,55 @@
     python download_mnist.py --from-images pngs --name mine     # a dataset of your own, from PNG files
     python download_mnist.py --to-images pngs                   # the dataset as PNG files
 
-Run it again to mend what was damaged. A complete dataset is left alone, without a look at the network.
+Run it again to fix what was damaged. A complete dataset is left alone, and the network is not used.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import tyro
+from pydantic import Field
 
+from digits.command_line import options_dataclass, parse, refuse
 from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
 from digits.data.download import download_dataset
 from digits.data.own import check_name, write_own
-from digits.errors import UserError, run_script
+from digits.errors import run_script
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
     dataset: Choice = "mnist"
-    """Which dataset, or all of them."""
+    """dataset to download, or all of them"""
     data_dir: Path = DATA_DIR
-    """The folder to keep datasets in."""
-    mirror: str = os.environ.get("MNIST_MIRROR", "")
-    """An address or folder to try first, with DATASET/FILE.gz in it. The default is $MNIST_MIRROR."""
+    """folder of datasets"""
+    mirror: Annotated[str, Field(title="URL_OR_PATH")] = os.environ.get("MNIST_MIRROR", "")
+    """server or folder to try first, with DATASET/FILE.gz in it; $MNIST_MIRROR where not given"""
     force: bool = False
-    """Download again what is there and right."""
+    """download again what is complete and correct"""
     from_images: Path | None = None
-    """Make a dataset from a folder of 28x28 PNG files instead: LABEL_INDEX.png or a folder for each class, in train/
-    and test/ or all together. 0 is background, 255 is ink. Needs --name."""
+    """make a dataset from this folder of 28x28 PNG files instead: LABEL_INDEX.png or a folder for each class, in train/
+    and test/ or all together; 0 is background, 255 is ink; needs --name"""
     name: str = ""
-    """With --from-images: what every script is to call the dataset. With --to-images: which of your own to write."""
+    """name of your own dataset, to make with --from-images or to write with --to-images"""
     to_images: Path | None = None
-    """Also write the dataset (or your own, with --name) as PNG files, train/LABEL_INDEX.png and test/LABEL_INDEX.png,
-    into this new folder."""
+    """also write the dataset (or your own, with --name) as PNG files, train/LABEL_INDEX.png and test/LABEL_INDEX.png,
+    into this new folder"""
 
 
 def main() -> int:
-    options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    if options.from_images is not None or options.name:
+    options = parse(Options(), __doc__, needs={"from_images": "name"})
+    if options.name and (options.force or options.dataset != Options().dataset):
+        refuse("--name is for a dataset of your own; leave --dataset and --force out.")
+    if options.name and options.from_images is None and options.to_images is None:
+        refuse("--name must go with --from-images FOLDER or --to-images FOLDER.")
+    if options.name:
         handle_own(options)
         return 0
     entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
@@ -70,8 +74,6 @@ def main() -> int:
 
 def handle_own(options: Options) -> None:
     """Make a dataset from PNG files and say in two lines what is where; or write it out; or both."""
-    if not options.name or (options.from_images is None and options.to_images is None):
-        raise UserError("--name NAME and --from-images FOLDER (or --to-images FOLDER) belong together; give both.")
     if options.from_images is not None:
         # Here, because Pillow is only needed for images.
         from digits.data.png_folder import count_leaks, read_png_folder
@@ -97,14 +99,14 @@ def write_images(name: str, data_dir: Path, folder: Path) -> None:
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
-    """Download or mend one dataset, and say in two lines what is where."""
+    """Download or repair one dataset, and say in two lines what is where."""
     folder = data_dir / entry.folder
-    mending = folder.exists() and not force
+    repairing = folder.exists() and not force
     renewed = download_dataset(entry, data_dir, mirror, force)
     if not renewed:
         state = "already complete"
-    elif mending:
-        state = f"mended ({', '.join(renewed)})"
+    elif repairing:
+        state = f"repaired ({', '.join(renewed)})"
     else:
         state = "complete and verified"
     train, test = entry.files[0].shape[0], entry.files[2].shape[0]

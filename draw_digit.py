@@ -14,35 +14,34 @@ import signal
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-import tyro
+from pydantic import Field
 
+from digits.command_line import options_dataclass, parse
 from digits.errors import UserError, run_script
 from digits.web import Networks
 from digits.web.guard import own_hosts
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
-    """Open a page to draw digits on."""
-
-    host: str = "127.0.0.1"
-    """The address to listen at. 127.0.0.1 is this machine alone, 0.0.0.0 everybody who can reach it."""
-    port: int = 7860
-    """The port to listen at; 0 takes any free one."""
-    allow_host: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A further name that browsers may ask for the page by, as a proxy's; may be given several times."""
-    run: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A run to show, by its name in the outputs folder or by its folder; may be given several times."""
-    outputs: Path = Path("outputs")
-    """The folder that the training scripts write runs into."""
+    host: Annotated[str, Field(title="ADDRESS")] = "127.0.0.1"
+    """address to listen at: 127.0.0.1 is this machine alone, 0.0.0.0 lets in everybody who can reach it"""
+    port: Annotated[int, Field(ge=0, le=65535)] = 7860
+    """port to listen at; 0 takes any free one"""
+    allow_host: Annotated[tuple[str, ...], Field(title="NAME")] = ()
+    """further names that browsers may ask for the page by, as a proxy's"""
+    run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
+    """runs to show, by name or folder; the best of each framework if none is given"""
+    output_dir: Path = Path("outputs")
+    """folder of runs"""
 
 
 def main() -> int:
-    options = tyro.cli(Options, description=__doc__)
-    networks = Networks(options.run, options.outputs)
+    options = parse(Options(), __doc__)
+    networks = Networks(options.run, options.output_dir)
     listener = listen(options.host, options.port)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
     # As a service manager ends it: uploads must go then too. 143 is the shell's convention for SIGTERM.
@@ -57,8 +56,6 @@ def main() -> int:
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at the address; UserError where it cannot."""
-    if not 0 <= port < 1 << 16:  # some systems would take the remainder
-        raise UserError(f"--port {port} is no port; choose one from 1024 to 65535, or 0 for any free one.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)

@@ -1,56 +1,54 @@
-"""Say which digit is in a photograph, a scan or a drawing, or in each picture of a folder.
+"""Say which digit is in a photo, a scan or a drawing, or in each one of a folder.
 
     python predict_digit.py photo.jpg
     python predict_digit.py scans/ more.png --json
+    python predict_digit.py photo.jpg --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python predict_digit.py page.jpg --multiple             # all digits of a page, boxes drawn into a copy
-    python predict_digit.py photo.jpg --save-steps steps    # a picture of each stage, from photo to 28x28
+    python predict_digit.py photo.jpg --save-steps steps    # a figure of each stage, from photo to 28x28
 
-Any pen on any paper, dark on light or light on dark. With several --run, their probabilities are averaged.
+Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+from pydantic import Field
 
-from digits.errors import UserError, run_script
+from digits.command_line import options_dataclass, parse, refuse
+from digits.errors import run_script
 from digits.inference import answer_for_fault, answer_pictures, as_text, load_runs
 from digits.photos import list_photos
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
-    """Say which digit is in each picture."""
-
-    pictures: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE_OR_FOLDER ...")] = ()
-    """Pictures, or folders of pictures: PNG, JPEG, WebP, BMP, TIFF or GIF."""
-    run: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A trained run, by its name in the outputs folder or by its folder; may be given several times. The default is the
-    run for digits there with the best validation accuracy."""
+    photos: Annotated[tuple[Path, ...], Field(title="PHOTO_OR_FOLDER")] = ()
+    """photos, or folders of photos: PNG, JPEG, WebP, BMP, TIFF or GIF"""
+    run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
+    """trained runs, by name or folder; the run for digits with the best validation accuracy if none is given"""
     multiple: bool = False
-    """Find all the digits of each picture, and the numbers that they make up."""
+    """find all the digits of each photo, and the numbers that they make up"""
     json: bool = False
-    """Print one JSON list, an object for each picture."""
+    """print one JSON list, an object for each photo"""
     save_steps: Path | None = None
-    """A folder to write a picture of each stage into."""
-    boxes: Path = Path("outputs/boxes")
-    """With --multiple: the folder for the copies with boxes drawn into them."""
-    outputs: Path = Path("outputs")
-    """The folder that the training scripts write runs into."""
+    """folder for a figure of each stage of each photo"""
+    boxes: Path | None = None
+    """with --multiple: folder for the copies with boxes drawn into them; boxes/ in the folder of runs if not given"""
+    output_dir: Path = Path("outputs")
+    """folder of runs"""
 
 
 def main() -> int:
-    options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    if not options.pictures:
-        raise UserError("no picture is named; give one, such as 'python predict_digit.py photo.jpg', or a folder.")
-    files, faults = list_photos(options.pictures)
-    runs = load_runs(options.run, options.outputs)
-    boxes = options.boxes if options.multiple else None
+    options = parse(Options(), __doc__, positional="photos", needs={"boxes": "multiple"})
+    if not options.photos:
+        refuse("no photo is named; name photos or folders before the options: 'python predict_digit.py photo.jpg'.")
+    files, faults = list_photos(options.photos)
+    runs = load_runs(options.run, options.output_dir)
+    boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
     answers = [answer_for_fault(path, fault) for path, fault in faults]
     for answer in answer_pictures(files, runs, boxes, options.save_steps):
         answers.append(answer)

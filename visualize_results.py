@@ -2,7 +2,7 @@
 
     python visualize_results.py                                     # every run in outputs/
     python visualize_results.py mnist-cnn-pytorch                   # one of them, by name or by folder
-    python visualize_results.py --only confusion_matrix --format svg,pdf
+    python visualize_results.py --only confusion_matrix calibration --format svg pdf
     python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-tensorflow
 
 A run's figures are written into its folder, those of a dataset into outputs/<dataset>/. Only figures whose runs changed
@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import tyro
+from pydantic import Field
 
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR
 from digits.errors import UserError, run_script
 from digits.evaluation import Evaluation, evaluate_run, write_ensemble
@@ -27,7 +27,6 @@ from digits.evaluation.tables import classes_as_text, run_rows, runs_as_text
 from digits.names import plain
 from digits.runs import Run, find_runs, read_run, run_folder
 
-FORMATS = ("png", "svg", "pdf")
 FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
     *("incorrect_predictions", "correct_predictions"),
@@ -37,53 +36,47 @@ FIGURES = (
 REPORT = "report"
 
 
-@dataclass(frozen=True)
+Figure = Literal[*FIGURES, REPORT]  # type: ignore[valid-type]
+
+
+@options_dataclass
 class Options:
-    """Evaluate and compare the runs that the training scripts wrote."""
-
-    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
-    """Names of runs in the outputs folder, or folders of runs; without any, every run in the outputs folder."""
-
-    outputs: Path = Path("outputs")
-    """The folder that the training scripts write runs into."""
-
+    runs: Annotated[tuple[str, ...], Field(title="RUN")] = ()
+    """runs to show, by name or folder; all in the folder of runs if none is given"""
+    output_dir: Path = Path("outputs")
+    """folder of runs"""
     data_dir: Path = DATA_DIR
-    """Where download_mnist.py keeps the datasets; figures that show images need them."""
-
-    only: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = ""
-    """Names of figures to render, such as confusion_matrix,calibration; without any, all figures and the report."""
-
-    format: Annotated[str, tyro.conf.arg(metavar="png,svg,pdf")] = "png"
-    """File formats of the figures; the report needs png, and adds it."""
-
+    """folder of datasets; figures that show images need them"""
+    only: Annotated[tuple[Figure, ...], Field(title="FIGURE")] = ()
+    """figures to render, by the names that outputs/README.md lists, or report; all of them if none is given"""
+    format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
+    """kinds of files; the report needs png, and adds it"""
     show: bool = False
-    """Also open the figures in windows, those of one run at a time; needs a display."""
-
-    ensemble: Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")] = ()
-    """First write a run of its own that averages the probabilities of these runs."""
-
-    ensemble_name: str | None = None
-    """The name of that run; <dataset>-<model>-ensemble by default."""
+    """open the figures in windows too, those of one run at a time; needs a display"""
+    ensemble: Annotated[tuple[str, ...], Field(title="RUN")] = ()
+    """runs whose probabilities are averaged first, into a run of its own"""
+    ensemble_name: str = ""
+    """with --ensemble: name of that run; DATASET-MODEL-ensemble if not given"""
 
 
 def main() -> int:
-    options = tyro.cli(Options, description=__doc__)
-    formats = split_list(options.format, FORMATS, "--format")
-    asked = split_list(options.only, (*FIGURES, REPORT), "--only")
+    options = parse(Options(), __doc__, positional="runs", needs={"ensemble_name": "ensemble"})
+    formats: list[str] = list(dict.fromkeys(options.format))
+    asked = list(dict.fromkeys(options.only))
     only = asked
     if not asked or REPORT in asked:
         only = [*FIGURES, REPORT]
         formats = ["png", *(ending for ending in formats if ending != "png")]
-    named = find_named(options.runs, options.outputs)
+    named = find_named(options.runs, options.output_dir)
     if options.ensemble:
-        members = [read_run(path) for path in find_named(options.ensemble, options.outputs)]
-        path = write_ensemble(members, options.outputs, options.ensemble_name)
+        members = [read_run(path) for path in find_named(options.ensemble, options.output_dir)]
+        path = write_ensemble(members, options.output_dir, options.ensemble_name or None)
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
         named += [path] if named else []
-    paths = named or find_runs(options.outputs)
+    paths = named or find_runs(options.output_dir)
     if not paths:
         raise UserError(
-            f"there are no runs in '{options.outputs}'; train one with 'python mnist_pytorch.py', then run this again."
+            f"there are no runs in '{options.output_dir}'; train one with 'python mnist_pytorch.py', then try again."
         )
     runs, faults = read_runs(paths)
     if runs:
@@ -97,16 +90,6 @@ def main() -> int:
     for fault in faults:
         print(f"error: {plain(fault)}", file=sys.stderr)
     return 1 if faults else 0
-
-
-def split_list(text: str, known: Sequence[str], option: str) -> list[str]:
-    """Return the words of a list with commas, each once; a word that is not known ends the script with status 2."""
-    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    for word in words:
-        if word not in known:
-            print(f"error: {option} '{plain(word)}': choose from {', '.join(known)}.", file=sys.stderr)
-            raise SystemExit(2)
-    return words
 
 
 def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
@@ -147,7 +130,9 @@ def render(
     if options.show:
         check_display()
     display = show_figures if options.show else None
-    rendering = render_all(evaluations, options.outputs, options.data_dir, only=only, formats=formats, display=display)
+    rendering = render_all(
+        evaluations, options.output_dir, options.data_dir, only=only, formats=formats, display=display
+    )
     if not rendering.faults:
         rendering.notes += [
             f"--only {name}: no run here has what this figure shows; outputs/README.md says what it needs."
@@ -163,7 +148,7 @@ def render(
     for note in rendering.notes:
         print(f"note: {plain(note)}")
     if REPORT in only:
-        path = options.outputs / "report.html"
+        path = options.output_dir / "report.html"
         try:
             write_report(rendering, path, [*left_out, *rendering.faults])
             print(f"\nreport: {plain(path)}")

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import statistics
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import tyro
-
 from benchmarks.processes import ROOT, run_python
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, Dataset, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import versions
@@ -25,7 +24,7 @@ from digits.runs import Run, read_run, run_name
 from digits.training import RECIPES, recipe_record
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
     dataset: str = "mnist"
     """the dataset to train on"""
@@ -40,7 +39,7 @@ class Options:
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    options = parse(Options(), __doc__)
     dataset = load_dataset(options.dataset, options.data_dir)
     runs: dict[str, list[Run]] = {framework: [] for framework in FRAMEWORKS}
     for seed in range(options.seeds):

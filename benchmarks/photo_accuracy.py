@@ -1,7 +1,7 @@
 """How well digits are read from photographs: accuracy by strength, and what 'not sure' is worth.
 
     python benchmarks/photo_accuracy.py                        # 1,000 photographs of each strength, the best run
-    python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch --run mnist-cnn-tensorflow
+    python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
 
 The photographs are made from MNIST's test digits (digits/photos/synthetic.py); photos.py was tuned on training digits.
 Needs MNIST in mnist_data/ and a trained run in outputs/.
@@ -13,14 +13,13 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
 from digits.inference import SURE, average, load_runs
@@ -30,9 +29,9 @@ from digits.photos import find_digit
 from digits.photos.synthetic import STRENGTHS, photograph
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
-    run: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    run: tuple[str, ...] = ()
     """a run to read with, several are averaged; the best run for digits if none is named"""
     photos: int = 1000
     """photographs of each strength"""
@@ -42,15 +41,15 @@ class Options:
     """whose test digits are photographed"""
     data_dir: Path = DATA_DIR
     """where download_mnist.py keeps it"""
-    outputs: Path = Path("outputs")
+    output_dir: Path = Path("outputs")
     """the folder of runs"""
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    options = parse(Options(), __doc__)
     cv2.setNumThreads(1)
     dataset = load_dataset(options.dataset, options.data_dir)
-    runs = load_runs(options.run, options.outputs)
+    runs = load_runs(options.run, options.output_dir)
     originals = dataset.test_images[: options.photos]
     labels = dataset.test_labels[: options.photos]
     as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())

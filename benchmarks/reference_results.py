@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-
 from benchmarks.processes import ROOT, run_python
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
 from digits.names import FRAMEWORKS
@@ -77,7 +76,7 @@ ROWS = (
 )
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
     rows: tuple[str, ...] = tuple(row.name for row in ROWS)
     """the rows to train; the table shows whatever is there"""
@@ -88,7 +87,7 @@ class Options:
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    options = parse(Options(), __doc__)
     unknown = set(options.rows) - {row.name for row in ROWS}
     if unknown:
         raise UserError(

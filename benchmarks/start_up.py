@@ -12,18 +12,16 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from benchmarks.processes import run_python
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
 from digits.machine import hardware
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
     starts: int = 5
     """starts of each framework, taking turns"""
@@ -34,7 +32,7 @@ class Options:
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    options = parse(Options(), __doc__)
     load_dataset(options.dataset, options.data_dir)
     scripts = ("mnist_pytorch", "mnist_tensorflow")
     starts: dict[str, list[dict[str, float]]] = {script: [] for script in scripts}

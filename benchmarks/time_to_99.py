@@ -14,13 +14,11 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 from benchmarks.processes import run_of, run_python
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import UserError, run_script
 from digits.machine import hardware, versions
@@ -30,7 +28,7 @@ PEER_EPOCHS = 14
 TWO_EPOCHS = 5  # trainings at most that tell the steps without tracing
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
     seeds: int = 20
     """how many seeds, from 0"""
@@ -41,7 +39,7 @@ class Options:
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    options = parse(Options(), __doc__)
     if options.seeds < 1:
         raise UserError(f"--seeds {options.seeds} must be at least 1.")
     load_dataset("mnist", options.data_dir)

@@ -18,9 +18,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from benchmarks.processes import run_of, run_python
+from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
 from digits.machine import hardware, versions
@@ -30,7 +29,7 @@ IMAGES = 60_000
 EPOCHS = 2
 
 
-@dataclass(frozen=True)
+@options_dataclass
 class Options:
     pairs: int = 3
     """trainings of each kind, taking turns"""
@@ -47,7 +46,7 @@ class Timing:
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__.split("\n\n")[0])
+    options = parse(Options(), __doc__)
     load_dataset("mnist", options.data_dir)
     kinds = [(framework, who) for framework in FRAMEWORKS for who in ("tutorial", "ours")]
     timings: dict[tuple[str, str], list[Timing]] = {kind: [] for kind in kinds}

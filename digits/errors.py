@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -26,9 +27,9 @@ class UserError(Exception):
 def run_script(main: Callable[[], int | None]) -> int:
     """Run a script's main function and return its exit status.
 
-    0 (or what main returns) on success; 1 after a UserError, an operating-system error (disk full, no permission) or an
-    import of an extra's package that is not installed, told in one sentence; 130 after Ctrl-C, the shell's convention
-    for SIGINT. A bug keeps its traceback.
+    0 (or what main returns) on success; 1 after a UserError, an operating-system error (disk full, no permission), an
+    import of an extra's package that is not installed, or where memory runs out, told in one sentence; 130 after
+    Ctrl-C, the shell's convention for SIGINT. A bug keeps its traceback.
     """
     prepare_streams()
     try:
@@ -46,6 +47,13 @@ def run_script(main: Callable[[], int | None]) -> int:
         return 130
     except OSError as error:
         return _report(error)
+    except Exception as error:
+        # The frameworks' allocators have exceptions of their own, which are known by their words.
+        if not isinstance(error, MemoryError) and not re.search("out of memory|OOM when|allocate memory", str(error)):
+            raise
+        what = "lower --batch-size, --filters or --dense of a training, or close other programs"
+        print(f"error: there is not enough memory; {what}.", file=sys.stderr)
+        return 1
 
 
 def expect_interruptions() -> None:

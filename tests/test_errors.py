@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from paths import ROOT
 
 
@@ -40,3 +41,27 @@ def test_disk_errors_are_told_with_the_file() -> None:
     assert process.returncode == 1
     assert error.startswith(b"error: No space left on device")
     assert error.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "MemoryError()",
+        "RuntimeError('DefaultCPUAllocator: can\\'t allocate memory: you tried to allocate 400 bytes')",
+        "RuntimeError('CUDA out of memory. Tried to allocate 8.00 GiB.')",
+        "ArithmeticError('{{function_node}} OOM when allocating tensor with shape[10]')",
+    ],
+)
+def test_too_little_memory_is_one_sentence(error: str) -> None:
+    process = start(f"lambda: (_ for _ in ()).throw({error})")
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert words.startswith(b"error: there is not enough memory; ")
+    assert words.count(b"\n") == 1
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    process = start("lambda: 1 / 0")
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert b"Traceback" in words

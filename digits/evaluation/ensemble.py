@@ -128,7 +128,7 @@ def _command(runs: Sequence[Run], path: Path) -> str:
     if path.name != _default_name(runs):
         words += ["--ensemble-name", path.name]
     if outputs != Path("outputs"):
-        words += ["--outputs", str(outputs)]
+        words += ["--output-dir", str(outputs)]
     return shlex.join(words)
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: images as other hands would have written them, turned, moved, resized, slanted and bent at random."""
+"""Augmentation: images rotated, shifted, scaled, sheared and elastically distorted at random."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def _sources(
     y, x = np.indices(shape, dtype=np.float32)
     # About the centre of the image; 'from' the changed image 'to' the source, so it divides where one would multiply.
     y, x = y - (height - 1) / 2, x - (width - 1) / 2
-    slanted = np.where(side < 2 * amount.flip - 1, -x, x) + shear * y
-    columns = (np.cos(angle) * slanted - np.sin(angle) * y) / scale + (width - 1) / 2 + amount.shift * right
-    rows = (np.sin(angle) * slanted + np.cos(angle) * y) / scale + (height - 1) / 2 + amount.shift * down
+    sheared = np.where(side < 2 * amount.flip - 1, -x, x) + shear * y
+    columns = (np.cos(angle) * sheared - np.sin(angle) * y) / scale + (width - 1) / 2 + amount.shift * right
+    rows = (np.sin(angle) * sheared + np.cos(angle) * y) / scale + (height - 1) / 2 + amount.shift * down
     if amount.elastic:
         fields = drawn[:, 6:].reshape(n, 2, height, width)
         smooth = _gaussian(height, amount.smoothness) @ fields @ _gaussian(width, amount.smoothness).T
@@ -61,9 +61,9 @@ def _sources(
 
 
 def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
-    """Return the matrix (size, size) that smooths a line of pixels, taking the line for 0 beyond its ends.
+    """Return the matrix (size, size) that smooths a line of pixels, which counts as 0 beyond its ends.
 
-    So the border moves less than the middle: dividing by the weights that are inside would tear at strokes there.
+    So the border moves less than the middle: normalising by the weights inside would distort strokes there.
     """
     distances = np.arange(1 - size, size)
     weights = np.exp(-0.5 * (distances / sigma) ** 2)

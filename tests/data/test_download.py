@@ -452,7 +452,7 @@ def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path) 
         assert "Licence: CC BY-SA 3.0" in done.stdout
     (tmp_path / "MNISTSample" / "raw" / "t10k-labels-idx1-ubyte").unlink()
     done = run_script("--dataset", "mnist-sample", "--data-dir", str(tmp_path))
-    assert "mended (MNISTSample/raw/t10k-labels-idx1-ubyte)." in done.stdout
+    assert "repaired (MNISTSample/raw/t10k-labels-idx1-ubyte)." in done.stdout
 
 
 def test_all_goes_on_after_one_that_fails(tmp_path: Path) -> None:

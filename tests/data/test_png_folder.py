@@ -81,10 +81,11 @@ def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tm
     image.write_bytes(image.read_bytes()[:-1] + b"x")
     with pytest.raises(UserError, match=r"--from-images FOLDER --name my-digits"):
         load_dataset("my-digits", data_dir)
-    for wrong in (["--name", "x"], ["--from-images", written]):
+    whole = ["--from-images", written, "--name", "x"]
+    for wrong in (whole[2:], whole[:2], [*whole, "--force"], [*whole, "--dataset", "kmnist"]):
         done = command(data_dir, *wrong)
-        assert done.returncode == 1
-        assert "belong together" in done.stderr
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.startswith(("error: --name ", "error: --from-images must go with --name."))
 
 
 def test_a_bad_picture_leaves_the_dataset_of_that_name_as_it_is(written: Path, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_its_members_and_command_are_recorded(members: list[Run], outputs: Path)
     assert [member["framework"] for member in info["members"]] == ["pytorch", "pytorch", "tensorflow"]
     words = shlex.split(info["command"])
     assert words[:3] == ["python", "visualize_results.py", "--ensemble"]
-    assert words[3:] == [*(run.name for run in members), "--outputs", str(outputs)]
+    assert words[3:] == [*(run.name for run in members), "--output-dir", str(outputs)]
     assert set(info["versions"]) == {"python", "numpy"}
 
 

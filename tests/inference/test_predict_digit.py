@@ -240,7 +240,7 @@ def test_runs_are_averaged_and_wrong_ones_refused(
     both = [train_once(framework).path.name for framework in ("pytorch", "tensorflow")]
     one, other, mean = (
         answers(tmp_path / "photo.png", *options, cwd=place)[0]["probability"]
-        for options in (["--run", both[0]], ["--run", both[1]], ["--run", both[0], "--run", both[1]])
+        for options in (["--run", both[0]], ["--run", both[1]], ["--run", *both])
     )
     assert mean == pytest.approx((one + other) / 2, abs=2e-4)
     done = predict(tmp_path / "photo.png", "--run", "nowhere", cwd=place)
@@ -254,9 +254,15 @@ def test_runs_are_averaged_and_wrong_ones_refused(
 def test_usage(place: Path) -> None:
     assert predict("--help", cwd=place).returncode == 0
     assert predict("--nonsense", cwd=place).returncode == 2
-    done = predict(cwd=place)
-    assert done.returncode == 1
-    assert "no picture is named" in done.stderr
+    for words, sentence in (
+        ([], "no photo is named; "),
+        (["--run", "a", "photo.jpg"], "no photo is named; "),
+        (["photo.jpg", "--boxes", "b"], "--boxes must go with --multiple."),
+    ):
+        done = predict(*words, cwd=place)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {sentence}")
+        assert done.stderr.count("\n") == 1
 
 
 def test_speed(place: Path, tmp_path: Path, dataset) -> None:

@@ -482,8 +482,8 @@ def test_it_ends_when_told_and_leaves_nothing(
     ("arguments", "message"),
     [
         (["--port", "PAGE"], "in use.*choose another with --port"),
-        (["--port", "99999"], "--port 99999 is no port"),
-        (["--port", "-1"], "--port -1 is no port"),
+        (["--port", "99999"], "--port 99999 must be at most 65535"),
+        (["--port", "-1"], "--port -1 must be at least 0"),
         (["--host", "no.such.host.invalid"], "cannot listen at no.such.host.invalid"),
         (["--host", "x" * 300], "cannot listen at xxx"),
         (["--host", "192.0.2.1"], "cannot listen at 192.0.2.1"),

@@ -1,0 +1,182 @@
+"""The command line of every script, made from a dataclass: each field gives an option its type, range and help text.
+
+Lists are given with spaces (`--filters 16 32`). A mistake ends the script with one sentence and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar, dataclass_transform, get_args, get_origin
+
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
+
+T = TypeVar("T")
+
+
+@dataclass_transform()
+def options_dataclass(cls: type[T]) -> type[T]:
+    """Make the class a frozen dataclass that checks its values; the docstring below a field is its help text."""
+    return dataclass(frozen=True, config=ConfigDict(use_attribute_docstrings=True))(cls)  # type: ignore[return-value]
+
+
+def parse(
+    default: T,
+    description: str | None,
+    words: Sequence[str] | None = None,
+    *,
+    positional: str = "",
+    groups: Mapping[str, Sequence[str]] | None = None,
+    needs: Mapping[str, str] | None = None,
+) -> T:
+    """Return `default` with the values that the words (default: sys.argv) give. `--help` prints and exits.
+
+    default: an options_dataclass; the fields of those in it are options as well.
+    positional: the field that takes the words before the options. groups: headings in --help, and the fields below
+    each. needs: options that are refused where another one is not set.
+    """
+    fields = {name: (field, value) for name, field, value in flat_fields(default)}
+    first = f" [{_metavar(fields[positional][0])} ...]" if positional else ""
+    parser = _Parser(
+        usage=f"python %(prog)s{first} [options]",
+        description=description,
+        formatter_class=_Formatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    grouped = {name: title for title, names in (groups or {}).items() for name in names}
+    sections: dict[str, Any] = {title: parser.add_argument_group(title) for title in groups or {}}
+    for name in dict.fromkeys([*grouped, *fields]):
+        _add_option(sections.get(grouped.get(name, ""), parser), name, *fields[name], name == positional)
+    namespace, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        _refuse_unknown(unknown, [name.replace("_", "-") for name in fields])
+    given = vars(namespace)
+    try:
+        options: T = _replace(default, given)
+    except ValidationError as error:
+        refuse(_sentence(error, given))
+    chosen = {name: value for name, _, value in flat_fields(options)}
+    for name, needed in (needs or {}).items():
+        if given.get(name) and not chosen[needed]:
+            refuse(f"{option(name)} must go with {option(needed)}.")
+    return options
+
+
+def refuse(sentence: str) -> NoReturn:
+    """End the script as one whose command line is at fault."""
+    print("error:", "".join(letter if letter.isprintable() else "?" for letter in sentence), file=sys.stderr)
+    raise SystemExit(2)
+
+
+def flat_fields(options: Any) -> Iterator[tuple[str, FieldInfo, Any]]:
+    """Yield every option's field name, field and value, those of dataclasses in the dataclass included."""
+    for name, field in type(options).__pydantic_fields__.items():
+        value = getattr(options, name)
+        if dataclasses.is_dataclass(value):
+            yield from flat_fields(value)
+        else:
+            yield name, field, value
+
+
+def option(field_name: str) -> str:
+    """Return the field's name as it is typed."""
+    return "--" + field_name.replace("_", "-")
+
+
+def shown(value: Any) -> str:
+    """Return an option's value as it is typed; of a flag, on or off; nothing where there is none."""
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "on", False: "off"}[value]
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", flush=True)  # argparse's own hides a pipe that is closed until Python's end
+
+    def error(self, message: str) -> NoReturn:
+        refuse(f"{message.removeprefix('argument ')}; --help shows how.")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Help at most 118 columns wide, and at least 60, whatever the terminal claims; no option's name is broken."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=min(max(shutil.get_terminal_size().columns - 2, 60), 118))
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        # Examples, which are indented, stay as they are.
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(part if part[0] == " " else textwrap.fill(part, width) for part in paragraphs)
+
+
+def _add_option(group: Any, name: str, field: FieldInfo, value: Any, positional: bool) -> None:
+    text = " ".join((field.description or "").split()).replace("%", "%%")
+    text += f" (default: {shown(value)})" if shown(value) not in ("", "off") else ""
+    if field.annotation is bool:
+        group.add_argument(option(name), action="store_true", help=text)
+        # The recipes of some models set it.
+        group.add_argument(option(f"no_{name}"), action="store_false", dest=name, help=argparse.SUPPRESS)
+        return
+    several: dict[str, Any] = {}
+    if get_origin(field.annotation) is tuple:
+        kind, *others = get_args(field.annotation)
+        several["nargs"] = "*" if positional else "+" if others == [...] else 1 + len(others)
+        if kind not in (int, float) and others == [...]:
+            several["action"] = "extend"  # names may be given one by one as well: --run A --run B
+    group.add_argument(name if positional else option(name), metavar=_metavar(field), help=text, **several)
+
+
+def _metavar(field: FieldInfo) -> str:
+    """Return what stands for the value in --help: the field's title, or its choices, or a word for its type."""
+    kind = field.annotation
+    while get_origin(kind) not in (None, Literal):
+        kind = get_args(kind)[0]  # of tuple[int, ...], Annotated[int, ...], Path | None
+    if field.title or get_origin(kind) is Literal:
+        return field.title or f"{{{','.join(get_args(kind))}}}"
+    return {int: "N", float: "X", Path: "PATH"}.get(kind, "NAME")  # type: ignore[arg-type]
+
+
+def _replace(default: Any, given: Mapping[str, Any]) -> Any:
+    """Return the dataclass with the given words, read as its fields' types; ValidationError where one does not fit."""
+    values = {name: getattr(default, name) for name in type(default).__pydantic_fields__}
+    for name, value in values.items():
+        values[name] = _replace(value, given) if dataclasses.is_dataclass(value) else given.get(name, value)
+    return type(default)(**values)
+
+
+def _sentence(error: ValidationError, given: Mapping[str, Any]) -> str:
+    """Return what is wrong with the first option that is."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    value = " ".join(given[name]) if isinstance(given[name], list) else given[name]
+    rule = re.sub("Input should|Unable to parse input string as", "must", first["msg"])
+    rule = re.sub(", (unable|exceeded) .*", "", rule).replace("must an", "must be an")
+    rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    return f"{option(name)} {textwrap.shorten(value, 60) if ' ' in value else value[:60]} {rule}."
+
+
+def _refuse_unknown(words: Sequence[str], names: Sequence[str]) -> NoReturn:
+    """Refuse words that no option takes, and name the options that may have been meant."""
+    typed = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+    if typed is None:
+        refuse(f"'{words[0]}' is not expected; --help shows what is.")
+    plain = typed.lstrip("-").replace("_", "-").lower()
+    meant = [name for name in names if plain == "".join(part[0] for part in name.split("-"))]  # --lr
+    meant = meant or [name for name in names if plain and name.startswith(plain)]
+    meant = meant or difflib.get_close_matches(plain, names, 1)
+    hint = f"did you mean {' or '.join(map(option, meant))}?" if meant else "--help lists all."
+    refuse(f"there is no option {typed}; {hint}")
