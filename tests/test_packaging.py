@@ -104,7 +104,7 @@ def test_the_same_pythons_are_named_everywhere() -> None:
 def test_a_missing_extra_is_told_in_a_sentence(script: str, package: str, extra: str, tmp_path: Path) -> None:
     code = f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv[:] = ['{script}.py', *sys.argv[1:]]"
     code += f"; runpy.run_path('{script}.py', run_name='__main__')"
-    options = ["--port", "0", "--outputs", str(tmp_path)] if script == "draw_digit" else []
+    options = ["--port", "0", "--output-dir", str(tmp_path)] if script == "draw_digit" else []
     done = subprocess.run([sys.executable, "-c", code, *options], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == (

@@ -168,7 +168,7 @@ def test_names_that_the_encoding_lacks(
     done = shell("download_mnist.py", "--dataset", "mnist-sample", "--data-dir", name, cwd=tmp_path, **encoding)
     assert (done.returncode, done.stderr) == (0, "")
     make_run(tmp_path / name, class_names=[f"日é{digit}" for digit in range(10)], folder=name)
-    words = [f"{name}/{name}", "--outputs", name, "--only", "calibration"]
+    words = [f"{name}/{name}", "--output-dir", name, "--only", "calibration"]
     done = shell("visualize_results.py", *words, cwd=tmp_path, **encoding)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -271,7 +271,7 @@ def test_figures_on_a_full_disk(tmp_path: Path) -> None:
         make_run(disk)
         free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
         (disk / "filler").write_bytes(bytes(free - 8192))
-        words = ["--only", "confusion_matrix", "--format", "png,svg,pdf", "--outputs", disk]
+        words = ["--only", "confusion_matrix", "--format", "png", "svg", "pdf", "--output-dir", disk]
         done = shell("visualize_results.py", *words)
         assert done.returncode == 1
         assert f"error: cannot write '{disk}/mnist-cnn-pytorch/confusion_matrix.png' (No space left" in done.stderr
