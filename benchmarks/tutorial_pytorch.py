@@ -1,4 +1,4 @@
-"""R0's network trained the way PyTorch tutorials write it: a DataLoader over torchvision's MNIST, per-image transforms.
+"""`cnn` trained the way PyTorch tutorials write it: a DataLoader over torchvision's MNIST, per-image transforms.
 
 Only benchmarks/training_speed.py runs this. Prints one JSON line: seconds of each epoch, peak memory in bytes.
 """

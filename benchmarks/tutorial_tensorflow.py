@@ -1,4 +1,4 @@
-"""R0's network trained the way Keras tutorials write it: float arrays into `fit`.
+"""The default network, `cnn`, trained the way Keras tutorials write it: float arrays into `fit`.
 
 Only benchmarks/training_speed.py runs this. Prints one JSON line: seconds of each epoch, peak memory in bytes.
 """
