@@ -5,8 +5,9 @@
 
 Every training is a process of its own: ours is the script itself, the tutorials' are tutorial_*.py beside this file.
 They take turns, so that a noisy machine disturbs both alike, and what counts is the ratio within a pair. All train the
-default network on MNIST's 60,000 training images in float32 at batch 64 with Adam, and nothing but the training steps is on
-the clock. The first epoch holds each framework's warm-up (tracing, first allocations); the ratio is of the second.
+default network on MNIST's 60,000 training images in float32 at batch 64 with Adam, and nothing but the training steps
+is on the clock. The first epoch holds each framework's warm-up (tracing, first allocations); the ratio is of the
+second.
 Needs MNIST in --data-dir.
 """
 
