@@ -3,7 +3,7 @@
     python predict_digit.py photo.jpg
     python predict_digit.py scans/ more.png --json
     python predict_digit.py photo.jpg --run mnist-cnn-pytorch mnist-cnn-tensorflow
-    python predict_digit.py page.jpg --multiple             # all digits of a page, boxes drawn into a copy
+    python predict_digit.py page.jpg --multiple             # all digits of a page, boxes marked in a copy
     python predict_digit.py photo.jpg --save-steps steps    # a figure of each stage, from photo to 28x28
 
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
@@ -20,7 +20,7 @@ from pydantic import Field
 
 from digits.command_line import options_dataclass, parse, refuse
 from digits.errors import run_script
-from digits.inference import answer_for_fault, answer_pictures, as_text, load_runs
+from digits.inference import answer_for_fault, answer_photos, as_text, load_runs
 from digits.photos import list_photos
 
 
@@ -37,7 +37,7 @@ class Options:
     save_steps: Path | None = None
     """folder for a figure of each stage of each photo"""
     boxes: Path | None = None
-    """with --multiple: folder for the copies with boxes drawn into them; boxes/ in the folder of runs if not given"""
+    """with --multiple: folder for the copies with boxes marked in them; boxes/ in the folder of runs if not given"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
 
@@ -50,7 +50,7 @@ def main() -> int:
     runs = load_runs(options.run, options.output_dir)
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
     answers = [answer_for_fault(path, fault) for path, fault in faults]
-    for answer in answer_pictures(files, runs, boxes, options.save_steps):
+    for answer in answer_photos(files, runs, boxes, options.save_steps):
         answers.append(answer)
         if not options.json and "error" not in answer:
             print(as_text(answer), flush=True)

@@ -1,4 +1,4 @@
-"""Find the ink in a picture: even out the light, tell ink from paper, say where there is none."""
+"""Find the ink in a photo: even out the light, tell ink from paper, report where there is none."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[Any]  # float32; OpenCV's own types do not tell
+from digits.photos.normalize import scaled
+
+Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 Mask = NDArray[Any]  # uint8
 
 SMALL = 160
 """Longest side, in pixels, at which the paper's brightness is estimated: light changes slowly."""
 DARKEST_PAPER = 48.0
-"""Grey level from which darker paper is not made up for: there a camera only records its own noise."""
+"""Grey level below which darkness of the paper is not compensated: there a camera only records its own noise."""
 LEAST_CONTRAST = 0.06
-"""Ink that takes less of the paper's light than this share is not seen. Pencil takes about 0.3."""
+"""Ink that absorbs a smaller fraction of the paper's light is not seen. Pencil absorbs about 0.3."""
 LEAST_SIGNAL_TO_NOISE = 9.0
-"""Ink must stand out from the paper's grain by so many standard deviations. On an empty sheet the strongest grain
-reaches 6; ink in harsh photographs (digits/photos/synthetic.py) reaches 26 or more."""
+"""Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
+ink in harsh photographs (digits/photos/synthetic.py) reaches 26 or more."""
 
 
 def ink_strength(grey: NDArray[Any]) -> Floats:
@@ -38,11 +40,11 @@ def ink_strength(grey: NDArray[Any]) -> Floats:
 
 def is_light_on_dark(grey: NDArray[Any]) -> bool:
     """Return whether what stands out from its surroundings is lighter than they are."""
-    small = cv2.GaussianBlur(_shrink(grey), (3, 3), 0)
+    small = cv2.GaussianBlur(_small(grey), (3, 3), 0)
     level = np.clip(small - _trend(small) + 127.5, 0, 255)
     size = max(3, min(small.shape) // 2 | 1)
     away = level - cv2.medianBlur(level.astype(np.uint8), min(size, 255))
-    # At the picture's edge it is the table beside the sheet that stands out.
+    # At the photo's edge it is the table beside the sheet that stands out.
     y, x = (np.linspace(-1, 1, side) for side in small.shape)
     away *= np.exp(-(y * y))[:, None] * np.exp(-(x * x))
     # The square favours the strong and narrow, ink, over the weak and wide, shadows.
@@ -51,10 +53,8 @@ def is_light_on_dark(grey: NDArray[Any]) -> bool:
 
 def ink_mask(strength: Floats) -> tuple[Mask, float]:
     """Return where the ink is, uint8 (H, W) of 0 and 1, and the strength that full ink has (0 where there is none)."""
-    if strength.size == 0:
-        return np.zeros(strength.shape, np.uint8), 0.0
-    # Full strength: what the strongest thousandth of the picture reaches. A digit's strokes cover more than that.
-    step = 1 if max(strength.shape) < 200 else 2  # every other pixel of a large picture tells as much, sooner
+    # Full strength: what the strongest thousandth of the photo reaches. A digit's strokes cover more than that.
+    step = 1 if max(strength.shape) < 200 else 2  # every other pixel of a large photo gives the same, faster
     values = strength[::step, ::step].ravel()
     rank = min(values.size - 1, max(5, values.size // 1000))
     full = float(np.partition(values, -rank - 1)[-rank - 1])
@@ -67,12 +67,12 @@ def ink_mask(strength: Floats) -> tuple[Mask, float]:
 def _paper(grey: NDArray[Any]) -> Floats:
     """Return the brightness that each pixel would have without ink on it, float32 (H, W).
 
-    A grey closing: the largest brightness nearby, taken back to where the light really falls off. It removes all that
-    is darker than its surroundings and narrower than a sixth of the picture, and keeps the edge of a shadow sharp.
-    Wider strokes, to a third of the picture, are told from shadows and from the table by not reaching its edge.
+    A grey closing removes all that is darker than its surroundings and narrower than a sixth of the photo, and keeps
+    the edge of a shadow sharp. Wider strokes, up to a third of the photo, differ from shadows and from the table in
+    not reaching its edge.
     """
-    small = cv2.medianBlur(_shrink(grey), 3)
-    # At the picture's edge a closing takes a slope for a hollow, so it is given a level picture.
+    small = cv2.medianBlur(_small(grey), 3)
+    # At the edge a closing mistakes a slope for a hollow, so it is given a level image.
     trend = _trend(small)
     level = small - trend
     narrow, wide = (
@@ -102,25 +102,21 @@ def _trend(small: NDArray[Any]) -> Floats:
     weights = np.ones_like(values)
     for _ in range(4):
         weighted = some * weights[:, None]
-        # A little of the identity: a picture one pixel wide has no slope across.
+        # A little of the identity: a photo one pixel wide has no slope across.
         fit = np.linalg.solve(weighted.T @ some + 1e-3 * np.eye(6), weighted.T @ values)
         away = np.abs(values - some @ fit)
         weights = 1 / np.maximum(away, 4)
     return (terms @ fit.astype(np.float32)).astype(np.float32)
 
 
-def _shrink(grey: NDArray[Any]) -> NDArray[Any]:
-    scale = SMALL / max(grey.shape)
-    if scale >= 1:
-        return grey
-    height, width = (max(1, round(side * scale)) for side in grey.shape)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+def _small(grey: NDArray[Any]) -> NDArray[Any]:
+    return scaled(grey, min(SMALL, max(grey.shape)))
 
 
 def _noise(strength: Floats) -> float:
     """Return the standard deviation of the paper's grain where it is strong, estimated so that strokes do not move it.
 
-    By the median of each tile, and the tile that nine in ten do not exceed: grain is coarser where there is less light.
+    The 90th percentile of the medians of tiles: grain is coarser where there is less light.
     """
     if min(strength.shape) < 2:
         return 0.0

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[Any]  # float32; OpenCV's own types do not tell
+Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 
 SIDE = 28
 BOX = 20
@@ -17,12 +17,12 @@ while preserving their aspect ratio', then 'centered in a 28x28 image by computi
 THINNEST, THICKEST = 0.1, 9.0
 """Stroke widths, in pixels of the 28x28 image, that are left as they are."""
 FINE = 4
-"""The digit is drawn this many times larger first: strokes can then be widened by a quarter of a pixel."""
+"""The digit is scaled to this many times its final size first, so that strokes can be widened by a quarter pixel."""
 
 
 def to_mnist(ink: Floats) -> NDArray[Any]:
     """Return the 28x28 image of the digit whose ink, float32 (H, W) in 0..1, fills the array to its edges."""
-    fine = _draw(ink, FINE * BOX / max(ink.shape))
+    fine = scaled(ink, FINE * BOX)
     width = stroke_width(fine) / FINE
     missing = np.clip(width, THINNEST, THICKEST) - width
     if width > 0 and abs(missing) > 0.125:
@@ -30,7 +30,7 @@ def to_mnist(ink: Floats) -> NDArray[Any]:
         rows, columns = np.flatnonzero(fine.max(axis=1) > 0.3), np.flatnonzero(fine.max(axis=0) > 0.3)
         if len(rows):
             fine = fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            fine = _draw(fine, FINE * BOX / max(fine.shape))
+            fine = scaled(fine, FINE * BOX)
     return _centre(fine)
 
 
@@ -38,16 +38,17 @@ def stroke_width(ink: Floats) -> float:
     """Return the strokes' width in pixels: ink's area over the length of its middle line. 0 where there is no ink."""
     mask = np.pad((ink > 0.5).astype(np.uint8), 1)
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    # On the middle line nobody near is deeper. The median of those depths is half a width.
+    # On the middle line no neighbour is deeper. The median of those depths is half a width.
     ridge = depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))]
     return 2 * float(np.median(ridge)) - 1 if len(ridge) else 0.0
 
 
-def _draw(ink: Floats, scale: float) -> Floats:
-    """Return the ink scaled, without the jagged edges that skipped pixels would make."""
-    height, width = (max(1, round(side * scale)) for side in ink.shape)
+def scaled(pixels: NDArray[Any], longest: int) -> NDArray[Any]:
+    """Return the pixels (H, W), uint8 or float32, scaled to this longest side, without jagged edges."""
+    scale = longest / max(pixels.shape)
+    height, width = (max(1, round(side * scale)) for side in pixels.shape)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(ink, (width, height), interpolation=method)
+    return cv2.resize(pixels, (width, height), interpolation=method)
 
 
 def _change_width(ink: Floats, by: float) -> Floats:
@@ -60,7 +61,7 @@ def _change_width(ink: Floats, by: float) -> Floats:
 
 
 def _centre(fine: Floats) -> NDArray[Any]:
-    """Return the 28x28 image of a digit drawn FINE times too large, its centre of mass in the middle."""
+    """Return the 28x28 image of a digit FINE times too large, its centre of mass in the middle."""
     total = float(fine.sum())
     if total == 0:
         return np.zeros((SIDE, SIDE), np.uint8)

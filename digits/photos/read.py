@@ -1,4 +1,4 @@
-"""Read pictures as people have them: any common format, any depth, turned by the camera, see-through, or broken."""
+"""Read photos as people have them: any common format and depth, turned by the camera, transparent, or damaged."""
 
 from __future__ import annotations
 
@@ -23,30 +23,29 @@ MAX_PIXELS = 64_000_000
 DECODING_BYTES = 512_000_000
 """Most memory that decoding takes: libjpeg needs up to 8 bytes a pixel (progressive CMYK), libwebp 16."""
 SHRUNK_SIDE = 1280
-"""Longest side, in pixels, that a picture keeps at least when it is shrunk: digits/photos/find.py uses no more."""
+"""Longest side, in pixels, that a photo keeps at least when it is shrunk: digits/photos/find.py uses no more."""
 STRIP_PIXELS = 1_000_000
-"""A picture is converted and shrunk in strips of about so many pixels, not as a whole."""
+"""A photo is converted and shrunk in strips of about so many pixels, not as a whole."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture upright: its pixels, uint8 (H, W) or (H, W, 3), and its (width, height) before it was shrunk."""
+class Photo:
+    """A photo upright: its pixels, uint8 (H, W) or (H, W, 3), and its (width, height) before it was shrunk."""
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
 
 
 class TooManyPixels(UserError):
-    """The picture has more pixels than may be decoded."""
+    """The photo has more pixels than may be decoded."""
 
 
 def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Return the files to read, folders replaced by the pictures in them, and a sentence for each path that has none.
+    """Return the files to read, folders replaced by the image files in them, and a sentence for each path without one.
 
-    In a folder, a file is a picture by its suffix; a file that is named itself is always tried.
+    In a folder the suffix decides what is an image file; a file that is named itself is always tried.
     """
-    files: list[Path] = []
-    faults = []
+    files, faults = [], []
     for path in paths:
         if not os.path.isdir(path):  # Path.is_dir raises for a name that no file can have
             files.append(path)
@@ -58,25 +57,25 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, str
             continue
         files += found
         if not found:
-            faults.append((path, f"there are no pictures in this folder; files end in {', '.join(SUFFIXES)}."))
+            faults.append((path, f"there are no image files in this folder; their names end in {', '.join(SUFFIXES)}."))
     return files, faults
 
 
-def read_photo(path: Path, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Return the picture in the file, its first frame, as decode_photo does. UserError if it is none."""
+def read_photo(path: Path, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Return the photo in the file, its first frame, as decode_photo does. UserError if there is none."""
     if not os.path.exists(path):  # Path.exists raises for a name that no file can have
         raise UserError("there is no such file; check the name.")
     if not path.is_file():
-        raise UserError("it is not a regular file; give a picture or a folder of pictures.")
+        raise UserError("it is not a regular file; give an image file or a folder of them.")
     if path.stat().st_size == 0:
-        raise UserError("the file is empty (0 bytes); copy or take the picture again.")
+        raise UserError("the file is empty (0 bytes); copy it or take the photo again.")
     return decode_photo(path, shrink, max_pixels)
 
 
-def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Return the picture in a file or in bytes in memory. UserError for whatever is no picture, or one that is damaged.
+def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Return the photo in a file or in bytes in memory. UserError for what is not an image file, or a damaged one.
 
-    With `shrink` a large picture becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
+    With `shrink` a large photo becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
     """
     try:
         with warnings.catch_warnings():
@@ -90,16 +89,16 @@ def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int 
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError(f"it is not a picture that can be read; {', '.join(FORMATS)} can.") from None
+        raise UserError(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None
     except Image.DecompressionBombError:
         raise TooManyPixels(f"it claims more than {MAX_PIXELS:,} pixels; shrink it first.") from None
     except PermissionError:
         raise UserError("permission denied; change the file's permissions.") from None
     except Exception as error:  # for damaged files Pillow's decoders raise nearly everything
-        raise UserError(f"the picture is damaged ({str(error).rstrip('.')}); copy or take it again.") from None
+        raise UserError(f"the file is damaged ({str(error).rstrip('.')}); copy it or take the photo again.") from None
 
 
-def _decode(image: Image.Image, shrink: bool) -> Picture:
+def _decode(image: Image.Image, shrink: bool) -> Photo:
     width, height = image.size
     times = max(1, max(width, height) // SHRUNK_SIDE) if shrink else 1
     if times > 1:
@@ -113,12 +112,12 @@ def _decode(image: Image.Image, shrink: bool) -> Picture:
     small.getexif()[Base.Orientation] = orientation
     ImageOps.exif_transpose(small, in_place=True)
     if small.mode == "F":
-        return Picture(_shallow(np.asarray(small)), (width, height))
-    return Picture(np.array(_on_paper(small) if small.mode == "RGBA" else small), (width, height))
+        return Photo(_eight_bits(np.asarray(small)), (width, height))
+    return Photo(np.array(_on_paper(small) if small.mode == "RGBA" else small), (width, height))
 
 
 def _convert(image: Image.Image, times: int) -> Image.Image:
-    """Return the image so many times smaller, in mode F (more than 8 bits deep), RGBA (see-through), L or RGB."""
+    """Return the image so many times smaller, in mode F (more than 8 bits deep), RGBA (transparent), L or RGB."""
     if image.mode.startswith(("I", "F")):
         mode = "F"
     elif image.has_transparency_data:
@@ -134,7 +133,7 @@ def _convert(image: Image.Image, times: int) -> Image.Image:
     return small
 
 
-def _shallow(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _eight_bits(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return values of 16 or 32 bits as 8; 0..1, 12 bits (scanners) and 16 keep their range, others are stretched."""
     values = np.nan_to_num(values)
     low, high = min(0.0, float(values.min())), float(values.max())
@@ -143,7 +142,7 @@ def _shallow(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
-    """Return a see-through image on white, or on black where what is drawn is light: RGB."""
+    """Return a transparent image on white, or on black where its ink is light: RGB."""
     *colours, alpha = ImageStat.Stat(image.convert("RGBa")).sum  # RGBa's colours are already multiplied by alpha
     is_light = alpha > 0 and sum(colours) / 3 / alpha * 255 >= 128
     paper = Image.new("RGBA", image.size, "black" if is_light else "white")

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from digits.photos.normalize import stroke_width
 from digits.photos.segments import find_pieces, touches_edge
 
-Mask = NDArray[Any]  # uint8; OpenCV's own types do not tell
+Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 
 SLOPES = np.linspace(-0.25, 0.25, 51)
 """Rise over run of the lines looked for: up to 14 degrees off the level."""
 SPAN = 0.8
-"""A ruling crosses at least this share of the picture; shorter lines must be the sides of a box."""
+"""A ruling spans at least this fraction of the photo; shorter lines must be the sides of a box."""
 BOX_SPAN = 0.3
-"""A side of a box is at least this long, as a share of the picture."""
+"""A side of a box spans at least this fraction of the photo."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Line:
 def without_rulings(mask: Mask) -> Mask:
     """Return the mask, uint8 (H, W) of 0 and 1, without rulings and box edges; strokes that cross them stay.
 
-    Where hardly anything else would be left, the lines were the writing and the mask is returned as it is.
+    Where hardly anything else would be left, the lines were the writing and the mask is returned unchanged.
     """
     level, upright = find_lines(mask), find_lines(mask.T)
     height, width = mask.shape
@@ -57,7 +57,9 @@ def without_rulings(mask: Mask) -> Mask:
     for line in columns:
         cleaned = np.ascontiguousarray(_erase(cleaned.T, line).T)
     cleaned = _without_remains(np.ascontiguousarray(cleaned), max(line.width for line in [*rows, *columns]))
-    return cleaned if _has_a_stroke(cleaned, mask) else mask
+    # What is left must be more than the crumbs of what was erased.
+    _, _, stats, _ = cv2.connectedComponentsWithStats(cleaned, connectivity=8)
+    return cleaned if stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= 0.03 * mask.sum() else mask
 
 
 def find_lines(mask: Mask) -> list[Line]:
@@ -129,16 +131,9 @@ def _without_remains(mask: Mask, width: float) -> Mask:
     strokes = [piece for piece in pieces if not touches_edge(piece, mask.shape)]
     if not strokes:
         return mask
-    largest = strokes[0]
-    part = labels[largest.top : largest.bottom, largest.left : largest.right] == largest.label
+    left, top, right, bottom = strokes[0].box
+    part = labels[top:bottom, left:right] == strokes[0].label
     size = round(width) + 1
     if size > 0.6 * stroke_width(part.astype(np.float32)):
         return mask
     return cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-
-
-def _has_a_stroke(cleaned: Mask, mask: Mask) -> bool:
-    """Return whether a piece is left that is more than the crumbs of what was erased."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(cleaned), connectivity=8)
-    largest = stats[1:, cv2.CC_STAT_AREA].max(initial=0)
-    return bool(largest >= 0.03 * mask.sum())

@@ -1,7 +1,7 @@
 """Make photographs of handwritten digits: MNIST's digits, inked on paper, lit, and taken with a phone's camera.
 
 For tests and for benchmarks/photo_accuracy.py; nothing is trained on them. Strengths 'mild', 'medium' and 'harsh' are
-rows of one table. Every choice is drawn from the generator given, so that a seed repeats a picture.
+rows of one table. Every choice comes from the generator given, so that a seed repeats a photo.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Image = NDArray[Any]
 
 @dataclass(frozen=True)
 class Strength:
-    """How bad a photograph may be; each pair is the range a value is drawn from."""
+    """How bad a photograph may be; each pair is the range that a value is sampled from."""
 
-    digit_height: tuple[float, float]  # of the picture's shorter side
+    digit_height: tuple[float, float]  # of the photo's shorter side
     turn: float  # degrees to either side
-    perspective: float  # how far a corner moves, as a share of the picture
+    perspective: float  # how far a corner moves, as a fraction of the photo
     pen: tuple[float, float]  # stroke's change in width, in pixels of the 28x28 image
     ink: tuple[float, float]  # how much of the light the ink takes
     light: float  # how much darker the darkest corner is
@@ -84,7 +84,7 @@ def photograph(rows: Sequence[Sequence[Image]], strength: str, rng: np.random.Ge
 
 
 def _write(ink: Floats, digit: Image, left: float, top: float, cell: float, pen: float) -> None:
-    """Draw the digit, its 20x20 box scaled to about the cell, with a smooth outline and a pen of its own width."""
+    """Write the digit into `ink`: its 20x20 box fills about the cell, its outline is smooth, its pen has a width."""
     scale = cell / 22
     side = round(28 * scale)
     large = cv2.resize(digit.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -163,18 +163,18 @@ def _light(shape: tuple[int, int], how: Strength, rng: np.random.Generator) -> F
 
 def _camera(scene: Floats, how: Strength, rng: np.random.Generator) -> Image:
     """Return what the camera makes of the scene: out of focus, shaken, noisy, and stored as JPEG."""
-    picture = cv2.GaussianBlur(scene, (0, 0), rng.uniform(*how.blur))
+    photo = cv2.GaussianBlur(scene, (0, 0), rng.uniform(*how.blur))
     smear = int(rng.integers(how.motion + 1))
     if smear > 1:
         kernel = np.zeros((smear, smear), np.float32)
         cv2.line(kernel, (0, int(rng.integers(smear))), (smear - 1, int(rng.integers(smear))), 1)
-        picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
+        photo = cv2.filter2D(photo, -1, kernel / kernel.sum())
     sigma = rng.uniform(*how.noise) / 255
-    fine, coarse = (np.asarray(rng.standard_normal(picture.shape, np.float32)) for _ in range(2))
+    fine, coarse = (np.asarray(rng.standard_normal(photo.shape, np.float32)) for _ in range(2))
     noise = sigma * (fine + 2 * cv2.GaussianBlur(coarse, (0, 0), 1))
-    picture = np.rint(np.clip(picture * rng.uniform(0.75, 1.02) + noise, 0, 1) * 255).astype(np.uint8)
+    photo = np.rint(np.clip(photo * rng.uniform(0.75, 1.02) + noise, 0, 1) * 255).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(how.jpeg[0], how.jpeg[1] + 1))]
-    stored = cv2.imdecode(cv2.imencode(".jpg", picture[:, :, ::-1], quality)[1], cv2.IMREAD_COLOR)
+    stored = cv2.imdecode(cv2.imencode(".jpg", photo[:, :, ::-1], quality)[1], cv2.IMREAD_COLOR)
     return np.ascontiguousarray(np.asarray(stored)[:, :, ::-1])
 
 

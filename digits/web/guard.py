@@ -1,4 +1,4 @@
-"""The page's doorkeeper: lets requests through that the page itself makes, of a bounded size, and no others."""
+"""Let only those requests through that the page itself makes, of a bounded size."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ from urllib.parse import urlsplit
 import anyio
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 
 from digits.web.room import Busy, Room
 
 MAX_BYTES = 20_000_000
-"""Largest request that carries a photograph. Phone photographs have 2 to 12 MB."""
+"""Largest request that carries a photo. Phones make photos of 2 to 12 MB."""
 MAX_JSON_BYTES = 4_000_000
 """Largest other request: a frame of a webcam."""
 MAX_JSON_VALUES = 1000
-"""Most values in such a request. Four million bytes can be a million lists, which Python keeps in a hundred million."""
-NONSENSE = "this is nothing that the page sends; reload it and try again."
+"""Most values in such a request. Four million bytes can be a million lists, which take Python a hundred million."""
+MALFORMED = "this request is not one that the page sends; reload the page and try again."
 PHOTOS = ("/predict", "/gradio_api/upload")
 PHOTOS_BYTES, JSON_BYTES = 3 * MAX_BYTES, 4 * MAX_JSON_BYTES
-"""What all requests together may have in memory, those that still arrive included. Drawings never wait for photos."""
+"""Memory for all requests together, those still arriving included. Drawings never wait for photos."""
 SECONDS, BYTES_A_SECOND = 5.0, 400_000
-"""So long a request may take to arrive: some seconds, and longer the larger it is."""
+"""A request may take so many seconds to arrive, and longer the larger it is."""
 NEEDED = (
     *("", "predict", "config", "theme.css", "favicon.ico", "manifest.json", "assets/.+", "static/.+"),
     *("gradio_api/heartbeat/.+", "gradio_api/upload", "gradio_api/upload_progress", "gradio_api/run/.+"),
     *("gradio_api/queue/(join|data)", "gradio_api/stream/.+", "gradio_api/startup-events"),
 )
-"""What the page asks for. Gradio answers to much more: it fetches addresses on demand, and counts its visitors."""
+"""What the page requests. Gradio serves much more: it fetches addresses on demand, and counts its visitors."""
 
 
 def own_hosts(host: str, address: str, allowed: Iterable[str]) -> set[str]:
-    """Return what the page may be asked for by: where it listens, this machine's own names, and what is allowed."""
+    """Return the names that the page answers to: where it listens, this machine's own names, and what is allowed."""
     names = (host, address, "localhost", "127.0.0.1", "::1", socket.gethostname(), *allowed)
     return {name.lower() for name in names if name}
 
 
 class Guard:
-    """ASGI middleware. Beyond NEEDED, files of the folder `uploads` may be asked for, which the page shows.
+    """ASGI middleware. Beyond NEEDED, files of the folder `uploads` may be requested, which the page shows.
 
-    Only by `hosts`, and by any address where it listens at all of them: a foreign site that points its own name here
-    (DNS rebinding) could read along, but it needs a name.
+    Only under the names in `hosts`, or any IP address where it listens at all of them: against DNS rebinding, by which
+    another site points a name of its own here and reads along.
     """
 
     def __init__(self, app: Any, uploads: Path, hosts: Collection[str]) -> None:
@@ -61,40 +62,45 @@ class Guard:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             headers = Headers(scope=scope)
-            refusal = self._refuse(scope, headers)
-            if refusal is None and scope["method"] == "POST":
-                refusal = await self._post(scope, int(headers["content-length"]), receive, send)
-            elif refusal is None:
-                refusal = await self._pass_on(scope, receive, send)
-            else:
-                # Who is still sending does not listen: its request is read to the end, but kept nowhere.
+            if refusal := self._refuse(scope, headers):
+                # A client that is still sending does not listen: its request is read to the end, but not kept.
                 with anyio.move_on_after(SECONDS + MAX_BYTES / BYTES_A_SECOND):
                     left = 5 * MAX_BYTES
                     while left > 0 and (part := await receive()).get("more_body"):
                         left -= len(part["body"])
+            elif scope["method"] == "POST":
+                refusal = await self._post(scope, int(headers["content-length"]), receive, send)
+            else:
+                refusal = await self._pass_on(scope, receive, send)
             if refusal is not None:
                 await refusal(scope, receive, send)
 
     async def _post(self, scope: Any, length: int, receive: Any, send: Any) -> JSONResponse | None:
-        """Pass the request on once all of it is here; return the refusal where there is one."""
+        """Pass the request on once all of it has arrived; return the refusal where there is one."""
         room = self._photos if scope["path"].rstrip("/") in PHOTOS else self._others
         try:
             async with room.take(length):
                 body = b""
                 with anyio.move_on_after(SECONDS + length / BYTES_A_SECOND) as deadline:
-                    body = await _read(receive)
+                    body = await Request(scope, receive).body()
                 if deadline.cancelled_caught:
-                    return _refusal("the picture took too long to arrive; send it again, or a smaller one.", 408)
+                    return _refusal("the photo took too long to arrive; send it again, or a smaller one.", 408)
                 if room is self._others and sum(map(body.count, (b"[", b"{", b","))) > MAX_JSON_VALUES:
-                    return _refusal(NONSENSE, 400)
+                    return _refusal(MALFORMED, 400)
                 events = [{"type": "http.request", "body": body}]
-                del body
-                return await self._pass_on(scope, lambda: _next(events, receive), send)
+                del body  # popped off `events`, it is freed as soon as the app has read it
+
+                async def receive_next() -> Any:
+                    return events.pop() if events else await receive()
+
+                return await self._pass_on(scope, receive_next, send)
+        except ClientDisconnect:
+            return None
         except Busy as busy:
             return _refusal(str(busy), 503)
 
     async def _pass_on(self, scope: Any, receive: Any, send: Any) -> JSONResponse | None:
-        """Have the app answer. Gradio fails at what its page never sends: for that, return a sentence instead."""
+        """Have the app answer. Gradio fails at what its page never sends: then return a refusal instead."""
         failed = False
 
         async def send_on(event: Any) -> None:
@@ -108,26 +114,24 @@ class Guard:
         except Exception:
             if not failed:
                 raise
-        return _refusal(NONSENSE, 400) if failed else None
+        return _refusal(MALFORMED, 400) if failed else None
 
     def _refuse(self, scope: Any, headers: Headers) -> JSONResponse | None:
         host, origin, path = headers.get("host", ""), headers.get("origin"), scope["path"]
         if not self._is_own(host):
-            return _refusal(
-                "the page does not go by this name; start draw_digit.py with --allow-host NAME for it.", 421
-            )
+            return _refusal("the page does not have this name; start draw_digit.py with --allow-host NAME for it.", 421)
         from_elsewhere = scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site"
         if from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
-            return _refusal("another site's page has asked; only this page itself may.", 403)
+            return _refusal("the request comes from a page of another site; only this page itself may send it.", 403)
         if not self.needed.fullmatch(path) or ".." in path:
-            return _refusal("there is nothing here; the page is at /, and /predict takes pictures.", 404)
+            return _refusal("there is nothing here; the page is at /, and /predict takes photos.", 404)
         if scope["method"] == "POST":
             length = headers.get("content-length", "")
             if not length.isdigit():
-                return _refusal("the request does not say its length; send Content-Length.", 411)
+                return _refusal("the request does not state its length; send Content-Length.", 411)
             most = MAX_BYTES if path.rstrip("/") in PHOTOS else MAX_JSON_BYTES
             if int(length) > most:
-                return _refusal(f"the picture has more than {most:,} bytes; shrink it first.", 413)
+                return _refusal(f"the photo has more than {most:,} bytes; shrink it first.", 413)
         return None
 
     def _is_own(self, host: str) -> bool:
@@ -136,20 +140,6 @@ class Guard:
             return name in self.hosts or (self.any_address and bool(ip_address(name)))
         except ValueError:
             return False
-
-
-async def _read(receive: Any) -> bytes:
-    """Return the request's body; what of it came, where its sender leaves."""
-    body = bytearray()
-    while (part := await receive())["type"] == "http.request":
-        body += part.get("body", b"")
-        if not part.get("more_body"):
-            break
-    return bytes(body)
-
-
-async def _next(events: list[Any], receive: Any) -> Any:
-    return events.pop() if events else await receive()
 
 
 def _refusal(text: str, status: int) -> JSONResponse:

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,34 +19,31 @@ from fastapi.responses import JSONResponse
 from digits.errors import UserError
 from digits.inference import TRAIN_FIRST
 from digits.photos import decode_photo, read_photo
-from digits.photos.read import MAX_PIXELS, Picture, TooManyPixels
-from digits.web.answers import CSS, Networks, as_html, as_json, message, welcome
+from digits.photos.read import MAX_PIXELS, Photo, TooManyPixels
+from digits.web.answers import Networks, as_html, as_json, message, welcome
 from digits.web.guard import MAX_BYTES, Guard
 from digits.web.room import Busy, Room
 
 KEPT_SECONDS = 10
-"""An upload is deleted when it is so old, which is looked after as often: the page that sent it shows it till then."""
+"""An upload is deleted when it is this old, which is checked as often; until then the page that sent it shows it."""
 ORDINARY_PIXELS = 4_000_000
-"""Larger pictures, photographs, are read one at a time; a drawing or a frame of a webcam has fewer."""
+"""Larger photos are read one at a time; a drawing or a frame of a webcam has fewer."""
 KEPT_SESSIONS = 20
-"""Gradio keeps the last picture that each open page sent, for so many pages; it needs none of them later."""
-TEMPLATES = Path(__file__).parent / "templates"
+"""Gradio keeps the last photo that each open page sent, for so many pages; none is needed later."""
 HELP = """# Draw a digit
 Two networks, one trained in PyTorch and one in TensorFlow, read it as you draw. For programs there is `/predict`."""
-
-
 Answer = TypeVar("Answer")
 
 
 class Reader:
-    """Runs what reads a picture in a thread: few ordinary pictures at a time, and beside them one large one."""
+    """Reads photos in threads: a few ordinary ones at a time, and beside them one large one."""
 
     def __init__(self) -> None:
         self._ordinary = Room(min(4, os.cpu_count() or 1))
         self._large = Room(1)
 
     async def run(self, read: Callable[[int], Answer]) -> Answer:
-        """Return what `read` does, which is given the number of pixels that it may decode. Busy where all wait."""
+        """Return what `read` does, given the number of pixels that it may decode. Busy after too long a wait."""
         try:
             async with self._ordinary.take(1):
                 return await run_in_threadpool(read, ORDINARY_PIXELS)
@@ -55,9 +53,9 @@ class Reader:
 
 
 def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fastapi.FastAPI:
-    """Return the web application: /predict, and the page everywhere else. Gradio puts uploads into `uploads`.
+    """Return the web application: /predict, and the page everywhere else.
 
-    `hosts` are the names and addresses that it is asked for by.
+    Gradio puts uploads into `uploads`; `hosts` are the names and addresses that the page answers to.
     """
     reader = Reader()
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -66,7 +64,7 @@ def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fast
     async def predict(request: fastapi.Request) -> JSONResponse:
         data = await request.body()
         if not data:
-            return JSONResponse({"error": "the request has no body; send the picture's bytes."}, 400)
+            return JSONResponse({"error": "the request has no body; send the photo's bytes."}, 400)
         try:
             return await reader.run(partial(_predict, data, networks))
         except UserError as error:
@@ -81,12 +79,16 @@ def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fast
         ssr_mode=False,
         pwa=False,
         footer_links=[],
-        css=CSS,
-        # System fonts: Gradio's own themes ask Google for theirs.
+        css=_template("answer.css"),
+        # System fonts: Gradio's own themes load theirs from Google.
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
     app.add_middleware(Guard, uploads=uploads.resolve(), hosts=hosts)
     return app
+
+
+def _template(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
 
 
 def _predict(data: bytes, networks: Networks, max_pixels: int) -> JSONResponse:
@@ -98,14 +100,14 @@ def _predict(data: bytes, networks: Networks, max_pixels: int) -> JSONResponse:
 
 def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
     def read(sent: object, max_pixels: int) -> str:
-        picture = _picture(sent, uploads, max_pixels)
-        return welcome(networks) if picture is None else as_html(picture, networks)
+        photo = _photo(sent, uploads, max_pixels)
+        return welcome(networks) if photo is None else as_html(photo, networks)
 
     async def answer_to(sent: object) -> str:
         try:
             return await reader.run(partial(read, sent))
         except UserError as error:
-            return message(f"The picture cannot be read: {error}")
+            return message(f"The photo cannot be read: {error}")
 
     page = gr.Blocks(title="Draw a digit", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS))
     # Gradio 6.31 leaves this unset where a page is mounted, and then reads any file that a request names.
@@ -116,9 +118,7 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
         with gr.Row():
             with gr.Column(min_width=300):
                 with gr.Tab("Draw") as draw_tab:
-                    html, css, script = (
-                        (TEMPLATES / f"canvas.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
-                    )
+                    html, css, script = (_template(f"canvas.{kind}") for kind in ("html", "css", "js"))
                     drawing = gr.HTML("", html_template=html, css_template=css, js_on_load=script, elem_id="drawing")
                 with gr.Tab("Photo") as photo_tab:
                     photo = gr.Image(
@@ -139,8 +139,8 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
                     )
             with gr.Column(min_width=300):
                 answer = gr.HTML(welcome(networks), elem_id="answer")
-        # Without the queue: an answer takes milliseconds, and the latest drawing is the one that counts. Without
-        # Gradio's own reading of pictures: it knows no limit on pixels.
+        # Without the queue: an answer takes milliseconds, and only the latest drawing counts. Without Gradio's own
+        # reading of photos: it has no limit on pixels.
         at_once = partial(gr.on, queue=False, preprocess=False, show_progress="hidden")
         at_once(drawing.input, answer_to, drawing, answer, api_name="draw", trigger_mode="always_last")
         at_once(photo.change, answer_to, photo, answer, api_name="photo")
@@ -157,27 +157,24 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
     return page
 
 
-def _picture(sent: Any, uploads: Path, max_pixels: int) -> Picture | None:
-    """Return the picture that the page sent, a data URL or the name of a file that it uploaded; None for no picture."""
+def _photo(sent: Any, uploads: Path, max_pixels: int) -> Photo | None:
+    """Return the photo that the page sent, a data URL or the name of a file that it uploaded; None for no photo."""
     if not sent:
         return None
     if isinstance(sent, dict):
         path, sent = sent.get("path"), sent.get("url")
         if isinstance(path, str):
-            try:
-                # Gradio has seen to it too, but that is not ours to rely on.
-                uploaded = Path(path).resolve().is_relative_to(uploads)
-            except (OSError, ValueError):  # no file can have such a name
-                uploaded = False
-            if not uploaded:
-                raise UserError("it was not uploaded; choose it again.")
-            return read_photo(Path(path), True, max_pixels)
+            with suppress(OSError, ValueError):  # no file can have such a name
+                # Gradio checks this too, but we do not rely on it.
+                if Path(path).resolve().is_relative_to(uploads):
+                    return read_photo(Path(path), True, max_pixels)
+            raise UserError("it was not uploaded; choose it again.")
     if not (isinstance(sent, str) and sent.startswith("data:image/")):
-        raise UserError("it is not a picture; draw or choose one.")
+        raise UserError("it is not an image; draw or choose one.")
     try:
         data = base64.b64decode(sent.partition(",")[2], validate=True)
         return decode_photo(io.BytesIO(data), True, ORDINARY_PIXELS)
     except ValueError:
-        raise UserError("it did not arrive whole; try again.") from None
-    except TooManyPixels as error:  # only photographs may wait for the one place: drawings would wait for their bytes
+        raise UserError("it did not arrive completely; try again.") from None
+    except TooManyPixels as error:  # only photos may wait to be read as large ones: drawings would wait for them
         raise UserError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Bound what all requests together take of something, memory above all: who finds no room waits, or is told so."""
+"""Bound what all requests together take of something, memory above all: further requests wait, or are refused."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class Room:
 
     @asynccontextmanager
     async def take(self, amount: int) -> AsyncIterator[None]:
-        """Hold so much of the room; waiting for it costs no thread. Busy where it does not come free in time."""
-        try:
-            with anyio.fail_after(WAITING_SECONDS):
-                while amount > self._free:
-                    await self._changed.wait()
-        except TimeoutError:
-            raise Busy("too many pictures are being read just now; try again in a moment.") from None
+        """Hold so much of the room; waiting for it costs no thread. Busy where it does not become free in time."""
+        with anyio.move_on_after(WAITING_SECONDS):
+            while amount > self._free:
+                await self._changed.wait()
+        if amount > self._free:
+            raise Busy("too many photos are being read just now; try again in a moment.")
         self._free -= amount
         try:
             yield

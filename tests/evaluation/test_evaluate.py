@@ -28,7 +28,7 @@ from digits.evaluation.tables import (
     runs_as_markdown,
     runs_as_text,
 )
-from digits.inference.networks import best_run
+from digits.inference.trained_run import best_run
 from digits.metrics import calibration_bins, confusion_matrix, expected_calibration_error, precision_recall_f1
 from digits.names import plain
 from digits.runs.run import Run, read_run

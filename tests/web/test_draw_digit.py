@@ -95,13 +95,13 @@ def test_predict(page: Page, digits: dict[int, Pixels]) -> None:
 
 
 def test_the_answers_are_those_of_predict_digit(page: Page, digits: dict[int, Pixels], workplace: Path) -> None:
-    from digits.inference.answers import answer_pictures
-    from digits.inference.networks import load_runs
+    from digits.inference.answers import answer_photos
+    from digits.inference.trained_run import load_runs
 
     picture = workplace / "five.png"
     picture.write_bytes(png_of(photo_of(digits[5])))
     run = json.loads(ask(f"{page.address}/predict", picture.read_bytes())[1])["runs"][0]
-    (expected,) = answer_pictures([picture], load_runs([run["run"]], workplace / "outputs"), None, None)
+    (expected,) = answer_photos([picture], load_runs([run["run"]], workplace / "outputs"), None, None)
     for field in ("digit", "probability", "runner_up", "runner_up_probability", "sure"):
         assert run[field] == expected[field]
 

@@ -1,9 +1,9 @@
-// The sheet to draw on. After each change `props.value` is the picture as a data URL, '' for an empty sheet, and the
+// The sheet to draw on. After each change `props.value` is the drawing as a data URL, '' for an empty sheet, and the
 // event 'input' asks the server. Gradio's own canvas needs WebGL and sends fifteen files a stroke; this sends one.
 const canvas = element.querySelector('canvas');
 const pen = canvas.getContext('2d');
-const SIDE = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between pictures while drawing
-let strokes = [], drawing = false, cursor = null, due = null;
+const SIDE = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
+let strokes = [], drawing = false, cursor = null, timer = null;
 
 function paint() {
     pen.fillStyle = 'white';
@@ -20,7 +20,7 @@ function paint() {
 }
 
 function send() {
-    due = null;
+    timer = null;
     paint(); // without the cursor
     props.value = strokes.length ? canvas.toDataURL('image/png') : '';
     trigger('input');
@@ -30,9 +30,9 @@ function send() {
 function change(at_once) {
     paint();
     mark();
-    if (at_once) clearTimeout(due);
+    if (at_once) clearTimeout(timer);
     if (at_once) send();
-    else due ??= setTimeout(send, EVERY);
+    else timer ??= setTimeout(send, EVERY);
 }
 
 function mark() { // where the arrow keys are

@@ -1,15 +1,15 @@
-"""Trained runs put to use: choose the best, load their model.onnx, predict. Needs onnxruntime and no framework."""
+"""Choose a trained run, load its model.onnx and predict with it. Needs onnxruntime and no framework."""
 
 from __future__ import annotations
 
 import functools
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_
 BATCH = 256
 LOAD_SECONDS = 20.0
 """A model.onnx that has not answered two images by then is refused: it takes milliseconds, or is an endless loop."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class TrainedRun:
     def predict(self, images: NDArray[np.uint8], limits: Any = None) -> NDArray[np.float32]:
         """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28).
 
-        UserError where the model gives something else. limits: onnxruntime.RunOptions, by which the run can be ended.
+        UserError where the model gives something else. limits: onnxruntime.RunOptions, which can end the computation.
         """
         probabilities = np.zeros((len(images), len(self.class_names)), np.float32)
         for start in range(0, len(images), BATCH):
@@ -83,13 +82,18 @@ def readable_runs(outputs: Path) -> list[Run]:
 def best_run(runs: Sequence[Run], outputs: Path) -> Run:
     """Return the run for digits with the best validation accuracy (test accuracy where it has none).
 
-    By the lower end of the 95 % interval, so that a lucky run judged by a few hundred images does not win.
+    By the lower end of the 95 % interval, so that luck on a few hundred validation images does not decide.
     UserError where there is none.
     """
     digits = [run for run in runs if run.class_names == list("0123456789")]
     if not digits:
         raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
-    return max(digits, key=_validated)
+
+    def lower_end(run: Run) -> float:
+        score = run.info.get("validation") or run.info["test"]
+        return wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
+
+    return max(digits, key=lower_end)
 
 
 def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
@@ -108,25 +112,34 @@ def load_run(run: Run) -> TrainedRun:
     import onnxruntime  # type: ignore[import-untyped]
 
     limits = onnxruntime.RunOptions()
+    loaded: Future[TrainedRun] = Future()
+
+    def attempt() -> None:
+        try:
+            loaded.set_result(_load(run, limits))
+        except BaseException as error:
+            loaded.set_exception(error)
+
+    threading.Thread(target=attempt, daemon=True).start()  # a daemon does not keep the process from ending
     try:
-        return _within(LOAD_SECONDS, lambda: _loaded(run, limits))
+        return loaded.result(LOAD_SECONDS)
     except TimeoutError:
-        limits.terminate = True  # after the operation that it is at
+        limits.terminate = True  # after the current operation
         raise UserError(
             f"'{run.path / 'model.onnx'}' has not answered two images in {LOAD_SECONDS:g} s; train '{run.name}' again."
         ) from None
 
 
-def _loaded(run: Run, limits: Any) -> TrainedRun:
-    """Return the run ready to predict, tried on two images; UserError as in load_run."""
+def _load(run: Run, limits: Any) -> TrainedRun:
+    """Return the run ready to predict, tested on two images; UserError as in load_run."""
     import onnxruntime
 
     path = run.path / "model.onnx"
     if not path.is_file():
         raise UserError(f"'{path}' is missing; train '{run.name}' again.")
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # what is wrong is told below, in a sentence
-    settings.intra_op_num_threads = 1  # pictures are read in threads of their own
+    settings.log_severity_level = 4  # errors are reported below, in a sentence
+    settings.intra_op_num_threads = 1  # photos are read in threads of their own
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common class but this
@@ -141,23 +154,6 @@ def _loaded(run: Run, limits: Any) -> TrainedRun:
     return loaded
 
 
-def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Return what the work returns, or raise what it raises; TimeoutError after so many seconds.
-
-    It is then left to itself, in a thread that does not keep the process from ending.
-    """
-    done: Future[T] = Future()
-
-    def attempt() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=attempt, daemon=True).start()
-    return done.result(seconds)
-
-
 def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the mean of the runs' probabilities, float32 (N, classes)."""
     probabilities: NDArray[np.float32] = np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32)
@@ -167,9 +163,3 @@ def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np
 @functools.cache  # once each, however often the web page looks for runs
 def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
-
-
-def _validated(run: Run) -> float:
-    """Return the lower end of the 95 % interval of the accuracy by which the run is ranked."""
-    score = run.info.get("validation") or run.info["test"]
-    return wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
