@@ -33,10 +33,10 @@ def open_page(page: Path, work: Path, *options: str) -> subprocess.CompletedProc
     )
 
 
-def take_screenshot(page: Path, picture: Path, width: int, height: int, *, dark: bool = False) -> str:
+def take_screenshot(page: Path, file: Path, width: int, height: int, *, dark: bool = False) -> str:
     """Save how the page looks at this size; return what its console said, a line each."""
     options = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
-    result = open_page(page, picture.parent, f"--window-size={width},{height}", f"--screenshot={picture}", *options)
+    result = open_page(page, file.parent, f"--window-size={width},{height}", f"--screenshot={file}", *options)
     return "\n".join(line for line in result.stderr.splitlines() if "CONSOLE" in line)
 
 

@@ -46,7 +46,7 @@ def serving_page(cwd: Path, *arguments: object, **environment: object) -> Iterat
     The test may read the process's output, and its status once it has ended.
     """
     command = [sys.executable, str(ROOT / "draw_digit.py"), "--port", "0", *map(str, arguments)]
-    # Not a pipe: Gradio tells of each request that it cannot take, and would wait where nobody reads.
+    # Not a pipe: Gradio reports each request that it cannot take, and would wait where nobody reads.
     with tempfile.NamedTemporaryFile() as errors:
         process = subprocess.Popen(
             command,
@@ -111,5 +111,5 @@ def photo_of(digit: Pixels) -> Pixels:
 
 
 def png_of(pixels: Pixels) -> bytes:
-    """Return the picture as the bytes of a PNG file."""
+    """Return the pixels as the bytes of a PNG file."""
     return cv2.imencode(".png", pixels)[1].tobytes()

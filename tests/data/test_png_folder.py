@@ -196,7 +196,7 @@ def test_names_that_are_no_text_are_refused(written: Path, tmp_path: Path, name:
         (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png' has 30 x 28 pixels"),
         (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png' is in colour"),
         (lambda folder: (folder / "1_1.png").write_bytes(b""), r"1_1\.png': the file is empty"),
-        (lambda folder: (folder / "1_1.png").write_bytes(b"none"), r"1_1\.png': it is not a picture"),
+        (lambda folder: (folder / "1_1.png").write_bytes(b"none"), r"1_1\.png': it is not an image file"),
         (lambda folder: save(folder / "1_1.png", np.zeros((3000, 4000), np.uint8)), r"1_1\.png' has 4000 x 3000"),
         (lambda folder: (folder / "1_1.png").symlink_to("gone.png"), r"1_1\.png': there is no such file"),
         (lambda folder: os.mkfifo(folder / "1_1.png"), r"1_1\.png': it is not a regular file"),

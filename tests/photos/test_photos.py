@@ -1,4 +1,4 @@
-"""digits/photos/find.py: what must hold for every picture, and what it finds in photographs of known digits."""
+"""digits/photos/find.py: what must hold for every photo, and what it finds in photographs of known digits."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def image_of(pixels: Pixels) -> Pixels:
 
 
 def assert_alike(image: Pixels, other: Pixels) -> None:
-    """The two are the same picture, but for a shift of at most a pixel and the rounding of their greys."""
+    """The two are the same image, but for a shift of at most a pixel and the rounding of their greys."""
     shifts = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     difference = min(np.abs(shifted.astype(int) - other).mean() for shifted in shifts)
     assert difference < 0.15 * other.mean() + 1, difference
@@ -64,7 +64,7 @@ def assert_whole(digit: Digit, shape: tuple[int, ...]) -> None:
 
 
 sides = st.integers(0, 70)
-pictures = st.one_of(
+photos = st.one_of(
     st.tuples(sides, sides).flatmap(lambda shape: arrays(np.uint8, shape)),
     st.tuples(sides, sides, st.just(3)).flatmap(lambda shape: arrays(np.uint8, shape)),
     st.tuples(sides, sides, st.integers(0, 2**32 - 1)).map(
@@ -77,7 +77,7 @@ pictures = st.one_of(
 
 
 @settings(max_examples=500, deadline=None)
-@given(pictures)
+@given(photos)
 @np.errstate(divide="raise", invalid="raise", over="raise")
 def test_any_picture_gives_whole_digits_or_none(pixels: Pixels) -> None:
     digit = find_digit(pixels)
@@ -173,7 +173,7 @@ def test_the_digit_is_found_where_it_was_written(digits: tuple[Pixels, Pixels], 
         original = image_of(digits[0][i])
         digit = find_digit(photograph([[digits[0][i]]], strength, np.random.default_rng([i, 1])))
         image = digit.image if digit else np.zeros((28, 28), np.uint8)
-        blurred = [cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.5) for picture in (image, original)]
+        blurred = [cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), 1.5) for pixels in (image, original)]
         likenesses.append(np.corrcoef(blurred[0].ravel(), blurred[1].ravel())[0, 1] if image.any() else 0)
     assert np.median(likenesses) > 0.9
     assert np.mean(np.array(likenesses) > 0.6) >= {"mild": 0.98, "medium": 0.95, "harsh": 0.85}[strength]
@@ -230,7 +230,7 @@ def test_steps_show_each_stage(digits: tuple[Pixels, Pixels]) -> None:
     assert list(steps) == [
         "1 grey", "2 light evened out", "3 ink", "4 ink without lines", "5 digit", "6 as MNIST",
     ]  # fmt: skip
-    assert all(picture.dtype == np.uint8 and picture.ndim == 2 for picture in steps.values())
+    assert all(photo.dtype == np.uint8 and photo.ndim == 2 for photo in steps.values())
     np.testing.assert_array_equal(steps["6 as MNIST"], digit.image)
 
 
@@ -271,12 +271,12 @@ def test_damaged_bytes_in_memory_give_a_picture_or_a_sentence(
     for where, value in changes:
         raw[int(where * len(raw))] = value
     try:
-        picture = decode_photo(io.BytesIO(raw[: int(keep * len(raw))]), shrink, max_pixels=100_000)
+        photo = decode_photo(io.BytesIO(raw[: int(keep * len(raw))]), shrink, max_pixels=100_000)
     except UserError as error:
         assert str(error).endswith(".")  # noqa: PT017
     else:
-        assert picture.pixels.dtype == np.uint8
-        assert shrink or picture.pixels.shape[1::-1] == picture.size
+        assert photo.pixels.dtype == np.uint8
+        assert shrink or photo.pixels.shape[1::-1] == photo.size
 
 
 def test_a_damaged_tiff_in_memory() -> None:

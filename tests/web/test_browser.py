@@ -56,13 +56,13 @@ def test_markup_in_names_stays_text(page: Path, tmp_path: Path) -> None:
 
 
 def test_light_dark_and_phone(page: Path, tmp_path: Path) -> None:
-    pictures = {}
+    shots = {}
     for name, width, dark in (("light", 1200, False), ("dark", 1200, True), ("phone", 500, False)):
         take_screenshot(page, tmp_path / f"{name}.png", width, 1000, dark=dark)
-        pictures[name] = imread(tmp_path / f"{name}.png")[..., :3]
-        assert pictures[name].shape == (1000, width, 3)
-        assert len(np.unique((255 * pictures[name]).astype(np.uint8).reshape(-1, 3), axis=0)) > 50  # not an empty page
-    corner = {name: picture[2, 2].mean() for name, picture in pictures.items()}
+        shots[name] = imread(tmp_path / f"{name}.png")[..., :3]
+        assert shots[name].shape == (1000, width, 3)
+        assert len(np.unique((255 * shots[name]).astype(np.uint8).reshape(-1, 3), axis=0)) > 50  # not an empty page
+    corner = {name: shot[2, 2].mean() for name, shot in shots.items()}
     assert corner["light"] == corner["phone"] == 1
     assert corner["dark"] < 0.2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from PIL import Image
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
 )
-TIME_FACTOR = float(os.environ.get("TIME_FACTOR", "1"))
 CANVAS = "#drawing canvas"
 
 
@@ -40,8 +38,8 @@ def open_page(driver: Any, page: Page) -> None:
     wait_for(driver, lambda: "draw or show one" in answer_in(driver))
 
 
-def wait_for(driver: Any, condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds * TIME_FACTOR
+def wait_for(driver: Any, condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
     while not (result := condition()):
         assert time.monotonic() < deadline, answer_in(driver)
         time.sleep(0.05)

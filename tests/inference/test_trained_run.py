@@ -13,8 +13,8 @@ import pytest
 from make_runs import make_run
 from onnx import TensorProto, helper, numpy_helper
 
-from digits import trained
 from digits.errors import UserError
+from digits.inference import trained_run
 from digits.runs.run import Run, read_run
 
 UINT8, FLOAT = TensorProto.UINT8, TensorProto.FLOAT
@@ -87,7 +87,7 @@ def run(tmp_path: Path) -> Run:
 
 def assert_refused(run: Run, reason: str = "") -> None:
     with pytest.raises(UserError, match=reason) as error:
-        trained.load_run(run)
+        trained_run.load_run(run)
     sentence = str(error.value)
     assert "model.onnx" in sentence
     assert run.name in sentence
@@ -97,7 +97,7 @@ def assert_refused(run: Run, reason: str = "") -> None:
 
 def test_sound_model(run: Run) -> None:
     write_model(run.path / "model.onnx")
-    loaded = trained.load_run(run)
+    loaded = trained_run.load_run(run)
     images = np.random.default_rng(1).integers(0, 256, (300, 28, 28), np.uint8)
     logits = images.reshape(300, 784).astype(np.float32) @ WEIGHTS
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -157,7 +157,7 @@ def test_other_kinds(run: Run, kind: int) -> None:
 
 
 def test_endless_loop_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trained, "LOAD_SECONDS", 0.3)
+    monkeypatch.setattr(trained_run, "LOAD_SECONDS", 0.3)
     write_model(run.path / "model.onnx", LOOP)
     before = set(threading.enumerate())
     assert_refused(run, "has not answered two images in 0.3 s")
@@ -186,10 +186,10 @@ def test_what_goes_wrong_with_other_images_later(run: Run) -> None:
     images = np.ones((3, 28, 28), np.uint8)
     write_model(run.path / "model.onnx", [LOGITS[0], node("Reshape", "floats two_rows", "pixels"), *SOUND[2:]])
     with pytest.raises(UserError, match="fails"):
-        trained.load_run(run).predict(images)
+        trained_run.load_run(run).predict(images)
     root = [node("Neg", "largest", "negative"), node("Sqrt", "negative", "root"), node("Add", "all root")]
     write_model(run.path / "model.onnx", [*ALL, LARGEST[1], *root])
-    loaded = trained.load_run(run)
+    loaded = trained_run.load_run(run)
     loaded.predict(images * 0)
     with pytest.raises(UserError, match=OTHERS):
         loaded.predict(images)
