@@ -44,7 +44,7 @@ def main() -> int:
     networks = Networks(options.run, options.output_dir)
     listener = listen(options.host, options.port)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
-    # As a service manager ends it: uploads must go then too. 143 is the shell's convention for SIGTERM.
+    # Service managers end processes by SIGTERM: uploads are deleted then too. 143 is the shell's convention for it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
@@ -62,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(256)
-    except (OSError, UnicodeError) as error:  # the latter for what can be no host's name
+    except (OSError, UnicodeError) as error:  # the latter for text that cannot be a host's name
         why = getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot listen at {host}, port {port} ({why}); choose another with --port or --host."
@@ -71,10 +71,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(networks: Networks, listener: socket.socket, uploads: Path, hosts: set[str]) -> None:
-    """Serve the page to who asks for it by one of `hosts`, until Ctrl-C.
-
-    `uploads` is a folder for what Gradio must put down for a moment.
-    """
+    """Serve the page under the names in `hosts`, until Ctrl-C; `uploads` is a folder for Gradio's temporary files."""
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from digits.photos.normalize import scaled
 
 Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
-Mask = NDArray[Any]  # uint8
-
-SMALL = 160
-"""Longest side, in pixels, at which the paper's brightness is estimated: light changes slowly."""
+SMALL = 160  # longest side, in pixels, at which the paper's brightness is estimated: light changes slowly
 DARKEST_PAPER = 48.0
 """Grey level below which darkness of the paper is not compensated: there a camera only records its own noise."""
 LEAST_CONTRAST = 0.06
@@ -33,7 +30,7 @@ def ink_strength(grey: NDArray[Any]) -> Floats:
         grey = np.subtract(255, grey, dtype=np.uint8)
     paper = _paper(grey)
     strength = np.clip((paper - grey) / np.maximum(paper, DARKEST_PAPER), 0, 1)
-    # A wide blur for wide pictures: it takes the sensor's noise off, and the grain of the paper.
+    # A wider blur for larger photos: it removes the sensor's noise and the grain of the paper.
     sigma = max(grey.shape) / 600
     return np.asarray(cv2.GaussianBlur(strength, (0, 0), sigma) if sigma > 0.4 else strength)
 
@@ -42,8 +39,7 @@ def is_light_on_dark(grey: NDArray[Any]) -> bool:
     """Return whether what stands out from its surroundings is lighter than they are."""
     small = cv2.GaussianBlur(_small(grey), (3, 3), 0)
     level = np.clip(small - _trend(small) + 127.5, 0, 255)
-    size = max(3, min(small.shape) // 2 | 1)
-    away = level - cv2.medianBlur(level.astype(np.uint8), min(size, 255))
+    away = level - cv2.medianBlur(level.astype(np.uint8), max(3, min(small.shape) // 2 | 1))
     # At the photo's edge it is the table beside the sheet that stands out.
     y, x = (np.linspace(-1, 1, side) for side in small.shape)
     away *= np.exp(-(y * y))[:, None] * np.exp(-(x * x))
@@ -51,7 +47,7 @@ def is_light_on_dark(grey: NDArray[Any]) -> bool:
     return float(np.square(np.maximum(away, 0)).sum()) > float(np.square(np.minimum(away, 0)).sum())
 
 
-def ink_mask(strength: Floats) -> tuple[Mask, float]:
+def ink_mask(strength: Floats) -> tuple[NDArray[np.uint8], float]:
     """Return where the ink is, uint8 (H, W) of 0 and 1, and the strength that full ink has (0 where there is none)."""
     # Full strength: what the strongest thousandth of the photo reaches. A digit's strokes cover more than that.
     step = 1 if max(strength.shape) < 200 else 2  # every other pixel of a large photo gives the same, faster

@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 
-SIDE = 28
-BOX = 20
-"""Longest side of a digit in pixels. http://yann.lecun.com/exdb/mnist/: 'size normalized to fit in a 20x20 pixel box
-while preserving their aspect ratio', then 'centered in a 28x28 image by computing the center of mass'."""
-THINNEST, THICKEST = 0.1, 9.0
-"""Stroke widths, in pixels of the 28x28 image, that are left as they are."""
-FINE = 4
-"""The digit is scaled to this many times its final size first, so that strokes can be widened by a quarter pixel."""
+SIDE, BOX = 28, 20
+"""Sides of an image, and of a digit in it, in pixels. http://yann.lecun.com/exdb/mnist/: 'size normalized to fit in a
+20x20 pixel box while preserving their aspect ratio', 'centered in a 28x28 image by computing the center of mass'."""
+THINNEST, THICKEST = 0.1, 9.0  # stroke widths, in pixels of the 28x28 image, that are left as they are
+FINE = 4  # the digit is first scaled to this multiple of its final size, so that strokes can widen by a quarter pixel
 
 
 def to_mnist(ink: Floats) -> NDArray[Any]:

@@ -18,14 +18,10 @@ from digits.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # JPEG opens MPO too, as some phones call theirs
 SUFFIXES = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-MAX_PIXELS = 64_000_000
-"""More than today's phones take; a few bytes of PNG can claim any number, and memory for it."""
-DECODING_BYTES = 512_000_000
-"""Most memory that decoding takes: libjpeg needs up to 8 bytes a pixel (progressive CMYK), libwebp 16."""
-SHRUNK_SIDE = 1280
-"""Longest side, in pixels, that a photo keeps at least when it is shrunk: digits/photos/find.py uses no more."""
-STRIP_PIXELS = 1_000_000
-"""A photo is converted and shrunk in strips of about so many pixels, not as a whole."""
+MAX_PIXELS = 64_000_000  # more than today's phones take; a few bytes of PNG can claim any number, and memory for it
+DECODING_BYTES = 512_000_000  # most memory for decoding: libjpeg needs up to 8 bytes a pixel (CMYK), libwebp 16
+SHRUNK_SIDE = 1280  # the least longest side, in pixels, of a photo that was shrunk: find.py uses no more
+STRIP_PIXELS = 1_000_000  # a photo is converted and shrunk in strips of about so many pixels, not as a whole
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int 
                 if width * height > most:
                     raise TooManyPixels(f"its {width:,} x {height:,} pixels are more than {most:,}; shrink it first.")
                 return _decode(image, shrink)
-    except UserError:
+    except TooManyPixels:
         raise
     except UnidentifiedImageError:
         raise UserError(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,8 +21,7 @@ BOX_SPAN = 0.3
 """A side of a box spans at least this fraction of the photo."""
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A nearly level line y = offset + slope * x, from x = start to x = stop; it is `width` pixels wide."""
 
     slope: float
@@ -31,10 +29,6 @@ class Line:
     start: int
     stop: int
     width: float
-
-    @property
-    def length(self) -> int:
-        return self.stop - self.start
 
 
 def without_rulings(mask: Mask) -> Mask:
@@ -44,8 +38,8 @@ def without_rulings(mask: Mask) -> Mask:
     """
     level, upright = find_lines(mask), find_lines(mask.T)
     height, width = mask.shape
-    rows = [line for line in level if line.length >= SPAN * width]
-    columns = [line for line in upright if line.length >= SPAN * height]
+    rows = [line for line in level if line.stop - line.start >= SPAN * width]
+    columns = [line for line in upright if line.stop - line.start >= SPAN * height]
     # A box has two sides of each kind; a 1, a 7 or a 4 has no such four.
     if len(level) >= 2 and len(upright) >= 2:
         rows, columns = level, upright
@@ -68,22 +62,24 @@ def find_lines(mask: Mask) -> list[Line]:
     A Hough transform: for each slope, count the ink on each line of that slope.
     """
     width = mask.shape[1]
-    thin = _thin_parts(mask)
-    ys, xs = np.nonzero(thin)
+    # What is thin from top to bottom: rulings and level strokes, but not what rises steeply.
+    tallest = max(3, max(mask.shape) // 40)
+    ys, xs = np.nonzero(mask & (1 - cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((tallest, 1), np.uint8))))
     lines: list[Line] = []
     while len(xs) >= BOX_SPAN * width and width >= 20 and len(lines) < 60:
-        best = max(((*_fullest(ys - slope * xs), slope) for slope in SLOPES), key=lambda found: found[0])
-        if best[0] < 0.8 * BOX_SPAN * width:
+        count, offset, slope = max(
+            ((*_fullest(ys - slope * xs), slope) for slope in SLOPES), key=lambda found: found[0]
+        )
+        if count < 0.8 * BOX_SPAN * width:
             break
-        slope, offset = best[2], best[1]
-        near = np.abs(ys - slope * xs - offset) <= 2
+        away = np.abs(ys - slope * xs - offset)
+        near = away <= 2
         start, stop = _longest_stretch(xs[near], gap=max(3, width // 25))
         chosen = near & (xs >= start) & (xs < stop)
         covered = len(np.unique(xs[chosen]))
         if stop - start >= BOX_SPAN * width and covered >= 0.6 * (stop - start):
             lines.append(Line(slope, offset, start, stop, chosen.sum() / max(covered, 1)))
-        beside = np.abs(ys - slope * xs - offset) <= 4
-        ys, xs = ys[~beside], xs[~beside]
+        ys, xs = ys[away > 4], xs[away > 4]
     return lines
 
 
@@ -91,14 +87,7 @@ def _fullest(offsets: NDArray[Any]) -> tuple[int, float]:
     """Return the largest number of offsets that lie within a pixel of each other, and about where."""
     lowest = int(np.floor(offsets.min()))
     counts = np.bincount(np.rint(offsets).astype(np.int64) - lowest)
-    best = int(counts.argmax())
-    return int(counts[best]), float(best + lowest)
-
-
-def _thin_parts(mask: Mask) -> Mask:
-    """Return the ink that is thin from top to bottom: rulings and level strokes, but not what rises steeply."""
-    tallest = max(3, max(mask.shape) // 40)
-    return np.asarray(mask & (1 - cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((tallest, 1), np.uint8))))
+    return int(counts.max()), float(counts.argmax() + lowest)
 
 
 def _longest_stretch(xs: NDArray[Any], gap: int) -> tuple[int, int]:
@@ -107,18 +96,16 @@ def _longest_stretch(xs: NDArray[Any], gap: int) -> tuple[int, int]:
     breaks = np.flatnonzero(np.diff(columns) > gap)
     starts = columns[np.r_[0, breaks + 1]]
     stops = columns[np.r_[breaks, len(columns) - 1]] + 1
-    longest = int((stops - starts).argmax())
+    longest = (stops - starts).argmax()
     return int(starts[longest]), int(stops[longest])
 
 
 def _erase(mask: Mask, line: Line) -> Mask:
     """Return the mask without the line; where ink rises well above and below it, a stroke crosses and stays."""
-    height = mask.shape[0]
     reach = int(np.ceil(line.width)) + 2
     xs = np.arange(line.start, line.stop)
-    middle = np.rint(line.offset + line.slope * xs).astype(np.int64)
-    ys = middle + np.arange(-reach, reach + 1)[:, None]
-    inside = (ys >= 0) & (ys < height)
+    ys = np.rint(line.offset + line.slope * xs).astype(np.int64) + np.arange(-reach, reach + 1)[:, None]
+    inside = (ys >= 0) & (ys < mask.shape[0])
     band = np.zeros_like(mask)
     band[np.where(inside, ys, 0), np.broadcast_to(xs, ys.shape)] = inside
     crossing = cv2.morphologyEx(np.ascontiguousarray(mask), cv2.MORPH_OPEN, np.ones((2 * reach, 1), np.uint8))

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SMALLEST = 0.00008
-"""Pieces that cover a smaller fraction of the photo are specks."""
+SMALLEST = 0.00008  # pieces that cover a smaller fraction of the photo are specks
 
 
 class Box(NamedTuple):
@@ -29,6 +28,10 @@ class Box(NamedTuple):
     @property
     def height(self) -> int:
         return self.bottom - self.top
+
+    @property
+    def longest(self) -> int:
+        return max(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,22 @@ def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
     inside = [piece for piece in pieces if not touches_edge(piece, shape)]
     candidates = inside or pieces
     # A large piece at the edge is the table beside the sheet, unless there is nothing but crumbs inside.
-    if candidates[0].area < 0.1 * pieces[0].area and _size(candidates[0]) < 0.1 * max(shape):
+    if candidates[0].area < 0.1 * pieces[0].area and candidates[0].box.longest < 0.1 * max(shape):
         candidates = pieces
     main = max(candidates, key=lambda piece: _prominence(piece, shape))
     chosen = [main]
     rest = [piece for piece in inside if piece is not main and piece.area >= 0.03 * main.area]
     # What is added may bring its own neighbour near: the hat of a 5, then a broken piece of the hat.
-    while near := [piece for piece in rest if _gap(piece.box, chosen) <= 0.2 * _size(main)]:
+    while near := [piece for piece in rest if _gap(piece.box, chosen) <= 0.2 * main.box.longest]:
         chosen += near
         rest = [piece for piece in rest if piece not in near]
     return chosen
 
 
-def _size(piece: Piece) -> int:
-    return max(piece.box.width, piece.box.height)
-
-
 def _prominence(piece: Piece, shape: tuple[int, ...]) -> float:
     """Return how likely a piece is the digit: large, and near the middle."""
-    height, width = shape
-    x = ((piece.box.left + piece.box.right) / width - 1) / 2
-    y = ((piece.box.top + piece.box.bottom) / height - 1) / 2
+    x = ((piece.box.left + piece.box.right) / shape[1] - 1) / 2
+    y = ((piece.box.top + piece.box.bottom) / shape[0] - 1) / 2
     return piece.area * float(np.exp(-4 * (x * x + y * y)))
 
 
@@ -137,18 +135,13 @@ def _belongs(part: Box, digit: Box, usual: float) -> bool:
 
     One of them is less than a digit, and both together are no more than one: else they are digits of two rows.
     """
-    if min(part.height, digit.height) > 0.75 * usual:
+    together = max(part.bottom, digit.bottom) - min(part.top, digit.top)
+    if min(part.height, digit.height) > 0.75 * usual or together > 1.5 * usual:
         return False
-    if max(part.bottom, digit.bottom) - min(part.top, digit.top) > 1.5 * usual:
-        return False
-    return _stacked(part, digit, 0.15 * usual) or _is_four(part, digit, usual) or _is_four(digit, part, usual)
-
-
-def _stacked(part: Box, digit: Box, reach: float) -> bool:
-    """Return whether the two lie above one another, no further apart than `reach`."""
     overlap = min(part.right, digit.right) - max(part.left, digit.left)
     apart = max(part.top - digit.bottom, digit.top - part.bottom)
-    return overlap > 0.3 * min(part.width, digit.width) and apart <= reach
+    stacked = overlap > 0.3 * min(part.width, digit.width) and apart <= 0.15 * usual
+    return stacked or _is_four(part, digit, usual) or _is_four(digit, part, usual)
 
 
 def _is_four(hook: Box, stem: Box, usual: float) -> bool:

@@ -1,13 +1,13 @@
 """Make photographs of handwritten digits: MNIST's digits, inked on paper, lit, and taken with a phone's camera.
 
 For tests and for benchmarks/photo_accuracy.py; nothing is trained on them. Strengths 'mild', 'medium' and 'harsh' are
-rows of one table. Every choice comes from the generator given, so that a seed repeats a photo.
+columns of one table. Every choice comes from the generator given, so that a seed repeats a photo.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,50 +18,35 @@ Floats = NDArray[Any]
 Image = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Strength:
-    """How bad a photograph may be; each pair is the range that a value is sampled from."""
-
-    digit_height: tuple[float, float]  # of the photo's shorter side
-    turn: float  # degrees to either side
-    perspective: float  # how far a corner moves, as a fraction of the photo
-    pen: tuple[float, float]  # stroke's change in width, in pixels of the 28x28 image
-    ink: tuple[float, float]  # how much of the light the ink takes
-    light: float  # how much darker the darkest corner is
-    shadow: float  # chance of a shadow with an edge
-    rulings: float  # chance of lines, squares or a box
-    ruling_ink: tuple[float, float]  # how much of the light the lines take
-    blackboard: float  # chance of light on dark
-    coloured: float  # how far the paper's colour may be from white
-    blur: tuple[float, float]  # standard deviation in pixels
-    motion: int  # longest smear in pixels
-    noise: tuple[float, float]  # standard deviation, in grey levels
-    jpeg: tuple[int, int]  # quality
-    table: float  # chance that the table beside the sheet is seen
-    specks: int  # most specks of dirt
-
-
-STRENGTHS = {
-    "mild": Strength(
-        (0.4, 0.75), 4, 0.01, (-1.0, 0.5), (0.7, 0.95), 0.15, 0, 0.3, (0.1, 0.2), 0.1, 0.1, (0.3, 0.8), 0, (1, 3),
-        (85, 95), 0, 0,
-    ),
-    "medium": Strength(
-        (0.3, 0.75), 7, 0.03, (-1.5, 1.0), (0.55, 0.95), 0.35, 0.3, 0.6, (0.1, 0.35), 0.2, 0.25, (0.5, 1.4), 4, (2, 6),
-        (60, 95), 0.1, 5,
-    ),
-    "harsh": Strength(
-        (0.2, 0.75), 10, 0.06, (-2.0, 1.6), (0.4, 0.9), 0.55, 0.6, 0.8, (0.15, 0.5), 0.25, 0.4, (0.6, 2.2), 9, (3, 11),
-        (35, 85), 0.25, 15,
-    ),
-}  # fmt: skip
+LEVELS: dict[str, tuple[Any, Any, Any]] = {
+    # strength          mild          medium       harsh
+    "digit_height": ((0.4, 0.75), (0.3, 0.75), (0.2, 0.75)),  # of the photo's shorter side
+    "turn": (4, 7, 10),  # degrees to either side
+    "perspective": (0.01, 0.03, 0.06),  # how far a corner moves, as a fraction of the photo
+    "pen": ((-1.0, 0.5), (-1.5, 1.0), (-2.0, 1.6)),  # stroke's change in width, in pixels of the 28x28 image
+    "ink": ((0.7, 0.95), (0.55, 0.95), (0.4, 0.9)),  # how much of the light the ink absorbs
+    "light": (0.15, 0.35, 0.55),  # how much darker the darkest corner is
+    "shadow": (0, 0.3, 0.6),  # probability of a shadow with an edge
+    "rulings": (0.3, 0.6, 0.8),  # probability of lines, squares or a box
+    "ruling_ink": ((0.1, 0.2), (0.1, 0.35), (0.15, 0.5)),  # how much of the light the lines absorb
+    "blackboard": (0.1, 0.2, 0.25),  # probability of light on dark
+    "coloured": (0.1, 0.25, 0.4),  # how far the paper's colour may be from white
+    "blur": ((0.3, 0.8), (0.5, 1.4), (0.6, 2.2)),  # standard deviation in pixels
+    "motion": (0, 4, 9),  # longest smear in pixels
+    "noise": ((1, 3), (2, 6), (3, 11)),  # standard deviation, in grey levels
+    "jpeg": ((85, 95), (60, 95), (35, 85)),  # quality
+    "table": (0, 0.1, 0.25),  # probability that the table beside the sheet is seen
+    "specks": (0, 5, 15),  # most specks of dirt
+}
+"""How bad a photograph may be; each pair is the range that a value is sampled from."""
+STRENGTHS = ("mild", "medium", "harsh")
 PENS = ((0.1, 0.1, 0.12), (0.08, 0.12, 0.5), (0.25, 0.25, 0.27), (0.6, 0.1, 0.12), (0.05, 0.3, 0.15))
 """Colours of ink, red, green and blue in 0..1: black, blue, pencil, red, green."""
 
 
 def photograph(rows: Sequence[Sequence[Image]], strength: str, rng: np.random.Generator) -> Image:
     """Return a colour photograph, uint8 (H, W, 3), of digits, uint8 (28, 28) each, written in rows on a page."""
-    how = STRENGTHS[strength]
+    how = SimpleNamespace(**{name: values[STRENGTHS.index(strength)] for name, values in LEVELS.items()})
     short, long = int(rng.integers(420, 760)), int(rng.integers(760, 1000))
     height, width = [(short, long), (long, short), (short, short)][rng.integers(3)]
     columns = max(len(row) for row in rows)
@@ -102,20 +87,19 @@ def _write(ink: Floats, digit: Image, left: float, top: float, cell: float, pen:
 
 
 def _page(
-    shape: tuple[int, int], area: tuple[float, ...], cell: float, how: Strength, rng: np.random.Generator
+    shape: tuple[int, int], area: tuple[float, ...], cell: float, how: SimpleNamespace, rng: np.random.Generator
 ) -> Floats:
     """Return the empty page, float32 (H, W, 3) in 0..1: coloured, grained, ruled, squared or with a box to fill in."""
     colour = 1 - how.coloured * rng.random(3) * rng.random()
     grain = 0.015 * (_cloud(shape, 2, rng) + _cloud(shape, 12, rng) - 1)
-    page = (rng.uniform(0.8, 0.97) * colour + grain[:, :, None]).astype(np.float32)
+    page: Floats = (rng.uniform(0.8, 0.97) * colour + grain[:, :, None]).astype(np.float32)
     if rng.random() < how.rulings:
         lines = np.zeros(shape, np.uint8)
         thick = int(rng.integers(1, 4))
         kind = rng.choice(["ruled", "squared", "box"])
         pitch = max(14.0, cell * rng.uniform(0.18, 0.6))
         if kind == "box":
-            margin = cell * rng.uniform(0.06, 0.3)
-            x, y, width, height = area
+            (x, y, width, height), margin = area, cell * rng.uniform(0.06, 0.3)
             corners = [round(x - margin), round(y - margin)], [round(x + width + margin), round(y + height + margin)]
             cv2.rectangle(lines, *corners, 1, thick)
         else:
@@ -131,7 +115,7 @@ def _page(
     return page
 
 
-def _tilt(scene: Floats, how: Strength, rng: np.random.Generator) -> Floats:
+def _tilt(scene: Floats, how: SimpleNamespace, rng: np.random.Generator) -> Floats:
     """Return the scene turned and seen from the side; beyond the sheet there is more paper, or the table."""
     height, width = scene.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
@@ -147,7 +131,7 @@ def _tilt(scene: Floats, how: Strength, rng: np.random.Generator) -> Floats:
     return cv2.warpPerspective(scene, onto, (width, height), borderMode=cv2.BORDER_REFLECT)
 
 
-def _light(shape: tuple[int, int], how: Strength, rng: np.random.Generator) -> Floats:
+def _light(shape: tuple[int, int], how: SimpleNamespace, rng: np.random.Generator) -> Floats:
     """Return the light on each pixel, float32 (H, W): it falls off to one side, and something may cast a shadow."""
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     angle = rng.uniform(0, 2 * np.pi)
@@ -161,7 +145,7 @@ def _light(shape: tuple[int, int], how: Strength, rng: np.random.Generator) -> F
     return np.asarray(light, np.float32)
 
 
-def _camera(scene: Floats, how: Strength, rng: np.random.Generator) -> Image:
+def _camera(scene: Floats, how: SimpleNamespace, rng: np.random.Generator) -> Image:
     """Return what the camera makes of the scene: out of focus, shaken, noisy, and stored as JPEG."""
     photo = cv2.GaussianBlur(scene, (0, 0), rng.uniform(*how.blur))
     smear = int(rng.integers(how.motion + 1))

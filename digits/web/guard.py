@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 import anyio
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from digits.web.room import Busy, Room
 
-MAX_BYTES = 20_000_000
-"""Largest request that carries a photo. Phones make photos of 2 to 12 MB."""
-MAX_JSON_BYTES = 4_000_000
-"""Largest other request: a frame of a webcam."""
+MAX_BYTES = 20_000_000  # of a request that carries a photo; phones make photos of 2 to 12 MB
+MAX_JSON_BYTES = 4_000_000  # of any other request: a frame of a webcam
 MAX_JSON_VALUES = 1000
 """Most values in such a request. Four million bytes can be a million lists, which take Python a hundred million."""
 MALFORMED = "this request is not one that the page sends; reload the page and try again."
@@ -61,46 +60,48 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            headers = Headers(scope=scope)
-            if refusal := self._refuse(scope, headers):
-                # A client that is still sending does not listen: its request is read to the end, but not kept.
-                with anyio.move_on_after(SECONDS + MAX_BYTES / BYTES_A_SECOND):
-                    left = 5 * MAX_BYTES
-                    while left > 0 and (part := await receive()).get("more_body"):
-                        left -= len(part["body"])
-            elif scope["method"] == "POST":
-                refusal = await self._post(scope, int(headers["content-length"]), receive, send)
-            else:
-                refusal = await self._pass_on(scope, receive, send)
-            if refusal is not None:
-                await refusal(scope, receive, send)
+            try:
+                await self._answer(scope, receive, send)
+            except HTTPException as refusal:
+                await JSONResponse({"error": refusal.detail}, refusal.status_code)(scope, receive, send)
+            except Busy as busy:
+                await JSONResponse({"error": str(busy)}, 503)(scope, receive, send)
+            except ClientDisconnect:
+                pass
 
-    async def _post(self, scope: Any, length: int, receive: Any, send: Any) -> JSONResponse | None:
-        """Pass the request on once all of it has arrived; return the refusal where there is one."""
-        room = self._photos if scope["path"].rstrip("/") in PHOTOS else self._others
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Have the app answer, a POST once all of it has arrived. HTTPException where the request is refused."""
         try:
-            async with room.take(length):
-                body = b""
-                with anyio.move_on_after(SECONDS + length / BYTES_A_SECOND) as deadline:
-                    body = await Request(scope, receive).body()
-                if deadline.cancelled_caught:
-                    return _refusal("the photo took too long to arrive; send it again, or a smaller one.", 408)
-                if room is self._others and sum(map(body.count, (b"[", b"{", b","))) > MAX_JSON_VALUES:
-                    return _refusal(MALFORMED, 400)
-                events = [{"type": "http.request", "body": body}]
-                del body  # popped off `events`, it is freed as soon as the app has read it
+            length = self._check(scope, Headers(scope=scope))
+        except HTTPException:
+            # A client that is still sending does not listen: its request is read to the end, but not kept.
+            with anyio.move_on_after(SECONDS + MAX_BYTES / BYTES_A_SECOND):
+                left = 5 * MAX_BYTES
+                while left > 0 and (part := await receive()).get("more_body"):
+                    left -= len(part["body"])
+            raise
+        if length is None:
+            await self._pass_on(scope, receive, send)
+            return
+        room = self._photos if scope["path"].rstrip("/") in PHOTOS else self._others
+        async with room.take(length):
+            body = b""
+            with anyio.move_on_after(SECONDS + length / BYTES_A_SECOND) as deadline:
+                body = await Request(scope, receive).body()
+            if deadline.cancelled_caught:
+                raise HTTPException(408, "the photo took too long to arrive; send it again, or a smaller one.")
+            if room is self._others and sum(map(body.count, (b"[", b"{", b","))) > MAX_JSON_VALUES:
+                raise HTTPException(400, MALFORMED)
+            events = [{"type": "http.request", "body": body}]
+            del body  # so that it is freed once the app has taken it from `events`
 
-                async def receive_next() -> Any:
-                    return events.pop() if events else await receive()
+            async def receive_next() -> Any:
+                return events.pop() if events else await receive()
 
-                return await self._pass_on(scope, receive_next, send)
-        except ClientDisconnect:
-            return None
-        except Busy as busy:
-            return _refusal(str(busy), 503)
+            await self._pass_on(scope, receive_next, send)
 
-    async def _pass_on(self, scope: Any, receive: Any, send: Any) -> JSONResponse | None:
-        """Have the app answer. Gradio fails at what its page never sends: then return a refusal instead."""
+    async def _pass_on(self, scope: Any, receive: Any, send: Any) -> None:
+        """Have the app answer. Gradio fails at what its page never sends: HTTPException then."""
         failed = False
 
         async def send_on(event: Any) -> None:
@@ -114,25 +115,28 @@ class Guard:
         except Exception:
             if not failed:
                 raise
-        return _refusal(MALFORMED, 400) if failed else None
+        if failed:
+            raise HTTPException(400, MALFORMED)
 
-    def _refuse(self, scope: Any, headers: Headers) -> JSONResponse | None:
+    def _check(self, scope: Any, headers: Headers) -> int | None:
+        """Return the length of a POST's body, None for other methods. HTTPException for what the page never sends."""
         host, origin, path = headers.get("host", ""), headers.get("origin"), scope["path"]
         if not self._is_own(host):
-            return _refusal("the page does not have this name; start draw_digit.py with --allow-host NAME for it.", 421)
+            raise HTTPException(421, "the page has no such name; start draw_digit.py with --allow-host NAME for it.")
         from_elsewhere = scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site"
         if from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
-            return _refusal("the request comes from a page of another site; only this page itself may send it.", 403)
+            raise HTTPException(403, "the request comes from a page of another site; only this page may send it.")
         if not self.needed.fullmatch(path) or ".." in path:
-            return _refusal("there is nothing here; the page is at /, and /predict takes photos.", 404)
-        if scope["method"] == "POST":
-            length = headers.get("content-length", "")
-            if not length.isdigit():
-                return _refusal("the request does not state its length; send Content-Length.", 411)
-            most = MAX_BYTES if path.rstrip("/") in PHOTOS else MAX_JSON_BYTES
-            if int(length) > most:
-                return _refusal(f"the photo has more than {most:,} bytes; shrink it first.", 413)
-        return None
+            raise HTTPException(404, "there is nothing here; the page is at /, and /predict takes photos.")
+        if scope["method"] != "POST":
+            return None
+        length = headers.get("content-length", "")
+        if not length.isdigit():
+            raise HTTPException(411, "the request does not state its length; send Content-Length.")
+        most = MAX_BYTES if path.rstrip("/") in PHOTOS else MAX_JSON_BYTES
+        if int(length) > most:
+            raise HTTPException(413, f"the photo has more than {most:,} bytes; shrink it first.")
+        return int(length)
 
     def _is_own(self, host: str) -> bool:
         try:
@@ -140,7 +144,3 @@ class Guard:
             return name in self.hosts or (self.any_address and bool(ip_address(name)))
         except ValueError:
             return False
-
-
-def _refusal(text: str, status: int) -> JSONResponse:
-    return JSONResponse({"error": text}, status)

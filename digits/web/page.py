@@ -26,10 +26,8 @@ from digits.web.room import Busy, Room
 
 KEPT_SECONDS = 10
 """An upload is deleted when it is this old, which is checked as often; until then the page that sent it shows it."""
-ORDINARY_PIXELS = 4_000_000
-"""Larger photos are read one at a time; a drawing or a frame of a webcam has fewer."""
-KEPT_SESSIONS = 20
-"""Gradio keeps the last photo that each open page sent, for so many pages; none is needed later."""
+ORDINARY_PIXELS = 4_000_000  # larger photos are read one at a time; a drawing or a frame of a webcam has fewer
+KEPT_SESSIONS = 20  # Gradio keeps the last photo that each open page sent, for so many pages; none is needed later
 HELP = """# Draw a digit
 Two networks, one trained in PyTorch and one in TensorFlow, read it as you draw. For programs there is `/predict`."""
 Answer = TypeVar("Answer")
@@ -53,20 +51,14 @@ class Reader:
 
 
 def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fastapi.FastAPI:
-    """Return the web application: /predict, and the page everywhere else.
-
-    Gradio puts uploads into `uploads`; `hosts` are the names and addresses that the page answers to.
-    """
+    """Return the application: /predict and the page. Gradio puts uploads into `uploads`; for `hosts` see Guard."""
     reader = Reader()
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.post("/predict")
     async def predict(request: fastapi.Request) -> JSONResponse:
-        data = await request.body()
-        if not data:
-            return JSONResponse({"error": "the request has no body; send the photo's bytes."}, 400)
         try:
-            return await reader.run(partial(_predict, data, networks))
+            return JSONResponse(await reader.run(partial(_predict, await request.body(), networks)))
         except UserError as error:
             return JSONResponse({"error": str(error)}, 503 if isinstance(error, Busy) else 400)
 
@@ -91,11 +83,13 @@ def _template(name: str) -> str:
     return (Path(__file__).parent / "templates" / name).read_text("utf-8")
 
 
-def _predict(data: bytes, networks: Networks, max_pixels: int) -> JSONResponse:
+def _predict(data: bytes, networks: Networks, max_pixels: int) -> dict[str, Any]:
+    if not data:
+        raise UserError("the request has no body; send the photo's bytes.")
     runs = networks.find()
     if not runs:
-        return JSONResponse({"error": f"no network is trained yet; {TRAIN_FIRST}."}, 503)
-    return JSONResponse(as_json(decode_photo(io.BytesIO(data), True, max_pixels), runs))
+        raise Busy(f"no network is trained yet; {TRAIN_FIRST}.")
+    return as_json(decode_photo(io.BytesIO(data), True, max_pixels), runs)
 
 
 def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
@@ -121,39 +115,31 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
                     html, css, script = (_template(f"canvas.{kind}") for kind in ("html", "css", "js"))
                     drawing = gr.HTML("", html_template=html, css_template=css, js_on_load=script, elem_id="drawing")
                 with gr.Tab("Photo") as photo_tab:
+                    label = "A photo or scan of a digit"
                     photo = gr.Image(
-                        label="A photograph or scan of a digit",
-                        sources=["upload", "clipboard"],
-                        height=400,
-                        buttons=[],
-                        elem_id="photo",
+                        sources=["upload", "clipboard"], label=label, height=400, buttons=[], elem_id="photo"
                     )
                 with gr.Tab("Webcam") as webcam_tab:
                     webcam = gr.Image(
                         label="Hold a digit to the camera",
                         sources=["webcam"],
                         streaming=True,
+                        elem_id="webcam",
                         webcam_options=gr.WebcamOptions(mirror=False),
                         buttons=[],
-                        elem_id="webcam",
                     )
             with gr.Column(min_width=300):
                 answer = gr.HTML(welcome(networks), elem_id="answer")
         # Without the queue: an answer takes milliseconds, and only the latest drawing counts. Without Gradio's own
         # reading of photos: it has no limit on pixels.
-        at_once = partial(gr.on, queue=False, preprocess=False, show_progress="hidden")
+        quietly: dict[str, Any] = {"preprocess": False, "show_progress": "hidden"}
+        at_once = partial(gr.on, queue=False, **quietly)
         at_once(drawing.input, answer_to, drawing, answer, api_name="draw", trigger_mode="always_last")
         at_once(photo.change, answer_to, photo, answer, api_name="photo")
         at_once(draw_tab.select, answer_to, drawing, answer)
         at_once([photo_tab.select, webcam_tab.select], lambda: (None, welcome(networks)), None, [photo, answer])
         at_once(page.load, lambda: welcome(networks), None, answer)
-        webcam.stream(
-            *(answer_to, webcam, answer),
-            preprocess=False,
-            stream_every=0.5,
-            show_progress="hidden",
-            concurrency_limit=None,
-        )
+        webcam.stream(answer_to, webcam, answer, stream_every=0.5, concurrency_limit=None, **quietly)
     return page
 
 

@@ -14,7 +14,7 @@ WAITING_SECONDS = 20.0
 
 
 class Busy(UserError):
-    """There was no room for too long."""
+    """The request can be answered later, but not now."""
 
 
 class Room:
