@@ -25,6 +25,7 @@ SURE = 0.8
 CHUNK = 64  # photos read before their digits are classified together
 LONGEST_NAME = 200  # bytes of a photo's name in its output's names; file systems take 255, '-6-as-MNIST.png' included
 Answer = dict[str, Any]
+Groups = list[list[Digit]]
 
 
 def answer_photos(
@@ -105,7 +106,7 @@ def as_text(answer: Answer) -> str:
     return f"{name}: {doubt}{answer['digit']} ({answer['probability']:.1%}; next {other})"
 
 
-def _read(path: Path, multiple: bool, steps: Path | None) -> tuple[list[list[Digit]], str]:
+def _read(path: Path, multiple: bool, steps: Path | None) -> tuple[Groups, str]:
     """Return the groups of digits in the photo (one digit in one group, unless `multiple`), and what is wrong with it.
 
     `steps` is what the paths of the stages' images begin with.
@@ -129,11 +130,7 @@ def _read(path: Path, multiple: bool, steps: Path | None) -> tuple[list[list[Dig
 
 
 def _answer(
-    path: Path,
-    groups: list[list[Digit]],
-    probabilities: Iterator[NDArray[Any]],
-    class_names: Sequence[str],
-    copy: Path | None,
+    path: Path, groups: Groups, probabilities: Iterator[NDArray[Any]], class_names: Sequence[str], copy: Path | None
 ) -> Answer:
     """Return the answer for a photo with these digits; with `copy`, for several, marked in that copy of the photo."""
     described = [

@@ -45,9 +45,8 @@ class TrainedRun:
             try:
                 (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + BATCH]}, limits)
             except Exception as error:  # onnxruntime's exceptions have no common class but this
-                raise UserError(
-                    f"model.onnx of '{self.name}' fails ({type(error).__name__}); train it again."
-                ) from None
+                fault = f"model.onnx of '{self.name}' fails ({type(error).__name__})"
+                raise UserError(f"{fault}; train it again.") from None
             if found.shape != rows.shape or not are_probabilities(found):
                 wanted = f"probabilities of {rows.shape[1]} classes"
                 raise UserError(f"model.onnx of '{self.name}' does not give {wanted}; train it again.")
@@ -60,8 +59,8 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
 
     UserError where there is none, one is damaged, or they do not know the same classes.
     """
-    runs = [load_run(read_run(run_folder(name, outputs))) for name in names]
-    runs = runs or [load_best(readable_runs(outputs), outputs)]
+    loaded = [load_run(read_run(run_folder(name, outputs))) for name in names]
+    runs = loaded or [load_best(readable_runs(outputs), outputs)]
     for run in runs[1:]:
         if run.class_names != runs[0].class_names:
             raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")
@@ -125,9 +124,8 @@ def load_run(run: Run) -> TrainedRun:
         return loaded.result(LOAD_SECONDS)
     except TimeoutError:
         limits.terminate = True  # after the current operation
-        raise UserError(
-            f"'{run.path / 'model.onnx'}' has not answered two images in {LOAD_SECONDS:g} s; train '{run.name}' again."
-        ) from None
+        fault = f"has not answered two images in {LOAD_SECONDS:g} s"
+        raise UserError(f"'{run.path / 'model.onnx'}' {fault}; train '{run.name}' again.") from None
 
 
 def _load(run: Run, limits: Any) -> TrainedRun:
@@ -143,9 +141,8 @@ def _load(run: Run, limits: Any) -> TrainedRun:
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common class but this
-        raise UserError(
-            f"'{path}' is not a model that onnxruntime reads ({type(error).__name__}); train it again."
-        ) from None
+        fault = f"is not a model that onnxruntime reads ({type(error).__name__})"
+        raise UserError(f"'{path}' {fault}; train it again.") from None
     ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
     if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
         raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")

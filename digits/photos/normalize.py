@@ -23,7 +23,8 @@ def to_mnist(ink: Floats) -> NDArray[Any]:
     width = stroke_width(fine) / FINE
     missing = np.clip(width, THINNEST, THICKEST) - width
     if width > 0 and abs(missing) > 0.125:
-        fine = _change_width(fine, FINE * float(missing))
+        frame = int(np.ceil(FINE * abs(missing))) + 2  # holds what becomes wider
+        fine = widened(np.pad((fine > 0.5).astype(np.uint8), frame), FINE * float(missing))
         rows, columns = np.flatnonzero(fine.max(axis=1) > 0.3), np.flatnonzero(fine.max(axis=0) > 0.3)
         if len(rows):
             fine = fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -33,11 +34,20 @@ def to_mnist(ink: Floats) -> NDArray[Any]:
 
 def stroke_width(ink: Floats) -> float:
     """Return the strokes' width in pixels: ink's area over the length of its middle line. 0 where there is no ink."""
-    mask = np.pad((ink > 0.5).astype(np.uint8), 1)
+    depths = middle_depths(np.pad((ink > 0.5).astype(np.uint8), 1))
+    return 2 * float(np.median(depths)) - 1 if len(depths) else 0.0
+
+
+def middle_depths(mask: NDArray[np.uint8]) -> Floats:
+    """Return how deep the strokes' middle line lies in the ink, in pixels: half their width, at each of its pixels."""
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    # On the middle line no neighbour is deeper. The median of those depths is half a width.
-    ridge = depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))]
-    return 2 * float(np.median(ridge)) - 1 if len(ridge) else 0.0
+    return np.asarray(depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))])
+
+
+def widened(mask: NDArray[np.uint8], by: float) -> Floats:
+    """Return ink of 0..1 whose strokes are wider than the mask's by so many pixels, narrower where negative."""
+    inside, outside = (cv2.distanceTransform(shape, cv2.DIST_L2, 5) for shape in (mask, 1 - mask))
+    return np.asarray(np.clip(inside - outside + by / 2 + 0.5, 0, 1), np.float32)
 
 
 def scaled(pixels: NDArray[Any], longest: int) -> NDArray[Any]:
@@ -46,15 +56,6 @@ def scaled(pixels: NDArray[Any], longest: int) -> NDArray[Any]:
     height, width = (max(1, round(side * scale)) for side in pixels.shape)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(pixels, (width, height), interpolation=method)
-
-
-def _change_width(ink: Floats, by: float) -> Floats:
-    """Return the ink with its strokes wider by so many pixels (narrower where negative), in a frame that holds it."""
-    margin = int(np.ceil(abs(by))) + 2
-    mask = np.pad((ink > 0.5).astype(np.uint8), margin)
-    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    return np.asarray(np.clip(inside - outside + by / 2 + 0.5, 0, 1), np.float32)
 
 
 def _centre(fine: Floats) -> NDArray[Any]:

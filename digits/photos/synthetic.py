@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.photos.normalize import middle_depths, widened
+
 Floats = NDArray[Any]
 Image = NDArray[Any]
 
@@ -74,12 +76,10 @@ def _write(ink: Floats, digit: Image, left: float, top: float, cell: float, pen:
     side = round(28 * scale)
     large = cv2.resize(digit.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC)
     shape = (cv2.GaussianBlur(large, (0, 0), 0.45 * scale) > 0.42).astype(np.uint8)
-    inside = cv2.distanceTransform(shape, cv2.DIST_L2, 5)
-    distance = inside - cv2.distanceTransform(1 - shape, cv2.DIST_L2, 5)
     # A thinner pen must not break the strokes, so it is as thick as their thinnest parts allow.
-    ridge = inside[(inside > 0) & (inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8)))]
-    thinnest = float(np.percentile(ridge, 10)) if len(ridge) else 0.0
-    stroke = np.clip(distance + max(pen * scale / 2, -0.7 * thinnest) + 0.5, 0, 1)
+    depths = middle_depths(shape)
+    thinnest = float(np.percentile(depths, 10)) if len(depths) else 0.0
+    stroke = widened(shape, 2 * max(pen * scale / 2, -0.7 * thinnest))
     x, y = round(left + (cell - side) / 2), round(top + (cell - side) / 2)
     rows, columns = slice(max(y, 0), min(y + side, ink.shape[0])), slice(max(x, 0), min(x + side, ink.shape[1]))
     part = stroke[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
@@ -117,18 +117,16 @@ def _page(
 
 def _tilt(scene: Floats, how: SimpleNamespace, rng: np.random.Generator) -> Floats:
     """Return the scene turned and seen from the side; beyond the sheet there is more paper, or the table."""
-    height, width = scene.shape[:2]
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    size = np.array(scene.shape[1::-1])
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * size.astype(np.float32)
     angle = np.deg2rad(rng.uniform(-how.turn, how.turn))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    middle = np.array([width, height]) / 2
-    moved = (corners - middle) @ turn + middle
-    moved += rng.uniform(-1, 1, (4, 2)) * how.perspective * np.array([width, height])
+    moved = (corners - size / 2) @ turn + size / 2 + rng.uniform(-1, 1, (4, 2)) * how.perspective * size
     onto = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
     if rng.random() < how.table:
-        table = tuple(float(value) for value in rng.uniform(0.1, 0.5, 3))
-        return cv2.warpPerspective(scene, onto, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=table)
-    return cv2.warpPerspective(scene, onto, (width, height), borderMode=cv2.BORDER_REFLECT)
+        table = rng.uniform(0.1, 0.5, 3).tolist()
+        return cv2.warpPerspective(scene, onto, size.tolist(), borderMode=cv2.BORDER_CONSTANT, borderValue=table)
+    return cv2.warpPerspective(scene, onto, size.tolist(), borderMode=cv2.BORDER_REFLECT)
 
 
 def _light(shape: tuple[int, int], how: SimpleNamespace, rng: np.random.Generator) -> Floats:

@@ -21,8 +21,7 @@ from digits.names import FRAMEWORKS, spelled
 from digits.photos import Digit, find_digit
 from digits.photos.read import Photo
 
-Probabilities = list[NDArray[np.float32]]
-"""Those of each run, (classes,)."""
+Probabilities = list[NDArray[np.float32]]  # of each run, (classes,)
 
 
 class Networks:
@@ -70,12 +69,8 @@ def as_json(photo: Photo, runs: Sequence[TrainedRun]) -> dict[str, Any]:
     """Return the answer of /predict: the digit's box, each run's answer, and whether they agree."""
     digit, probabilities = classify(photo, runs)
     answers = [
-        {
-            "run": run.name,
-            "framework": run.framework,
-            **describe(own, run.class_names),
-            "probabilities": [round(float(value), 4) for value in own],
-        }
+        {"run": run.name, "framework": run.framework, **describe(own, run.class_names)}
+        | {"probabilities": [round(float(value), 4) for value in own]}
         for run, own in zip(runs, probabilities, strict=False)
     ]
     return {
@@ -86,12 +81,15 @@ def as_json(photo: Photo, runs: Sequence[TrainedRun]) -> dict[str, Any]:
     }
 
 
-def as_html(photo: Photo, networks: Networks) -> str:
-    """Return the answer for people: a verdict, each run's ten bars, and the 28x28 image that the networks saw."""
+def as_html(photo: Photo | None, networks: Networks) -> str:
+    """Return the answer for people: a verdict, each run's ten bars, and the 28x28 image that the networks saw.
+
+    Without a photo, or where nothing is trained, a sentence on what to do.
+    """
     runs = networks.find()
     if not runs:
         return message(f"No network is trained yet: {TRAIN_FIRST}, then try again.")
-    digit, probabilities = classify(photo, runs)
+    digit, probabilities = classify(photo, runs) if photo else (None, [])
     if digit is None:
         return message("No digit here yet: draw or show one, large.", networks.missing())
     png = base64.b64encode(cv2.imencode(".png", digit.image)[1].tobytes()).decode()
@@ -101,11 +99,6 @@ def as_html(photo: Photo, networks: Networks) -> str:
     )
     bars = [_bars(run, own) for run, own in zip(runs, probabilities, strict=True)]
     return message(_verdict(runs, probabilities), networks.missing(), *bars, seen)
-
-
-def welcome(networks: Networks) -> str:
-    """Return the answer before a photo comes, whether or not anything is trained."""
-    return as_html(Photo(np.zeros((28, 28), np.uint8), (28, 28)), networks)
 
 
 def message(verdict: str, note: str = "", *parts: str) -> str:

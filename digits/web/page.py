@@ -20,7 +20,7 @@ from digits.errors import UserError
 from digits.inference import TRAIN_FIRST
 from digits.photos import decode_photo, read_photo
 from digits.photos.read import MAX_PIXELS, Photo, TooManyPixels
-from digits.web.answers import Networks, as_html, as_json, message, welcome
+from digits.web.answers import Networks, as_html, as_json, message
 from digits.web.guard import MAX_BYTES, Guard
 from digits.web.room import Busy, Room
 
@@ -94,8 +94,7 @@ def _predict(data: bytes, networks: Networks, max_pixels: int) -> dict[str, Any]
 
 def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
     def read(sent: object, max_pixels: int) -> str:
-        photo = _photo(sent, uploads, max_pixels)
-        return welcome(networks) if photo is None else as_html(photo, networks)
+        return as_html(_photo(sent, uploads, max_pixels), networks)
 
     async def answer_to(sent: object) -> str:
         try:
@@ -115,9 +114,12 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
                     html, css, script = (_template(f"canvas.{kind}") for kind in ("html", "css", "js"))
                     drawing = gr.HTML("", html_template=html, css_template=css, js_on_load=script, elem_id="drawing")
                 with gr.Tab("Photo") as photo_tab:
-                    label = "A photo or scan of a digit"
                     photo = gr.Image(
-                        sources=["upload", "clipboard"], label=label, height=400, buttons=[], elem_id="photo"
+                        label="A photo or scan of a digit",
+                        sources=["upload", "clipboard"],
+                        height=400,
+                        buttons=[],
+                        elem_id="photo",
                     )
                 with gr.Tab("Webcam") as webcam_tab:
                     webcam = gr.Image(
@@ -129,7 +131,7 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
                         buttons=[],
                     )
             with gr.Column(min_width=300):
-                answer = gr.HTML(welcome(networks), elem_id="answer")
+                answer = gr.HTML(as_html(None, networks), elem_id="answer")
         # Without the queue: an answer takes milliseconds, and only the latest drawing counts. Without Gradio's own
         # reading of photos: it has no limit on pixels.
         quietly: dict[str, Any] = {"preprocess": False, "show_progress": "hidden"}
@@ -137,8 +139,8 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
         at_once(drawing.input, answer_to, drawing, answer, api_name="draw", trigger_mode="always_last")
         at_once(photo.change, answer_to, photo, answer, api_name="photo")
         at_once(draw_tab.select, answer_to, drawing, answer)
-        at_once([photo_tab.select, webcam_tab.select], lambda: (None, welcome(networks)), None, [photo, answer])
-        at_once(page.load, lambda: welcome(networks), None, answer)
+        at_once([photo_tab.select, webcam_tab.select], lambda: (None, as_html(None, networks)), None, [photo, answer])
+        at_once(page.load, lambda: as_html(None, networks), None, answer)
         webcam.stream(answer_to, webcam, answer, stream_every=0.5, concurrency_limit=None, **quietly)
     return page
 

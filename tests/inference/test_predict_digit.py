@@ -287,7 +287,7 @@ def test_no_framework_is_imported(place: Path, tmp_path: Path, sheet: Pixels) ->
 
 def test_onnxruntime_reports_to_nobody(place: Path, tmp_path: Path) -> None:
     """Where it does, it leaves an id of the machine in ~/.cache, events not yet sent, and a session's id in /tmp."""
-    imports = "from digits.inference.trained_run import load_runs; from pathlib import Path"
+    imports = "import time; from digits.inference.trained_run import load_runs; from pathlib import Path"
     code = f"{imports}; load_runs((), Path('outputs'))"
     env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     env |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
