@@ -1,31 +1,74 @@
-"""The options of a script as a Markdown table: what the documentation has to hold, and what prints it.
+"""The options of the scripts as Markdown tables, made from the scripts' own fields, as docs/options.md shows them.
 
-PYTHONPATH=. python tests/options_table.py mnist_pytorch      # or another script
+python -m tests.options_table      # writes the tables of that page again
 """
 
 from __future__ import annotations
 
-import sys
+import re
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from digits.command_line import flat_fields, option, shown
 from digits.training import RECIPES, Options
+from digits.training.options import GROUPS
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "options.md"
+POSITIONAL = {"download_mnist": "", "visualize_results": "runs", "predict_digit": "photos", "draw_digit": ""}
+"""For each script but those that train, the field that takes the words before its options."""
 
 
-def options_table(default: Any) -> str:
-    """Return a row an option, with its name, its default and its help text, below a heading."""
-    rows = [
-        (f"`{option(name)}`", f"`{shown(value)}`" if shown(value) else "", " ".join(str(field.description).split()))
-        for name, field, value in flat_fields(default)
-    ]
-    return "\n".join(["| option | default | |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
+def options_table(default: Any, names: Sequence[str] = (), positional: str = "") -> str:
+    """Return a row for each option (or each one named): its name, default and help text, below a heading."""
+    fields = {name: (field, value) for name, field, value in flat_fields(default)}
+    rows = []
+    for name in names or fields:
+        field, value = fields[name]
+        words = [
+            f"`{field.title} ...`" if name == positional else f"`{option(name)}`",
+            f"`{shown(value)}`" if shown(value) else "",
+            " ".join(str(field.description).split()) + _choices(field),
+        ]
+        rows.append(f"| {' | '.join(words)} |")
+    return "\n".join(["| option | default | |", "|---|---|---|", *rows])
 
 
 def default_options(script: str) -> Any:
-    """Return what the script does without options."""
-    return Options(RECIPES["cnn"]) if script.startswith("mnist_") else import_module(script).Options()
+    """Return what the script does without options and environment variables."""
+    if script.startswith("mnist_"):
+        return Options(RECIPES["cnn"])
+    options = import_module(script).Options
+    return options(mirror="") if script == "download_mnist" else options()
+
+
+def with_tables(page: str) -> str:
+    """Return docs/options.md with the first table below each heading as it has to be; ValueError if one lacks."""
+    training = default_options("mnist_pytorch")
+    tables = {title.capitalize(): options_table(training, names) for title, names in GROUPS.items()}
+    grouped = {name for names in GROUPS.values() for name in names}
+    others = [name for name, _, _ in flat_fields(training) if name not in grouped]
+    tables["mnist_pytorch.py and mnist_tensorflow.py"] = options_table(training, others)
+    for script, positional in POSITIONAL.items():
+        tables[f"{script}.py"] = options_table(default_options(script), (), positional)
+    for heading, table in tables.items():
+        before, found, after = re.split(rf"(?<=\n)(#+ {re.escape(heading)}\n(?:[^|#\n].*\n|\n)*)", page, maxsplit=1)
+        page = before + found + table + "\n" + re.sub(r"\A(\|.*\n)+", "", after)
+    return page
+
+
+def _choices(field: FieldInfo) -> str:
+    """Return the option's choices in brackets; nothing where it has none, or where the help text names them all."""
+    kind = field.annotation
+    while get_origin(kind) not in (None, Literal):
+        kind = get_args(kind)[0]
+    choices = [] if field.title else get_args(kind)
+    unnamed = [choice for choice in choices if not re.search(rf"\b{choice}\b", str(field.description))]
+    return f" ({', '.join(f'`{choice}`' for choice in choices)})" if unnamed else ""
 
 
 if __name__ == "__main__":
-    print(options_table(default_options(sys.argv[1])))
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
