@@ -125,14 +125,14 @@ def test_killed_at_random_moments_of_a_slow_download(tmp_path: Path) -> None:
         assert start(mirror, tmp_path / "whole").wait() == 0
         whole = time.monotonic() - began
         killed = 0
-        for _ in range(15):
+        for attempt in range(15):
             process = start(mirror, tmp_path / "data")
             time.sleep(rng.uniform(0, whole))
             process.kill()
             killed += process.wait() == -signal.SIGKILL
             assert_nothing_or_complete(SMALL, tmp_path / "data")
             if (tmp_path / "data" / "Small").exists():
-                (tmp_path / "data" / "Small").rename(tmp_path / f"done-{killed}")
+                (tmp_path / "data" / "Small").rename(tmp_path / f"done-{attempt}")
         assert killed >= 8
         assert start(mirror, tmp_path / "data").wait() == 0
     assert_complete_and_tidy(SMALL, tmp_path / "data")

@@ -249,7 +249,7 @@ from training.test_checkpoint import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (1800, 1800))
 training = checkpoint(Path(sys.argv[1]))
 if sys.argv[2] == "resume":
-    training.read()
+    training.restore(lambda state: None)
 try:
     training.write(Progress(HISTORY * 2, [0.5]), STATE * 10)
 except UserError as error:
