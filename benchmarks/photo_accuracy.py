@@ -1,9 +1,9 @@
-"""How well digits are read from photographs: accuracy by strength, and what 'not sure' is worth.
+"""How well digits are read from photographs: accuracy by strength, how many answers are sure, and their accuracy.
 
     python benchmarks/photo_accuracy.py                        # 1,000 photographs of each strength, the best run
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
 
-The photographs are made from MNIST's test digits (digits/photos/synthetic.py); photos.py was tuned on training digits.
+The photographs show MNIST's test digits (digits/photos/synthetic.py); digits/photos was tuned on training digits.
 Needs MNIST in mnist_data/ and a trained run in outputs/.
 """
 
@@ -77,9 +77,9 @@ def read_photographs(digits: NDArray[np.uint8], strength: str, seed: list[int]) 
     seconds that it took for one."""
 
     def read(i: int) -> tuple[NDArray[np.uint8], float]:
-        picture = photograph([[digits[i]]], strength, np.random.default_rng([*seed, i]))
+        photo = photograph([[digits[i]]], strength, np.random.default_rng([*seed, i]))
         started = time.perf_counter()
-        digit = find_digit(picture)
+        digit = find_digit(photo)
         seconds = time.perf_counter() - started
         return digit.image if digit else np.zeros((28, 28), np.uint8), seconds
 
