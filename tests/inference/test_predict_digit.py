@@ -73,7 +73,7 @@ def sheet(seven: Pixels) -> Pixels:
     return photo
 
 
-def test_every_kind_of_picture(place: Path, tmp_path: Path, sheet: Pixels) -> None:
+def test_every_kind_of_image_file(place: Path, tmp_path: Path, sheet: Pixels) -> None:
     image, grey = Image.fromarray(sheet), Image.fromarray(sheet[:, :, 0])
     for suffix in ("png", "jpg", "webp", "bmp", "tiff"):
         image.save(tmp_path / f"colour.{suffix}")
@@ -87,7 +87,7 @@ def test_every_kind_of_picture(place: Path, tmp_path: Path, sheet: Pixels) -> No
     alpha = 255 - sheet[:, :, 0]
     for name, colour in (("dark", 0), ("light", 255)):
         pixels = np.dstack([np.full((200, 200, 3), colour, np.uint8), alpha])
-        Image.fromarray(pixels).save(tmp_path / f"see-through-{name}.png")
+        Image.fromarray(pixels).save(tmp_path / f"transparent-{name}.png")
     turned = Image.fromarray(np.rot90(sheet))
     turned.save(tmp_path / "turned.jpg", exif=_orientation(6))
     Image.fromarray(255 - sheet).save(tmp_path / "negative.png")
@@ -146,7 +146,7 @@ def test_the_limit_on_pixels_is_below_a_hundred_million() -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_bytes_give_a_picture_or_a_sentence(tmp_path: Path, sheet: Pixels, data: st.DataObject) -> None:
+def test_damaged_bytes_give_a_photo_or_a_sentence(tmp_path: Path, sheet: Pixels, data: st.DataObject) -> None:
     suffix = data.draw(st.sampled_from(["png", "jpeg", "webp", "bmp", "tiff", "gif"]))
     path = tmp_path / f"photo.{suffix}"
     Image.fromarray(sheet).save(path)

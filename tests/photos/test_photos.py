@@ -79,7 +79,7 @@ photos = st.one_of(
 @settings(max_examples=500, deadline=None)
 @given(photos)
 @np.errstate(divide="raise", invalid="raise", over="raise")
-def test_any_picture_gives_whole_digits_or_none(pixels: Pixels) -> None:
+def test_any_photo_gives_whole_digits_or_none(pixels: Pixels) -> None:
     digit = find_digit(pixels)
     if digit is not None:
         assert_whole(digit, pixels.shape)
@@ -264,7 +264,7 @@ FILES = [file for kind in FORMATS for mode in MODES if (file := encoded(mode, ki
     keep=st.just(1.0) | st.floats(0, 1),
     shrink=st.booleans(),
 )
-def test_damaged_bytes_in_memory_give_a_picture_or_a_sentence(
+def test_damaged_bytes_in_memory_give_a_photo_or_a_sentence(
     file: bytes, changes: list[tuple[float, int]], keep: float, shrink: bool
 ) -> None:
     raw = bytearray(file)
@@ -289,7 +289,7 @@ def test_a_damaged_tiff_in_memory() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_shrunk_picture_has_the_box_where_it_was(digits: tuple[Pixels, Pixels], kind: str, orientation: int) -> None:
+def test_a_shrunk_photo_has_the_box_where_it_was(digits: tuple[Pixels, Pixels], kind: str, orientation: int) -> None:
     sheet = Image.fromarray(np.pad(drawing(digits[0][0], 1200), ((300, 2001), (150, 2)), constant_values=235))
     exif = Image.Exif()
     exif[Base.Orientation] = orientation
@@ -317,7 +317,7 @@ def test_shrinking_changes_nothing_but_the_size(mode: str) -> None:
 
 
 @pytest.mark.parametrize("light", [False, True])
-def test_see_through_pictures_lie_on_paper(light: bool) -> None:
+def test_transparent_images_lie_on_paper(light: bool) -> None:
     """Dark ink on white paper, light ink on black; at the edges of a stroke half of each."""
     ink, paper = (230, 0) if light else (20, 255)
     image = Image.new("RGBA", (40, 30), (7, 7, 7, 0))

@@ -198,7 +198,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 @needs_proc
-def test_large_pictures_at_once_do_not_fill_the_memory(page: Page, digits: dict[int, Pixels]) -> None:
+def test_large_photos_at_once_do_not_fill_the_memory(page: Page, digits: dict[int, Pixels]) -> None:
     sheet = Image.new("P", (8000, 8000), 1)
     sheet.putpalette([255, 0, 0, 255, 255, 255])
     file = io.BytesIO()
