@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint lock clean
+.PHONY: help setup demo run test quick lint lock clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
@@ -26,7 +26,10 @@ run: setup ## the same on full MNIST (DATASET=fashion-mnist for another, MIRROR=
 	$(RUN) visualize_results.py
 
 test: lint ## lint and all tests
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal
+
+quick: $(VENV)/installed-dev ## the tests that train nothing: less than a minute
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal -m "not training and not slow"
 
 lint: $(VENV)/installed-dev ## ruff and mypy only
 	$(RUN) -m ruff check .

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
+import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from framework_process import run_training
+from filelock import FileLock
+from framework_process import PACKAGES, run_training
 from page_driver import Page, serving_page
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
@@ -21,11 +24,47 @@ from digits.data.download import download_dataset
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TRAININGS = {"train_once", "train_silently", "variants", "found", "pairs"}
+"""The fixtures that train or compute with a framework."""
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     folder = os.environ.get("MNIST_MIRROR")
     if item.get_closest_marker("real_data") and not (folder and Path(folder).is_dir()):
         pytest.skip("needs the environment variable MNIST_MIRROR to name a folder of datasets")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that looks at a training; one that trains by itself has the mark in its file."""
+    for item in items:
+        if not TRAININGS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("training")
+
+
+Once = Callable[[str, Callable[[Path], Any]], tuple[Path, Any]]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Give a function that does a costly thing once for all of pytest-xdist's workers.
+
+    once(name, make) calls make(folder) on the name's new folder, if no worker has, and returns the folder and what make
+    returned, as JSON keeps it. Nothing may be changed in the folder.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once"
+    shared.mkdir(exist_ok=True)
+
+    def made(name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
+        folder, answer = shared / name, shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not answer.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a call that failed
+                folder.mkdir()
+                answer.write_text(json.dumps(make(folder)))
+        return folder, json.loads(answer.read_text())
+
+    return made
 
 
 @dataclass(frozen=True)
@@ -34,15 +73,21 @@ class Trained:
 
     framework: str
     path: Path  # the run's folder
-    process: subprocess.CompletedProcess[str]
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with mnist_data/ in it, which holds the sample."""
+def workplace(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this worker's own with mnist_data/ in it, which holds the sample."""
+    downloaded, _ = once("sample", _download_sample)
     folder = tmp_path_factory.mktemp("workplace")
-    download_dataset(MNIST_SAMPLE, folder / "mnist_data")
+    shutil.copytree(downloaded, folder / "mnist_data")
     return folder
+
+
+def _download_sample(folder: Path) -> None:
+    download_dataset(MNIST_SAMPLE, folder)
 
 
 @pytest.fixture(scope="session")
@@ -55,24 +100,33 @@ def real_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train_once(workplace: Path) -> Callable[[str], Trained]:
-    """Give a function from 'pytorch' or 'tensorflow' to its training, run when first asked for."""
+def train_once(workplace: Path, once: Once) -> Callable[[str], Trained]:
+    """Give a function from 'pytorch' or 'tensorflow' to its training, in outputs/ of the workplace.
+
+    It is run when first asked for, as a user runs it; each worker has a copy of the run.
+    """
 
     @functools.cache
     def train(framework: str) -> Trained:
-        process = run_training(framework, "--dataset", "mnist-sample", cwd=workplace)
-        assert process.returncode == 0, process.stderr
-        return Trained(framework, workplace / "outputs" / f"mnist-sample-cnn-{framework}", process)
+        def make(folder: Path) -> tuple[str, str]:
+            (folder / "mnist_data").symlink_to(workplace / "mnist_data")
+            done = run_training(framework, "--dataset", "mnist-sample", cwd=folder)
+            assert done.returncode == 0, done.stderr
+            return done.stdout, done.stderr
+
+        folder, streams = once(f"trained-{framework}", make)
+        path = Path("outputs") / f"mnist-sample-cnn-{framework}"
+        return Trained(framework, shutil.copytree(folder / path, workplace / path), *streams)
 
     return train
 
 
-@pytest.fixture(scope="session", params=["pytorch", "tensorflow"])
+@pytest.fixture(scope="module", params=PACKAGES)  # of all files' tests, pytest would else run PyTorch's first
 def framework(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
     return train_once(framework)
 

@@ -1,25 +1,35 @@
 """The training scripts in processes of their own: nothing may import both frameworks, pytest's process neither.
 
-Imported by tests, this module starts such processes. Started as `python tests/framework_process.py FRAMEWORK QUESTION
-ARGUMENTS`, with the arguments and the answer as JSON, it is one: the question names a function in tests/probes/, which
-is given the framework's script, with the other framework blocked as if it were not installed.
+Imported by tests, this module starts such processes. Started as `python tests/framework_process.py FRAMEWORK`, it is
+a server: it imports the framework, with the other one blocked as if it were not installed, and forks for each request.
+So the seconds of the import are spent once, and yet no request sees what another has left behind.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import runpy
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from paths import ROOT
 
 PACKAGES = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "keras")}
 OTHER = {"pytorch": "tensorflow", "tensorflow": "pytorch"}
+# What the frameworks import only when they first make an optimizer or export a model.
+PRELOADED = {"pytorch": ("torch._dynamo", "torch.export", "onnxscript"), "tensorflow": ("tf2onnx.convert",)}
 
 # Runs a script as `python SCRIPT ...` would, but finds the packages named first not installed.
 _RUN_WITHOUT = """
@@ -81,27 +91,80 @@ def start_training(framework: str, *options: str, cwd: Path, **more: Any) -> sub
     )
 
 
+def run_forked(framework: str, *options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Do as run_training does, with the framework imported already, and one thread."""
+    return _request(framework, cwd, None, options)[0]
+
+
 def ask(framework: str, question: str, *arguments: Any) -> Any:
-    """Return what the function `question` of tests/probes/, as in 'trainings.train_runs', returns in a new process."""
-    done = subprocess.run(
-        [sys.executable, __file__, framework, question, json.dumps(arguments)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    """Return what the function `question` of tests/probes/, as in 'trainings.train_runs', returns in a forked process.
+
+    It is given the framework's script, a module, and the arguments, which travel as JSON, as the answer does.
+    """
+    done, answer = _request(framework, ROOT, question, arguments)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(answer)
 
 
-def answer() -> None:
-    """Print the answer to what `ask` passed to this process, with the other framework blocked."""
-    framework, question, arguments = sys.argv[1:]
+def ask_both(question: str, *arguments: Any) -> dict[str, Any]:
+    """Ask both frameworks at the same time; return the answers by framework."""
+    with ThreadPoolExecutor(len(PACKAGES)) as pool:
+        answers = {framework: pool.submit(ask, framework, question, *arguments) for framework in PACKAGES}
+    return {framework: answer.result() for framework, answer in answers.items()}
+
+
+def _request(
+    framework: str, cwd: Path, question: str | None, arguments: Sequence[Any]
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Have the framework's server run its script (question None) or answer; return how that ended and the answer."""
+    server, lock = _server(framework)
+    with lock, tempfile.TemporaryDirectory() as folder:
+        print(json.dumps([str(cwd), folder, question, arguments]), file=server.stdin, flush=True)
+        status = server.stdout.readline()
+        assert status, f"the server of {framework} has ended"
+        answer, out, err = (Path(folder, name).read_text(encoding="utf-8") for name in ("answer", "stdout", "stderr"))
+    return subprocess.CompletedProcess(arguments, int(status), out, err), answer
+
+
+@functools.cache
+def _server(framework: str) -> tuple[subprocess.Popen[str], threading.Lock]:
+    """Start the framework's server, to be ended with this process, and give the lock for talking to it."""
+    # A training on the sample is no faster with two threads; two trainings with a thread each are.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
+    command, pipe = [sys.executable, __file__, framework], subprocess.PIPE
+    server = subprocess.Popen(command, env=environment() | threads, stdin=pipe, stdout=pipe, text=True)
+    atexit.register(server.communicate)  # closes its stdin, and waits
+    return server, threading.Lock()
+
+
+def serve(framework: str) -> None:
+    """Fork for each line of stdin, a request as JSON, and print the process's exit status when it has ended."""
     block(PACKAGES[OTHER[framework]])
-    probe, function = question.split(".")
     script = import_module(f"mnist_{framework}")
-    print(json.dumps(getattr(import_module(f"probes.{probe}"), function)(script, *json.loads(arguments))))
+    for later in PRELOADED[framework]:
+        import_module(later)
+    for line in sys.stdin:
+        if forked := os.fork():
+            print(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), flush=True)
+        else:
+            answer(script, *json.loads(line))
+            return  # ends as any Python process does
+
+
+def answer(script: ModuleType, cwd: str, folder: str, question: str | None, arguments: list[Any]) -> None:
+    """Run the script or answer the question, with what is printed and answered in files in the folder."""
+    signal.alarm(300)
+    os.chdir(cwd)
+    for descriptor, file in enumerate((os.devnull, *(f"{folder}/{name}" for name in ("stdout", "stderr")))):
+        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), descriptor)
+    with open(f"{folder}/answer", "w", encoding="utf-8") as file:
+        if question is None:
+            sys.argv = [script.__file__, *arguments]
+            runpy.run_path(script.__file__, run_name="__main__")
+        else:
+            probe, function = question.split(".")
+            json.dump(getattr(import_module(f"probes.{probe}"), function)(script, *arguments), file)
 
 
 if __name__ == "__main__":
-    answer()
+    serve(*sys.argv[1:])

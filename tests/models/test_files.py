@@ -15,6 +15,8 @@ from executed import Executed
 from framework_process import ask
 from probes.networks import CHECKPOINT
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def written(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -124,7 +126,7 @@ def test_code_that_was_edited_since_names_the_layers(framework: str, written: Pa
 def test_checkpoints_with_the_state_of_no_such_training(framework: str, tmp_path: Path) -> None:
     found = ask(framework, "checkpoints.resumed", str(tmp_path))
     assert found.pop("sound") == "it trained, it trained"
-    sentence = f"'{tmp_path / '.run.checkpoint'}' is damaged; delete it, or leave --resume out to train anew."
+    sentence = f"'{tmp_path / '.run.checkpoint'}' is damaged; delete it, or leave --resume out to start afresh."
     assert found == dict.fromkeys(found, sentence)
     assert len(found) > 10
     assert not (tmp_path / "executed").exists()

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from framework_process import OTHER, PACKAGES, ask
+from conftest import Once
+from framework_process import OTHER, PACKAGES, ask, ask_both
 from probes.networks import CHECKPOINT, PIXEL_RANGE
 
 from digits.data.datasets import load_dataset
@@ -22,36 +23,50 @@ from digits.training.recipe import RECIPES
 
 GOLDEN = Path(__file__).parent / "golden" / "logits.npz"
 BATCH_NORMED = ("deep-cnn", "resnet")
+HEADS_CHANGED = [*BATCH_NORMED, "vit"]
+IMAGES = 200
 EVERY_NETWORK = pytest.mark.parametrize("name", RECIPES)
 
 
 @pytest.fixture(scope="module")
-def folder(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sample's 1,000 test images and labels; FRAMEWORK/NETWORK/ in it fill up as below."""
-    folder = tmp_path_factory.mktemp("networks")
-    sample = load_dataset("mnist-sample", workplace / "mnist_data")
-    np.save(folder / "images.npy", sample.test_images)
-    np.save(folder / "labels.npy", sample.test_labels)
-    np.save(folder / "golden.npy", np.load(GOLDEN)["images"])
-    return folder
+def found(workplace: Path, once: Once) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """A folder with images.npy and labels.npy, of the sample's test images, and what the networks made of them.
+
+    probes.networks writes FRAMEWORK/NETWORK/ into it, and finds out about each framework's networks what the fixtures
+    below give by framework.
+    """
+
+    def make(folder: Path) -> dict[str, dict[str, Any]]:
+        sample = load_dataset("mnist-sample", workplace / "mnist_data")
+        np.save(folder / "images.npy", sample.test_images[:IMAGES])
+        np.save(folder / "labels.npy", sample.test_labels[:IMAGES])
+        np.save(folder / "golden.npy", np.load(GOLDEN)["images"])
+        return {
+            question: ask_both(f"networks.{question}", str(folder), *more)
+            for question, *more in (["every_network"], ["exchanged"], ["new_heads", HEADS_CHANGED])
+        }
+
+    return once("networks", make)
 
 
 @pytest.fixture(scope="module")
-def facts(folder: Path) -> dict[str, Any]:
-    """What probes.networks finds out about each framework's networks."""
-    return {framework: ask(framework, "networks.every_network", str(folder)) for framework in PACKAGES}
+def folder(found: tuple[Path, dict[str, Any]]) -> Path:
+    return found[0]
 
 
 @pytest.fixture(scope="module")
-def exchanged(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """What probes.networks.exchanged finds out about each framework's networks with weights from files."""
-    return {framework: ask(framework, "networks.exchanged", str(folder)) for framework in facts}
+def facts(found: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return found[1]["every_network"]
 
 
 @pytest.fixture(scope="module")
-def new_heads(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """What probes.networks.new_heads finds out about some of each framework's networks."""
-    return {framework: ask(framework, "networks.new_heads", str(folder), [*BATCH_NORMED, "vit"]) for framework in facts}
+def exchanged(found: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return found[1]["exchanged"]
+
+
+@pytest.fixture(scope="module")
+def new_heads(found: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return found[1]["new_heads"]
 
 
 @EVERY_NETWORK
@@ -118,7 +133,7 @@ def test_weights_travel_both_ways(
 ) -> None:
     run, other = folder / framework / name, folder / OTHER[framework] / name
     logits, theirs = np.load(run / "logits.npy"), np.load(other / "logits.npy")
-    assert logits.shape == (1000, 10)
+    assert logits.shape == (IMAGES, 10)
     np.testing.assert_allclose(np.load(run / "transplanted.npy"), theirs, atol=1e-4)
     np.testing.assert_allclose(np.load(run / "started.npy"), theirs, atol=1e-4)
     np.testing.assert_allclose(np.load(run / "checkpoint.npy"), logits, atol=1e-5)
@@ -137,7 +152,7 @@ def test_onnx_computes_the_same(folder: Path, framework: str, facts: dict[str, A
     exponents = np.exp(np.load(run / "logits.npy").astype(np.float64))
     expected = exponents / exponents.sum(axis=1, keepdims=True)
     images = np.load(folder / "images.npy")
-    for n in (1, 1000):
+    for n in (1, IMAGES):
         found = session.run(["probabilities"], {"images": images[:n]})[0]
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected[:n], atol=1e-5)
@@ -158,7 +173,7 @@ def test_keras_file_needs_none_of_our_code(folder: Path, facts: dict[str, Any], 
     assert {module.partition(".")[0] for module in found} <= {"keras", "builtins"}
 
 
-@pytest.mark.parametrize("name", [*BATCH_NORMED, "vit"])
+@pytest.mark.parametrize("name", HEADS_CHANGED)
 def test_new_head_and_frozen_features(framework: str, new_heads: dict[str, Any], name: str) -> None:
     found = new_heads[framework][name]
     head = {"head.weight", "head.bias"}

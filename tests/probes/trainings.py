@@ -62,8 +62,11 @@ def odd_datasets(script: ModuleType, folder: str) -> list[Any]:
         return [missing, alone, str(error)]
 
 
-def peak_of_full_size_run(script: ModuleType, folder: str) -> int:
-    """Train on 60,000 images, few steps and a long validation, write the run; return the peak memory in bytes."""
+def memory_of_full_size_run(script: ModuleType, folder: str) -> tuple[int, int]:
+    """Train on 60,000 images, few steps and a long validation, write the run.
+
+    Return the peak memory before, the images included, and after it, in bytes.
+    """
     from dataclasses import replace
 
     from digits.training.memory import peak_memory
@@ -83,5 +86,6 @@ def peak_of_full_size_run(script: ModuleType, folder: str) -> int:
     )
     assert len(full.train_images) == 60_000
     script.load_dataset = lambda name, data_dir: full
+    before = peak_memory()
     script.main(options)
-    return peak_memory()
+    return before, peak_memory()

@@ -113,7 +113,7 @@ def facts_in(path: Path) -> dict[str, Any]:
 
 
 def assert_damaged(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"is damaged; delete it, or leave --resume out to train anew\.$") as error:
+    with pytest.raises(UserError, match=r"is damaged; delete it, or leave --resume out to start afresh\.$") as error:
         checkpoint(folder).restore(lambda state: None)
     assert "\n" not in str(error.value)
 

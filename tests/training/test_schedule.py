@@ -26,6 +26,7 @@ def all_rates(recipe: Recipe, steps: int) -> list[float]:
     return [rate for epoch in range(recipe.epochs) for rate in learning_rates(recipe, steps, [{}] * epoch)]
 
 
+@pytest.mark.training
 def test_schedules_are_those_of_pytorch() -> None:
     cases = [("one-cycle", 3, 40), ("one-cycle", 1, 235), ("cosine", 4, 25), ("cosine", 1, 1), ("one-cycle", 2, 5)]
     expected = ask("pytorch", "schedules.scheduled_rates", [[name, epochs * steps] for name, epochs, steps in cases])
@@ -63,6 +64,7 @@ def test_rate_is_halved_on_a_plateau(losses: list[float], halvings: int) -> None
     assert learning_rates(replace(recipe, reduce_on_plateau=0), 2, rows(losses)).tolist() == [0.008] * 2
 
 
+@pytest.mark.training
 def test_plateaus_are_those_of_keras() -> None:
     rng = np.random.default_rng(0)
     cases = [(int(rng.integers(1, 5)), rng.integers(0, 8, 30).astype(float).tolist()) for _ in range(20)]

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Trained
-from framework_process import OTHER, ask, run_training, start_training
+from conftest import Once, Trained
+from framework_process import OTHER, ask, ask_both, run_forked, run_training, start_training
 
 from digits.data.datasets import load_dataset
 from digits.runs.run import Run, read_run
 from digits.training.weights import read_weights
 
+pytestmark = pytest.mark.training
 SAMPLE = ("--dataset", "mnist-sample")
 EXACT = ("--parity", "--precision", "float64")
 # 100 steps of 8 images on the sample's 4,000 training images, of which 800 are not held out.
@@ -50,11 +51,9 @@ def history_of(run: Run) -> list[dict[str, float]]:
 # --- parity ---
 
 
-@pytest.fixture(scope="session")
-def pairs(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Run, Run]]:
+@pytest.fixture(scope="module")
+def pairs(workplace: Path, once: Once) -> dict[str, tuple[Run, Run]]:
     """Runs of both frameworks under --parity in float64, by what they show."""
-    folder = tmp_path_factory.mktemp("parity")
-    (folder / "mnist_data").symlink_to(workplace / "mnist_data")
     sgd = ["--optimizer", "sgd", "--learning-rate", "0.01"]
     everything = ["--schedule", "one-cycle", "--label-smoothing", "0.1", "--ema", "0.9", "--weight-decay", "0.1"]
     everything += ["--augment", "--flip", "0.5", "--learning-rate", "0.003", "--validation-fraction", "0.5"]
@@ -71,7 +70,13 @@ def pairs(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "plateaus": [*SAMPLE, *EXACT, "--model", "lenet5", "--schedule", "constant", *plateaus],
     }
     places = [[*options, "--output-dir", name] for name, options in commands.items()]
-    found = [train_all(framework, folder, places) for framework in OTHER]
+
+    def make(folder: Path) -> dict[str, list[str]]:
+        (folder / "mnist_data").symlink_to(workplace / "mnist_data")
+        return ask_both("trainings.train_runs", str(folder), places)
+
+    folder, paths = once("pairs", make)
+    found = [[read_run(folder / path) for path in paths[framework]] for framework in OTHER]
     return dict(zip(commands, zip(*found, strict=True), strict=True))
 
 
@@ -169,7 +174,7 @@ def test_init_from_that_cannot_be(framework: str, trained: Trained, place: Path)
         (["--init-from", str(trained.path), "--model", "mlp"], "--model cnn"),
         (["--init-from", str(trained.path), "--filters", "8", "16"], "--filters 16 32"),
     ):
-        done = run_training(framework, *SAMPLE, *options, cwd=place)
+        done = run_forked(framework, *SAMPLE, *options, cwd=place)
         assert (done.returncode, done.stdout) == (1, "")
         assert sentence in done.stderr
         assert done.stderr.count("\n") == 1
@@ -179,11 +184,13 @@ def test_init_from_that_cannot_be(framework: str, trained: Trained, place: Path)
 # --- killed and resumed ---
 
 DROPPING = (*SAMPLE, "--epochs", "4", "--augment", "--ema", "0.9", "--keep-best", "--schedule", "cosine")
+DROPPING += ("--validation-fraction", "0.8")  # short epochs
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, place: Path) -> None:
-    whole = train(framework, place, *DROPPING, "--output-dir", "whole")
-    name = whole.name
+    name = f"mnist-sample-cnn-{framework}"
+    assert run_training(framework, *DROPPING, "--output-dir", "whole", cwd=place).returncode == 0
+    whole = read_run(place / "whole" / name)
     checkpoint = place / "outputs" / f".{name}.checkpoint"
     moments = random.Random(framework)
     kills = 0
@@ -230,11 +237,11 @@ def test_damaged_or_foreign_checkpoint_is_refused_and_kept(framework: str, place
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
     content = path.read_bytes()
-    foreign = run_training(framework, *SAMPLE, "--epochs", "60", "--resume", cwd=place)
+    foreign = run_forked(framework, *SAMPLE, "--epochs", "60", "--resume", cwd=place)
     assert foreign.returncode == 1
     assert f"'{path.relative_to(place)}' was made with epochs 50, not 60" in foreign.stderr
     path.write_bytes(content[:-1000])
-    damaged = run_training(framework, *SAMPLE, "--epochs", "50", "--resume", cwd=place)
+    damaged = run_forked(framework, *SAMPLE, "--epochs", "50", "--resume", cwd=place)
     assert damaged.returncode == 1
     assert f"'{path.relative_to(place)}' is damaged" in damaged.stderr
     assert path.read_bytes() == content[:-1000]
@@ -248,7 +255,7 @@ def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, plac
     diverged = 0
     for rate in ("1e4", "1e38"):
         options = ["--learning-rate", rate, "--epochs", "2", "--schedule", "cosine"]
-        done = run_training(framework, *SAMPLE, *options, cwd=place)
+        done = run_forked(framework, *SAMPLE, *options, cwd=place)
         assert "Traceback" not in done.stderr
         if done.returncode:
             diverged += 1
