@@ -34,26 +34,11 @@ def run_script(main: Callable[[], int | None]) -> int:
     prepare_streams()
     try:
         return main() or 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
+    except (Exception, KeyboardInterrupt) as error:
+        status = _explain(error)
+        if status is None:
             raise
-        _print_missing(error.name)
-        return 1
-    except KeyboardInterrupt:
-        print(INTERRUPTED, file=sys.stderr)
-        return 130
-    except OSError as error:
-        return _report(error)
-    except Exception as error:
-        # The frameworks' allocators have exceptions of their own, which are known by their words.
-        if not isinstance(error, MemoryError) and not re.search("out of memory|OOM when|allocate memory", str(error)):
-            raise
-        what = "lower --batch-size, --filters or --dense of a training, or close other programs"
-        print(f"error: there is not enough memory; {what}.", file=sys.stderr)
-        return 1
+        return status
 
 
 def expect_interruptions() -> None:
@@ -61,31 +46,42 @@ def expect_interruptions() -> None:
     slow imports."""
     prepare_streams()
 
-    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            print(INTERRUPTED, file=sys.stderr)
-        elif isinstance(error, OSError) and error.errno and not error.filename:  # of output, not of a missing library
-            _report(error)
-        elif isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-            _print_missing(error.name)
-        else:
+    def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        broken_library = isinstance(error, OSError) and (not error.errno or error.filename)  # nothing of ours
+        if broken_library or _explain(error) is None:
             sys.__excepthook__(kind, error, trace)
 
-    sys.excepthook = tell  # Python then ends by SIGINT itself, which a shell shows as 130
+    sys.excepthook = explain  # Python then ends by SIGINT itself, which a shell shows as 130
 
 
-def _print_missing(package: str) -> None:
-    """Say how to install the extra that has the package."""
-    script = os.path.basename(sys.argv[0])
-    install = f'pip install -c constraints.txt -e ".[{EXTRAS[package]}]"'
-    print(f"error: {script} needs the package {package}, which is not installed; run: {install}", file=sys.stderr)
+def _explain(error: BaseException) -> int | None:
+    """Say in one sentence what went wrong, and return the exit status; None, and nothing is said, for a bug."""
+    if isinstance(error, KeyboardInterrupt):
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
+    if isinstance(error, OSError):
+        return _report(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        script, install = os.path.basename(sys.argv[0]), f'pip install -c constraints.txt -e ".[{EXTRAS[error.name]}]"'
+        print(
+            f"error: {script} needs the package {error.name}, which is not installed; run: {install}", file=sys.stderr
+        )
+    elif isinstance(error, UserError):
+        print(f"error: {error}", file=sys.stderr)
+    # The frameworks' allocators have exceptions of their own, which are known by their words.
+    elif isinstance(error, MemoryError) or re.search("out of memory|OOM when|allocate memory", str(error)):
+        what = "lower --batch-size, --filters or --dense of a training, or close other programs"
+        print(f"error: there is not enough memory; {what}.", file=sys.stderr)
+    else:
+        return None
+    return 1
 
 
 @cache
 def prepare_streams() -> None:
-    """Have any text be printable, closed standard streams lead nowhere, and lost output end the process with status 1.
+    """Make any text printable, let closed standard streams lead nowhere, and end with status 1 where output is lost.
 
-    The next file to be opened would get a closed stream's descriptor, and what is printed would land in it. Characters
+    Otherwise the next file to be opened would get a closed stream's descriptor, and with it what is printed. Characters
     that the terminal's encoding lacks are printed as \\u65e5.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -100,7 +96,7 @@ def prepare_streams() -> None:
 
 
 def _flush_output() -> None:
-    """Do at exit what Python does after it, which would end with status 120 and part of a traceback."""
+    """Flush at exit, because Python's own flush after it would end with status 120 and part of a traceback."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -108,9 +104,9 @@ def _flush_output() -> None:
 
 
 def _report(error: OSError) -> int:
-    """Say what failed, a network or the file system, where no caller could word it better; return the exit status.
+    """Say what failed, a network or the file system; return the exit status.
 
-    Nothing is said where whoever read our output, `head` for one, has had enough.
+    Nothing is said where the reader of our output, such as `head`, has closed it.
     """
     where = error.filename
     try:
@@ -119,6 +115,6 @@ def _report(error: OSError) -> int:
         where = where or "standard output"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail again
     if not isinstance(error, BrokenPipeError):
-        told = f"{error.strerror or error}{f' ({where})' if where else ''}"
-        print(f"error: {told}; free the space or fix the permission, then run again.", file=sys.stderr)
+        reason = f"{error.strerror or error}{f' ({where})' if where else ''}"
+        print(f"error: {reason}; free the space or fix the permission, then run again.", file=sys.stderr)
     return 1
