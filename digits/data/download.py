@@ -7,13 +7,16 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digits.data.catalogue import Entry, IdxFile, check_array
-from digits.data.fetch import TimeLimits, fetch
 from digits.data.folder import building, find_damage, install, read_if_good
-from digits.data.idx import IdxError, idx_bytes, idx_size, parse_idx, read_bytes
+from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import sweep, write_file
+from digits.files import read_bytes, sweep, write_file
+
+if TYPE_CHECKING:
+    from digits.data.fetch import TimeLimits
 
 GZIP_MAGIC = b"\x1f\x8b"
 URL = re.compile(r"https?://", re.IGNORECASE)
@@ -22,7 +25,7 @@ URL = re.compile(r"https?://", re.IGNORECASE)
 def download_dataset(
     entry: Entry, data_dir: Path, mirror: str = "", force: bool = False, limits: TimeLimits | None = None
 ) -> list[str]:
-    """Make the dataset complete in data_dir; return the paths under it of what was missing or damaged, or is new.
+    """Make the dataset complete in data_dir; return the paths under it of what was missing, damaged or replaced.
 
     `mirror`, an address or a folder, is tried before the catalogue's. Files that are there and right are kept, unless
     `force`. UserError, and nothing in data_dir has changed, where no mirror has what is needed.
@@ -32,8 +35,8 @@ def download_dataset(
         sweep(data_dir / entry.folder)
         return []
     with building(entry, data_dir) as folder:
-        for file, data in _contents(entry, data_dir, mirror, force, limits or TimeLimits()):
-            write_file(folder / "raw" / file.name, data)
+        for file, data in _contents(entry, data_dir, mirror, force, limits):
+            write_file(folder / file.path, data)
         install(entry, folder, data_dir)
     return renewed
 
@@ -43,7 +46,7 @@ def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | byte
     packed = data.startswith(GZIP_MAGIC)
     if not packed and data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
         raise UserError("an HTML page instead of the file: a login or proxy page?")
-    unpacked = _gunzip(data, idx_size(file.shape), f"{file.name}.gz") if packed else data
+    unpacked = _gunzip(data, file.size, f"{file.name}.gz") if packed else data
     check_array(parse_idx(unpacked, file.name), file, entry, file.name)
     if file.sha256:
         expected, digest = file.sha256, hashlib.sha256(unpacked).hexdigest()
@@ -52,7 +55,7 @@ def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | byte
     else:
         raise UserError(f"{file.name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
     if digest != expected:
-        raise UserError(f"{file.name}: wrong contents; SHA-256 {digest}, where {expected} is right.")
+        raise UserError(f"{file.name}: wrong contents; SHA-256 {digest}, where {expected} is expected.")
     return unpacked
 
 
@@ -72,7 +75,7 @@ def list_sources(entry: Entry, mirror: str) -> list[str]:
 
 
 def _contents(
-    entry: Entry, data_dir: Path, mirror: str, force: bool, limits: TimeLimits
+    entry: Entry, data_dir: Path, mirror: str, force: bool, limits: TimeLimits | None
 ) -> Iterator[tuple[IdxFile, bytes | bytearray]]:
     """Yield each of the four files with its verified bytes."""
     if entry.embedded is not None:
@@ -89,8 +92,8 @@ def _contents(
         yield file, _from_sources(file, entry, sources, limits)
 
 
-def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeLimits) -> bytes | bytearray:
-    """Return the file from the first source that has it. Those that fail go to the list's end, for the next file."""
+def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeLimits | None) -> bytes | bytearray:
+    """Return the file from the first source that has it; those that fail are tried last for the next file."""
     failures = []
     for source in list(sources):
         try:
@@ -99,32 +102,35 @@ def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeL
             failures.append(f"\n  {source}: {error}")
             sources.append(sources.pop(sources.index(source)))
     raise UserError(
-        f"{entry.name} was not downloaded, because no mirror gave a right {file.name}.gz:{''.join(failures)}\n"
-        f"Ways out: --mirror with the address or folder of a copy, or --dataset mnist-sample, which needs no network."
+        f"{entry.name} was not downloaded, because no mirror has the right {file.name}.gz:{''.join(failures)}\n"
+        "Give the address or folder of a copy by --mirror, or take --dataset mnist-sample, which needs no network."
     )
 
 
-def _read(source: str, file: IdxFile, limits: TimeLimits) -> bytes | bytearray:
+def _read(source: str, file: IdxFile, limits: TimeLimits | None) -> bytes | bytearray:
     """Return the file's bytes from a source, packed or not, still unverified."""
     # Packed is smaller than unpacked; where nothing can be squeezed out, deflate adds less than a thousandth.
-    max_bytes = idx_size(file.shape) * 1001 // 1000 + 65_536
+    max_bytes = file.size * 1001 // 1000 + 65_536
     if URL.match(source):
-        return fetch(f"{source}{file.name}.gz", max_bytes, limits)
+        # Here, because a complete dataset, or a folder as mirror, needs none of it.
+        from digits.data.fetch import TimeLimits, fetch
+
+        return fetch(f"{source}{file.name}.gz", max_bytes, limits or TimeLimits())
     packed, unpacked = Path(source) / f"{file.name}.gz", Path(source) / file.name
     return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
 
 
 def _gunzip(data: bytes | bytearray, max_bytes: int, name: str) -> bytes:
-    """Return what a .gz holds, which must be one gzip member and nothing behind it; IdxError if more than max_bytes."""
+    """Return what a .gz holds, which must be one gzip member and nothing else; UserError if more than max_bytes."""
     gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header, whose file name nobody reads
     try:
         unpacked = gunzip.decompress(data, max_bytes + 1)
     except zlib.error as error:
-        raise IdxError(f"{name}: damaged gzip data ({error}).") from None
+        raise UserError(f"{name}: damaged gzip data ({error}).") from None
     if len(unpacked) > max_bytes:
-        raise IdxError(f"{name}: it unpacks to more than the {max_bytes:,} bytes expected.")
+        raise UserError(f"{name}: it unpacks to more than the {max_bytes:,} bytes expected.")
     if not gunzip.eof:
-        raise IdxError(f"{name}: its gzip data are cut off.")
+        raise UserError(f"{name}: its gzip data are cut off.")
     if gunzip.unused_data:
-        raise IdxError(f"{name}: {len(gunzip.unused_data):,} bytes follow its gzip data.")
+        raise UserError(f"{name}: {len(gunzip.unused_data):,} bytes follow its gzip data.")
     return unpacked

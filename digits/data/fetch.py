@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from digits.errors import UserError
+import requests
+import urllib3
+from tqdm import tqdm
 
-if TYPE_CHECKING:
-    import requests  # imported where it is needed: a complete dataset, or a folder as mirror, needs none of it
+from digits.errors import UserError
 
 CHUNK_BYTES = 65_536
 MAX_REDIRECTS = 5
@@ -30,12 +30,8 @@ class TimeLimits:
     file: float = 900  # from the look-up of the host's name to the last byte
 
 
-class FetchError(UserError):
-    """The address did not give the file. The message is the reason."""
-
-
 def fetch(url: str, max_bytes: int, limits: TimeLimits) -> bytes:
-    """Return the at most max_bytes that the address gives. FetchError if it fails.
+    """Return the at most max_bytes that the address gives; UserError with the reason if it fails.
 
     Where stderr is a terminal, a progress bar is on it.
     """
@@ -54,16 +50,12 @@ def fetch(url: str, max_bytes: int, limits: TimeLimits) -> bytes:
     try:
         return result.result(timeout=limits.file)
     except TimeoutError:
-        raise FetchError(f"not complete after {limits.file:g} s") from None
+        raise UserError(f"not complete after {limits.file:g} s") from None
     finally:
         give_up.set()
 
 
 def _stream(url: str, max_bytes: int, limits: TimeLimits, give_up: threading.Event) -> bytes:
-    import requests
-    import urllib3
-    from tqdm import tqdm
-
     data = bytearray()
     name = url.rsplit("/", 1)[-1]
     try:
@@ -73,26 +65,24 @@ def _stream(url: str, max_bytes: int, limits: TimeLimits, give_up: threading.Eve
             _open(session, url, limits) as response,
         ):
             if response.status_code != 200:
-                raise FetchError(f"HTTP status {response.status_code} {response.reason or ''}".rstrip())
-            total = _content_length(response)
-            if total is not None and total > max_bytes:
-                raise FetchError(f"{total:,} bytes offered, where at most {max_bytes:,} can be right")
-            bar.total = total
+                raise UserError(f"HTTP status {response.status_code} {response.reason or ''}".rstrip())
+            length = response.headers.get("Content-Length", "")
+            bar.total = int(length) if length.isascii() and length.isdigit() else None
+            if (bar.total or 0) > max_bytes:
+                raise UserError(f"{bar.total:,} bytes offered, where at most {max_bytes:,} are expected")
             # read1, because read would wait for a whole chunk; undecoded, because the file is a .gz to begin with.
             while not give_up.is_set() and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
                 data += chunk
                 bar.update(len(chunk))
                 if len(data) > max_bytes:
-                    raise FetchError(f"more than the {max_bytes:,} bytes that can be right")
+                    raise UserError(f"more than the {max_bytes:,} bytes expected")
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise FetchError(_reason(error, limits, len(data))) from error
+        raise UserError(_reason(error, limits, len(data))) from error
     return bytes(data)
 
 
 def _session() -> requests.Session:
     """Return a session that leaves redirections alone: requests reads the body of each, however long, even unasked."""
-    import requests
-
     session = requests.Session()
     session.resolve_redirects = lambda *arguments, **options: iter(())  # type: ignore[method-assign, assignment]
     return session
@@ -112,19 +102,11 @@ def _open(session: requests.Session, url: str, limits: TimeLimits) -> requests.R
             return response
         url = urljoin(url, response.headers["Location"])
         response.close()
-    raise FetchError(f"more than {MAX_REDIRECTS} redirections")
-
-
-def _content_length(response: requests.Response) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isascii() and length.isdigit() else None
+    raise UserError(f"more than {MAX_REDIRECTS} redirections")
 
 
 def _reason(error: Exception, limits: TimeLimits, received: int) -> str:
     """Say in a few words what the libraries say in many."""
-    import requests
-    import urllib3
-
     text = str(error)  # it quotes the errors underneath
     if "NameResolutionError" in text:
         return "the host's name could not be resolved (no network?)"
@@ -132,14 +114,14 @@ def _reason(error: Exception, limits: TimeLimits, received: int) -> str:
         return "connection refused"
     if "IncompleteRead" in text:
         return f"cut off after {received:,} bytes"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not answer as a proxy"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the host's certificate could not be verified"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return f"no connection within {limits.connect:g} s"
-    if isinstance(error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
-        return f"nothing came for {limits.read:g} s, after {received:,} bytes"
-    if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError):
-        return "the connection broke off"
+    timeouts = requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError
+    for kinds, reason in (
+        (requests.exceptions.ProxyError, "the proxy does not answer as a proxy"),
+        (requests.exceptions.SSLError, "the host's certificate could not be verified"),
+        (requests.exceptions.ConnectTimeout, f"no connection within {limits.connect:g} s"),
+        (timeouts, f"nothing came for {limits.read:g} s, after {received:,} bytes"),
+        ((requests.ConnectionError, urllib3.exceptions.ProtocolError), "the connection broke off"),
+    ):
+        if isinstance(error, kinds):
+            return reason
     return text

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,17 +18,27 @@ from pathlib import Path
 import numpy as np
 
 from digits.data.catalogue import Entry, IdxFile
-from digits.data.idx import read_bytes, read_idx
+from digits.data.idx import parse_idx
 from digits.errors import UserError
-from digits.files import MANIFEST, flush, format_manifest, hidden_folder, naming, read_manifest, sha256_of, write_file
+from digits.files import (
+    MANIFEST,
+    flush,
+    format_manifest,
+    hidden_folder,
+    naming,
+    read_bytes,
+    read_manifest,
+    sha256_of,
+    write_file,
+    write_whole,
+)
 
 
 def find_damage(entry: Entry, data_dir: Path) -> list[str]:
     """Return the paths under data_dir of what is missing or not as it should be; none when the dataset is complete."""
     folder, npz = data_dir / entry.folder, _npz(entry)
     sums = _known_sums(folder)
-    expected = {_raw(file): file.sha256 or sums.get(_raw(file)) for file in entry.files}
-    expected[npz] = sums.get(npz)
+    expected = {file.path: file.sha256 or sums.get(file.path) for file in entry.files} | {npz: sums.get(npz)}
     found = {name: sha256_of(folder / name) for name in expected}
     damaged = [f"{entry.folder}/{name}" for name in expected if found[name] != expected[name]]
     if sums != expected:
@@ -43,12 +52,12 @@ def find_damage(entry: Entry, data_dir: Path) -> list[str]:
 def read_if_good(file: IdxFile, entry: Entry, data_dir: Path) -> bytearray | None:
     """Return the file's bytes where it is in its place and verified; None otherwise."""
     folder = data_dir / entry.folder
-    path = folder / _raw(file)
-    if not path.is_file():
+    try:
+        data = read_bytes(folder / file.path, file.size)
+    except UserError:
         return None
-    data = read_bytes(path)
     digest = hashlib.sha256(data).hexdigest()
-    return data if digest == (file.sha256 or _known_sums(folder).get(_raw(file))) else None
+    return data if digest == (file.sha256 or _known_sums(folder).get(file.path)) else None
 
 
 @contextmanager
@@ -57,10 +66,10 @@ def building(entry: Entry, data_dir: Path) -> Iterator[Path]:
     target = data_dir / entry.folder
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f"'{data_dir}' is in the way: a folder goes there; move it, or choose another.") from None
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"cannot create the folder '{data_dir}' ({error.strerror}); choose another one.") from None
     if target.exists() and not target.is_dir():
-        raise UserError(f"'{target}' is in the way: a folder goes there; move or delete it, then run again.")
+        raise UserError(f"'{target}' is not a folder; move or delete it, then run again.")
     with hidden_folder(target) as folder:
         (folder / "raw").mkdir()
         yield folder
@@ -69,10 +78,12 @@ def building(entry: Entry, data_dir: Path) -> Iterator[Path]:
 def install(entry: Entry, built: Path, data_dir: Path) -> None:
     """Add the .npz and the checksums to a built folder with the four raw files, and put all into its place."""
     target, npz = data_dir / entry.folder, _npz(entry)
-    x_train, y_train, x_test, y_test = (read_idx(built / _raw(file)) for file in entry.files)
+    x_train, y_train, x_test, y_test = (
+        parse_idx(read_bytes(built / file.path, file.size), file.name) for file in entry.files
+    )
     with naming(built / npz):
         np.savez(built / npz, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
-    names = [*(_raw(file) for file in entry.files), npz]
+    names = [*(file.path for file in entry.files), npz]
     write_file(built / MANIFEST, format_manifest({name: sha256_of(built / name) for name in names}).encode())
     for name in (*names, MANIFEST, "raw", "."):
         flush(built / name)
@@ -83,21 +94,15 @@ def install(entry: Entry, built: Path, data_dir: Path) -> None:
     except OSError:
         if not target.is_dir():
             raise
-        # It is there, to be mended or replaced: one file at a time, so that a reader finds each one old or new.
+        # It exists, and is damaged or to be replaced: one file at a time, so that a reader finds each one old or new.
         (target / "raw").mkdir(exist_ok=True)
         for name in (*names, MANIFEST):
             os.replace(built / name, target / name)
         flush(target / "raw")
         flush(target)
     if not linked:
-        copy = data_dir / f".{npz}"
-        shutil.copyfile(target / npz, copy)
-        os.replace(copy, data_dir / npz)
+        write_whole(data_dir / npz, (target / npz).read_bytes())
     flush(data_dir)
-
-
-def _raw(file: IdxFile) -> str:
-    return f"raw/{file.name}"
 
 
 def _npz(entry: Entry) -> str:
@@ -108,7 +113,7 @@ def _known_sums(folder: Path) -> dict[str, str]:
     """Return what the folder's SHA256SUMS says; nothing where there is none that can be read."""
     try:
         return read_manifest(folder)
-    except UserError:
+    except (UserError, OSError):
         return {}
 
 

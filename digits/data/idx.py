@@ -11,59 +11,40 @@ from __future__ import annotations
 
 import math
 import struct
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.files import write_file
 
 UINT8 = 0x08
 OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 MAX_AXES = 3  # MNIST's kind has one (labels) or three (images)
 
 
-class IdxError(UserError):
-    """What was read is not an IDX file of uint8 values."""
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the array that the IDX file holds, uint8, writable. IdxError where it is something else.
-
-    The memory used is the file's size, whatever its header claims.
-    """
-    return parse_idx(read_bytes(path), str(path))
-
-
 def parse_idx(data: bytes | bytearray, name: str) -> NDArray[np.uint8]:
     """Return the array in an IDX file's bytes; it shares their memory, so it is writable where they are.
 
-    `name` is what an IdxError calls the data.
+    UserError, which calls the data `name`, where they are something else.
     """
     if len(data) < 4:
-        raise IdxError(f"{name}: {len(data)} bytes are too few for an IDX file.")
+        raise UserError(f"{name}: {len(data)} bytes are too few for an IDX file.")
     zeros, kind, axes = struct.unpack_from(">HBB", data)
     if zeros != 0 or (kind != UINT8 and kind not in OTHER_TYPES):
-        raise IdxError(f"{name}: not an IDX file; it begins with the bytes {bytes(data[:4]).hex(' ')}.")
+        raise UserError(f"{name}: not an IDX file; it begins with the bytes {bytes(data[:4]).hex(' ')}.")
     if kind != UINT8:
-        raise IdxError(f"{name}: its values are {OTHER_TYPES[kind]}, where uint8 is expected.")
+        raise UserError(f"{name}: its values are {OTHER_TYPES[kind]}, where uint8 is expected.")
     if not 1 <= axes <= MAX_AXES:
-        raise IdxError(f"{name}: it has {axes} axes, where 1 to {MAX_AXES} are expected.")
+        raise UserError(f"{name}: it has {axes} axes, where 1 to {MAX_AXES} are expected.")
     start = idx_size((0,) * axes)
     if len(data) < start:
-        raise IdxError(f"{name}: it ends within its header.")
+        raise UserError(f"{name}: it ends within its header.")
     shape = struct.unpack_from(f">{axes}I", data, 4)
     if len(data) != idx_size(shape):
-        raise IdxError(
+        raise UserError(
             f"{name}: its header says {idx_size(shape):,} bytes for shape {shape}, but it has {len(data):,}."
         )
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
-
-
-def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """Write the array, uint8 with 1 to 3 axes, as an IDX file."""
-    write_file(path, idx_bytes(array))
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -77,22 +58,3 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
 def idx_size(shape: tuple[int, ...]) -> int:
     """Return how many bytes the IDX file of a uint8 array with this shape has."""
     return 4 + 4 * len(shape) + math.prod(shape)
-
-
-def read_bytes(path: Path, max_bytes: int | None = None) -> bytearray:
-    """Return a regular file's bytes.
-
-    IdxError for anything else, so that a pipe in the way cannot hang us, and for a file of more than max_bytes.
-    """
-    if not path.exists():
-        raise IdxError(f"{path}: there is no such file.")
-    if not path.is_file():
-        raise IdxError(f"{path}: it is not a regular file.")
-    size = path.stat().st_size
-    if max_bytes is not None and size > max_bytes:
-        raise IdxError(f"{path}: its {size:,} bytes are more than the {max_bytes:,} that it may have.")
-    with path.open("rb") as file:
-        data = bytearray(size)
-        read = file.readinto(data)
-    del data[read:]  # the file may have shrunk meanwhile; the checksum notices
-    return data

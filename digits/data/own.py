@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from digits.data.catalogue import CATALOGUE, Arrays, Entry, idx_files
-from digits.data.idx import read_bytes, write_idx
+from digits.data.catalogue import CATALOGUE, Arrays, Entry
+from digits.data.idx import idx_bytes
 from digits.errors import UserError
-from digits.files import MANIFEST, format_manifest, sha256_of, write_file, writing_folder
+from digits.files import MANIFEST, format_manifest, read_bytes, write_file, writing_folder
 
 DESCRIPTION = "dataset.json"
 MAX_BYTES = 1 << 20
@@ -37,7 +38,7 @@ class Description(TypedDict):
 def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path) -> Path:
     """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
 
-    UserError as check_name has it.
+    UserError as in check_name.
     """
     check_name(name, data_dir)
     folder = data_dir / name
@@ -45,18 +46,19 @@ def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir:
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
         sums = {}
-        for file, array in zip(idx_files(len(arrays[0]), len(arrays[2])), arrays, strict=True):
-            write_idx(building / "raw" / file.name, array)
-            sums[f"raw/{file.name}"] = sha256_of(building / "raw" / file.name)
+        for file, array in zip(_entry(name, description).files, arrays, strict=True):
+            data = idx_bytes(array)
+            write_file(building / file.path, data)
+            sums[file.path] = hashlib.sha256(data).hexdigest()
         write_file(building / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False).encode())
         write_file(building / MANIFEST, format_manifest(sums).encode())
     return folder
 
 
 def check_name(name: str, data_dir: Path) -> None:
-    """Raise UserError where the name is no name, is the catalogue's, or something else is in its place in data_dir."""
+    """Raise UserError where the name is not allowed, is the catalogue's, or is that of something else in data_dir."""
     if not NAME.fullmatch(name):
-        raise UserError(f"'{name}' cannot name a dataset; use small letters, digits and dashes, 40 at most.")
+        raise UserError(f"'{name}' cannot name a dataset; use lower-case letters, digits and dashes, 40 at most.")
     taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
     if name in taken or ((data_dir / name).exists() and not (data_dir / name / DESCRIPTION).is_file()):
         raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")
@@ -76,13 +78,9 @@ def find_own(name: str, data_dir: Path) -> Entry | None:
         description = TypeAdapter(Description).validate_json(read_bytes(path, MAX_BYTES), strict=True)
     except ValidationError:
         raise UserError(f"'{path}' is damaged; make the dataset again with --from-images.") from None
-    return Entry(
-        name=name,
-        folder=name,
-        title=name,
-        files=idx_files(description["train"], description["test"]),
-        class_names=tuple(description["class_names"]),
-        licence="",
-        homepage="",
-        citation="",
-    )
+    return _entry(name, description)
+
+
+def _entry(name: str, description: Description) -> Entry:
+    sizes = description["train"], description["test"]
+    return Entry(name, name, name, sizes, tuple(description["class_names"]), licence="")

@@ -20,9 +20,9 @@ from digits.photos import read_photo
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")
-"""Class names that any system takes as the beginning of a file's name."""
-NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, line ends, and the surrogates that Python puts for bytes that are not UTF-8."""
+"""Class names with which a file's name may begin on any system."""
+NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line ends, and the surrogates by which Python replaces bytes that are not UTF-8."""
 SIDE = 28
 TEST_FRACTION = 1 / 7
 """Of a folder that is not split: MNIST's own share of test images."""
@@ -38,30 +38,27 @@ def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     `folder` has train/ and test/, or else its images are split: one in seven for testing, of each class the same share.
     Classes are numbered in the order of their names; 2 comes before 10. UserError names the file that is wrong.
     """
-    if not folder.is_dir():
-        raise UserError(f"'{folder}' is not a folder; give the one that the images are in.")
     parts = [folder / "train", folder / "test"]
-    if any(part.is_dir() for part in parts):
-        for part in parts:
-            if not part.is_dir():
-                raise UserError(f"'{part}' is missing: '{parts[0].name}' and '{parts[1].name}' come together.")
-    else:
+    if not any(part.is_dir() for part in parts):
         parts = [folder]
+    for part in parts:
+        if not part.is_dir():
+            raise UserError(f"'{part}' is not a folder; give one with images, or one with both train/ and test/.")
     listed = [_list_images(part) for part in parts]
     class_names = sorted({label for _, label in listed[0]}, key=_in_order)
     if not 2 <= len(class_names) <= MAX_CLASSES:
         count = "one class only" if len(class_names) == 1 else f"{len(class_names)} classes"
-        raise UserError(f"'{parts[0]}' has images of {count}; from 2 to {MAX_CLASSES} classes can be told apart.")
+        raise UserError(f"'{parts[0]}' has images of {count}, where 2 to {MAX_CLASSES} are expected.")
     for path, label in listed[-1]:
         if label not in class_names:
-            raise UserError(f"'{path}' is of class '{label}', of which '{parts[0]}' has none to learn from.")
+            raise UserError(f"'{path}' is of class '{label}', of which '{parts[0]}' has no image.")
     number = {name: i for i, name in enumerate(class_names)}
     arrays = []
     for files in listed:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             arrays.append(np.stack(list(pool.map(_read_image, [path for path, _ in files]))))
         arrays.append(np.array([number[label] for _, label in files], np.uint8))
-    if len(arrays) == 2:
+    if len(parts) == 1:
         images, labels = arrays
         train, test = split_indices(labels, TEST_FRACTION, seed=0)
         if not len(test):
@@ -73,11 +70,11 @@ def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
 def write_png_folder(dataset: Dataset, folder: Path) -> None:
     """Write the dataset as train/{label}_{index}.png and test/{label}_{index}.png; `folder` must not exist yet.
 
-    read_png_folder gives the same arrays again. The label is the class's name, or its number where the names are out of
-    order or hold what a file's name must not.
+    read_png_folder gives the same arrays again. The label is the class's name, or its number where the names are not
+    sorted or not allowed in file names.
     """
     if folder.exists():
-        raise UserError(f"'{folder}' is there already; choose another folder, or delete it first.")
+        raise UserError(f"'{folder}' already exists; choose another folder, or delete it first.")
     names = list(dataset.class_names)
     if names != sorted(names, key=_in_order) or not all(SAFE.fullmatch(name) for name in names):
         names = [str(number) for number in range(len(names))]
@@ -103,7 +100,7 @@ def count_leaks(arrays: Arrays) -> int:
 def _list_images(folder: Path) -> Labelled:
     """Return the PNG files of a folder with their labels; UserError where there are none.
 
-    Those in folders of their own come first, by name; then the others, by their index: as write_png_folder had them.
+    First those in a folder for each class, by name; then the others, by their index: the order of write_png_folder.
     """
     found: Labelled = []
     numbered = []
@@ -115,7 +112,7 @@ def _list_images(folder: Path) -> Labelled:
         elif _is_png(entry, folder):
             match = NAME.fullmatch(entry.name)
             if match is None:
-                raise UserError(f"'{entry}': its name does not tell its class; call it LABEL_INDEX.png, as 7_1.png.")
+                raise UserError(f"'{entry}': its name does not say its class; call it LABEL_INDEX.png, as 7_1.png.")
             numbered.append((int(match["index"]), entry, match["label"]))
     found += [(path, label) for _, path, label in sorted(numbered)]
     if not found:
@@ -124,10 +121,10 @@ def _list_images(folder: Path) -> Labelled:
 
 
 def _is_png(path: Path, folder: Path) -> bool:
-    """Return whether to read it; UserError where its name, or that of its folder in `folder`, cannot be written."""
+    """Return whether to read it; UserError where its name, or that of its folder in `folder`, is not plain text."""
     if path.suffix.lower() != ".png" or path.name.startswith("."):
         return False
-    if NO_TEXT.search(str(path.relative_to(folder))):
+    if NOT_TEXT.search(str(path.relative_to(folder))):
         raise UserError(f"{str(path)!r} has control characters or bytes that are not UTF-8 in its name; rename it.")
     return True
 
@@ -140,11 +137,11 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
         raise UserError(f"'{path}': {error}") from None
     if pixels.shape[:2] != (SIDE, SIDE):
         raise UserError(
-            f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, where {SIDE} x {SIDE} are due; scale it first."
+            f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, not the {SIDE} x {SIDE} expected; resize it."
         )
     if pixels.ndim == 3:
         if (pixels != pixels[:, :, :1]).any():
-            raise UserError(f"'{path}' is in colour, where shades of grey are due; convert it first.")
+            raise UserError(f"'{path}' is in colour, where shades of grey are expected; convert it first.")
         pixels = pixels[:, :, 0]
     return np.ascontiguousarray(pixels)
 

@@ -11,8 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from digits.files import write_whole
-from digits.files.npy import read_bytes
+from digits.files import read_bytes, write_whole
 
 CACHE_FILE = ".figures.json"
 """The file in the outputs folder that records what each figure was made from. Without it, all are rendered again."""

@@ -4,11 +4,9 @@ May import: nothing of digits but errors. Everything that writes or reads files 
 """
 
 from digits.files.checksums import MANIFEST, format_manifest, read_manifest, sha256_of
-from digits.files.hidden_folder import flush, hidden_folder, sweep
-from digits.files.npy import read_npy
-from digits.files.whole_file import write_whole
-from digits.files.whole_folder import check_place, writing_folder
-from digits.files.writing import naming, write_file, write_npy
+from digits.files.reading import read_bytes, read_npy
+from digits.files.whole import check_place, hidden_folder, sweep, write_whole, writing_folder
+from digits.files.writing import flush, naming, write_file, write_npy
 
 __all__ = [
     "MANIFEST",
@@ -17,6 +15,7 @@ __all__ = [
     "format_manifest",
     "hidden_folder",
     "naming",
+    "read_bytes",
     "read_manifest",
     "read_npy",
     "sha256_of",

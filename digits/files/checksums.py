@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from digits.errors import UserError
-from digits.files.npy import read_bytes
+from digits.files.reading import read_bytes
 
 MANIFEST = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64}) [ *]([^\x00-\x1f\\]+)")
 MAX_BYTES = 65_536  # some hundred lines; ours has five
-CHUNK_BYTES = 1 << 20
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
     """Return the SHA-256 (hexadecimal) of each file, by its path under the folder. UserError if missing or garbled."""
     path = folder / MANIFEST
-    data = read_bytes(path, MAX_BYTES)
     try:
-        return parse_manifest(data.decode())
+        return parse_manifest(read_bytes(path, MAX_BYTES).decode())
     except ValueError:  # of which UnicodeDecodeError is one kind
-        raise UserError(f"{path}: it is not a list of SHA-256 checksums.") from None
+        raise UserError(f"'{path}' is not a list of SHA-256 checksums.") from None
 
 
 def parse_manifest(text: str) -> dict[str, str]:
@@ -43,11 +42,8 @@ def format_manifest(sums: Mapping[str, str]) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the file's SHA-256 (hexadecimal), read in pieces; '' where there is no such regular file."""
-    if not path.is_file():
+    """Return the file's SHA-256 (hexadecimal); '' where there is no such regular file."""
+    if not os.path.isfile(path):
         return ""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.metrics import are_probabilities, wilson_interval
-from digits.runs import Run, find_runs, read_run, run_folder
+from digits.runs import Run, find_run, find_runs, read_run
 from digits.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
@@ -59,7 +59,7 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
 
     UserError where there is none, one is damaged, or they do not know the same classes.
     """
-    loaded = [load_run(read_run(run_folder(name, outputs))) for name in names]
+    loaded = [load_run(read_run(find_run(name, outputs))) for name in names]
     runs = loaded or [load_best(readable_runs(outputs), outputs)]
     for run in runs[1:]:
         if run.class_names != runs[0].class_names:

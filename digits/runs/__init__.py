@@ -1,19 +1,11 @@
 """Runs: what a training leaves in outputs/<run>/, written whole and verified when read.
 
-May import: files. `onnx_model` gives model.onnx, a run's network for onnxruntime, its standard form.
+May import: files. `schema` is run.json, `arrays` the .npy files, `history` history.csv; `onnx_model` gives model.onnx,
+a run's network for onnxruntime, its standard form.
 """
 
-from digits.runs.checks import LOSSES
-from digits.runs.run import (
-    Run,
-    check_writable,
-    find_runs,
-    read_run,
-    run_folder,
-    run_name,
-    write_run_files,
-    writing_run,
-)
+from digits.runs.arrays import LOSSES
+from digits.runs.run import Run, check_writable, find_run, find_runs, read_run, run_name, write_run_files, writing_run
 from digits.runs.schema import ENSEMBLE, FORMAT, RunInfo
 
 __all__ = [
@@ -23,9 +15,9 @@ __all__ = [
     "Run",
     "RunInfo",
     "check_writable",
+    "find_run",
     "find_runs",
     "read_run",
-    "run_folder",
     "run_name",
     "write_run_files",
     "writing_run",

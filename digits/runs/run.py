@@ -1,12 +1,11 @@
-"""A run on disk: what a training leaves in outputs/<run>/, written whole and read with suspicion."""
+"""A run on disk: what a training leaves in outputs/<run>/, written whole and checked when read."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.errors import UserError
-from digits.files import check_place, read_npy, write_file, write_npy, writing_folder
+from digits.files import check_place, sha256_of, write_file, write_npy, writing_folder
 from digits.metrics import accuracy
-from digits.runs.checks import ARRAYS, LOSSES, fault_in_arrays, fault_in_losses
-from digits.runs.schema import RunInfo, check_info
-from digits.runs.text_files import format_info, listed_files, read_history, read_info, refuse, write_history
+from digits.runs.arrays import ARRAYS, LOSSES, find_fault, read_arrays, read_losses
+from digits.runs.history import HISTORY, read_history, write_history
+from digits.runs.schema import RunInfo, check_info, format_info, read_info
+
+PARTS = ("run.json", *ARRAYS)
+"""A folder with one of these files is a run, or was one."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,12 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that decides a training besides data and framework, by name: the recipe, what a value of it consists of
-        each by itself ('augmentation rotation'), and what it started from; empty where the run records no recipe."""
+        """What decides a training besides data and framework, by name: the recipe, parts of a value one by one
+        ('augmentation rotation'), and what it started from; empty where the run records no recipe."""
         settings: dict[str, Any] = {}
         for key, value in self.recipe.items():
-            settings |= (
-                {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
-            )
+            parts = {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
+            settings |= parts
         start = {key: self.info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
         return {**settings, **start} if settings else {}
 
@@ -106,24 +107,30 @@ def run_name(dataset: str, model: str, framework: str, seed: int | None = 0, par
     return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "") + ("-parity" if parity else "")
 
 
-def run_folder(name: str, outputs: Path) -> Path:
-    """Return the folder of a run that a user named: the name as a path where that is a folder, else in `outputs`."""
-    return Path(name) if os.path.isdir(name) else outputs / name
-
-
 def find_runs(outputs: Path) -> list[Path]:
     """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
     if not os.path.isdir(outputs):
         return []
-    return sorted(entry for entry in outputs.iterdir() if not entry.name.startswith(".") and _looks_like_run(entry))
+    return sorted(
+        entry
+        for entry in outputs.iterdir()
+        if not entry.name.startswith(".") and any(os.path.isfile(entry / name) for name in PARTS)
+    )
+
+
+def find_run(name: str, outputs: Path) -> Path:
+    """Return the folder of the run called `name`: that path where it is a folder, else the one in `outputs`."""
+    return Path(name) if os.path.isdir(name) else outputs / name
 
 
 def check_writable(path: Path) -> None:
     """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
-    if _holds_other_things(path):
-        raise UserError(
-            f"'{path}' holds files but no run, and would be replaced by one; move it away or choose another folder."
-        )
+    before = _identity(path)
+    with suppress(OSError):
+        names = set(os.listdir(path))
+        # Compared, since a listing taken while another process swaps and deletes the folder may be anything.
+        if names and names.isdisjoint(PARTS) and _identity(path) == before:
+            raise UserError(f"'{path}' holds files but no run, and a run would replace them; choose another folder.")
     check_place(path)
 
 
@@ -131,15 +138,14 @@ def check_writable(path: Path) -> None:
 def writing_run(path: Path) -> Iterator[Path]:
     """Yield an empty folder to write a run in; when the block ends cleanly it becomes `path`, replacing a run there.
 
-    run.json gets 'files' added: the SHA-256 of every other file, by which a reader knows that the run is whole. What
-    is put into the folder later (pictures) is not listed, and no tampering. Raises UserError where `path` cannot be
-    written.
+    run.json gets 'files' added: the SHA-256 of every other file, by which a reader knows that the run is whole. Files
+    put there later, such as figures, are not listed. Raises UserError where `path` cannot be written.
     """
     check_writable(path)
     with writing_folder(path) as folder:
         yield folder
         manifest = {
-            file.relative_to(folder).as_posix(): _sha256(file)
+            file.relative_to(folder).as_posix(): sha256_of(file)
             for file in sorted(folder.rglob("*"))
             if file.is_file() and file != folder / "run.json"
         }
@@ -170,13 +176,11 @@ def write_run_files(
         raise UserError("the training diverged: losses or probabilities are not finite; lower --learning-rate.")
     predictions = probabilities.argmax(axis=1).astype(np.int64)
     text = format_info(info)
-    fault = fault_in_arrays(check_info(info), predictions, probabilities, labels)
-    if fault:
+    if fault := find_fault(check_info(info), predictions, probabilities, labels):
         raise ValueError(": ".join(fault))
-    write_npy(folder / "predictions.npy", predictions)
-    write_npy(folder / "probabilities.npy", probabilities)
-    write_npy(folder / "labels.npy", labels)
-    write_history(folder / "history.csv", history)
+    for name, array in zip(ARRAYS, (predictions, probabilities, labels), strict=True):
+        write_npy(folder / name, array)
+    write_history(folder / HISTORY, history)
     write_file(folder / "run.json", text)
 
 
@@ -184,8 +188,8 @@ def read_run(path: Path) -> Run:
     """Return the run in the folder `path`.
 
     Raises UserError, a sentence naming the file: files missing or changed since the training (by the SHA-256 in
-    run.json), JSON that is none, arrays of another dtype, length or range, predictions that are not the most probable
-    classes, an accuracy in run.json that the arrays do not have.
+    run.json), a run.json that does not fit its schema, arrays that do not fit run.json or one another, a history of
+    anything but finite numbers.
     """
     while True:
         before = _identity(path)
@@ -214,40 +218,30 @@ def _read_run(path: Path) -> Run:
         raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
     try:
         info = read_info(path / "run.json")
-        for name in listed_files(path, info):
-            if not os.path.isfile(path / name):
-                refuse(path / name, "is missing")
-            if _sha256(path / name) != info["files"][name]:
-                refuse(path / name, "has changed since the training wrote it (its SHA-256 is not the one in run.json)")
-        predictions = read_npy(path / "predictions.npy", np.int64, ndim=1)
-        probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
-        labels = read_npy(path / "labels.npy", np.int64, ndim=1)
-        losses = read_npy(path / LOSSES, np.float64, ndim=1) if LOSSES in info["files"] else None
-        fault = fault_in_arrays(info, predictions, probabilities, labels) or fault_in_losses(losses)
-        if fault:
-            refuse(path / fault[0], fault[1])
-        history = read_history(path / "history.csv")
+        _check_files(path, info)
+        arrays = read_arrays(path, info)
+        losses = read_losses(path) if LOSSES in info["files"] else None
+        return Run(path, info, *arrays, read_history(path / HISTORY), losses)
     except UserError as error:
         raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
     except OSError as error:
         raise UserError(f"'{error.filename or path}' cannot be read ({error.strerror or error}).") from error
-    return Run(path, info, predictions, probabilities, labels, history, losses)
 
 
-def _looks_like_run(folder: Path) -> bool:
-    return any(os.path.isfile(folder / name) for name in ("run.json", *ARRAYS))
-
-
-def _holds_other_things(path: Path) -> bool:
-    before = _identity(path)
-    try:
-        names = set(os.listdir(path))
-    except OSError:
-        return False
-    # Asked twice, since a listing taken while another process swaps and deletes the folder may be anything.
-    return bool(names) and names.isdisjoint(("run.json", *ARRAYS)) and _identity(path) == before
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _check_files(path: Path, info: RunInfo) -> None:
+    """Raise UserError where run.json does not list the run's files, or one is missing, changed or somewhere else."""
+    listed, record = info.get("files"), path / "run.json"
+    if listed is None:
+        raise UserError(f"'{record}' has no 'files' with the SHA-256 of each: the run was not finished.")
+    for name in (*ARRAYS, HISTORY):
+        if name not in listed:
+            raise UserError(f"'{record}' does not list '{name}' under 'files'.")
+    for name, expected in listed.items():
+        # A forged name must not have us read (and so report on) files outside the run.
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            raise UserError(f"'{record}' lists '{name[:80]!r}', which is not in the run's folder.")
+        digest = sha256_of(path / name)
+        if not digest:
+            raise UserError(f"'{path / name}' is missing.")
+        if digest != expected:
+            raise UserError(f"'{path / name}' has changed since the training: its SHA-256 is not that in run.json.")

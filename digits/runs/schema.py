@@ -1,23 +1,31 @@
-"""run.json: its keys, their kinds and ranges, written down once for those who write it and those who read it.
+"""run.json: its keys, their kinds and ranges, written down once, and read and written by them.
 
 Keys that runs of earlier versions lack are NotRequired; keys that nobody reads may hold anything.
 """
 
 from __future__ import annotations
 
+import json
 import reprlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
+
+from digits.errors import UserError
+from digits.files import read_bytes
 
 FORMAT: Literal[1] = 1
 """The version of the files of a run, under 'format' in run.json."""
 ENSEMBLE = "ensemble"
 """The 'framework' of a run that averages others. Nothing trained it: its seed is null and it has no recipe."""
+LARGEST = 1 << 20
+"""Bytes of run.json. It takes a few kB."""
 MOST_CLASSES = 1000
-"""Readers count a matrix of classes by classes; a forged run must not have them fill the memory with it."""
+"""Readers allocate a matrix of classes by classes; a forged run must not fill their memory with it."""
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -86,8 +94,33 @@ class RunInfo(TypedDict):
     files: NotRequired[dict[str, str]]  # the SHA-256 of every other file; written last
 
 
+def read_info(file: Path) -> RunInfo:
+    """Return what run.json holds; UserError where it is something else."""
+    data = read_bytes(file, LARGEST)
+    try:
+        # Unlike json.loads it refuses NaN, and half a character (\ud800), which no file can be written with.
+        info = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise UserError(f"'{file}' is not JSON ({error}).") from None
+    try:
+        return check_info(info)
+    except ValueError as error:
+        raise UserError(f"'{file}' {error}.") from None
+
+
+def format_info(info: Mapping[str, Any]) -> bytes:
+    """Return run.json. UserError where a number is not finite (the training diverged), ValueError as check_info."""
+    try:
+        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise UserError("the training diverged: a loss is not finite; lower --learning-rate and run again.") from error
+    check_info(info)
+    # The command names folders, of which Linux takes any bytes.
+    return f"{text}\n".encode(errors="replace")
+
+
 def check_info(info: object) -> RunInfo:
-    """Return what run.json holds; ValueError, whose text goes on after the file's name, where it is something else."""
+    """Return info, which fits the schema; ValueError, whose text continues the file's name, where it does not."""
     try:
         return _CHECKER.validate_python(info)
     except ValidationError as error:

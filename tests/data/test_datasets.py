@@ -1,4 +1,4 @@
-"""Loading: the arrays that were published, or a sentence that names the file and the command that mends it."""
+"""Loading: the arrays that were published, or a sentence that names the file and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -144,14 +144,14 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("name", [*(f"raw/{file.name}" for file in SMALL.files), "SHA256SUMS"])
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_named_and_mended(name: str, damage: str, small_dir: Path) -> None:
+def test_damage_is_named_and_fixed(name: str, damage: str, small_dir: Path) -> None:
     path = small_dir / "Small" / name
     DAMAGE[damage](path)
     with pytest.raises(UserError) as error:
         read_dataset(SMALL, small_dir)
     assert str(path) in str(error.value)
     command = f"python download_mnist.py --dataset small --data-dir {small_dir}"
-    assert str(error.value).endswith(f"The dataset is damaged: run '{command}' to mend it.")
+    assert str(error.value).endswith(f"The dataset is damaged: run '{command}' to fix it.")
     if damage == "a folder":
         path.rmdir()  # nothing that is the user's own is deleted for them
     download_dataset(SMALL, small_dir, str(small_dir.parent / "mirror"))
@@ -164,7 +164,7 @@ def test_other_data_with_checksums_to_match_is_not_taken_for_the_dataset(small_d
     path.write_bytes(idx_bytes(np.zeros(20, np.uint8)))
     sums = read_manifest(folder) | {"raw/t10k-labels-idx1-ubyte": sha256_of(path)}
     (folder / "SHA256SUMS").write_text(format_manifest(sums))
-    with pytest.raises(UserError, match=f"{path}: its SHA-256 is not that of small's file"):
+    with pytest.raises(UserError, match=f"{path}' does not have the SHA-256 of small's file"):
         read_dataset(SMALL, small_dir)
 
 

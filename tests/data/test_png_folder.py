@@ -149,7 +149,7 @@ def test_to_images(tmp_path: Path) -> None:
     assert len(list((tmp_path / "pngs" / "train").iterdir())) == 4_000
     again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert again.returncode == 1
-    assert "'pngs' is there already" in again.stderr
+    assert "'pngs' already exists" in again.stderr
 
 
 def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_names_that_are_no_text_are_refused(written: Path, tmp_path: Path, name:
     ("make", "message"),
     [
         (lambda folder: None, "has no PNG files"),
-        (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not tell"),
+        (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not say"),
         (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png' has 30 x 28 pixels"),
         (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png' is in colour"),
         (lambda folder: (folder / "1_1.png").write_bytes(b""), r"1_1\.png': the file is empty"),
@@ -200,7 +200,7 @@ def test_names_that_are_no_text_are_refused(written: Path, tmp_path: Path, name:
         (lambda folder: save(folder / "1_1.png", np.zeros((3000, 4000), np.uint8)), r"1_1\.png' has 4000 x 3000"),
         (lambda folder: (folder / "1_1.png").symlink_to("gone.png"), r"1_1\.png': there is no such file"),
         (lambda folder: os.mkfifo(folder / "1_1.png"), r"1_1\.png': it is not a regular file"),
-        (lambda folder: save(folder / "train" / "1_1.png"), r"test' is missing"),
+        (lambda folder: save(folder / "train" / "1_1.png"), r"test' is not a folder"),
         (lambda folder: (save(folder / "train" / "1_1.png"), (folder / "test").mkdir()), r"test' has no PNG files"),
     ],
 )
@@ -229,7 +229,7 @@ def test_one_class_or_too_few_are_refused(tmp_path: Path) -> None:
 
 def test_a_class_that_is_only_tested_is_refused(written: Path) -> None:
     save(written / "test" / "seven_1.png")
-    with pytest.raises(UserError, match=r"seven_1\.png' is of class 'seven', of which '.*train' has none"):
+    with pytest.raises(UserError, match=r"seven_1\.png' is of class 'seven', of which '.*train' has no image"):
         read_png_folder(written)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -20,12 +19,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_runs import DIGITS, make_info, make_run
+from npy_files import forged_header, npy
 from paths import TESTS
 
 from digits.errors import UserError
-from digits.files.npy import read_npy
 from digits.metrics import accuracy
-from digits.runs.run import check_writable, find_runs, read_run, run_name, write_run_files, writing_run
+from digits.runs.run import check_writable, find_run, find_runs, read_run, run_name, write_run_files, writing_run
 from digits.runs.schema import check_info
 
 HISTORY = b"epoch,train_loss,train_accuracy"
@@ -49,12 +48,6 @@ def replace_file(run: Path, name: str, data: bytes) -> None:
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))
     info["files"][name] = hashlib.sha256(data).hexdigest()
     (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
-
-
-def npy(array: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
 
 
 def fault_in(run: Path) -> str | None:
@@ -145,6 +138,15 @@ def test_a_diverged_training_is_told_and_keeps_the_earlier_run(run: Path, probab
     assert read_run(run)
 
 
+def test_a_history_that_diverged_is_not_written(tmp_path: Path) -> None:
+    probabilities = np.eye(10, dtype=np.float32)[LABELS]
+    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 1.0)
+    history = [{"epoch": 1, "train_loss": float("inf")}]
+    with pytest.raises(UserError, match="diverged"), writing_run(tmp_path / "run") as folder:
+        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=history, info=info)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
     probabilities = np.eye(10, dtype=np.float32)[LABELS]
     info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 0.5)
@@ -173,6 +175,17 @@ def test_find_runs(tmp_path: Path, run: Path) -> None:
     assert find_runs(run.parent) == [half, run]
 
 
+def test_find_run(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = run.parent
+    assert find_run(run.name, outputs) == run
+    assert find_run(str(run), tmp_path / "elsewhere") == run
+    assert find_run("missing", outputs) == outputs / "missing"  # of which read_run says that there is none
+    assert find_run("long" * 70, outputs) == outputs / ("long" * 70)
+    (tmp_path / run.name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_run(run.name, outputs) == Path(run.name)
+
+
 # --- places that cannot be written ---
 
 
@@ -180,7 +193,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("a file")
     with pytest.raises(UserError, match="outputs"):
         check_writable(tmp_path / "outputs" / "mnist-cnn-pytorch")
-    with pytest.raises(UserError, match="is in the way"):
+    with pytest.raises(UserError, match="is not a folder"):
         check_writable(tmp_path / "outputs")
 
 
@@ -195,7 +208,7 @@ def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
 def test_a_link_in_the_way_is_kept(tmp_path: Path, run: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(run)
-    with pytest.raises(UserError, match="in the way"):
+    with pytest.raises(UserError, match="is not a folder"):
         check_writable(link)
     assert read_run(link)  # to read one through a link is fine
 
@@ -315,7 +328,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         time.sleep(moments.uniform(0, 0.1))
         kill(writer)
         with pytest.raises(RuntimeError), writing_run(tmp_path / "run"):
-            raise RuntimeError  # a writer that fails, but mends and sweeps first
+            raise RuntimeError  # a writer that fails, but restores and sweeps first
         read_run(tmp_path / "run")
         assert os.listdir(tmp_path) == ["run"]
 
@@ -389,11 +402,6 @@ def edit_probabilities(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[
 
 def edit_labels(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     return lambda run: replace_file(run, "labels.npy", npy(change(np.load(run / "labels.npy"))))
-
-
-def forged_header(header: str) -> bytes:
-    text = header.encode("latin1") + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
 def put_losses(losses: np.ndarray) -> Callable[[Path], None]:
@@ -588,13 +596,6 @@ def test_a_pipe_instead_of_a_file_is_not_waited_for(run: Path) -> None:
     assert "is missing" in str(faults)
 
 
-def test_a_huge_file_is_not_read_into_memory(tmp_path: Path) -> None:
-    with (tmp_path / "huge.npy").open("wb") as file:
-        file.truncate(1 << 40)  # sparse: a terabyte of nothing
-    with pytest.raises(UserError, match="larger than"):
-        read_npy(tmp_path / "huge.npy", np.int64, ndim=1)
-
-
 def test_no_run_at_all(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no run"):
         read_run(tmp_path / ("long" * 70))
@@ -603,54 +604,6 @@ def test_no_run_at_all(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"run\.json' is missing"):
         read_run(tmp_path / "empty")
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
-@given(data=st.data())
-def test_any_damage_to_an_array_gives_a_sentence_or_the_same_array(tmp_path: Path, data: st.DataObject) -> None:
-    array = np.arange(20, dtype=np.float32).reshape(4, 5)
-    raw = bytearray(npy(array))
-    for _ in range(data.draw(st.integers(1, 6))):
-        raw[data.draw(st.integers(0, 130))] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.integers(0, len(raw)))
-    (tmp_path / "array.npy").write_bytes(raw[:cut] if data.draw(st.booleans()) else raw)
-    fault = ""
-    try:
-        read = read_npy(tmp_path / "array.npy", np.float32, ndim=2)
-    except UserError as error:
-        fault = str(error)
-    if fault:
-        assert str(tmp_path / "array.npy") in fault
-        assert "\n" not in fault
-    else:
-        assert read.dtype == np.float32
-        assert read.size == array.size
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    descr=st.sampled_from(["<i8", "<f4", ">i8", "|O", "|S0", "|V0", "<U4", "nonsense"]),
-    shape=st.lists(st.integers(-2, 9) | st.integers(-(2**80), 2**80), max_size=3),
-    body=st.binary(max_size=64),
-)
-def test_any_header_gives_a_sentence_or_an_array(tmp_path: Path, descr: str, shape: list[int], body: bytes) -> None:
-    header = forged_header(str({"descr": descr, "fortran_order": False, "shape": tuple(shape)}))
-    (tmp_path / "array.npy").write_bytes(header + body)
-    try:
-        read = read_npy(tmp_path / "array.npy", np.int64, ndim=2)
-    except UserError as error:
-        assert str(tmp_path / "array.npy") in str(error)  # noqa: PT017
-    else:
-        assert read.tobytes() == body
-        assert read.shape == tuple(shape)
-
-
-@given(st.sampled_from([np.int64, np.float32]), st.integers(0, 5), st.integers(0, 5), st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_read_npy_reads_what_numpy_writes(tmp_path: Path, dtype: type, rows: int, columns: int, fortran: bool) -> None:
-    array = np.arange(rows * columns, dtype=dtype).reshape(rows, columns)
-    (tmp_path / "array.npy").write_bytes(npy(np.asfortranarray(array) if fortran else array))
-    assert np.array_equal(read_npy(tmp_path / "array.npy", dtype, ndim=2), array)
 
 
 json_values = st.recursive(

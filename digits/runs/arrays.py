@@ -1,0 +1,65 @@
+"""A run's .npy files: whether they fit run.json and one another, asked before they are written and after reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.errors import UserError
+from digits.files import read_npy
+from digits.metrics import accuracy, are_probabilities
+from digits.runs.schema import RunInfo
+
+ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
+LOSSES = "losses.npy"
+"""The loss of each training step; runs of earlier versions and ensembles have no such file."""
+
+Arrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64]]
+"""Predictions (N,), probabilities (N, classes), labels (N,)."""
+
+
+def read_arrays(folder: Path, info: RunInfo) -> Arrays:
+    """Return the run's arrays. UserError names the file that is damaged, or fits neither run.json nor the others."""
+    dtypes = (np.int64, np.float32, np.int64)
+    predictions, probabilities, labels = (
+        read_npy(folder / name, dtype, ndim=2 if dtype is np.float32 else 1)
+        for name, dtype in zip(ARRAYS, dtypes, strict=True)
+    )
+    if fault := find_fault(info, predictions, probabilities, labels):
+        raise UserError(f"'{folder / fault[0]}' {fault[1]}.")
+    return predictions, probabilities, labels
+
+
+def read_losses(folder: Path) -> npt.NDArray[np.float64]:
+    """Return the loss of each training step, (steps,). UserError where they are not finite, or negative."""
+    losses: npt.NDArray[np.float64] = read_npy(folder / LOSSES, np.float64, ndim=1)
+    if not (np.isfinite(losses).all() and losses.min(initial=0) >= 0):
+        raise UserError(f"'{folder / LOSSES}' holds losses that are not finite, or negative.")
+    return losses
+
+
+def find_fault(
+    info: RunInfo,
+    predictions: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+) -> tuple[str, str] | None:
+    """Return (file, what is wrong) if the arrays do not fit run.json or one another, else None."""
+    n, num_classes = info["test"]["n"], len(info["class_names"])
+    shapes = (predictions.shape, probabilities.shape, labels.shape)
+    for name, shape, expected in zip(ARRAYS, shapes, ((n,), (n, num_classes), (n,)), strict=True):
+        if shape != expected:
+            return name, f"has the shape {shape}, where run.json's test set needs {expected}"
+    for name, classes in (("predictions.npy", predictions), ("labels.npy", labels)):
+        if classes.min() < 0 or classes.max() >= num_classes:
+            return name, f"holds classes outside 0..{num_classes - 1}"
+    if not are_probabilities(probabilities):
+        return "probabilities.npy", "holds rows that are no probabilities (not finite, negative, or not adding up to 1)"
+    if not np.array_equal(predictions, probabilities.argmax(axis=1)):
+        return "predictions.npy", "does not hold the most probable classes of probabilities.npy"
+    reported, found = info["test"]["accuracy"], accuracy(labels, predictions)
+    if not abs(reported - found) < 0.5 / n:  # half an image: float32 rounding passes, one image more or less does not
+        return "run.json", f"reports a test accuracy of {reported:.4f}, but the predictions have {found:.4f}"
+    return None

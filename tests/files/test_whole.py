@@ -1,0 +1,99 @@
+"""A file is written whole or not at all; folders are tested with runs and datasets, which are written by the same."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+from digits.files import flush, write_whole
+from digits.files.whole import hidden_name
+
+STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fcntl.flock"}
+
+
+def test_bytes_and_text_replace_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "report.html"
+    for data, written in ((b"\xff\x00", b"\xff\x00"), ("one\ntwo\u65e5", "one\ntwo\u65e5".encode()), ("", b"")):
+        write_whole(path, data)
+        assert path.read_bytes() == written
+        assert os.listdir(path.parent) == [path.name]
+
+
+def test_an_error_names_the_file_and_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "file"
+    path.write_text("earlier")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'$"):
+        write_whole(path, "new")
+    monkeypatch.undo()
+    assert path.read_text() == "earlier"
+    assert os.listdir(tmp_path) == ["file"]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match=f"'{tmp_path / 'folder'}'$"):
+        write_whole(tmp_path / "folder", "new")
+    with pytest.raises(OSError, match="file"):
+        write_whole(path / "below", "new")
+
+
+def test_killed_before_every_single_step(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for step in itertools.count(1):
+        path.write_text("earlier")
+        child = os.fork()
+        if child == 0:
+            left = itertools.count(step, -1)
+
+            def count(event: str, arguments: object, left: itertools.count[int] = left) -> None:
+                if event in STEPS and next(left) == 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(count)
+            write_whole(path, "new")
+            os._exit(0)
+        killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        assert path.read_text() in ({"earlier", "new"} if killed else {"new"})
+        write_whole(path, "next")
+        assert os.listdir(tmp_path) == ["file"]  # what was left behind is gone
+        if not killed:
+            break
+    assert step > 5
+
+
+def test_several_writers_and_a_reader_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    texts = {str(i) * 10_000 for i in range(4)}
+    write_whole(path, "0" * 10_000)
+    code = "import sys; from pathlib import Path; from digits.files import write_whole\n" + (
+        "for _ in range(20): write_whole(Path(sys.argv[1]), sys.argv[2] * 10_000)"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path), str(i)], cwd=ROOT) for i in range(1, 4)]
+    while any(writer.poll() is None for writer in writers):
+        assert path.read_text() in texts
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    threads = [threading.Thread(target=write_whole, args=(path, text)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in texts
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_belongs_to_others_is_kept(tmp_path: Path) -> None:
+    leftover, others = hidden_name(tmp_path / "file"), [".file-notes", ".file2-01234567", "file-01234567"]
+    for name in (leftover.name, *others):
+        (tmp_path / name).mkdir()
+    write_whole(tmp_path / "file", b"")
+    flush(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "file"])
