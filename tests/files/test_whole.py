@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,21 @@ def test_bytes_and_text_replace_what_was_there(tmp_path: Path) -> None:
         write_whole(path, data)
         assert path.read_bytes() == written
         assert os.listdir(path.parent) == [path.name]
+
+
+def test_text_in_pieces_that_fails_halfway_leaves_the_earlier_file(tmp_path: Path) -> None:
+    def pieces(fail: bool) -> Iterator[str]:
+        yield "gr"
+        if fail:
+            raise MemoryError
+        yield "ün\r\n"
+
+    path = tmp_path / "file"
+    write_whole(path, pieces(fail=False))
+    with pytest.raises(MemoryError):
+        write_whole(path, pieces(fail=True))
+    assert path.read_bytes() == "grün\r\n".encode()
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_an_error_names_the_file_and_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from digits.data.datasets import Dataset
 from digits.errors import UserError
-from digits.files.hidden_folder import hidden_name
+from digits.files.whole import hidden_name
 from digits.training.checkpoint import Checkpoint, Progress, check_form
 from digits.training.options import Options
 from digits.training.recipe import RECIPES, Augmentation, Recipe

@@ -33,7 +33,7 @@ from framework_process import (
 )
 
 from digits.data.datasets import load_dataset
-from digits.files.hidden_folder import leftovers
+from digits.files.whole import leftovers
 from digits.metrics import cross_entropy, wilson_interval
 from digits.runs.run import Run, find_runs, read_run
 from digits.training.batches import epoch_order
