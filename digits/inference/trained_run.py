@@ -59,13 +59,8 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
 
     UserError where there is none, one is damaged, or they do not know the same classes.
     """
-<<<<<<< HEAD:digits/inference/trained_run.py
     loaded = [load_run(read_run(find_run(name, outputs))) for name in names]
     runs = loaded or [load_best(readable_runs(outputs), outputs)]
-=======
-    runs = [load_run(read_run(find_run(name, outputs))) for name in names]
-    runs = runs or [load_best(readable_runs(outputs), outputs)]
->>>>>>> 5bf725c (Import the writers and readers of files from where they are now; find runs by find_run):digits/inference/networks.py
     for run in runs[1:]:
         if run.class_names != runs[0].class_names:
             raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")
