@@ -225,6 +225,7 @@ for name, write in writers.items():
 """
 
 
+@pytest.mark.training
 def test_each_writer_names_its_file_where_the_disk_is_full(framework: str, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         words = [sys.executable, "-c", SAVE, framework, str(disk)]
@@ -233,6 +234,7 @@ def test_each_writer_names_its_file_where_the_disk_is_full(framework: str, tmp_p
         assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(("size", "what"), [("160k", ".checkpoint' (No"), ("800k", "/model.")])
 def test_training_on_a_full_disk(framework: str, workplace: Path, tmp_path: Path, size: str, what: str) -> None:
     with small_disk(tmp_path / "disk", size) as disk:

@@ -113,6 +113,7 @@ def test_the_same_picture_for_training_and_testing_is_noted(written: Path, tmp_p
     assert "note: 3 of the test images are training images too" in done.stdout
 
 
+@pytest.mark.training
 def test_every_script_takes_twelve_classes(workplace: Path, tmp_path: Path) -> None:
     """Digits, and two classes with names that are none: a digit upside down, and one in outline."""
     digits = load_dataset("mnist-sample", workplace / "mnist_data")

@@ -35,6 +35,7 @@ def data_dir(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> Pa
     return tmp_path
 
 
+@pytest.mark.training
 @of_every_dataset
 def test_torchvision_reads_the_folder(entry: Entry, data_dir: Path) -> None:
     # In a process of its own: torch and tensorflow must never meet in one, and this one may run other tests as well.

@@ -21,9 +21,9 @@ from digits.training.weights import read_weights
 
 pytestmark = pytest.mark.training
 SAMPLE = ("--dataset", "mnist-sample")
+FEW = (*SAMPLE, "--validation-fraction", "0.8")  # 800 images to train on, and the rest to validate
 EXACT = ("--parity", "--precision", "float64")
-# 100 steps of 8 images on the sample's 4,000 training images, of which 800 are not held out.
-HUNDRED_STEPS = (*SAMPLE, *EXACT, "--validation-fraction", "0.8", "--batch-size", "8", "--epochs", "1")
+HUNDRED_STEPS = (*FEW, *EXACT, "--batch-size", "8", "--epochs", "1")
 
 
 @pytest.fixture
@@ -183,8 +183,7 @@ def test_init_from_that_cannot_be(framework: str, trained: Trained, place: Path)
 
 # --- killed and resumed ---
 
-DROPPING = (*SAMPLE, "--epochs", "4", "--augment", "--ema", "0.9", "--keep-best", "--schedule", "cosine")
-DROPPING += ("--validation-fraction", "0.8")  # short epochs
+DROPPING = (*FEW, "--epochs", "4", "--augment", "--ema", "0.9", "--keep-best", "--schedule", "cosine")
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, place: Path) -> None:
@@ -231,17 +230,17 @@ def _epochs_in(checkpoint: Path) -> int:
 
 
 def test_damaged_or_foreign_checkpoint_is_refused_and_kept(framework: str, place: Path) -> None:
-    with start_training(framework, *SAMPLE, "--epochs", "50", cwd=place) as process:
+    with start_training(framework, *FEW, "--epochs", "50", cwd=place) as process:
         path = place / "outputs" / f".mnist-sample-cnn-{framework}.checkpoint"
         while process.poll() is None and _epochs_in(path) < 1:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
     content = path.read_bytes()
-    foreign = run_forked(framework, *SAMPLE, "--epochs", "60", "--resume", cwd=place)
+    foreign = run_forked(framework, *FEW, "--epochs", "60", "--resume", cwd=place)
     assert foreign.returncode == 1
     assert f"'{path.relative_to(place)}' was made with epochs 50, not 60" in foreign.stderr
     path.write_bytes(content[:-1000])
-    damaged = run_forked(framework, *SAMPLE, "--epochs", "50", "--resume", cwd=place)
+    damaged = run_forked(framework, *FEW, "--epochs", "50", "--resume", cwd=place)
     assert damaged.returncode == 1
     assert f"'{path.relative_to(place)}' is damaged" in damaged.stderr
     assert path.read_bytes() == content[:-1000]
@@ -255,7 +254,7 @@ def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, plac
     diverged = 0
     for rate in ("1e4", "1e38"):
         options = ["--learning-rate", rate, "--epochs", "2", "--schedule", "cosine"]
-        done = run_forked(framework, *SAMPLE, *options, cwd=place)
+        done = run_forked(framework, *FEW, *options, cwd=place)
         assert "Traceback" not in done.stderr
         if done.returncode:
             diverged += 1
