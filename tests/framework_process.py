@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -143,27 +145,38 @@ def serve(framework: str) -> None:
     script = import_module(f"mnist_{framework}")
     for later in PRELOADED[framework]:
         import_module(later)
+    gc.freeze()  # or each forked process would soon write to, and so copy, all that was imported
     for line in sys.stdin:
         if forked := os.fork():
             print(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), flush=True)
         else:
-            answer(script, *json.loads(line))
-            return  # ends as any Python process does
+            os._exit(answer(script, *json.loads(line)))  # at once: deleting what was imported takes a second
 
 
-def answer(script: ModuleType, cwd: str, folder: str, question: str | None, arguments: list[Any]) -> None:
-    """Run the script or answer the question, with what is printed and answered in files in the folder."""
+def answer(script: ModuleType, cwd: str, folder: str, question: str | None, arguments: list[Any]) -> int:
+    """Run the script or answer the question, with what is printed and answered in files in the folder; return the
+    exit status."""
     signal.alarm(300)
     os.chdir(cwd)
     for descriptor, file in enumerate((os.devnull, *(f"{folder}/{name}" for name in ("stdout", "stderr")))):
         os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), descriptor)
-    with open(f"{folder}/answer", "w", encoding="utf-8") as file:
-        if question is None:
-            sys.argv = [script.__file__, *arguments]
-            runpy.run_path(script.__file__, run_name="__main__")
-        else:
-            probe, function = question.split(".")
-            json.dump(getattr(import_module(f"probes.{probe}"), function)(script, *arguments), file)
+    status = 0
+    try:
+        with open(f"{folder}/answer", "w", encoding="utf-8") as file:
+            if question is None:
+                sys.argv = [script.__file__, *arguments]
+                runpy.run_path(script.__file__, run_name="__main__")
+            else:
+                probe, function = question.split(".")
+                json.dump(getattr(import_module(f"probes.{probe}"), function)(script, *arguments), file)
+    except SystemExit as ended:
+        status = ended.code
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
 
 
 if __name__ == "__main__":
