@@ -32,6 +32,8 @@ PACKAGES = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "k
 OTHER = {"pytorch": "tensorflow", "tensorflow": "pytorch"}
 # What the frameworks import only when they first make an optimizer or export a model.
 PRELOADED = {"pytorch": ("torch._dynamo", "torch.export", "onnxscript"), "tensorflow": ("tf2onnx.convert",)}
+# A training on the sample is no faster with two threads; two trainings with a thread each are.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
 
 # Runs a script as `python SCRIPT ...` would, but finds the packages named first not installed.
 _RUN_WITHOUT = """
@@ -87,9 +89,8 @@ def start_training(framework: str, *options: str, cwd: Path, **more: Any) -> sub
     return subprocess.Popen(
         script_command(framework, *options),
         cwd=cwd,
-        env=environment(),
         start_new_session=True,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more},
+        **{"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more},
     )
 
 
@@ -131,10 +132,8 @@ def _request(
 @functools.cache
 def _server(framework: str) -> tuple[subprocess.Popen[str], threading.Lock]:
     """Start the framework's server, to be ended with this process, and give the lock for talking to it."""
-    # A training on the sample is no faster with two threads; two trainings with a thread each are.
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
     command, pipe = [sys.executable, __file__, framework], subprocess.PIPE
-    server = subprocess.Popen(command, env=environment() | threads, stdin=pipe, stdout=pipe, text=True)
+    server = subprocess.Popen(command, env=environment() | ONE_THREAD, stdin=pipe, stdout=pipe, text=True)
     atexit.register(server.communicate)  # closes its stdin, and waits
     return server, threading.Lock()
 

@@ -25,6 +25,8 @@ from digits.data.catalogue import MNIST_SAMPLE
 from digits.data.datasets import load_dataset
 from digits.runs.run import read_run
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = [
     *("download_mnist.py", "mnist_pytorch.py", "mnist_tensorflow.py"),
     *("visualize_results.py", "predict_digit.py", "draw_digit.py"),

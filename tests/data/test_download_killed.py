@@ -24,6 +24,8 @@ from digits.data.download import download_dataset
 from digits.data.folder import building, find_damage
 from digits.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 # The steps of a process that can change what is on the disk, by the names that Python's audit events have for them.
 STEPS = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "fcntl.flock"}
 

@@ -29,6 +29,8 @@ from digits.runs.run import Run, read_run
 from digits.training.recipe import RECIPES, Recipe
 from digits.training.schedule import is_best
 
+pytestmark = pytest.mark.slow
+
 BASELINES = Path(__file__).parent / "baselines"
 LABELS = np.arange(1000) % 10
 # Blobs in the place of images, so that nothing here needs a dataset; ten kinds.

@@ -34,6 +34,8 @@ from digits.runs.run import Run, read_run
 from digits.training.recipe import RECIPES, Recipe
 from visualize_results import FIGURES
 
+pytestmark = pytest.mark.slow
+
 LABELS = np.repeat(np.arange(10), 100)
 ODD_NAMES = [
     "$\\frac{1}{0}$ _^{",

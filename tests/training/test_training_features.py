@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Once, Trained
-from framework_process import OTHER, ask, ask_both, run_forked, run_training, start_training
+from framework_process import ONE_THREAD, OTHER, ask, ask_both, environment, run_forked, start_training
 
 from digits.data.datasets import load_dataset
 from digits.runs.run import Run, read_run
@@ -187,15 +187,14 @@ DROPPING = (*FEW, "--epochs", "4", "--augment", "--ema", "0.9", "--keep-best", "
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, place: Path) -> None:
-    name = f"mnist-sample-cnn-{framework}"
-    assert run_training(framework, *DROPPING, "--output-dir", "whole", cwd=place).returncode == 0
-    whole = read_run(place / "whole" / name)
+    whole = train(framework, place, *DROPPING, "--output-dir", "whole")
+    name = whole.name
     checkpoint = place / "outputs" / f".{name}.checkpoint"
     moments = random.Random(framework)
     kills = 0
     while kills < 3:
         epochs = _epochs_in(checkpoint)
-        with start_training(framework, *DROPPING, "--resume", cwd=place) as process:
+        with start_training(framework, *DROPPING, "--resume", cwd=place, env=environment() | ONE_THREAD) as process:
             deadline = time.monotonic() + 60
             # Killed only where an epoch was won, or this would never end; where within the next is left to chance.
             while process.poll() is None and _epochs_in(checkpoint) == epochs and time.monotonic() < deadline:
@@ -207,7 +206,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, pl
         if with_code == 0:
             break
     else:
-        done = run_training(framework, *DROPPING, "--resume", cwd=place)
+        done = run_forked(framework, *DROPPING, "--resume", cwd=place)
         assert (done.returncode, done.stderr) == (0, "")
         assert "4/4" in done.stdout
         assert "1/4" not in done.stdout

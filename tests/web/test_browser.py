@@ -15,9 +15,10 @@ from digits.figures.render import render_all
 from digits.figures.report import write_report
 from visualize_results import FIGURES
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium is installed; on Debian: apt-get install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed; on Debian: apt-get install chromium"),
+]
 
 HOSTILE = "<script>console.error('broken out')</script><img src=http://example.invalid/x.png>"
 
