@@ -24,7 +24,7 @@ from digits.data.download import download_dataset
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TRAININGS = {"train_once", "train_silently", "variants", "found", "pairs"}
+TRAININGS = {"train_once", "train_silently", "variants", "computed", "pairs"}
 """The fixtures that train or compute with a framework."""
 
 

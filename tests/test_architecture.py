@@ -115,6 +115,7 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_digits_works_where_no_framework_is_installed() -> None:
     names = [module.name for module in pkgutil.walk_packages(digits.__path__, "digits.")]
     assert set(CORE) < set(names)

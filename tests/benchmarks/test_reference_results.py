@@ -65,6 +65,7 @@ def test_the_readme_says_what_the_table_says() -> None:
             assert float(accuracy) == pytest.approx(float(mean), abs=0.0051), (row, framework)
 
 
+@pytest.mark.slow
 def test_only_runs_of_the_row_s_recipe_count(clone: Path) -> None:
     results = clone / "docs" / "results"
     before = rows_of(write_only(clone))

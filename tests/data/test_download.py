@@ -443,6 +443,7 @@ def run_script(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path) -> None:
     for state in ("complete and verified", "already complete"):
         done = run_script("--dataset", "mnist-sample", "--data-dir", str(tmp_path))

@@ -88,6 +88,7 @@ def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tm
         assert done.stderr.startswith(("error: --name ", "error: --from-images must go with --name."))
 
 
+@pytest.mark.slow
 def test_a_bad_picture_leaves_the_dataset_of_that_name_as_it_is(written: Path, tmp_path: Path) -> None:
     assert command(tmp_path / "mine", "--from-images", written, "--name", "mine").returncode == 0
     before = load_dataset("mine", tmp_path / "mine").fingerprint
@@ -143,6 +144,7 @@ def script(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow
 def test_to_images(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "download_mnist.py"), "--dataset", "mnist-sample", "--to-images", "pngs"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -29,7 +29,7 @@ EVERY_NETWORK = pytest.mark.parametrize("name", RECIPES)
 
 
 @pytest.fixture(scope="module")
-def found(workplace: Path, once: Once) -> tuple[Path, dict[str, dict[str, Any]]]:
+def computed(workplace: Path, once: Once) -> tuple[Path, dict[str, dict[str, Any]]]:
     """A folder with images.npy and labels.npy, of the sample's test images, and what the networks made of them.
 
     probes.networks writes FRAMEWORK/NETWORK/ into it, and finds out about each framework's networks what the fixtures
@@ -50,23 +50,23 @@ def found(workplace: Path, once: Once) -> tuple[Path, dict[str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def folder(found: tuple[Path, dict[str, Any]]) -> Path:
-    return found[0]
+def folder(computed: tuple[Path, dict[str, Any]]) -> Path:
+    return computed[0]
 
 
 @pytest.fixture(scope="module")
-def facts(found: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
-    return found[1]["every_network"]
+def facts(computed: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return computed[1]["every_network"]
 
 
 @pytest.fixture(scope="module")
-def exchanged(found: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
-    return found[1]["exchanged"]
+def exchanged(computed: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return computed[1]["exchanged"]
 
 
 @pytest.fixture(scope="module")
-def new_heads(found: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
-    return found[1]["new_heads"]
+def new_heads(computed: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return computed[1]["new_heads"]
 
 
 @EVERY_NETWORK

@@ -165,6 +165,7 @@ def test_an_empty_sheet_has_no_digit(level: int, grain: int) -> None:
     assert find_digit(np.clip(np.rint(sheet), 0, 255).astype(np.uint8)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_the_digit_is_found_where_it_was_written(digits: tuple[Pixels, Pixels], strength: str) -> None:
     """Compared with the digit itself, since no network is at hand: alike enough not to be another."""

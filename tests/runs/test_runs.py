@@ -320,6 +320,7 @@ def kill(writer: subprocess.Popen[bytes]) -> None:
     writer.communicate()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     moments = random.Random(0)
     make_run(tmp_path, labels=LABELS, folder="run")
@@ -333,6 +334,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == ["run"]
 
 
+@pytest.mark.slow
 def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
     make_run(tmp_path, labels=LABELS, folder="run")
     writers = [start_writer(tmp_path), start_writer(tmp_path)]

@@ -284,6 +284,7 @@ def test_only_its_own_names_are_answered_to(page: Page) -> None:
             assert "--allow-host" in json.loads(answer)["error"]
 
 
+@pytest.mark.slow
 def test_further_names_can_be_allowed(tmp_path: Path) -> None:
     with serving_page(
         tmp_path, "--host", "0.0.0.0", "--allow-host", "Digits.example", "--allow-host", "b.test"
@@ -450,6 +451,7 @@ def test_uploads_do_not_stay(page: Page) -> None:
         time.sleep(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("by", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_ends_when_told_and_leaves_nothing(
     tmp_path: Path, digits: dict[int, Pixels], by: signal.Signals, status: int
