@@ -243,7 +243,7 @@ def test_a_request_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPa
     async def app(scope, receive, send) -> None:
         await JSONResponse(len((await receive())["body"]))(scope, receive, send)
 
-    monkeypatch.setattr(web_guard, "SECONDS", 1.0)
+    monkeypatch.setattr(web_guard, "SECONDS", 3.0)
     monkeypatch.setattr(web_guard, "PHOTOS_BYTES", 1000)
     monkeypatch.setattr(room, "WAITING_SECONDS", 0.2)
     guard = web_guard.Guard(app, tmp_path, {"127.0.0.1"})
