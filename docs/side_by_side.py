@@ -24,74 +24,8 @@ Line = tuple[int, str]  # its number in the file, and its text
 Part = list[Line]
 Row = tuple[Line | None, Line | None]
 
-TEMPLATE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{left} and {right}, side by side</title>
-<style>
-:root {{ color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --faint: #656d76; --line: #d0d7de;
-  --left: #fff3e2; --left-word: #ffd8a0; --left-edge: #c25e00; --right: #e6f1ff; --right-word: #b3d7ff;
-  --right-edge: #0b62c4; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --paper: #0d1117; --ink: #e6edf3; --faint: #9198a1; --line: #30363d;
-  --left: #33230f; --left-word: #7a4a06; --left-edge: #ffa94d; --right: #10243f; --right-word: #1c4f8f;
-  --right-edge: #6cb6ff; }} }}
-* {{ box-sizing: border-box; }}
-body {{ margin: 0; background: var(--paper); color: var(--ink);
-  font: clamp(16px, 1.04vw, 32px)/1.4 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }}
-header, nav, h2 {{ padding: 0 1rem; font-family: system-ui, sans-serif; }}
-h1 {{ margin: 1rem 0 .3rem; font-size: 1.6em; }}
-header p {{ margin: .3rem 0; max-width: 75ch; }}
-a {{ color: var(--right-edge); }}
-nav {{ columns: 14em; margin: 1rem 0; }}
-nav ul {{ margin: 0; padding: 0; list-style: none; }}
-nav a {{ display: block; padding: .2rem 0; overflow-wrap: anywhere; }}
-h2 {{ margin: 2rem 0 0; padding-block: .4rem; font-size: 1.3em; position: sticky; top: 0; z-index: 1;
-  background: var(--paper); }}
-h3 {{ margin: 0; padding: .2rem 1rem; font: 600 1em/1.4 system-ui, sans-serif; grid-row: 1; }}
-section > div {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
-  border-top: 1px solid var(--line); }}
-.left {{ grid-column: 1; }}
-.right {{ grid-column: 2; border-left: 1px solid var(--line); }}
-code {{ grid-row: var(--row); display: block; min-height: 1.4em; padding: 0 .6rem 0 calc(4.6em + var(--indent) * 1ch);
-  text-indent: calc(var(--indent) * -1ch); font: inherit; white-space: pre-wrap; overflow-wrap: anywhere;
-  position: relative; }}
-code::before {{ content: attr(data-line); position: absolute; left: 0; width: 3.4em; text-align: right; text-indent: 0;
-  color: var(--faint); }}
-.left.other {{ background: var(--left); box-shadow: inset .3em 0 var(--left-edge); }}
-.right.other {{ background: var(--right); box-shadow: inset .3em 0 var(--right-edge); }}
-mark {{ color: inherit; text-decoration: underline; text-underline-offset: .2em; }}
-.left mark {{ background: var(--left-word); }}
-.right mark {{ background: var(--right-word); }}
-@media (max-width: 900px) {{
-  section > div {{ display: block; }}
-  h3 {{ padding-top: .8rem; }}
-  .right {{ border-left: 0; }}
-}}
-@media print {{ body {{ font-size: 8pt; }} nav {{ display: none; }} }}
-</style>
-</head>
-<body>
-<header>
-<h1>{left} and {right}, side by side</h1>
-<p>Each function, class and method stands beside the one of the same name. A coloured line has no equal on the other
-side; underlined words are what differs in two similar lines. Uncoloured lines are the same in both files.</p>
-<p>Same: {same} lines. Only in {left}: {only_left}. Only in {right}: {only_right}. Made by
-<kbd>python docs/side_by_side.py</kbd>.</p>
-</header>
-<nav aria-label="Functions">
-<ul>
-{contents}
-</ul>
-</nav>
-<main>
-{sections}
-</main>
-</body>
-</html>
-"""
+TEMPLATE = ROOT / "docs" / "side_by_side_template.html"
+"""With Python's {fields}; a brace of its own is written twice."""
 
 
 def main() -> None:
@@ -107,7 +41,7 @@ def render(left: str, right: str, names: tuple[str, str] = SCRIPTS) -> str:
     equal = sum(_equal(row) for row in rows)
     links = (f'<li><a href="#part-{i}">{html.escape(name)}</a></li>' for i, (name, _) in enumerate(pairs))
     sections = (_section(i, name, aligned, names) for i, (name, aligned) in enumerate(pairs))
-    return TEMPLATE.format(
+    return TEMPLATE.read_text(encoding="utf-8").format(
         left=names[0],
         right=names[1],
         same=equal,
