@@ -177,10 +177,10 @@ def test_names_that_the_encoding_lacks(
     picture = tmp_path / f"{name}.jpg"
     shutil.copy(ROOT / "docs" / "photo.jpg", picture)
     run = shutil.copytree(train_silently("pytorch"), tmp_path / "run")
-    done = shell("predict_digit.py", "--run", run, picture.name, f"no {name}", cwd=tmp_path, **encoding)
+    done = shell("predict_digit.py", picture.name, f"no {name}", "--run", run, cwd=tmp_path, **encoding)
     assert (done.returncode, done.stderr.count("\n"), done.stdout.count("\n")) == (1, 1, 1)
     assert done.stderr.startswith("error: ")
-    done = shell("predict_digit.py", "--run", run, picture.name, "--json", cwd=tmp_path, **encoding)
+    done = shell("predict_digit.py", picture.name, "--run", run, "--json", cwd=tmp_path, **encoding)
     assert os.fsencode(json.loads(done.stdout)[0]["path"]) == os.fsencode(picture.name)
 
 

@@ -68,7 +68,7 @@ class Recipe:
     """images per step"""
     optimizer: Literal["adam", "sgd"] = "adam"
     """adam (AdamW with weight decay), or sgd with Nesterov momentum"""
-    learning_rate: Annotated[float, Field(gt=0, le=100)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1e38)] = 1e-3  # float32 ends at 3e38
     """highest learning rate"""
     schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     """learning rate over time: cosine falls to 0, one-cycle rises for 30 % of the steps and then falls"""
