@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.machine import hardware, versions
-from digits.metrics import cross_entropy, wilson_interval
-from digits.runs import ENSEMBLE, FORMAT, Run, RunInfo, read_run, run_name, write_run_files, writing_run
+from digits.runs import ENSEMBLE, FORMAT, Run, RunInfo, read_run, run_name, score_of, write_run_files, writing_run
 
 
 def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) -> Path:
@@ -80,9 +79,6 @@ def _check_target(path: Path, runs: Sequence[Run]) -> None:
 def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> RunInfo:
     """Return what run.json holds; its keys are those of a trained run, and 'members'."""
     first = runs[0]
-    n = len(first.labels)
-    predictions = probabilities.argmax(axis=1)
-    correct = int((predictions == first.labels).sum())
     info: RunInfo = {
         "format": FORMAT,
         "name": path.name,
@@ -100,12 +96,7 @@ def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -
         "versions": versions(["numpy"]),
         "hardware": hardware("cpu"),
         "validation": None,
-        "test": {
-            "n": n,
-            "accuracy": correct / n,
-            "loss": cross_entropy(first.labels, probabilities),
-            "interval_95": list(wilson_interval(correct, n)),
-        },
+        "test": score_of(first.labels, probabilities),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # Only where every member records them: a sum that leaves some out would be too small.

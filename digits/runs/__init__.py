@@ -4,7 +4,7 @@ May import: files. `schema` is run.json, `arrays` the .npy files, `history` hist
 a run's network for onnxruntime, its standard form.
 """
 
-from digits.runs.arrays import LOSSES
+from digits.runs.arrays import LOSSES, score_of
 from digits.runs.run import Run, check_writable, find_run, find_runs, read_run, run_name, write_run_files, writing_run
 from digits.runs.schema import ENSEMBLE, FORMAT, RunInfo
 
@@ -19,6 +19,7 @@ __all__ = [
     "find_runs",
     "read_run",
     "run_name",
+    "score_of",
     "write_run_files",
     "writing_run",
 ]

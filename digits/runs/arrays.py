@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from digits.errors import UserError
 from digits.files import read_npy
-from digits.metrics import accuracy, are_probabilities
-from digits.runs.schema import RunInfo
+from digits.metrics import accuracy, are_probabilities, cross_entropy, wilson_interval
+from digits.runs.schema import RunInfo, Score
 
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
 LOSSES = "losses.npy"
@@ -63,3 +63,11 @@ def find_fault(
     if not abs(reported - found) < 0.5 / n:  # half an image: float32 rounding passes, one image more or less does not
         return "run.json", f"reports a test accuracy of {reported:.4f}, but the predictions have {found:.4f}"
     return None
+
+
+def score_of(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> Score:
+    """Return what run.json says of a test set, labels (N,), by its probabilities (N, classes)."""
+    n = len(labels)
+    correct = int(np.sum(probabilities.argmax(axis=1) == labels))
+    loss = cross_entropy(labels, probabilities)
+    return {"n": n, "accuracy": correct / n, "loss": loss, "interval_95": list(wilson_interval(correct, n))}

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from digits.data import Dataset, split_indices
 from digits.files import write_npy
 from digits.machine import hardware, versions
-from digits.metrics import cross_entropy, wilson_interval
-from digits.runs import FORMAT, LOSSES, RunInfo, check_writable, run_name, write_run_files, writing_run
+from digits.runs import FORMAT, LOSSES, RunInfo, check_writable, run_name, score_of, write_run_files, writing_run
 from digits.training.checkpoint import Checkpoint, Progress
 from digits.training.memory import peak_memory
 from digits.training.options import Options, command_line
@@ -60,9 +59,8 @@ class NewRun:
         """
         recipe, dataset, history = self.options.recipe, self.dataset, progress.history
         labels = dataset.test_labels.astype(np.int64)
-        n = len(labels)
-        correct = int(np.sum(probabilities.argmax(axis=1) == labels))
-        low, high = wilson_interval(correct, n)
+        test = score_of(labels, probabilities)
+        n, share, (low, high) = test["n"], test["accuracy"], test["interval_95"]
         kept = kept_epoch(history, recipe.keep_best)
         validated = len(split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)[1])
         training_seconds = sum(row["seconds"] for row in history)
@@ -92,18 +90,13 @@ class NewRun:
             "validation": {"n": validated, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}
             if validated and history
             else None,
-            "test": {
-                "n": n,
-                "accuracy": correct / n,
-                "loss": cross_entropy(labels, probabilities),
-                "interval_95": [low, high],
-            },
+            "test": test,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_run_files(folder, probabilities=probabilities, labels=labels, history=history, info=info)
         write_npy(folder / LOSSES, np.array(progress.losses, np.float64))
         return (
-            f"test accuracy {correct / n:.2%} ({correct:,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
+            f"test accuracy {share:.2%} ({round(share * n):,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
             f"training {training_seconds:.1f} s, in all {seconds:.1f} s"
         )
 
