@@ -15,6 +15,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "torchvision", "onnxscript"), "pytorch"),
     **dict.fromkeys(("tensorflow", "keras", "tf2onnx"), "tensorflow"),
     **dict.fromkeys(("fastapi", "gradio", "uvicorn"), "page"),
+    "psycopg": "postgresql",
 }
 """Which of pyproject.toml's extras brings a package that the base installation lacks."""
 INTERRUPTED = "\ninterrupted; what was complete before this call still is."

@@ -22,6 +22,7 @@ ALLOWED = {
     "figures": {"files", "data", "training", "runs", "evaluation"},
     "inference": {"files", "runs", "photos"},
     "web": {"photos", "inference"},
+    "experiments": {"files", "data", "training", "runs", "evaluation", "figures"},
     "models": {"files", "data", "training", "runs"},
 }
 """For each package of digits/, and for models/, the packages of digits/ that it may import."""
