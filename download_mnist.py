@@ -22,9 +22,9 @@ from pydantic import Field
 
 from digits.command_line import options_dataclass, parse, refuse
 from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
-from digits.data.download import download_dataset
+from digits.data.download import download_dataset, download_writers
 from digits.data.own import check_name, write_own
-from digits.errors import run_script
+from digits.errors import UserError, run_script
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
@@ -99,7 +99,7 @@ def write_images(name: str, data_dir: Path, folder: Path) -> None:
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
-    """Download or fix one dataset, and say in two lines what is where."""
+    """Download or fix one dataset, and say in two or three lines what is where."""
     folder = data_dir / entry.folder
     fixing = folder.exists() and not force
     renewed = download_dataset(entry, data_dir, mirror, force)
@@ -112,6 +112,12 @@ def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
     train, test = entry.files[0].shape[0], entry.files[2].shape[0]
     print(f"{entry.name}: {train:,} training and {test:,} test images in '{folder}', {state}.")
     print(f"  {entry.title}. Licence: {entry.licence}.")
+    if entry.writers is not None:
+        try:
+            download_writers(entry, data_dir, mirror, force)
+            print(f"  Who wrote each image: {entry.writers.credit}.")
+        except UserError as error:
+            print(f"  note: who wrote each image is not known, so no intervals by writers, no --split writers: {error}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from framework_process import PACKAGES, run_training
 from page_driver import Page, serving_page
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
-from digits.data.download import download_dataset
+from digits.data.download import download_dataset, download_writers
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -96,6 +96,7 @@ def real_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("real_data")
     for entry in (MNIST, FASHION_MNIST):
         download_dataset(replace(entry, mirrors=()), data_dir, os.environ["MNIST_MIRROR"])
+        download_writers(entry, data_dir, os.environ["MNIST_MIRROR"])
     return data_dir
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,13 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[
 
 @dataclass(frozen=True)
 class IdxFile:
-    """One of a dataset's four files, known by the SHA-256 of the unpacked file, or else by that of the .gz."""
+    """One of a dataset's files, known by the SHA-256 of the unpacked file, or else by that of the .gz."""
 
     name: str
     shape: tuple[int, ...]
     sha256: str = ""
     gz_sha256: str = ""
+    dtype: str = "uint8"
 
     @property
     def path(self) -> str:
@@ -36,7 +38,17 @@ class IdxFile:
     @property
     def size(self) -> int:
         """Bytes of the unpacked file."""
-        return idx_size(self.shape)
+        return idx_size(self.shape, np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True)
+class WriterLabels:
+    """Two files, beside a dataset's own, that say who wrote each training image and each test image."""
+
+    name: str  # of their folder on a mirror
+    files: tuple[IdxFile, IdxFile]  # int32 (images, 8) each, in the columns of QMNIST; there may be more test images
+    credit: str
+    mirrors: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class Entry:
     gz_sha256: tuple[str, ...] = ("",) * 4
     mirrors: tuple[str, ...] = ()  # addresses of folders that hold the .gz files, tried in this order
     embedded: Callable[[], Arrays] | None = None  # makes the four arrays where no download is needed
+    writers: WriterLabels | None = None  # where it is known who wrote each image
 
     @property
     def files(self) -> tuple[IdxFile, ...]:
@@ -62,6 +75,26 @@ class Entry:
         shapes = ((train, 28, 28), (train,), (test, 28, 28), (test,))
         return tuple(map(IdxFile, names, shapes, self.sha256, self.gz_sha256))
 
+
+MNIST_WRITERS = WriterLabels(
+    name="mnist-writers",
+    files=(
+        IdxFile(
+            "qmnist-train-labels-idx2-int",
+            (60_000, 8),
+            "bb1b6e1ec7b04fd5696f1ed50b5f58f8ef195118edd5c93c81783df9740b8ac5",
+            dtype="int32",
+        ),
+        IdxFile(
+            "qmnist-test-labels-idx2-int",
+            (60_000, 8),  # the first 10,000 are MNIST's
+            "92d0ccb8c25f9c6534270fb4be7e1d24a1c6d315edfc8a638bfbd31c70f362dd",
+            dtype="int32",
+        ),
+    ),
+    credit="QMNIST's labels. Licence: BSD, Facebook, Inc",
+    mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/main/",),
+)
 
 MNIST = Entry(
     name="mnist",
@@ -81,6 +114,7 @@ MNIST = Entry(
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://raw.githubusercontent.com/fgnt/mnist/master/",
     ),
+    writers=MNIST_WRITERS,
 )
 
 FASHION_MNIST = Entry(
@@ -144,10 +178,9 @@ MNIST_SAMPLE = Entry(
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in (MNIST, FASHION_MNIST, KMNIST, MNIST_SAMPLE)}
 
 
-def check_array(array: NDArray[np.uint8], file: IdxFile, entry: Entry, name: str) -> None:
+def check_array(array: NDArray[Any], file: IdxFile, entry: Entry | WriterLabels, name: str) -> None:
     """UserError where the array does not have the file's shape, or has a label that is not one of the classes."""
     if array.shape != file.shape:
         raise UserError(f"{name}: its shape is {array.shape}, where {entry.name} has {file.shape}.")
-    classes = len(entry.class_names)
-    if array.ndim == 1 and array.max() >= classes:
+    if isinstance(entry, Entry) and array.ndim == 1 and array.max() >= (classes := len(entry.class_names)):
         raise UserError(f"{name}: it has the label {array.max()}, where {entry.name} has 0 to {classes - 1}.")

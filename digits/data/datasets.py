@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from digits.data.catalogue import CATALOGUE, Entry, IdxFile, check_array
 from digits.data.idx import parse_idx
 from digits.data.own import DESCRIPTION, find_own, own_names
+from digits.data.writers import read_writers
 from digits.errors import UserError
 from digits.files import MANIFEST, read_bytes, read_manifest
 
@@ -32,7 +33,9 @@ class Dataset:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     class_names: tuple[str, ...]
-    fingerprint: str  # see fingerprint()
+    fingerprint: str  # see fingerprint(); writers are no part of it
+    train_writers: NDArray[np.int32] | None = None  # (N, 2): who wrote each image, and that writer's series
+    test_writers: NDArray[np.int32] | None = None  # (both None where that is not known)
 
 
 def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
@@ -57,12 +60,12 @@ def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
         # Threads, because reading and hashing run outside Python's global lock.
         with ThreadPoolExecutor(len(entry.files)) as pool:
             parts = list(pool.map(lambda file: _read_verified(file, entry, folder, sums), entry.files))
+        writers = read_writers(entry, folder)
     except UserError as error:
         raise UserError(f"{error} The dataset is damaged: run '{command}' to fix it.") from None
     (train_images, train_labels, test_images, test_labels), digests = zip(*parts, strict=True)
-    return Dataset(
-        entry.name, train_images, train_labels, test_images, test_labels, entry.class_names, fingerprint(digests)
-    )
+    arrays = (train_images, train_labels, test_images, test_labels)
+    return Dataset(entry.name, *arrays, entry.class_names, fingerprint(digests), *writers)
 
 
 def fingerprint(digests: Sequence[str]) -> str:

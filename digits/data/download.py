@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits.data.catalogue import Entry, IdxFile, check_array
+from digits.data.catalogue import Entry, IdxFile, WriterLabels, check_array
 from digits.data.folder import building, find_damage, install, read_if_good
 from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import read_bytes, sweep, write_file
+from digits.files import read_bytes, sha256_of, sweep, write_file, write_whole
 
 if TYPE_CHECKING:
     from digits.data.fetch import TimeLimits
@@ -41,13 +41,30 @@ def download_dataset(
     return renewed
 
 
-def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | bytearray:
+def download_writers(
+    entry: Entry, data_dir: Path, mirror: str = "", force: bool = False, limits: TimeLimits | None = None
+) -> None:
+    """Bring who wrote each image into the folder of a dataset that is complete, file by file, as download_dataset does.
+
+    UserError where no mirror has what is needed: the dataset is as good without.
+    """
+    labels, sources = entry.writers, []
+    if labels is None:
+        return
+    for file in labels.files:
+        path = data_dir / entry.folder / file.path
+        if force or sha256_of(path) != file.sha256:
+            sources = sources or list_sources(labels, mirror)
+            write_whole(path, _from_sources(file, labels, sources, limits))
+
+
+def verify(data: bytes | bytearray, file: IdxFile, entry: Entry | WriterLabels) -> bytes | bytearray:
     """Return the IDX file in `data`, a .gz or the file itself; UserError, with the reason, if it is not the entry's."""
     packed = data.startswith(GZIP_MAGIC)
     if not packed and data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
         raise UserError("an HTML page instead of the file: a login or proxy page?")
     unpacked = _gunzip(data, file.size, f"{file.name}.gz") if packed else data
-    check_array(parse_idx(unpacked, file.name), file, entry, file.name)
+    check_array(parse_idx(unpacked, file.name, file.dtype), file, entry, file.name)
     if file.sha256:
         expected, digest = file.sha256, hashlib.sha256(unpacked).hexdigest()
     elif packed:
@@ -59,7 +76,7 @@ def verify(data: bytes | bytearray, file: IdxFile, entry: Entry) -> bytes | byte
     return unpacked
 
 
-def list_sources(entry: Entry, mirror: str) -> list[str]:
+def list_sources(entry: Entry | WriterLabels, mirror: str) -> list[str]:
     """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
     if not mirror:
         return list(entry.mirrors)
@@ -92,7 +109,9 @@ def _contents(
         yield file, _from_sources(file, entry, sources, limits)
 
 
-def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeLimits | None) -> bytes | bytearray:
+def _from_sources(
+    file: IdxFile, entry: Entry | WriterLabels, sources: list[str], limits: TimeLimits | None
+) -> bytes | bytearray:
     """Return the file from the first source that has it; those that fail are tried last for the next file."""
     failures = []
     for source in list(sources):
@@ -101,9 +120,10 @@ def _from_sources(file: IdxFile, entry: Entry, sources: list[str], limits: TimeL
         except (UserError, OSError) as error:
             failures.append(f"\n  {source}: {error}")
             sources.append(sources.pop(sources.index(source)))
+    instead = ", or take --dataset mnist-sample, which needs no network" if isinstance(entry, Entry) else ""
     raise UserError(
         f"{entry.name} was not downloaded, because no mirror has the right {file.name}.gz:{''.join(failures)}\n"
-        "Give the address or folder of a copy by --mirror, or take --dataset mnist-sample, which needs no network."
+        f"Give the address or folder of a copy by --mirror{instead}."
     )
 
 

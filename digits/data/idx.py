@@ -1,4 +1,4 @@
-"""The IDX format, in which MNIST and its relatives are published, for uint8 arrays.
+"""The IDX format, in which MNIST and its relatives are published.
 
 An IDX file is a header and then the values, nothing else: two zero bytes, one byte for the type of the values
 (0x08: uint8), one for the number of axes, each axis's length as a big-endian uint32, and the values in C order.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,33 +19,32 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 
 UINT8 = 0x08
-OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
-MAX_AXES = 3  # MNIST's kind has one (labels) or three (images)
+TYPES = {UINT8: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+MAX_AXES = 3  # MNIST's kind has one (labels), two (writers) or three (images)
 
 
-def parse_idx(data: bytes | bytearray, name: str) -> NDArray[np.uint8]:
-    """Return the array in an IDX file's bytes; it shares their memory, so it is writable where they are.
+def parse_idx(data: bytes | bytearray, name: str, dtype: str = "uint8") -> NDArray[Any]:
+    """Return the array of that type in an IDX file's bytes; it shares their memory, so it is writable where they are.
 
-    UserError, which calls the data `name`, where they are something else.
+    UserError, which calls the data `name`, where they are something else. Larger types are big-endian.
     """
     if len(data) < 4:
         raise UserError(f"{name}: {len(data)} bytes are too few for an IDX file.")
     zeros, kind, axes = struct.unpack_from(">HBB", data)
-    if zeros != 0 or (kind != UINT8 and kind not in OTHER_TYPES):
+    if zeros != 0 or kind not in TYPES:
         raise UserError(f"{name}: not an IDX file; it begins with the bytes {bytes(data[:4]).hex(' ')}.")
-    if kind != UINT8:
-        raise UserError(f"{name}: its values are {OTHER_TYPES[kind]}, where uint8 is expected.")
+    if TYPES[kind] != dtype:
+        raise UserError(f"{name}: its values are {TYPES[kind]}, where {dtype} is expected.")
     if not 1 <= axes <= MAX_AXES:
         raise UserError(f"{name}: it has {axes} axes, where 1 to {MAX_AXES} are expected.")
+    values = np.dtype(dtype).newbyteorder(">")
     start = idx_size((0,) * axes)
     if len(data) < start:
         raise UserError(f"{name}: it ends within its header.")
     shape = struct.unpack_from(f">{axes}I", data, 4)
-    if len(data) != idx_size(shape):
-        raise UserError(
-            f"{name}: its header says {idx_size(shape):,} bytes for shape {shape}, but it has {len(data):,}."
-        )
-    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
+    if len(data) != (size := idx_size(shape, values.itemsize)):
+        raise UserError(f"{name}: its header says {size:,} bytes for shape {shape}, but it has {len(data):,}.")
+    return np.frombuffer(data, dtype=values, offset=start).reshape(shape)
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -55,6 +55,6 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
     return header + array.tobytes()
 
 
-def idx_size(shape: tuple[int, ...]) -> int:
-    """Return how many bytes the IDX file of a uint8 array with this shape has."""
-    return 4 + 4 * len(shape) + math.prod(shape)
+def idx_size(shape: tuple[int, ...], itemsize: int = 1) -> int:
+    """Return how many bytes the IDX file of an array with this shape has, its values taking `itemsize` bytes each."""
+    return 4 + 4 * len(shape) + itemsize * math.prod(shape)
