@@ -6,7 +6,7 @@ user's own (`own`, `png_folder`) are imported by module, since only download_mni
 
 from digits.data.catalogue import CATALOGUE, FASHION_MNIST, MNIST, Entry
 from digits.data.datasets import DATA_DIR, Dataset, fingerprint, load_dataset
-from digits.data.split import split_indices
+from digits.data.split import split_indices, split_writers
 
 __all__ = [
     "CATALOGUE",
@@ -18,4 +18,5 @@ __all__ = [
     "fingerprint",
     "load_dataset",
     "split_indices",
+    "split_writers",
 ]

@@ -48,9 +48,10 @@ def download_writers(
 
     UserError where no mirror has what is needed: the dataset is as good without.
     """
-    labels, sources = entry.writers, []
+    labels = entry.writers
     if labels is None:
         return
+    sources: list[str] = []
     for file in labels.files:
         path = data_dir / entry.folder / file.path
         if force or sha256_of(path) != file.sha256:

@@ -1,4 +1,4 @@
-"""Hold out part of a labelled set, each class in the same proportion.
+"""Hold out part of a labelled set: of each class, or whole writers of each series, in the same proportion.
 
 The split comes from a NumPy generator keyed by the seed, so that both frameworks hold out the same images.
 """
@@ -31,4 +31,29 @@ def split_indices(
         generator = np.random.default_rng([seed, _SPLIT])
         for label, size in enumerate(sizes):
             held_out[generator.permutation(np.flatnonzero(labels == label))[:size]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def split_writers(
+    writers: NDArray[np.int32], validation_fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what split_indices does, but no writer is on both sides; writers: (N, 2), each image's writer and series.
+
+    Each series gives its share of the fraction of all images, as near as whole writers allow: writers in random order
+    as long as they fit, and then the one that comes nearest.
+    """
+    held_out = np.zeros(len(writers), dtype=bool)
+    generator = np.random.default_rng([seed, _SPLIT])
+    for series in np.unique(writers[:, 1]):
+        inside = writers[:, 1] == series
+        numbers, counts = np.unique(writers[inside, 0], return_counts=True)
+        order = generator.permutation(len(numbers))
+        sums = np.cumsum(counts[order])
+        quota = validation_fraction * sums[-1]
+        fitting = int(np.searchsorted(sums, quota, side="right"))
+        missing = quota - (sums[fitting - 1] if fitting else 0)
+        others = order[fitting:]
+        last = others[np.argsort(abs(counts[others] - missing), kind="stable")[:1]]
+        chosen = np.append(order[:fitting], last[abs(counts[last] - missing) < missing])
+        held_out |= inside & np.isin(writers[:, 0], numbers[chosen])
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

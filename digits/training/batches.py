@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import Dataset, split_indices
+from digits.data import CATALOGUE, Dataset, split_indices, split_writers
 from digits.errors import UserError
 from digits.training.recipe import Recipe
 
@@ -22,8 +22,20 @@ _ORDER, _AUGMENT = 1, 2  # 0 is that of the validation split
 
 
 def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return split_indices of the training images; UserError where too few are left for what the recipe asks."""
-    train_indices, validation_indices = split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    """Return the training images to train on and those to validate on, as their indices, each ascending.
+
+    UserError where too few are left for what the recipe asks, or writers are to be held out that nobody knows.
+    """
+    if recipe.split == "random":
+        train_indices, validation_indices = split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)
+    elif dataset.train_writers is not None:
+        train_indices, validation_indices = split_writers(
+            dataset.train_writers, recipe.validation_fraction, recipe.seed
+        )
+    else:
+        entry = CATALOGUE.get(dataset.name)
+        advice = "run download_mnist.py again, which brings it, or" if entry and entry.writers else "please"
+        raise UserError(f"--split writers: who wrote each image of {dataset.name} is not known; {advice} use random.")
     fraction = f"--validation-fraction {recipe.validation_fraction:g} of {len(dataset.train_labels)} images"
     if len(train_indices) < 2:
         raise UserError(f"{fraction} leaves {len(train_indices)} to train on, and at least 2 are needed; lower it.")

@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from digits.data import Dataset, split_indices
+from digits.data import Dataset
 from digits.errors import UserError
 from digits.files import flush, hidden_folder, write_file
-from digits.training.batches import epoch_length
+from digits.training.batches import epoch_length, split_dataset
 from digits.training.options import Options
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
@@ -43,7 +43,7 @@ class Checkpoint:
     def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
         """UserError where something that is no file is in its place."""
         self.path = run.with_name(f".{run.name}.checkpoint")
-        self.resume, self.recipe, self.labels = options.resume, options.recipe, dataset.train_labels
+        self.resume, self.recipe, self.dataset = options.resume, options.recipe, dataset
         self.seconds = 0.0  # of training that an earlier process has done
         self._epochs = 0  # of this training that the file is known to hold
         if os.path.lexists(self.path) and not os.path.isfile(self.path):
@@ -106,7 +106,7 @@ class Checkpoint:
     def _is_sound(self, progress: Progress) -> bool:
         """Return whether this training can have made such progress."""
         history, losses, recipe = progress.history, progress.losses, self.recipe
-        rows, held_out = split_indices(self.labels, recipe.validation_fraction, recipe.seed)
+        rows, held_out = split_dataset(self.dataset, recipe)
         steps = math.ceil(epoch_length(len(rows), recipe.batch_size) / recipe.batch_size)
         columns = COLUMNS | VALIDATION_COLUMNS if len(held_out) else COLUMNS
         numbers = [*losses, *(value for row in history for value in row.values())]

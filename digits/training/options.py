@@ -16,7 +16,7 @@ from digits.training.recipe import RECIPES, Augmentation, Recipe, widths_problem
 
 AMOUNTS = tuple(amount.name for amount in fields(Augmentation))
 GROUPS = {
-    "data": ("dataset", "data_dir", "validation_fraction"),
+    "data": ("dataset", "data_dir", "validation_fraction", "split"),
     "network": ("model", "filters", "dense", "dropout", "init_from", "new_head", "freeze_features"),
     "training": (
         *("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "betas", "weight_decay", "label_smoothing"),

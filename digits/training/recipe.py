@@ -82,6 +82,8 @@ class Recipe:
     """decay of the exponential moving average of the weights, which is evaluated and saved; 0 keeps none"""
     validation_fraction: Fraction = 0.1
     """fraction of the training images held out for validation, stratified; 0 trains on all of them"""
+    split: Literal["random", "writers"] = "random"
+    """what is held out: random images, or all images of random writers (MNIST only)"""
     early_stopping: Count = 0
     """epochs without a lower validation loss after which training ends; 0 never ends it"""
     reduce_on_plateau: Count = 0

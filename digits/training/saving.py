@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import Dataset, split_indices
+from digits.data import Dataset
 from digits.files import write_npy
 from digits.machine import hardware, versions
 from digits.runs import FORMAT, LOSSES, RunInfo, check_writable, run_name, score_of, write_run_files, writing_run
+from digits.training.batches import split_dataset
 from digits.training.checkpoint import Checkpoint, Progress
 from digits.training.memory import peak_memory
 from digits.training.options import Options, command_line
@@ -62,7 +63,7 @@ class NewRun:
         test = score_of(labels, probabilities)
         n, share, (low, high) = test["n"], test["accuracy"], test["interval_95"]
         kept = kept_epoch(history, recipe.keep_best)
-        validated = len(split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)[1])
+        validated = len(split_dataset(dataset, recipe)[1])
         training_seconds = sum(row["seconds"] for row in history)
         seconds = self.checkpoint.seconds + time.perf_counter() - self.started
         info: RunInfo = {

@@ -1,0 +1,226 @@
+"""Who wrote each image: brought beside a dataset that works without, verified, and held out as a whole."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import struct
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_dataset import ARRAYS, SMALL, TEST, TRAIN, send, serving, write_mirror
+
+import download_mnist
+from digits.data.catalogue import MNIST, Entry, IdxFile, WriterLabels
+from digits.data.datasets import load_dataset, read_dataset
+from digits.data.download import download_dataset, download_writers
+from digits.data.fetch import TimeLimits
+from digits.data.folder import find_damage
+from digits.data.idx import parse_idx
+from digits.data.split import split_writers
+from digits.data.writers import SERIES
+from digits.errors import UserError
+from digits.training import Recipe, split_dataset
+
+MORE = 5  # test images in the table that the dataset does not have
+_rng = np.random.default_rng(7)
+TABLES = [_rng.integers(0, 400, (count, 8)).astype(np.int32) for count in (TRAIN, TEST + MORE)]
+BYTES = [struct.pack(">HBB2I", 0, 0x0C, 2, *table.shape) + table.astype(">i4").tobytes() for table in TABLES]
+FILES = tuple(
+    IdxFile(f"{part}-who", table.shape, hashlib.sha256(data).hexdigest(), dtype="int32")
+    for part, table, data in zip(("train", "test"), TABLES, BYTES, strict=True)
+)
+LABELS = WriterLabels("small-writers", (FILES[0], FILES[1]), "nobody", ())
+WRITTEN = replace(SMALL, writers=LABELS)
+PACKED = {f"{file.name}.gz": gzip.compress(data, mtime=0) for file, data in zip(FILES, BYTES, strict=True)}
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder with the small dataset, in which nobody knows the writers."""
+    download_dataset(SMALL, tmp_path / "data", str(write_mirror(tmp_path / "images")))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """A folder that has the labels in a folder of their own, as a mirror of several datasets does."""
+    (tmp_path / "mirror" / "small-writers").mkdir(parents=True)
+    for name, data in PACKED.items():
+        (tmp_path / "mirror" / "small-writers" / name).write_bytes(data)
+    return tmp_path / "mirror"
+
+
+def assert_known(data_dir: Path) -> None:
+    dataset = read_dataset(WRITTEN, data_dir)
+    for found, table, count in ((dataset.train_writers, TABLES[0], TRAIN), (dataset.test_writers, TABLES[1], TEST)):
+        assert found is not None
+        assert found.dtype == np.int32
+        assert np.array_equal(found, np.stack([table[:count, 2], table[:count, 1]], axis=1))
+    assert np.array_equal(dataset.train_images, ARRAYS[0])
+    assert dataset.fingerprint == read_dataset(SMALL, data_dir).fingerprint  # writers are no part of it
+    assert find_damage(SMALL, data_dir) == []
+
+
+def test_from_a_folder_with_one_for_each_dataset_or_with_the_files(data_dir: Path, mirror: Path) -> None:
+    for place in (mirror, mirror / "small-writers"):
+        download_writers(WRITTEN, data_dir, str(place), force=True)
+        assert_known(data_dir)
+
+
+def test_from_a_server_and_then_never_again(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    asked: list[str] = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        send(handler, PACKED[handler.path.rsplit("/", 1)[-1]])
+
+    with serving(respond) as address:
+        entry = replace(WRITTEN, writers=replace(LABELS, mirrors=(address,)))
+        download_writers(entry, data_dir)
+        assert asked == [f"/{name}" for name in PACKED]
+        download_writers(entry, data_dir)
+        assert len(asked) == 2
+        # What is there and right is kept, what is damaged is brought again.
+        (data_dir / "Small" / FILES[1].path).write_bytes(b"damaged")
+        download_writers(entry, data_dir)
+        assert asked[2:] == ["/test-who.gz"]
+    assert_known(data_dir)
+
+
+def test_without_them_the_dataset_is_complete(data_dir: Path, mirror: Path) -> None:
+    assert read_dataset(WRITTEN, data_dir).train_writers is None
+    download_writers(WRITTEN, data_dir, str(mirror))
+    (data_dir / "Small" / FILES[0].path).unlink()
+    dataset = read_dataset(WRITTEN, data_dir)
+    assert dataset.train_writers is dataset.test_writers is None
+
+
+def test_wrong_files_are_refused_and_change_nothing(data_dir: Path, mirror: Path) -> None:
+    name = f"{FILES[1].name}.gz"
+    wrong = BYTES[1][:-1] + b"\xff"
+    (mirror / "small-writers" / name).write_bytes(gzip.compress(wrong))
+    with pytest.raises(UserError, match=r"no mirror has the right test-who\.gz") as raised:
+        download_writers(WRITTEN, data_dir, str(mirror))
+    assert "wrong contents; SHA-256" in str(raised.value)
+    assert "mnist-sample" not in str(raised.value)
+    assert read_dataset(WRITTEN, data_dir).train_writers is None
+    (mirror / "small-writers" / name).write_bytes(PACKED[name])
+    download_writers(WRITTEN, data_dir, str(mirror))  # continues with the second
+    assert_known(data_dir)
+
+
+def test_a_damaged_file_is_named_with_the_command_that_fixes_it(data_dir: Path, mirror: Path) -> None:
+    download_writers(WRITTEN, data_dir, str(mirror))
+    path = data_dir / "Small" / FILES[0].path
+    for damage in (BYTES[0][:-1], BYTES[0] + b"\x00", BYTES[0][:-1] + b"\xff", b""):
+        path.write_bytes(damage)
+        with pytest.raises(UserError, match="train-who") as raised:
+            read_dataset(WRITTEN, data_dir)
+        assert "The dataset is damaged: run 'python download_mnist.py --dataset small" in str(raised.value)
+
+
+def test_the_script_says_in_a_line_whether_they_are_there(
+    data_dir: Path, mirror: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = data_dir.parent / "empty"
+    empty.mkdir()
+    download_mnist.download(WRITTEN, data_dir, str(empty), force=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("already complete.")
+    assert lines[2].startswith("  note: who wrote each image is not known, so no intervals by writers")
+    download_mnist.download(WRITTEN, data_dir, str(mirror), force=False)
+    assert capsys.readouterr().out.splitlines()[2] == "  Who wrote each image: nobody."
+
+
+def test_int32_is_read_big_endian_and_not_as_uint8() -> None:
+    assert np.array_equal(parse_idx(BYTES[0], "it", "int32"), TABLES[0])
+    with pytest.raises(UserError, match="its values are int32, where uint8 is expected"):
+        parse_idx(BYTES[0], "it")
+    with pytest.raises(UserError, match=r"says 1,932 bytes for shape \(60, 8\), but it has 1,931"):
+        parse_idx(BYTES[0][:-1], "it", "int32")
+
+
+# -- holding out whole writers ---------------------------------------------------------------------------------------
+
+SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=30)
+
+
+@given(SIZES, SIZES, st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
+def test_each_series_gives_whole_writers_as_near_to_its_share_as_one_of_them(
+    staff: list[int], students: list[int], fraction: float, seed: int
+) -> None:
+    sizes = [*staff, *students]
+    table = np.stack([np.arange(len(sizes)), [0] * len(staff) + [4] * len(students)], axis=1)
+    writers = np.random.default_rng(seed).permutation(np.repeat(table, sizes, axis=0)).astype(np.int32)
+    train, validation = split_writers(writers, fraction, seed)
+    assert sorted([*train, *validation]) == list(range(len(writers)))
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(validation) > 0).all()
+    assert not set(writers[train, 0]) & set(writers[validation, 0])
+    for series, counts in ((0, staff), (4, students)):
+        held_out = np.sum(writers[validation, 1] == series)
+        assert abs(held_out - fraction * sum(counts)) <= max(counts) / 2
+    again = split_writers(writers, fraction, seed)[1]
+    assert np.array_equal(again, validation)
+
+
+def test_other_seeds_hold_out_other_writers() -> None:
+    writers = np.stack([np.arange(500) // 5, np.zeros(500)], axis=1).astype(np.int32)
+    chosen = [frozenset(writers[split_writers(writers, 0.1, seed)[1], 0].tolist()) for seed in range(5)]
+    assert all(len(one) == 10 for one in chosen)
+    assert len(set(chosen)) == 5
+
+
+def test_a_recipe_asks_for_it_and_is_refused_where_nobody_knows(data_dir: Path, mirror: Path) -> None:
+    recipe = Recipe(split="writers", validation_fraction=0.3)
+    with pytest.raises(UserError, match=r"^--split writers: who wrote each image of small is not known; please use"):
+        split_dataset(read_dataset(WRITTEN, data_dir), recipe)
+    with pytest.raises(UserError, match=r"of mnist is not known; run download_mnist.py again, which brings it, or use"):
+        split_dataset(replace(read_dataset(WRITTEN, data_dir), name="mnist"), recipe)
+    download_writers(WRITTEN, data_dir, str(mirror))
+    dataset = read_dataset(WRITTEN, data_dir)
+    assert dataset.train_writers is not None
+    found, expected = split_dataset(dataset, recipe), split_writers(dataset.train_writers, 0.3, recipe.seed)
+    assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+    assert split_dataset(dataset, replace(recipe, split="random"))[1].tolist() != found[1].tolist()
+
+
+# -- MNIST's own -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_data
+def test_mnist(real_data_dir: Path) -> None:
+    dataset = load_dataset("mnist", real_data_dir)
+    train, test = dataset.train_writers, dataset.test_writers
+    assert train is not None
+    assert test is not None
+    assert [len(np.unique(part[:, 0])) for part in (train, test)] == [539, 297]
+    assert not set(train[:, 0]) & set(test[:, 0])
+    assert [dict(zip(*np.unique(part[:, 1], return_counts=True), strict=True)) for part in (train, test)] == [
+        {0: 30_950, 4: 29_050},
+        {0: 4_999, 4: 5_001},
+    ]
+    assert set(np.unique(test[:, 1])) == set(SERIES)
+    for file, labels in zip(MNIST.writers.files, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
+        table = parse_idx((real_data_dir / "MNIST" / file.path).read_bytes(), file.name, file.dtype)
+        assert np.array_equal(table[: len(labels), 0], labels)
+
+
+@pytest.mark.real_data
+def test_mnist_without_a_mirror_that_has_them(tmp_path: Path) -> None:
+    entry: Entry = replace(MNIST, mirrors=(), writers=replace(MNIST.writers, mirrors=("http://127.0.0.1:9/",)))  # type: ignore[type-var]
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "mnist").symlink_to(Path(os.environ["MNIST_MIRROR"]) / "mnist")
+    download_dataset(entry, tmp_path / "data", str(mirror))
+    with pytest.raises(UserError, match="connection refused"):
+        download_writers(entry, tmp_path / "data", str(mirror), limits=TimeLimits(connect=1, read=1, file=1))
+    assert load_dataset("mnist", tmp_path / "data").test_writers is None
