@@ -6,13 +6,3 @@ May import: files, data and runs.
 from digits.evaluation.compare import Comparison, PairComparison, compare_runs, why_not_compared
 from digits.evaluation.ensemble import write_ensemble
 from digits.evaluation.evaluate import Evaluation, evaluate_run
-
-__all__ = [
-    "Comparison",
-    "Evaluation",
-    "PairComparison",
-    "compare_runs",
-    "evaluate_run",
-    "why_not_compared",
-    "write_ensemble",
-]

@@ -5,9 +5,3 @@ May import: files, data, training (augmentation, the best epoch), runs and evalu
 
 from digits.figures.render import Rendering, render_all
 from digits.figures.report import write_report
-
-__all__ = [
-    "Rendering",
-    "render_all",
-    "write_report",
-]

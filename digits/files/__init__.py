@@ -7,21 +7,3 @@ from digits.files.checksums import MANIFEST, format_manifest, read_manifest, sha
 from digits.files.reading import read_bytes, read_npy
 from digits.files.whole import check_place, hidden_folder, sweep, write_whole, writing_folder
 from digits.files.writing import flush, naming, write_file, write_npy
-
-__all__ = [
-    "MANIFEST",
-    "check_place",
-    "flush",
-    "format_manifest",
-    "hidden_folder",
-    "naming",
-    "read_bytes",
-    "read_manifest",
-    "read_npy",
-    "sha256_of",
-    "sweep",
-    "write_file",
-    "write_npy",
-    "write_whole",
-    "writing_folder",
-]

@@ -5,18 +5,3 @@ May import: files, runs and photos.
 
 from digits.inference.answers import SURE, answer_for_fault, answer_photos, as_text, describe
 from digits.inference.trained_run import TRAIN_FIRST, TrainedRun, average, load_best, load_run, load_runs, readable_runs
-
-__all__ = [
-    "SURE",
-    "TRAIN_FIRST",
-    "TrainedRun",
-    "answer_for_fault",
-    "answer_photos",
-    "as_text",
-    "average",
-    "describe",
-    "load_best",
-    "load_run",
-    "load_runs",
-    "readable_runs",
-]

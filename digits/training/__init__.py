@@ -11,29 +11,3 @@ from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe, recipe_
 from digits.training.saving import NewRun, run_path
 from digits.training.schedule import best_epoch, is_best, is_over, learning_rates
 from digits.training.weights import ModelConfig, model_config
-
-__all__ = [
-    "HEADER",
-    "HEADS",
-    "RECIPES",
-    "Augmentation",
-    "Checkpoint",
-    "EpochProgress",
-    "ModelConfig",
-    "NewRun",
-    "Options",
-    "Progress",
-    "Recipe",
-    "best_epoch",
-    "epoch_length",
-    "epoch_order",
-    "images_of_epochs",
-    "is_best",
-    "is_over",
-    "learning_rates",
-    "model_config",
-    "parse_options",
-    "recipe_record",
-    "run_path",
-    "split_dataset",
-]

@@ -4,5 +4,3 @@ May import: photos and inference. `page` is imported by module, since Gradio tak
 """
 
 from digits.web.answers import Networks
-
-__all__ = ["Networks"]

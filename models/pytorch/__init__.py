@@ -4,10 +4,3 @@ May import: torch, and digits.data, digits.runs and digits.training; never Tenso
 """
 
 from models.pytorch.networks import MODELS, PIXEL_RANGE, build_model, config_of
-
-__all__ = [
-    "MODELS",
-    "PIXEL_RANGE",
-    "build_model",
-    "config_of",
-]

@@ -4,10 +4,3 @@ May import: tensorflow and keras, and digits.data, digits.runs and digits.traini
 """
 
 from models.tensorflow.networks import MODELS, PIXEL_RANGE, build_model, config_of
-
-__all__ = [
-    "MODELS",
-    "PIXEL_RANGE",
-    "build_model",
-    "config_of",
-]
