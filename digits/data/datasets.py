@@ -19,7 +19,6 @@ from digits.data.writers import read_writers
 from digits.errors import UserError
 from digits.files import MANIFEST, read_bytes, read_manifest
 
-DATASETS: tuple[str, ...] = tuple(CATALOGUE)
 DATA_DIR = Path("mnist_data")
 
 

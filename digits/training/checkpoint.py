@@ -19,7 +19,7 @@ from typing import Any
 
 from digits.data import Dataset
 from digits.errors import UserError
-from digits.files import flush, hidden_folder, write_file
+from digits.files import write_whole
 from digits.training.batches import epoch_length, split_dataset
 from digits.training.options import Options
 
@@ -126,11 +126,7 @@ class Checkpoint:
         facts = {"about": self.about, **dataclasses.asdict(progress)}
         head = {"sha256": _digest(facts, state), **facts}
         try:
-            with hidden_folder(self.path) as folder:
-                fresh = folder / "checkpoint"
-                write_file(fresh, json.dumps(head).encode() + b"\n" + state)
-                flush(fresh)
-                os.replace(fresh, self.path)
+            write_whole(self.path, json.dumps(head).encode() + b"\n" + state)
         except OSError as error:
             whole = self._epochs and self.path.is_file()
             kept = f"; that of epoch {self._epochs} is whole, --resume continues from it" if whole else ""

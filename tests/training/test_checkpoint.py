@@ -282,7 +282,7 @@ def test_ctrl_c_while_it_is_written(written: Path, monkeypatch: pytest.MonkeyPat
     def press(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("digits.training.checkpoint.flush", press)
+    monkeypatch.setattr("digits.files.whole.flush", press)
     with pytest.raises(KeyboardInterrupt):
         checkpoint(written.parent).write(Progress(HISTORY, []), STATE)
     assert written.read_bytes() == before
@@ -297,9 +297,11 @@ def test_what_a_kill_has_left_goes_with_the_next_one(written: Path) -> None:
     assert list(written.parent.iterdir()) == [written]
 
 
-def test_folder_that_is_gone(tmp_path: Path) -> None:
+def test_folder_that_has_become_a_file(tmp_path: Path) -> None:
+    training = checkpoint(tmp_path / "gone")
+    (tmp_path / "gone").touch()
     with pytest.raises(UserError, match="cannot write the checkpoint") as error:
-        checkpoint(tmp_path / "gone").write(Progress(HISTORY, []), STATE)
+        training.write(Progress(HISTORY, []), STATE)
     assert "is whole" not in str(error.value)
 
 
@@ -324,6 +326,7 @@ def test_checkpoint_that_somebody_deleted_is_not_called_whole(tmp_path: Path) ->
     training = checkpoint(folder)
     training.write(Progress(HISTORY, []), STATE)
     shutil.rmtree(folder)
+    folder.touch()
     with pytest.raises(UserError, match="cannot write the checkpoint") as error:
         training.write(Progress(HISTORY * 2, []), STATE)
     assert "whole" not in str(error.value)

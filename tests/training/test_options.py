@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits.command_line import flat_fields, option
-from digits.data.datasets import DATASETS
+from digits.data import CATALOGUE
 from digits.training.model_table import models_table
 from digits.training.options import GROUPS, Options, command_line, find_problem, parse_options
 from digits.training.recipe import MAX_WIDTH, RECIPES, Augmentation, Recipe
@@ -70,7 +70,7 @@ PATHS = st.one_of(NAMES, NAMES.map(lambda name: f"-{name}")).map(Path)
 OPTIONS = st.builds(
     Options,
     recipe=RECIPES_OF_ANY_KIND,
-    dataset=st.sampled_from(DATASETS),
+    dataset=st.sampled_from(list(CATALOGUE)),
     device=st.sampled_from(["auto", "cpu", "cuda"]),
     data_dir=PATHS,
     output_dir=PATHS,
