@@ -1,8 +1,9 @@
-"""The training scripts in processes of their own: nothing may import both frameworks, pytest's process neither.
+"""Scripts in processes of their own: nothing may import both frameworks, pytest's process neither.
 
-Imported by tests, this module starts such processes. Started as `python tests/framework_process.py FRAMEWORK`, it is
-a server: it imports the framework, with the other one blocked as if it were not installed, and forks for each request.
-So the seconds of the import are spent once, and yet no request sees what another has left behind.
+Imported by tests, this module starts such processes. Started as `python tests/framework_process.py pytorch` (or
+tensorflow, or figures), it is a server: it imports the training script with its framework (or visualize_results.py with
+what plots), the other framework (or both) blocked as if it were not installed, and forks for each request. So the
+seconds of the import are spent once, and yet no request sees what another has left behind.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -30,8 +33,14 @@ from paths import ROOT
 
 PACKAGES = {"pytorch": ("torch", "torchvision"), "tensorflow": ("tensorflow", "keras")}
 OTHER = {"pytorch": "tensorflow", "tensorflow": "pytorch"}
-# What the frameworks import only when they first make an optimizer or export a model.
-PRELOADED = {"pytorch": ("torch._dynamo", "torch.export", "onnxscript"), "tensorflow": ("tf2onnx.convert",)}
+SCRIPTS = {"pytorch": "mnist_pytorch", "tensorflow": "mnist_tensorflow", "figures": "visualize_results"}
+"""What the servers run, by their names."""
+# What the scripts import only later, such as the frameworks when they first make an optimizer or export a model.
+PRELOADED = {
+    "pytorch": ("torch._dynamo", "torch.export", "onnxscript"),
+    "tensorflow": ("tf2onnx.convert",),
+    "figures": ("digits.figures", "scipy.stats"),
+}
 # A training on the sample is no faster with two threads; two trainings with a thread each are.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
 
@@ -70,12 +79,12 @@ def script_command(framework: str, *options: str, blocked: Sequence[str] | None 
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the processes: they find the project from any folder, and no GPU.
+    """Return the environment of the processes: they find the project from any folder, no GPU, and use one thread.
 
     PyTorch's threads wait for each other without spinning: on a busy machine that would stall them to a twentieth.
     """
     path = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
-    return {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "passive"}
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "passive"}
 
 
 def run_training(framework: str, *options: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -84,19 +93,14 @@ def run_training(framework: str, *options: str, cwd: Path, **more: Any) -> subpr
     return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300)
 
 
-def start_training(framework: str, *options: str, cwd: Path, **more: Any) -> subprocess.Popen[str]:
-    """Start the framework's script as the leader of a process group of its own, its outputs in pipes."""
-    return subprocess.Popen(
-        script_command(framework, *options),
-        cwd=cwd,
-        start_new_session=True,
-        **{"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more},
-    )
+def run_forked(
+    server: str, *options: object, cwd: Path, kill_when: Callable[[str], bool] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the server's script in the folder `cwd` to its end, with all that it imports there already, and one thread.
 
-
-def run_forked(framework: str, *options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Do as run_training does, with the framework imported already, and one thread."""
-    return _request(framework, cwd, None, options)[0]
+    kill_when: is given what was printed so far, every few milliseconds; the process is killed once it says so.
+    """
+    return _request(server, cwd, None, list(map(str, options)), kill_when)[0]
 
 
 def ask(framework: str, question: str, *arguments: Any) -> Any:
@@ -117,36 +121,50 @@ def ask_both(question: str, *arguments: Any) -> dict[str, Any]:
 
 
 def _request(
-    framework: str, cwd: Path, question: str | None, arguments: Sequence[Any]
+    name: str,
+    cwd: Path,
+    question: str | None,
+    arguments: Sequence[Any],
+    kill_when: Callable[[str], bool] | None = None,
 ) -> tuple[subprocess.CompletedProcess[str], str]:
-    """Have the framework's server run its script (question None) or answer; return how that ended and the answer."""
-    server, lock = _server(framework)
+    """Have the server run its script (question None) or answer; return how that ended and the answer."""
+    server, lock = _server(name)
     with lock, tempfile.TemporaryDirectory() as folder:
-        print(json.dumps([str(cwd), folder, question, arguments]), file=server.stdin, flush=True)
+        for file in ("answer", "stdout", "stderr"):
+            Path(folder, file).touch()
+        server.stdin.write(json.dumps([str(cwd), folder, question, arguments]).encode() + b"\n")
+        process = server.stdout.readline()
+        while kill_when and not select.select([server.stdout], [], [], 0.005)[0]:
+            if kill_when(Path(folder, "stdout").read_text(encoding="utf-8")):
+                os.kill(int(process), signal.SIGKILL)
+                break
         status = server.stdout.readline()
-        assert status, f"the server of {framework} has ended"
-        answer, out, err = (Path(folder, name).read_text(encoding="utf-8") for name in ("answer", "stdout", "stderr"))
+        assert status, f"the server of {name} has ended"
+        answer, out, err = (Path(folder, file).read_text(encoding="utf-8") for file in ("answer", "stdout", "stderr"))
     return subprocess.CompletedProcess(arguments, int(status), out, err), answer
 
 
 @functools.cache
-def _server(framework: str) -> tuple[subprocess.Popen[str], threading.Lock]:
-    """Start the framework's server, to be ended with this process, and give the lock for talking to it."""
-    command, pipe = [sys.executable, __file__, framework], subprocess.PIPE
-    server = subprocess.Popen(command, env=environment() | ONE_THREAD, stdin=pipe, stdout=pipe, text=True)
+def _server(name: str) -> tuple[subprocess.Popen[bytes], threading.Lock]:
+    """Start the server, to be ended with this process, and give the lock for talking to it."""
+    command, pipe = [sys.executable, __file__, name], subprocess.PIPE
+    server = subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, bufsize=0)
     atexit.register(server.communicate)  # closes its stdin, and waits
     return server, threading.Lock()
 
 
-def serve(framework: str) -> None:
-    """Fork for each line of stdin, a request as JSON, and print the process's exit status when it has ended."""
-    block(PACKAGES[OTHER[framework]])
-    script = import_module(f"mnist_{framework}")
-    for later in PRELOADED[framework]:
+def serve(name: str) -> None:
+    """Fork for each line of stdin, a request as JSON; print the process's id, and its exit status when it has ended."""
+    block([package for framework in PACKAGES if framework != name for package in PACKAGES[framework]])
+    script = import_module(SCRIPTS[name])
+    for later in PRELOADED[name]:
         import_module(later)
+    if name == "figures":
+        warnings.simplefilter("error")
     gc.freeze()  # or each forked process would soon write to, and so copy, all that was imported
     for line in sys.stdin:
         if forked := os.fork():
+            print(forked, flush=True)
             print(os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]), flush=True)
         else:
             os._exit(answer(script, *json.loads(line)))  # at once: deleting what was imported takes a second

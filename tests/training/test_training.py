@@ -27,9 +27,7 @@ from framework_process import (
     ask,
     environment,
     run_forked,
-    run_training,
     script_command,
-    start_training,
 )
 
 from digits.data.datasets import load_dataset
@@ -149,7 +147,7 @@ def test_without_a_terminal_only_the_table_is_printed(trained: Trained, run: Run
 
 def test_same_seed_gives_the_same_bytes(trained: Trained, run: Run, workplace: Path, tmp_path: Path) -> None:
     (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
-    done = run_training(trained.framework, *SAMPLE, cwd=tmp_path)
+    done = run_forked(trained.framework, *SAMPLE, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     again = read_run(tmp_path / "outputs" / run.name)
     for name in ("predictions.npy", "probabilities.npy", "labels.npy", "weights.safetensors"):
@@ -363,19 +361,10 @@ def assert_earlier_run_is_there(folder: Path, trained: Trained) -> None:
     assert find_runs(folder / "outputs") == [run]
 
 
-def wait_for_first_epoch(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("1/"):
-            return
-    raise AssertionError(f"no epoch was printed: {process.communicate()[1]}")
-
-
 def test_killed_while_training(trained: Trained, earlier: Path) -> None:
-    with start_training(trained.framework, *SAMPLE, "--epochs", "100", cwd=earlier) as process:
-        wait_for_first_epoch(process)
-        os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    options = (*SAMPLE, "--epochs", "100")
+    done = run_forked(trained.framework, *options, cwd=earlier, kill_when=lambda printed: "\n1/100 " in printed)
+    assert done.returncode == -signal.SIGKILL
     assert_earlier_run_is_there(earlier, trained)
     checkpoint = f".{trained.path.name}.checkpoint"  # for --resume, if an epoch was finished
     half = leftovers(earlier / "outputs" / checkpoint)  # the next training sweeps it, as test_checkpoint.py shows
@@ -386,11 +375,11 @@ def test_killed_while_training(trained: Trained, earlier: Path) -> None:
 
 def test_killed_while_writing_the_run(trained: Trained, earlier: Path) -> None:
     outputs = earlier / "outputs"
-    with start_training(trained.framework, *SAMPLE, "--epochs", "1", "--batch-size", "500", cwd=earlier) as process:
-        while process.poll() is None and not list(outputs.glob(".*/weights.safetensors")):
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    options = (*SAMPLE, "--epochs", "1", "--batch-size", "500")
+    done = run_forked(
+        trained.framework, *options, cwd=earlier, kill_when=lambda _: any(outputs.glob(".*/weights.safetensors"))
+    )
+    assert done.returncode == -signal.SIGKILL
     assert_earlier_run_is_there(earlier, trained)
     (leftover,) = (
         entry for entry in outputs.glob(".*") if entry.is_dir()

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import csv
-import os
 import random
 import shutil
-import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Once, Trained
-from framework_process import ONE_THREAD, OTHER, ask, ask_both, environment, run_forked, start_training
+from framework_process import OTHER, ask, ask_both, run_forked
 
 from digits.data.datasets import load_dataset
+from digits.data.own import write_own
 from digits.runs.run import Run, read_run
 from digits.training.weights import read_weights
 
 pytestmark = pytest.mark.training
 SAMPLE = ("--dataset", "mnist-sample")
-FEW = (*SAMPLE, "--validation-fraction", "0.8")  # 800 images to train on, and the rest to validate
+FEW = ("--dataset", "few", "--validation-fraction", "0.2")  # 800 images to train on, 200 to validate, 200 to test
 EXACT = ("--parity", "--precision", "float64")
 HUNDRED_STEPS = (*FEW, *EXACT, "--batch-size", "8", "--epochs", "1")
 
 
+@pytest.fixture(scope="module")
+def data(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mnist_data/ with the sample, and `few`, its first images, so that little time goes into evaluating them."""
+    folder = shutil.copytree(workplace / "mnist_data", tmp_path_factory.mktemp("few") / "mnist_data")
+    sample = load_dataset("mnist-sample", folder)
+    train, test = slice(0, 1000), slice(0, 200)
+    few = (sample.train_images[train], sample.train_labels[train], sample.test_images[test], sample.test_labels[test])
+    write_own("few", few, sample.class_names, folder)
+    return folder
+
+
 @pytest.fixture
-def place(workplace: Path, tmp_path: Path) -> Path:
+def place(data: Path, tmp_path: Path) -> Path:
     """An empty folder to run scripts in, with mnist_data/."""
-    (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
+    (tmp_path / "mnist_data").symlink_to(data)
     return tmp_path
 
 
@@ -52,27 +62,27 @@ def history_of(run: Run) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def pairs(workplace: Path, once: Once) -> dict[str, tuple[Run, Run]]:
+def pairs(data: Path, once: Once) -> dict[str, tuple[Run, Run]]:
     """Runs of both frameworks under --parity in float64, by what they show."""
     sgd = ["--optimizer", "sgd", "--learning-rate", "0.01"]
     everything = ["--schedule", "one-cycle", "--label-smoothing", "0.1", "--ema", "0.9", "--weight-decay", "0.1"]
-    everything += ["--augment", "--flip", "0.5", "--learning-rate", "0.003", "--validation-fraction", "0.5"]
+    everything += ["--augment", "--flip", "0.5", "--learning-rate", "0.003"]
     plateaus = ["--reduce-on-plateau", "1", "--early-stopping", "3", "--keep-best", "--epochs", "40"]
     # No momentum: when the learning rate changes, PyTorch scales what momentum has gathered, and Keras does not.
     plateaus += ["--learning-rate", "0.1", "--optimizer", "sgd", "--betas", "0", "0.999"]
-    plateaus += ["--validation-fraction", "0.8", "--batch-size", "50"]
+    plateaus += ["--batch-size", "50"]
     commands = {
         "cnn": [*HUNDRED_STEPS, *sgd],
         # With batches of only 8 images to normalise by, larger steps would multiply the rounding a hundredfold.
         "deep-cnn": [*HUNDRED_STEPS, "--model", "deep-cnn", "--no-keep-best", *sgd[:2], "--learning-rate", "0.001"],
         "adam": [*HUNDRED_STEPS, "--model", "mlp", "--schedule", "constant", "--learning-rate", "0.001"],
-        "everything": [*SAMPLE, *EXACT, *everything],
-        "plateaus": [*SAMPLE, *EXACT, "--model", "lenet5", "--schedule", "constant", *plateaus],
+        "everything": [*FEW, *EXACT, *everything],
+        "plateaus": [*FEW, *EXACT, "--model", "lenet5", "--schedule", "constant", *plateaus],
     }
     places = [[*options, "--output-dir", name] for name, options in commands.items()]
 
     def make(folder: Path) -> dict[str, list[str]]:
-        (folder / "mnist_data").symlink_to(workplace / "mnist_data")
+        (folder / "mnist_data").symlink_to(data)
         return ask_both("trainings.train_runs", str(folder), places)
 
     folder, paths = once("pairs", make)
@@ -124,7 +134,7 @@ def test_rate_falls_training_ends_early_and_the_best_is_kept(pairs: dict[str, tu
 def test_parity_runs_stand_beside_the_others(pairs: dict[str, tuple[Run, Run]]) -> None:
     for runs in pairs.values():
         for run, framework in zip(runs, OTHER, strict=True):
-            assert run.name == f"mnist-sample-{run.model}-{framework}-parity"
+            assert run.name == f"few-{run.model}-{framework}-parity"
             config, arrays = read_weights(run.path / "weights.safetensors")
             assert config.dropout == 0
             assert all(array.dtype == np.float32 for array in arrays.values())
@@ -192,18 +202,18 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(framework: str, pl
     checkpoint = place / "outputs" / f".{name}.checkpoint"
     moments = random.Random(framework)
     kills = 0
-    while kills < 3:
+    while kills < 2:
         epochs = _epochs_in(checkpoint)
-        with start_training(framework, *DROPPING, "--resume", cwd=place, env=environment() | ONE_THREAD) as process:
-            deadline = time.monotonic() + 60
+
+        def kill_now(_: str, epochs: int = epochs) -> bool:
             # Killed only where an epoch was won, or this would never end; where within the next is left to chance.
-            while process.poll() is None and _epochs_in(checkpoint) == epochs and time.monotonic() < deadline:
-                time.sleep(0.005)
+            if _epochs_in(checkpoint) == epochs:
+                return False
             time.sleep(moments.uniform(0, 0.15))
-            with_code = process.poll()
-            os.killpg(process.pid, signal.SIGKILL) if with_code is None else None
+            return True
+
         kills += 1
-        if with_code == 0:
+        if run_forked(framework, *DROPPING, "--resume", cwd=place, kill_when=kill_now).returncode == 0:
             break
     else:
         done = run_forked(framework, *DROPPING, "--resume", cwd=place)
@@ -229,11 +239,8 @@ def _epochs_in(checkpoint: Path) -> int:
 
 
 def test_damaged_or_foreign_checkpoint_is_refused_and_kept(framework: str, place: Path) -> None:
-    with start_training(framework, *FEW, "--epochs", "50", cwd=place) as process:
-        path = place / "outputs" / f".mnist-sample-cnn-{framework}.checkpoint"
-        while process.poll() is None and _epochs_in(path) < 1:
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+    path = place / "outputs" / f".few-cnn-{framework}.checkpoint"
+    run_forked(framework, *FEW, "--epochs", "50", cwd=place, kill_when=lambda _: _epochs_in(path) > 0)
     content = path.read_bytes()
     foreign = run_forked(framework, *FEW, "--epochs", "60", "--resume", cwd=place)
     assert foreign.returncode == 1
@@ -260,9 +267,9 @@ def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, plac
             assert done.stderr.startswith("error: the training diverged: the loss became ")
             assert done.stderr.count("\n") == 1
             assert "lower --learning-rate" in done.stderr
-            assert not (place / "outputs" / f"mnist-sample-cnn-{framework}").exists()
+            assert not (place / "outputs" / f"few-cnn-{framework}").exists()
         else:
-            assert read_run(place / "outputs" / f"mnist-sample-cnn-{framework}").accuracy < 0.3
+            assert read_run(place / "outputs" / f"few-cnn-{framework}").accuracy < 0.3
             shutil.rmtree(place / "outputs")
     assert diverged
 
