@@ -132,7 +132,7 @@ def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
     return train_once(framework)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page(workplace: Path, train_once: Callable[[str], Trained]) -> Iterator[Page]:
     """draw_digit.py's page, running, with a run of each framework."""
     for framework in ("pytorch", "tensorflow"):

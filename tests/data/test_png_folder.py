@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framework_process import run_training
+from framework_process import run_forked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paths import ROOT
@@ -126,13 +126,13 @@ def test_every_script_takes_twelve_classes(workplace: Path, tmp_path: Path) -> N
     done = command(tmp_path / "mnist_data", "--from-images", tmp_path / "pngs", "--name", "twelve")
     assert (done.returncode, done.stderr) == (0, "")
     for framework in ("pytorch", "tensorflow"):
-        done = run_training(framework, "--dataset", "twelve", "--epochs", "8", cwd=tmp_path)
+        done = run_forked(framework, "--dataset", "twelve", "--epochs", "8", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     run = tmp_path / "outputs" / "twelve-cnn-pytorch"
     assert np.load(run / "probabilities.npy").shape[1] == 12
-    drawn = script("visualize_results.py", cwd=tmp_path)
+    drawn = run_forked("figures", cwd=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
-    assert "flipped-4" in script("visualize_results.py", run.name, cwd=tmp_path).stdout
+    assert "flipped-4" in run_forked("figures", run.name, cwd=tmp_path).stdout
     picture = tmp_path / "pngs" / "flipped-4" / "1.png"
     answer = script("predict_digit.py", picture, "--run", run.name, "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr

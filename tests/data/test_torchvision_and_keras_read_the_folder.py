@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from framework_process import ask
+from probes.torchvision_folder import sha256
 
 from digits.data.catalogue import CATALOGUE, FASHION_MNIST, KMNIST, MNIST, MNIST_SAMPLE, Entry
 from digits.data.datasets import read_dataset
@@ -38,28 +36,11 @@ def data_dir(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> Pa
 @pytest.mark.training
 @of_every_dataset
 def test_torchvision_reads_the_folder(entry: Entry, data_dir: Path) -> None:
-    # In a process of its own: torch and tensorflow must never meet in one, and this one may run other tests as well.
-    code = f"""
-import hashlib, json, sys
-from torchvision.datasets import {entry.folder} as TheClass
-found = {{}}
-for part in (True, False):
-    dataset = TheClass(sys.argv[1], train=part, download=False)
-    image, label = dataset[0]
-    arrays = dataset.data.numpy(), dataset.targets.numpy().astype("uint8")
-    found[str(part)] = [*(hashlib.sha256(array.tobytes()).hexdigest() for array in arrays), image.size, label]
-print(json.dumps(found))
-"""
-    done = subprocess.run([sys.executable, "-c", code, str(data_dir)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
     ours = read_dataset(entry, data_dir)
-    assert json.loads(done.stdout) == {
-        part: [_sha256(images), _sha256(labels), [28, 28], int(labels[0])]
-        for part, images, labels in [
-            ("True", ours.train_images, ours.train_labels),
-            ("False", ours.test_images, ours.test_labels),
-        ]
-    }
+    assert ask("pytorch", "torchvision_folder.read", entry.folder, str(data_dir)) == [
+        [sha256(images), sha256(labels), [28, 28], int(labels[0])]
+        for images, labels in [(ours.train_images, ours.train_labels), (ours.test_images, ours.test_labels)]
+    ]
 
 
 @of_every_dataset
@@ -82,7 +63,3 @@ def test_the_folders_are_named_as_torchvisions_classes() -> None:
         "fashion-mnist": "FashionMNIST",
         "kmnist": "KMNIST",
     }
-
-
-def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(array.tobytes()).hexdigest()

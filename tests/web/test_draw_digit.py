@@ -284,16 +284,6 @@ def test_only_its_own_names_are_answered_to(page: Page) -> None:
             assert "--allow-host" in json.loads(answer)["error"]
 
 
-@pytest.mark.slow
-def test_further_names_can_be_allowed(tmp_path: Path) -> None:
-    with serving_page(
-        tmp_path, "--host", "0.0.0.0", "--allow-host", "Digits.example", "--allow-host", "b.test"
-    ) as page:
-        for host in ("digits.example", "b.test:80", "192.168.1.5:7860", "[fd00::5]", "0.0.0.0", "localhost"):
-            assert ask(f"{page.address}/config", Host=host)[0] == 200, host
-        assert ask(f"{page.address}/config", Host="evil.example")[0] == 421
-
-
 def test_other_sites_cannot_use_it(page: Page) -> None:
     own, json_type = page.address.removeprefix("http://"), {"Content_Type": "application/json"}
     body = b'{"data": [null]}'
@@ -433,10 +423,16 @@ def test_without_a_run_the_page_says_what_to_do_and_finds_it_later(
             assert ('class="note"' in shown) == bool(other)
 
 
-def test_named_runs_are_shown(workplace: Path, digits: dict[int, Pixels], train_once: Callable[[str], Trained]) -> None:
+def test_runs_and_further_names_of_its_own_that_it_is_started_with(
+    workplace: Path, digits: dict[int, Pixels], train_once: Callable[[str], Trained]
+) -> None:
     run = train_once("tensorflow").path
-    with serving_page(workplace, "--run", run.name, "--run", run) as page:
+    names = ("--host", "0.0.0.0", "--allow-host", "Digits.example", "--allow-host", "b.test")
+    with serving_page(workplace, "--run", run.name, "--run", run, *names) as page:
         shown = draw(page, png_of(photo_of(digits[3])))
+        for host in ("digits.example", "b.test:80", "192.168.1.5:7860", "[fd00::5]", "0.0.0.0", "localhost"):
+            assert ask(f"{page.address}/config", Host=host)[0] == 200, host
+        assert ask(f"{page.address}/config", Host="evil.example")[0] == 421
     assert shown.count(f"<small>{run.name}</small>") == 2
     assert "PyTorch" not in shown
 
