@@ -24,8 +24,7 @@ Line = tuple[int, str]  # its number in the file, and its text
 Part = list[Line]
 Row = tuple[Line | None, Line | None]
 
-TEMPLATE = ROOT / "docs" / "side_by_side_template.html"
-"""With Python's {fields}; a brace of its own is written twice."""
+TEMPLATE = ROOT / "docs" / "side_by_side_template.html"  # with Python's {fields}; a brace of its own is written twice
 
 
 def main() -> None:

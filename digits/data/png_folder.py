@@ -19,15 +19,12 @@ from digits.files import hidden_folder, naming
 from digits.photos import read_photo
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
-SAFE = re.compile(r"[^\W_][\w-]{0,49}")
-"""Class names with which a file's name may begin on any system."""
+SAFE = re.compile(r"[^\W_][\w-]{0,49}")  # class names with which a file's name may begin on any system
 NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, line ends, and the surrogates by which Python replaces bytes that are not UTF-8."""
 SIDE = 28
-TEST_FRACTION = 1 / 7
-"""Of a folder that is not split: MNIST's own share of test images."""
-MAX_CLASSES = 256
-"""Labels are stored in a byte."""
+TEST_FRACTION = 1 / 7  # of a folder that is not split: MNIST's own share of test images
+MAX_CLASSES = 256  # labels are stored in a byte
 
 Labelled = list[tuple[Path, str]]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_SPLIT = 0
-"""Second part of the generator's key: the order of the images and augmentation have 1 and 2."""
+_SPLIT = 0  # second part of the generator's key: the order of the images and augmentation have 1 and 2
 
 
 def split_indices(

@@ -20,8 +20,7 @@ from digits.metrics import (
 )
 from digits.runs import Run
 
-TOP_CONFUSIONS = 10
-"""How many of the most frequent confusions are named."""
+TOP_CONFUSIONS = 10  # how many of the most frequent confusions are named
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,7 @@ def classes_as_text(evaluation: Evaluation) -> str:
     return _aligned(lines)
 
 
-FORMULA = ("=", "+", "-", "@")
-"""What a cell begins with that a spreadsheet would calculate."""
+FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
 _HEADER = ["run", "accuracy", "95 % interval", "loss", "training", "parameters", "n"]
 
 

@@ -15,8 +15,7 @@ from digits.figures.style import GRID_GREY, MARGIN, RED, SMALL_SIZE
 from digits.figures.text import fit_text
 
 COLUMNS = 10
-CELL = 1.12
-"""Inches from one image to the next."""
+CELL = 1.12  # inches from one image to the next
 IMAGE = 0.96
 CAPTION_LINE = 0.185
 GAP = 0.16

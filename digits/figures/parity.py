@@ -17,8 +17,7 @@ from digits.figures.text import fit_text, run_title
 from digits.names import spelled
 from digits.runs import Run
 
-FIRST = 100
-"""Steps whose largest difference the title gives: rounding errors grow as training goes on."""
+FIRST = 100  # steps whose largest difference the title gives: rounding errors grow as training goes on
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}
 """The unit roundoff: by how much, relatively, one rounding changes a number at most."""
 WIDTH, HEIGHT = 10.6, 2.6  # inches; the height of one panel

@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from digits.errors import UserError
 
-LARGEST_ARRAY = 1 << 30
-"""Bytes. The probabilities of 10,000 test images and 10 classes take 400 kB."""
+LARGEST_ARRAY = 1 << 30  # bytes; the probabilities of 10,000 test images and 10 classes take 400 kB
 
 
 def read_npy(path: Path, dtype: npt.DTypeLike, ndim: int) -> npt.NDArray[Any]:

@@ -20,8 +20,7 @@ from pathlib import Path
 from digits.errors import UserError
 from digits.files.writing import Bytes, flush
 
-ASIDE = ".old"
-"""Ends the hidden name of an earlier folder that has made way for the new one."""
+ASIDE = ".old"  # ends the hidden name of an earlier folder that has made way for the new one
 
 
 def write_whole(path: Path, data: Bytes | str | Iterable[str]) -> None:

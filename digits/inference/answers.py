@@ -20,8 +20,7 @@ from digits.inference.trained_run import TrainedRun, average
 from digits.names import plain
 from digits.photos import Digit, Steps, find_digit, find_digits, read_photo
 
-SURE = 0.8
-"""Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints how many that are."""
+SURE = 0.8  # answers with a lower probability are 'not sure'; benchmarks/photo_accuracy.py prints how many that are
 CHUNK = 64  # photos read before their digits are classified together
 LONGEST_NAME = 200  # bytes of a photo's name in its output's names; file systems take 255, '-6-as-MNIST.png' included
 Answer = dict[str, Any]

@@ -13,8 +13,7 @@ from digits.metrics import accuracy, are_probabilities, cross_entropy, wilson_in
 from digits.runs.schema import RunInfo, Score
 
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
-LOSSES = "losses.npy"
-"""The loss of each training step; runs of earlier versions and ensembles have no such file."""
+LOSSES = "losses.npy"  # the loss of each training step; runs of earlier versions and ensembles have no such file
 
 Arrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64]]
 """Predictions (N,), probabilities (N, classes), labels (N,)."""

@@ -15,8 +15,7 @@ HISTORY = "history.csv"
 TRAINED = {"epoch", "train_loss", "train_accuracy"}
 VALIDATED = {"validation_loss", "validation_accuracy"}
 """Columns that every row has; the latter only where images were held out."""
-LARGEST = 16 << 20
-"""Bytes. 20 epochs take 2 kB."""
+LARGEST = 16 << 20  # bytes; 20 epochs take 2 kB
 
 
 def read_history(file: Path) -> list[dict[str, float]]:

@@ -20,8 +20,7 @@ from digits.runs.arrays import ARRAYS, LOSSES, find_fault, read_arrays, read_los
 from digits.runs.history import HISTORY, read_history, write_history
 from digits.runs.schema import RunInfo, check_info, format_info, read_info
 
-PARTS = ("run.json", *ARRAYS)
-"""A folder with one of these files is a run, or was one."""
+PARTS = ("run.json", *ARRAYS)  # a folder with one of these files is a run, or was one
 
 
 @dataclass(frozen=True)

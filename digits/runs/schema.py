@@ -18,14 +18,11 @@ from typing_extensions import TypedDict  # pydantic takes that of `typing` from 
 from digits.errors import UserError
 from digits.files import read_bytes
 
-FORMAT: Literal[1] = 1
-"""The version of the files of a run, under 'format' in run.json."""
+FORMAT: Literal[1] = 1  # the version of the files of a run, under 'format' in run.json
 ENSEMBLE = "ensemble"
 """The 'framework' of a run that averages others. Nothing trained it: its seed is null and it has no recipe."""
-LARGEST = 1 << 20
-"""Bytes of run.json. It takes a few kB."""
-MOST_CLASSES = 1000
-"""Readers allocate a matrix of classes by classes; a forged run must not fill their memory with it."""
+LARGEST = 1 << 20  # bytes of run.json; it takes a few kB
+MOST_CLASSES = 1000  # readers allocate a matrix of classes by classes; a forged run must not fill their memory with it
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from digits.training.recipe import Augmentation
 
-CHUNK = 256
-"""Images whose random fields are in memory at once: 6 kB each, so that all stay in a processor's cache."""
+CHUNK = 256  # images whose random fields are in memory at once: 6 kB each, so that all stay in a processor's cache
 
 
 DEFAULT = Augmentation()

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-PARITY_RANGE = (0.0, 1.0)
-"""What the raw pixels 0 and 255 become in both frameworks."""
+PARITY_RANGE = (0.0, 1.0)  # what the raw pixels 0 and 255 become in both frameworks
 EPSILON = 1e-8
 """Adam's, added after the correction of the bias: Kingma and Ba (2015), 'Adam', arXiv 1412.6980, Algorithm 1."""
 

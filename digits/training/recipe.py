@@ -18,8 +18,7 @@ from digits.command_line import options_dataclass
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-MAX_WIDTH = 4096
-"""Filters or units in one layer; a training at this width takes several GB."""
+MAX_WIDTH = 4096  # filters or units in one layer; a training at this width takes several GB
 
 
 @options_dataclass
@@ -136,8 +135,7 @@ RECIPES: dict[str, Recipe] = {
 """The default recipe of each model, by the model's name."""
 
 
-HEADS = 4
-"""Attention heads of `vit`, between which the width of a token is divided."""
+HEADS = 4  # attention heads of `vit`, between which the width of a token is divided
 
 
 def widths_problem(model: str, filters: Sequence[int], dense: Sequence[int]) -> str | None:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from digits.training.recipe import Recipe
 
-History = Sequence[Mapping[str, float]]
-"""Rows of history.csv, one for each finished epoch."""
+History = Sequence[Mapping[str, float]]  # rows of history.csv, one for each finished epoch
 
 WARM_UP, START, END = 0.3, 1 / 25, 1e-4 / 25
 """One-cycle: fraction of rising steps, first and last learning rate as fractions of the peak; as in OneCycleLR."""

@@ -24,8 +24,7 @@ from digits.files import write_file
 from digits.training.parity import PARITY_RANGE
 from digits.training.recipe import Recipe, widths_problem
 
-SHOWN = 8
-"""Arrays that a refusal names; a deep network has a hundred."""
+SHOWN = 8  # arrays that a refusal names; a deep network has a hundred
 
 
 @dataclass(frozen=True)

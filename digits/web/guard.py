@@ -26,8 +26,7 @@ MALFORMED = "this request is not one that the page sends; reload the page and tr
 PHOTOS = ("/predict", "/gradio_api/upload")
 PHOTOS_BYTES, JSON_BYTES = 3 * MAX_BYTES, 4 * MAX_JSON_BYTES
 """Memory for all requests together, those still arriving included. Drawings never wait for photos."""
-SECONDS, BYTES_A_SECOND = 5.0, 400_000
-"""A request may take so many seconds to arrive, and longer the larger it is."""
+SECONDS, BYTES_A_SECOND = 5.0, 400_000  # a request may take so many seconds to arrive, and longer the larger it is
 NEEDED = (
     *("", "predict", "config", "theme.css", "favicon.ico", "manifest.json", "assets/.+", "static/.+"),
     *("gradio_api/heartbeat/.+", "gradio_api/upload", "gradio_api/upload_progress", "gradio_api/run/.+"),

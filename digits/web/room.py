@@ -9,8 +9,7 @@ import anyio
 
 from digits.errors import UserError
 
-WAITING_SECONDS = 20.0
-"""After so long a wait a sentence is the better answer."""
+WAITING_SECONDS = 20.0  # after so long a wait a sentence is the better answer
 
 
 class Busy(UserError):

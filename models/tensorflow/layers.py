@@ -13,18 +13,15 @@ from keras import KerasTensor, layers, ops
 
 from digits.training import HEADS
 
-NORM_EPSILON = 1e-5
-"""Added to every variance: PyTorch's default, where Keras's is 1e-3."""
+NORM_EPSILON = 1e-5  # added to every variance: PyTorch's default, where Keras's is 1e-3
 NORM_MOMENTUM = 0.9
 """Weight of the earlier running statistics at each batch. PyTorch calls the complement momentum, by default 0.1."""
-PATCH = 4
-"""Side of a patch in pixels."""
+PATCH = 4  # side of a patch in pixels
 POSITION = 0.3
 """Standard deviation of the initial position embeddings. With the usual 0.02 they are lost beside the pixels:
 validation accuracy in PyTorch on mnist-sample after 20 epochs was then 86 %, and 92 % with 0.3 (n = 1)."""
 
-Step = Callable[[KerasTensor], KerasTensor]
-"""A layer, or several in one function."""
+Step = Callable[[KerasTensor], KerasTensor]  # a layer, or several in one function
 
 
 def functional(images: KerasTensor, *steps: Step) -> keras.Model:
