@@ -25,7 +25,7 @@ from digits.errors import UserError, run_script
 from digits.evaluation import Evaluation, evaluate_run, write_ensemble
 from digits.evaluation.tables import classes_as_text, run_rows, runs_as_text
 from digits.names import plain
-from digits.runs import Run, find_run, find_runs, read_run
+from digits.runs import find_run, find_runs, read_run, read_runs
 
 FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
@@ -96,17 +96,6 @@ def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
     """Return each named run's folder once."""
     paths = [find_run(name, outputs) for name in names]
     return list({path.resolve(): path for path in paths}.values())
-
-
-def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """Return the runs that can be read, and a sentence for each that cannot."""
-    runs, faults = [], []
-    for path in paths:
-        try:
-            runs.append(read_run(path))
-        except UserError as error:
-            faults.append(str(error))
-    return runs, faults
 
 
 def render(

@@ -39,10 +39,10 @@ class ClassScore:
 class Confusion:
     """One kind of error: images of one class that were taken for another."""
 
-    true: int  # number of the class
-    predicted: int
+    true: str  # the class's name
+    predicted: str
     count: int  # images, at least 1
-    fraction: float  # of the true class's images
+    share: float  # of the true class's images
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,7 @@ class Evaluation:
             "expected_calibration_error": self.expected_calibration_error,
             "calibration": [asdict(one) for one in self.calibration],
             "classes": [asdict(score) for score in self.per_class],
-            "top_confusions": [
-                {
-                    "true": names[confusion.true],
-                    "predicted": names[confusion.predicted],
-                    "count": confusion.count,
-                    "share": confusion.fraction,
-                }
-                for confusion in self.top_confusions
-            ],
+            "top_confusions": [asdict(confusion) for confusion in self.top_confusions],
             "confusion_matrix": self.confusion_matrix.tolist(),
             "errors": [
                 {
@@ -116,7 +108,7 @@ def evaluate_run(run: Run) -> Evaluation:
         loss=cross_entropy(run.labels, run.probabilities),
         per_class=_class_scores(run.class_names, matrix),
         confusion_matrix=matrix,
-        top_confusions=_top_confusions(matrix),
+        top_confusions=_top_confusions(run.class_names, matrix),
         calibration=bins,
         expected_calibration_error=expected_calibration_error(bins),
         errors=errors[np.argsort(-run.probabilities[errors].max(axis=1), kind="stable")],
@@ -132,14 +124,16 @@ def _class_scores(names: list[str], matrix: NDArray[np.int64]) -> list[ClassScor
     return [ClassScore(*numbers) for numbers in zip(names, *scores, intervals, strict=True)]
 
 
-def _top_confusions(matrix: NDArray[np.int64]) -> list[Confusion]:
+def _top_confusions(names: list[str], matrix: NDArray[np.int64]) -> list[Confusion]:
     support = matrix.sum(axis=1)
     errors = matrix - np.diag(matrix.diagonal())
     # Stable, so that equal counts come in the order of the classes.
     order = np.argsort(-errors, axis=None, kind="stable")[:TOP_CONFUSIONS]
     pairs = [divmod(cell, len(matrix)) for cell in order.tolist()]
     return [
-        Confusion(true, predicted, int(matrix[true, predicted]), float(matrix[true, predicted] / support[true]))
+        Confusion(
+            names[true], names[predicted], int(errors[true, predicted]), float(errors[true, predicted] / support[true])
+        )
         for true, predicted in pairs
         if errors[true, predicted]
     ]

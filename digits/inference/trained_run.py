@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.metrics import are_probabilities, wilson_interval
-from digits.runs import Run, find_run, find_runs, read_run
+from digits.runs import Run, find_run, find_runs, read_run, read_runs
 from digits.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
@@ -69,12 +69,9 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
 
 def readable_runs(outputs: Path) -> list[Run]:
     """Return the undamaged runs in `outputs` that have a model.onnx; a note on stderr says which are damaged."""
-    runs = []
-    for path in find_runs(outputs):
-        try:
-            runs.append(read_run(path))
-        except UserError as error:
-            _note(f"left out: {error}")
+    runs, faults = read_runs(find_runs(outputs))
+    for fault in faults:
+        _note(f"left out: {fault}")
     return [run for run in runs if (run.path / "model.onnx").is_file()]
 
 

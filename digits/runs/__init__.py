@@ -5,5 +5,15 @@ a run's network for onnxruntime, its standard form.
 """
 
 from digits.runs.arrays import LOSSES, score_of
-from digits.runs.run import Run, check_writable, find_run, find_runs, read_run, run_name, write_run_files, writing_run
+from digits.runs.run import (
+    Run,
+    check_writable,
+    find_run,
+    find_runs,
+    read_run,
+    read_runs,
+    run_name,
+    write_run_files,
+    writing_run,
+)
 from digits.runs.schema import ENSEMBLE, FORMAT, RunInfo, Score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +198,17 @@ def read_run(path: Path) -> Run:
             # A training may have put a new run there while we read the old one file by file: then read that.
             if _identity(path) == before:
                 raise
+
+
+def read_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
+    """Return the runs that can be read, and a sentence for each that cannot."""
+    runs, faults = [], []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except UserError as error:
+            faults.append(str(error))
+    return runs, faults
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic.dataclasses import dataclass
 
 from digits.errors import UserError
 from digits.files import write_file
@@ -27,16 +27,22 @@ from digits.training.recipe import Recipe, widths_problem
 SHOWN = 8  # arrays that a refusal names; a deep network has a hundred
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class ModelConfig:
     """Which network weights belong to: what build_model of either framework builds it from."""
 
     model: str
-    num_classes: int
+    num_classes: Annotated[int, Field(ge=1)]
     pixel_range: tuple[float, float]  # what the raw pixels 0 and 255 become in the network's first layer
     filters: tuple[int, ...]  # of the convolutions, stage by stage
     dense: tuple[int, ...]  # widths of the dense layers before the last
-    dropout: float
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.pixel_range[0] >= self.pixel_range[1] or widths_problem(self.model, self.filters, self.dense):
+            raise ValueError(f"there is no {self}")
+        return self
 
 
 def model_config(recipe: Recipe, num_classes: int, pixel_range: tuple[float, float]) -> ModelConfig:
@@ -153,18 +159,7 @@ def config_to_json(config: ModelConfig) -> str:
 
 def config_from_json(text: str | bytes) -> ModelConfig:
     """Return the network that the text describes; some exception where it describes none."""
-    facts = json.loads(text)
-    config = ModelConfig(**facts)
-    low, high = map(float, config.pixel_range)
-    filters, dense = (tuple(map(int, numbers)) for numbers in (config.filters, config.dense))
-    if (
-        not -math.inf < low < high < math.inf
-        or not 0 <= float(config.dropout) < 1
-        or int(config.num_classes) < 1
-        or widths_problem(config.model, filters, dense)
-    ):
-        raise ValueError(f"there is no {config}")
-    config = ModelConfig(config.model, int(config.num_classes), (low, high), filters, dense, float(config.dropout))
-    if json.loads(config_to_json(config)) != facts:
+    config = TypeAdapter(ModelConfig).validate_json(text)
+    if json.loads(config_to_json(config)) != json.loads(text):
         raise ValueError("its numbers are written as something else")
     return config

@@ -85,8 +85,8 @@ def test_classes_by_hand(by_hand: Evaluation) -> None:
 
 
 def test_confusions_by_hand(by_hand: Evaluation) -> None:
-    found = [(pair.true, pair.predicted, pair.count, pair.fraction) for pair in by_hand.top_confusions]
-    assert found == [(0, 1, 2, pytest.approx(2 / 3)), (2, 0, 1, 0.5)]
+    found = [(pair.true, pair.predicted, pair.count, pair.share) for pair in by_hand.top_confusions]
+    assert found == [("0", "1", 2, pytest.approx(2 / 3)), ("2", "0", 1, 0.5)]
 
 
 def test_equally_confident_errors_come_in_the_order_of_the_images() -> None:
