@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from statistics import fmean
 
@@ -43,21 +43,12 @@ def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
 
 def runs_as_text(rows: Sequence[RunRow]) -> str:
     """Return the table for a terminal, names as `plain` shows them."""
-    return _aligned([_HEADER, *([plain(cell) for cell in _cells(row)] for row in rows)])
+    return as_text([_HEADER, *([plain(cell) for cell in _cells(row)] for row in rows)])
 
 
 def runs_as_csv(rows: Sequence[RunRow]) -> str:
-    """Return comparison.csv: every number in full precision, nothing for None.
-
-    Names as `plain` shows them; text that a spreadsheet would take for a formula gets an apostrophe in front.
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(field.name for field in fields(RunRow))
-    for row in rows:
-        cells = [plain(value) if isinstance(value, str) else value for value in astuple(row)]
-        writer.writerow("'" + cell if isinstance(cell, str) and cell[:1] in FORMULA else cell for cell in cells)
-    return file.getvalue()
+    """Return comparison.csv."""
+    return as_csv([field.name for field in fields(RunRow)], map(astuple, rows))
 
 
 def runs_as_markdown(rows: Sequence[RunRow]) -> str:
@@ -89,7 +80,34 @@ def classes_as_text(evaluation: Evaluation) -> str:
     ]
     for name, weights in (("macro mean", None), ("weighted mean", [score.support for score in scores])):
         add(name, [fmean(column, weights) for column in columns], "", evaluation.n)
-    return _aligned(lines)
+    return as_text(lines)
+
+
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table for spreadsheets: every number in full precision, nothing for None.
+
+    Text as `plain` shows it; what a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        cells = [plain(value) if isinstance(value, str) else value for value in row]
+        writer.writerow("'" + cell if isinstance(cell, str) and cell[:1] in FORMULA else cell for cell in cells)
+    return file.getvalue()
+
+
+def as_text(lines: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return the lines as columns two spaces apart, the first `left` of them to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ""
+    for line in lines:
+        cells = [
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        text += "  ".join(cells).rstrip() + "\n"
+    return text
 
 
 FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
@@ -106,13 +124,3 @@ def _cells(row: RunRow) -> list[str]:
         "-" if row.parameters is None else f"{row.parameters:,}",
         f"{row.n:,}",
     ]
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Return the lines as columns two spaces apart, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ""
-    for first, *others in lines:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        text += "  ".join(cells).rstrip() + "\n"
-    return text

@@ -3,5 +3,8 @@
 May import: files, data, training (augmentation, the best epoch), runs and evaluation.
 """
 
-from digits.figures.render import Rendering, render_all
+from digits.figures.cache import FigureCache
+from digits.figures.html import write_page
+from digits.figures.registry import FigureSpec
+from digits.figures.render import RenderedFigure, Rendering, render_all, render_figures
 from digits.figures.report import write_report

@@ -86,7 +86,8 @@ def render_all(
     done, cache = Rendering(), FigureCache(outputs)
 
     def render(specs: Sequence[FigureSpec]) -> list[RenderedFigure]:
-        return _render(specs, only, formats, display, done, cache)
+        wanted = [spec for spec in specs if spec.name in only]
+        return render_figures(wanted, formats, done, cache, display)
 
     def write(path: Path, text: str) -> None:
         try:
@@ -119,19 +120,16 @@ def render_all(
     return done
 
 
-def _render(
+def render_figures(
     specs: Sequence[FigureSpec],
-    only: Collection[str],
     formats: Sequence[str],
-    display: Display | None,
     done: Rendering,
     cache: FigureCache,
+    display: Display | None = None,
 ) -> list[RenderedFigure]:
-    """Render the figures of one folder that are asked for and whose files are not current; return all that are then."""
+    """Render the figures of one folder whose files are not current, note all that is done; return all that are then."""
     rendered, displayed = [], []
     for spec in specs:
-        if spec.name not in only:
-            continue
         key = figure_key(spec.name, spec.inputs)
         paths = [spec.path.with_name(f"{spec.path.name}.{ending}") for ending in formats]
         stale = [path for path in paths if cache.words(path, key) is None]

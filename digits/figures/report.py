@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from digits.evaluation import Evaluation, PairComparison, why_not_compared
+from digits.figures.html import write_page
 from digits.figures.render import Rendering
-from digits.figures.style import DOTS_PER_INCH
 from digits.figures.text import run_title
-from digits.files import write_whole
-from digits.names import percent, percent_range, plain, spelled
+from digits.names import spelled
 from digits.runs import ENSEMBLE, Run
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> None:
     """Write the page on all that was rendered; left_out: a sentence on each run that could not be read.
 
-    Whatever is printed is escaped, and characters that show nothing or command a terminal become '?'. Raises OSError.
+    Raises OSError.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-    )
-    environment.filters |= {"percent": percent, "range": percent_range, "thousands": _thousands, "spelled": spelled}
-    page = environment.get_template("report.html").stream(
+    write_page(
+        path,
+        "report.html",
         groups=rendering.groups,
         overview=rendering.overview,
         not_compared=why_not_compared([group.comparison for group in rendering.groups]),
         left_out=left_out,
         notes=rendering.notes,
         number_of_runs=sum(len(group.evaluations) for group in rendering.groups),
-        image=_image,
         title=run_title,
         facts=_facts,
         pair_name=_pair_name,
-        where=partial(os.path.relpath, start=path.parent),
         anchor=_anchors(rendering),
     )
-    write_whole(path, page)  # piece by piece: the images of many runs are never in memory all at once
-
-
-def _image(path: Path) -> dict[str, Any]:
-    """Return a PNG file's data URI, and its width and height in CSS pixels at which its text has its nominal size."""
-    data = path.read_bytes()
-    width, height = struct.unpack(">II", data[16:24])  # where every PNG has them
-    return {
-        # Markup, so that megabytes of letters and digits are not searched for what to escape.
-        "uri": Markup(f"data:image/png;base64,{base64.b64encode(data).decode()}"),
-        "width": round(width * 96 / DOTS_PER_INCH),
-        "height": round(height * 96 / DOTS_PER_INCH),
-    }
 
 
 def _anchors(rendering: Rendering) -> Callable[[Evaluation], str]:
@@ -122,7 +90,3 @@ def _value(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({', '.join(f'{key} {part}' for key, part in value.items())})"
     return str(value)
-
-
-def _thousands(number: float | None, digits: int = 0) -> str:
-    return "not recorded" if number is None else f"{number:,.{digits}f}"

@@ -1,0 +1,160 @@
+"""Tables of grids and searches: their numbers by hand, in the terminal and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from statistics import mean, median, stdev
+
+import pytest
+from make_experiments import DEFAULTS, a_training, a_trial, make_grid, make_search, unfinished
+
+from digits.experiments.combinations import combinations_of
+from digits.experiments.searches import Pruning, pruning_of, ranked
+from digits.experiments.tables import experiment_as_text, summary_as_csv, table_of, trials_as_csv
+from digits.experiments.words import counts_text, value_text, values_text
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_combination_is_everything_but_the_seed() -> None:
+    grid = make_grid()
+    combinations = combinations_of(grid)
+    assert len(combinations) == 12
+    assert all(len(one.trainings) == 5 and "seed" not in one.values for one in combinations)
+    first = [trial for trial in grid.trials if {**trial.values, "seed": 0} == {**grid.trials[0].values, "seed": 0}]
+    accuracies = [trial.trainings[0].score["accuracy"] for trial in first]
+    accuracy = combinations[0].accuracy
+    assert accuracy is not None
+    assert accuracy.mean == pytest.approx(mean(accuracies))
+    assert accuracy.deviation == pytest.approx(stdev(accuracies))
+    assert combinations[0].seconds == median(trial.trainings[0].seconds for trial in first)
+
+
+def test_the_table_of_a_grid() -> None:
+    header, first, *others = table_of(make_grid())
+    assert header[:3] == ["framework", "model", "learning rate"]
+    assert first[:3] == ["PyTorch", "CNN", "0.001"]
+    assert first[-1] == "5"
+    assert len(others) == 11
+    lines = experiment_as_text(make_grid()).splitlines()
+    assert len({line.index("%") for line in lines[1:]}) == 1  # aligned
+    assert max(map(len, lines)) <= 120
+
+
+def test_summary_csv_of_a_grid_has_the_numbers_in_full() -> None:
+    grid = make_grid()
+    rows = read(summary_as_csv(grid))
+    for row, one in zip(rows, combinations_of(grid), strict=True):
+        assert one.accuracy is not None
+        assert one.accuracy.interval is not None
+        assert float(row["accuracy_mean"]) == one.accuracy.mean
+        assert (float(row["accuracy_low"]), float(row["accuracy_high"])) == one.accuracy.interval
+        assert (row["n"], row["trials"]) == ("5", "5")
+        assert float(row["training_seconds_median"]) == one.seconds
+
+
+def test_what_is_not_finished_is_counted_and_has_no_numbers() -> None:
+    early = unfinished(make_grid(), 22, 3)
+    assert counts_text(early) == "22 of 60 trials ended: 22 complete, 3 running, 35 waiting"
+    lines = table_of(early)
+    assert lines[5][-1] == "2 of 5"
+    assert lines[6][3:] == ["-"] * 7 + ["0 of 5"]
+    assert read(summary_as_csv(early))[5]["accuracy_mean"] == ""
+    assert counts_text(replace(early, trials=())) == "0 of 60 trials ended; none has started"
+    assert counts_text(replace(make_search(1, 1, pruned=0, failed=0))) == "1 of 1 trial ended: 1 complete"
+
+
+def test_one_seed_has_no_interval() -> None:
+    line = table_of(make_grid(seeds=1))[1]
+    assert line[4:6] == ["-", "-"]
+    assert line[-1] == "1"
+
+
+def test_a_grid_of_seeds_alone_is_named_by_framework_and_model() -> None:
+    grid = replace(make_grid(models=("cnn",)), varied=("seed",))
+    grid = replace(grid, trials=tuple(trial for trial in grid.trials if trial.values["framework"] == "pytorch"))
+    header, line = table_of(grid)
+    assert header[:2] == ["framework", "model"]
+    assert line[:2] == ["PyTorch", "CNN"]
+
+
+@pytest.mark.parametrize("objective", ["loss", "accuracy"])
+def test_the_best_trials_of_a_search(objective: str) -> None:
+    search = make_search(objective=objective)
+    best = ranked(search)
+    values = [trial.objective or 0.0 for trial in best]
+    assert values == sorted(values, reverse=objective == "accuracy")
+    header, *lines = table_of(search)
+    assert header[:3] == ["trial", f"validation {objective}", "learning rate"]
+    assert [line[0].split()[0] for line in lines[:10]] == [str(trial.number) for trial in best[:10]]
+    assert lines[-1][0] == "default recipe" or any("(default)" in line[0] for line in lines)
+
+
+def test_the_default_recipe_is_marked_among_the_best() -> None:
+    search = make_search(4, 1, pruned=0, failed=0)
+    assert search.trials[0].values.items() >= DEFAULTS.items()
+    assert [line[0] for line in table_of(search) if "default" in line[0]] == ["0 (default)"]
+
+
+def test_pruning_counts_epochs() -> None:
+    trained = tuple(a_training(seed, 0.98, 0.05, 9.0, 3) for seed in (0, 1))
+    trials = (
+        a_trial(0, {"dropout": 0.1}, trained, epochs=(0.3, 0.2, 0.1)),
+        a_trial(1, {"dropout": 0.2}, state="pruned", epochs=(0.4,)),
+        a_trial(2, {"dropout": 0.3}, state="failed"),
+    )
+    search = replace(make_search(1), trials=trials, epochs=6)
+    assert pruning_of(search) == Pruning(trained=7, without=12)
+    assert pruning_of(search).saved == pytest.approx(5 / 12)  # type: ignore[union-attr]
+    assert pruning_of(replace(search, trials=trials[:1])) is None
+    assert pruning_of(replace(search, epochs=0)) is None  # nobody knows how many trial 1 would have taken
+    varied = tuple(replace(trial, values={**trial.values, "epochs": 4}) for trial in trials)
+    assert pruning_of(replace(search, epochs=0, trials=varied)) == Pruning(trained=7, without=6 + 8)
+
+
+def test_trials_csv_has_a_row_for_every_trial_and_scores_by_seed() -> None:
+    search = unfinished(make_search(failed=0.3), 40, 3)
+    rows = read(trials_as_csv(search))
+    assert [row["state"] for row in rows] == [trial.state for trial in search.trials]
+    best = ranked(search)[0]
+    row = rows[best.number]
+    assert float(row["objective_validation_loss"]) == best.objective
+    assert [float(row[f"accuracy_s{seed}"]) for seed in (0, 1)] == [one.score["accuracy"] for one in best.trainings]
+    assert row["filters"] == value_text(best.values["filters"])
+    assert row["started"].startswith("2026-03-01T09:")
+    failed = next(row for row in rows if row["state"] == "failed")
+    assert failed["error"] == "RuntimeError: out of memory / =the last line"
+    assert {key: rows[-1][key] for key in ("state", "worker", "started", "accuracy_s0")} == {
+        **{"state": "waiting", "worker": "", "started": "", "accuracy_s0": ""}
+    }
+
+
+def test_a_grid_has_one_pair_of_score_columns() -> None:
+    grid = make_grid()
+    row = read(trials_as_csv(grid))[7]
+    assert float(row["accuracy"]) == grid.trials[7].trainings[0].score["accuracy"]
+    assert "accuracy_s0" not in row
+
+
+def test_cells_are_no_formulas_and_no_commands_to_the_terminal() -> None:
+    search = make_search(3, 1, pruned=0, failed=0)
+    evil = replace(search.trials[1], state="failed", error='=HYPERLINK("x")\n\x1b[2J', worker="@host:1", trainings=())
+    search = replace(search, trials=(search.trials[0], evil, search.trials[2]))
+    row = read(trials_as_csv(search))[1]
+    assert row["error"].startswith("'=HYPERLINK")
+    assert row["worker"] == "'@host:1"
+    assert "\x1b" not in trials_as_csv(search)
+    named = replace(search.trials[0], values={**search.trials[0].values, "schedule": "\x1b[31m"})
+    assert "\x1b" not in experiment_as_text(replace(search, trials=(named,)))
+
+
+def test_values_as_words() -> None:
+    values = [None, True, False, 0.00123456, 1e-5, 64, (16, 32), (), "one-cycle", "pytorch"]
+    assert list(map(value_text, values)) == [
+        *("-", "on", "off", "0.001235", "1e-05", "64", "16 32", "none", "one-cycle", "PyTorch")
+    ]
+    assert values_text({"framework": "pytorch", "learning_rate": 0.003}) == "PyTorch · learning rate 0.003"
