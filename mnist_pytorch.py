@@ -159,7 +159,7 @@ def main(options: Options) -> None:
     progress = train(model, dataset, recipe, device, run.checkpoint)
     if recipe.precision == "float64":
         model = in_float32(model)
-    probabilities = predict(model, dataset.test_images)
+    probabilities = predict(model, run.images)
 
     with run.writing() as folder:
         save_checkpoint(model, folder / "model.pt")

@@ -25,6 +25,7 @@ from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
 from digits.names import FRAMEWORKS
+from digits.runs import run_name
 from digits.training import Options as TrainingOptions
 from digits.training import parse_options, recipe_record, run_path
 
@@ -133,6 +134,9 @@ def stages(row: Row, framework: str, seed: int) -> list[Stage]:
 
     def stage(options: str, outputs: Path, ending: str, *more: str) -> Stage:
         words = [*shlex.split(options), "--seed", str(seed), "--output-dir", str(outputs), *more]
+        plain = parse_options("", words)
+        # Rows differ in their folders or models, so that a row's run needs no name that says its options.
+        words += ["--name", run_name(plain.dataset, plain.recipe.model, framework, seed)]
         wanted = parse_options("", words)
         run = ROOT / run_path(wanted, framework)
         return Stage(words, wanted, run, RESULTS.with_suffix("") / f"{run.name}{ending}.json")

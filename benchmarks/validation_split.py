@@ -57,10 +57,11 @@ def main() -> None:
 def train(framework: str, split: str, seed: int, options: Options) -> tuple[float, float]:
     """Return a training's validation and test accuracy, in percent."""
     words = ["--model", options.model, "--split", split, "--seed", str(seed)]
-    info = run_of(framework, words, options.data_dir).info
-    assert info["validation"] is not None
-    print(f"{framework} {split} {seed}: {info['validation']} {info['test']}", file=sys.stderr, flush=True)
-    return 100 * info["validation"]["accuracy"], 100 * info["test"]["accuracy"]
+    run = run_of(framework, words, options.data_dir)
+    validation = run.info["validation"]
+    assert validation is not None
+    print(f"{framework} {split} {seed}: {validation} {run.score}", file=sys.stderr, flush=True)
+    return 100 * validation["accuracy"], 100 * run.score["accuracy"]
 
 
 def table_row(title: str, split: str, scores: list[tuple[float, float]]) -> str:

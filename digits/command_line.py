@@ -59,7 +59,7 @@ def parse(
         _add_option(sections.get(grouped.get(name, ""), parser), name, *fields[name], name == positional)
     namespace, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
-        _refuse_unknown(unknown, [name.replace("_", "-") for name in fields])
+        _refuse_unknown(unknown, [option(name).removeprefix("--") for name in fields])
     given = vars(namespace)
     try:
         options: T = _replace(default, given)
@@ -89,8 +89,8 @@ def flat_fields(options: Any) -> Iterator[tuple[str, FieldInfo, Any]]:
 
 
 def option(field_name: str) -> str:
-    """Return the field's name as it is typed."""
-    return "--" + field_name.replace("_", "-")
+    """Return the field's name as it is typed: --data-dir of data_dir, --recipe of recipe_file."""
+    return "--" + field_name.removesuffix("_file").replace("_", "-")
 
 
 def shown(value: Any) -> str:
@@ -98,6 +98,15 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "on", False: "off"}[value]
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def first_fault(error: ValidationError) -> tuple[list[str], Any, str]:
+    """Return the first value that breaks a rule, after the names that lead to it, and that rule: 'must be ...'."""
+    first = error.errors(include_url=False)[0]
+    rule = re.sub("Input should|Unable to parse input string as", "must", first["msg"])
+    rule = re.sub(", (unable|exceeded) .*", "", rule).replace("must an", "must be an")
+    rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    return [str(part) for part in first["loc"]], first["input"], rule
 
 
 class _Parser(argparse.ArgumentParser):
@@ -137,6 +146,8 @@ def _add_option(group: Any, name: str, field: FieldInfo, value: Any, positional:
         several["nargs"] = "*" if positional else "+" if others == [...] else 1 + len(others)
         if kind not in (int, float) and others == [...]:
             several["action"] = "extend"  # names may be given one by one as well: --run A --run B
+    if not positional:
+        several["dest"] = name
     group.add_argument(name if positional else option(name), metavar=_metavar(field), help=text, **several)
 
 
@@ -160,12 +171,8 @@ def _replace(default: Any, given: Mapping[str, Any]) -> Any:
 
 def _sentence(error: ValidationError, given: Mapping[str, Any]) -> str:
     """Return what is wrong with the first option that is."""
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
+    (name, *_), _, rule = first_fault(error)
     value = " ".join(given[name]) if isinstance(given[name], list) else given[name]
-    rule = re.sub("Input should|Unable to parse input string as", "must", first["msg"])
-    rule = re.sub(", (unable|exceeded) .*", "", rule).replace("must an", "must be an")
-    rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     return f"{option(name)} {textwrap.shorten(value, 60) if ' ' in value else value[:60]} {rule}."
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from digits.data.catalogue import MNIST
 from digits.data.datasets import fingerprint
-from digits.runs.run import run_name, write_run_files, writing_run
+from digits.runs import HeldOut
+from digits.runs.name import run_name
+from digits.runs.run import write_run_files, writing_run
 from digits.training.model_table import NETWORKS
 from digits.training.recipe import RECIPES, Recipe
 from digits.training.saving import recipe_record
@@ -48,13 +50,14 @@ def make_run(
     losses: np.ndarray | None = None,
     init_from: str | None = None,
     frozen: bool = False,
+    held_out: HeldOut | None = None,
 ) -> Path:
     """Write a run into `outputs` as a training script does; return its folder.
 
     Each class has one or two others that it is mostly mistaken for; `error_rate` is the fraction of all errors.
     labels: the test set's, int64; 100 of each class (our sample's) where None.
     recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one;
-    frozen: as with --new-head --freeze-features.
+    frozen: as with --new-head --freeze-features; held_out: with --evaluate-on validation.
     """
     labels = np.repeat(np.arange(10), 100) if labels is None else labels
     class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
@@ -90,13 +93,16 @@ def make_run(
             }
         )
     info = make_info(dataset, model, framework, seed, class_names, len(labels), accuracy, recipe)
+    evaluated: dict[str, Any] = {}
+    if held_out:
+        evaluated = {"evaluated_on": "validation", "held_out": held_out, "validation": info["test"], "test": None}
     with writing_run(path) as unfinished:
         write_run_files(
             unfinished,
             probabilities=rest.astype(np.float32),
             labels=labels,
             history=history,
-            info={**info, "init_from": init_from, "new_head": frozen, "freeze_features": frozen},
+            info={**info, "init_from": init_from, "new_head": frozen, "freeze_features": frozen} | evaluated,
         )
         if losses is not None:
             np.save(unfinished / "losses.npy", losses)

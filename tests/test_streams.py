@@ -78,11 +78,22 @@ def train_silently(workplace: Path) -> Callable[[str], Path]:
 
     @cache
     def train(framework: str) -> Path:
-        words = ["--dataset", "mnist-sample", "--model", "mlp", "--epochs", "1", "--output-dir", "日本"]
+        words = [
+            "--dataset",
+            "mnist-sample",
+            "--model",
+            "mlp",
+            "--epochs",
+            "1",
+            "--output-dir",
+            "日本",
+            "--name",
+            framework,
+        ]
         done = shell(f"mnist_{framework}.py", *words, streams="2>&-", cwd=workplace, PYTHONIOENCODING="ascii")
         assert done.returncode == 0
-        assert f"\\u65e5\\u672c/mnist-sample-mlp-{framework}: predictions" in done.stdout
-        return workplace / "日本" / f"mnist-sample-mlp-{framework}"
+        assert f"\\u65e5\\u672c/{framework}: predictions" in done.stdout
+        return workplace / "日本" / framework
 
     return train
 
@@ -240,14 +251,14 @@ def test_each_writer_names_its_file_where_the_disk_is_full(framework: str, tmp_p
 @pytest.mark.parametrize(("size", "what"), [("160k", ".checkpoint' (No"), ("800k", "/model.")])
 def test_training_on_a_full_disk(framework: str, workplace: Path, tmp_path: Path, size: str, what: str) -> None:
     with small_disk(tmp_path / "disk", size) as disk:
-        words = ["--dataset", "mnist-sample", "--model", "mlp", "--epochs", "1", "--output-dir"]
+        words = ["--dataset", "mnist-sample", "--model", "mlp", "--epochs", "1", "--name", "mlp", "--output-dir"]
         done = shell(f"mnist_{framework}.py", *words, disk, cwd=workplace)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
         assert done.stderr.startswith("error: ")
         assert f"{disk}/" in done.stderr
         assert what in done.stderr
         assert "No space left on device" in done.stderr
-        name = f".mnist-sample-mlp-{framework}.checkpoint"
+        name = ".mlp.checkpoint"
         assert [entry.name for entry in disk.iterdir()] == ([name] if size == "800k" else [])
 
 

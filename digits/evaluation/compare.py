@@ -1,4 +1,4 @@
-"""Several runs on the same test images: where they agree, whether a difference is significant, how seeds scatter."""
+"""Several runs on the same images: where they agree, whether a difference is significant, how seeds scatter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two runs, image by image. The four counts add up to n; indices are those of test images, int64."""
+    """Two runs, image by image. The four counts add up to n; indices are those of the images, int64."""
 
     a: Run
     b: Run
@@ -93,7 +93,7 @@ class SeedSummary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs that were tested on the same images and may therefore be compared."""
+    """Runs that were evaluated on the same images and may therefore be compared."""
 
     dataset: str
     fingerprint: str | None  # of the dataset; None only where `runs` is one run that records none
@@ -103,14 +103,15 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[Run]) -> list[Comparison]:
-    """Return the runs in groups of equal test images, each group compared; every run is in exactly one group.
+    """Return the runs in groups of equal images, each group compared; every run is in exactly one group.
 
     Groups come in the order of their first run. A run that records no fingerprint is a group of its own.
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for i, run in enumerate(runs):
         # Labels and class names too: a fingerprint in run.json is a claim, and a forged one must not mix images.
-        key = (run.fingerprint, run.labels.tobytes(), *run.class_names) if run.fingerprint else (i,)
+        images = (run.fingerprint, *(run.held_out or {}).values(), run.labels.tobytes())
+        key = (*images, *run.class_names) if run.fingerprint else (i,)
         groups.setdefault(key, []).append(run)
     return [
         Comparison(group[0].dataset, group[0].fingerprint, group, _framework_pairs(group), _seed_summaries(group))
@@ -129,9 +130,18 @@ def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
             unknown = second if pair[0].fingerprint else first
             reason = f"{unknown} does not record the fingerprint of its dataset; train it again"
         elif pair[0].dataset != pair[1].dataset:
-            reason = f"they were tested on different datasets, {pair[0].dataset} and {pair[1].dataset}"
+            reason = f"they were evaluated on different datasets, {pair[0].dataset} and {pair[1].dataset}"
         elif pair[0].fingerprint != pair[1].fingerprint:
-            reason = f"the images of {pair[0].dataset} that they were tested on differ (by the dataset's fingerprint)"
+            reason = (
+                f"the images of {pair[0].dataset} that they were evaluated on differ (by the dataset's fingerprint)"
+            )
+        elif pair[0].runs[0].held_out != pair[1].runs[0].held_out:
+            kinds = [group.runs[0].evaluated_on for group in pair]
+            reason = (
+                f"they were evaluated on {kinds[0]} and {kinds[1]} images"
+                if kinds[0] != kinds[1]
+                else "their validation images differ (by --validation-fraction, --split or --seed)"
+            )
         sentences.append(f"{first} and {second} are not compared: {reason}.")
     return sentences
 
@@ -139,7 +149,7 @@ def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
 def compare_pair(a: Run, b: Run) -> PairComparison:
     """Compare two runs of one group of compare_runs. Raises ValueError where their labels are not equal."""
     if not np.array_equal(a.labels, b.labels):
-        raise ValueError(f"'{a.name}' and '{b.name}' were not tested on the same labels")
+        raise ValueError(f"'{a.name}' and '{b.name}' were not evaluated on the same labels")
     a_right, b_right = a.predictions == a.labels, b.predictions == b.labels
     confidence = a.probabilities.max(axis=1) + b.probabilities.max(axis=1)
 

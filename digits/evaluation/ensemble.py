@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.machine import hardware, versions
-from digits.runs import ENSEMBLE, FORMAT, Run, RunInfo, read_run, run_name, score_of, write_run_files, writing_run
+from digits.runs import (
+    ENSEMBLE,
+    FORMAT,
+    Run,
+    RunInfo,
+    name_problem,
+    read_run,
+    run_name,
+    score_of,
+    write_run_files,
+    writing_run,
+)
 
 
 def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) -> Path:
@@ -22,15 +33,13 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     earlier ensemble of that name is replaced. The members are listed under 'members' in run.json; its seed and recipe
     are null and its history is empty, since nothing was trained. Parameters and seconds are the members' sums.
 
-    Raises UserError: fewer than two runs, one named twice, runs that were not tested on the same images and classes,
+    Raises UserError: fewer than two runs, one named twice, runs that were not evaluated on the same images and classes,
     a run of another kind in its place.
     """
     _check_members(runs)
     name = name or _default_name(runs)
-    if name.startswith(".") or Path(name).name != name:
-        raise UserError(
-            f"'{name}' cannot be an ensemble's name: it becomes a folder's; use no slash and no dot in front."
-        )
+    if problem := name_problem(name):
+        raise UserError(f"'{name}' cannot be an ensemble's name: it {problem}.")
     path = outputs / name
     _check_target(path, runs)
     stacked = np.stack([run.probabilities for run in runs])
@@ -55,10 +64,12 @@ def _check_members(runs: Sequence[Run]) -> None:
         seen.add(run.path.resolve())
         if not run.fingerprint:
             raise UserError(f"'{run.name}' does not record the fingerprint of its dataset; train it again.")
-        if run.fingerprint != first.fingerprint or not np.array_equal(run.labels, first.labels):
+        if (run.fingerprint, run.held_out) != (first.fingerprint, first.held_out) or not np.array_equal(
+            run.labels, first.labels
+        ):
             raise UserError(
-                f"'{first.name}' and '{run.name}' were not tested on the same images ({first.dataset} and "
-                f"{run.dataset}, of different fingerprints); choose runs on one dataset."
+                f"'{first.name}' and '{run.name}' were not evaluated on the same images ({_images(first)} and "
+                f"{_images(run)}); choose runs on the same ones."
             )
         if run.class_names != first.class_names:
             raise UserError(f"'{first.name}' and '{run.name}' name their classes differently; train one of them again.")
@@ -78,7 +89,7 @@ def _check_target(path: Path, runs: Sequence[Run]) -> None:
 
 def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> RunInfo:
     """Return what run.json holds; its keys are those of a trained run, and 'members'."""
-    first = runs[0]
+    first, score = runs[0], score_of(runs[0].labels, probabilities)
     info: RunInfo = {
         "format": FORMAT,
         "name": path.name,
@@ -95,8 +106,10 @@ def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -
         "command": _command(runs, path),
         "versions": versions(["numpy"]),
         "hardware": hardware("cpu"),
-        "validation": None,
-        "test": score_of(first.labels, probabilities),
+        "evaluated_on": first.evaluated_on,
+        "held_out": first.held_out,
+        "validation": score if first.held_out else None,
+        "test": None if first.held_out else score,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # Only where every member records them: a sum that leaves some out would be too small.
@@ -123,8 +136,15 @@ def _command(runs: Sequence[Run], path: Path) -> str:
     return shlex.join(words)
 
 
+def _images(run: Run) -> str:
+    """Return which images a run was evaluated on, in words."""
+    words = f"{run.evaluated_on} images of {run.dataset} with the fingerprint {str(run.fingerprint)[:8]}"
+    return ", ".join([words, *(f"{name.replace('_', ' ')} {value}" for name, value in (run.held_out or {}).items())])
+
+
 def _default_name(runs: Sequence[Run]) -> str:
-    return run_name(runs[0].dataset, _model(runs), ENSEMBLE)
+    on = {"evaluate_on": "validation"} if runs[0].held_out else {}
+    return run_name(runs[0].dataset, _model(runs), ENSEMBLE, differences=on)
 
 
 def _model(runs: Sequence[Run]) -> str:

@@ -31,7 +31,7 @@ class ClassScore:
     precision: float  # fraction of the images predicted as this class that belong to it; 0 where there are none
     recall: float  # fraction of this class's images that are predicted as it, so its accuracy; 0 where there are none
     f1: float
-    support: int  # test images of this class
+    support: int  # images of this class
     recall_interval_95: tuple[float, float] | None  # Wilson interval; None where support is 0
 
 
@@ -47,10 +47,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluate_run returns. 'Indices' are those of test images, int64."""
+    """What evaluate_run returns. 'Indices' are those of the images evaluated on, int64."""
 
     run: Run
-    n: int  # test images
+    n: int  # images, test or validation
     accuracy: float
     interval: tuple[float, float]  # 95 % Wilson interval of the accuracy
     loss: float  # mean cross-entropy in nats
@@ -69,6 +69,7 @@ class Evaluation:
         return {
             "run": self.run.name,
             **{key: getattr(self.run, key) for key in ("dataset", "model", "framework", "seed")},
+            "evaluated_on": self.run.evaluated_on,
             "n": self.n,
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),

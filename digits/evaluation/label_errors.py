@@ -19,6 +19,7 @@ def known_label_errors(run: Run) -> NDArray[np.int64]:
     These are MNIST's 15, if the run was tested on exactly those images (by the dataset's fingerprint), else none.
     """
     real = fingerprint([file.sha256 for file in MNIST.files])
-    if run.dataset != MNIST.name or run.fingerprint != real or run.labels.shape != MNIST.files[3].shape:
+    on_test = run.evaluated_on == "test"
+    if not on_test or run.dataset != MNIST.name or run.fingerprint != real or run.labels.shape != MNIST.files[3].shape:
         return np.empty(0, dtype=np.int64)
     return np.array(MNIST_TEST_LABEL_ERRORS, dtype=np.int64)

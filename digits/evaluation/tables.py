@@ -22,7 +22,8 @@ class RunRow:
     model: str
     framework: str
     seed: int | None
-    n: int  # test images
+    evaluated_on: str  # "test" or "validation" images
+    n: int  # of these
     accuracy: float
     interval_low: float  # 95 % Wilson interval
     interval_high: float
@@ -37,7 +38,18 @@ def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
     for one in evaluations:
         run = one.run
         what = (run.name, run.dataset, run.model, run.framework, run.seed)
-        rows.append(RunRow(*what, one.n, one.accuracy, *one.interval, one.loss, run.training_seconds, run.parameters))
+        rows.append(
+            RunRow(
+                *what,
+                run.evaluated_on,
+                one.n,
+                one.accuracy,
+                *one.interval,
+                one.loss,
+                run.training_seconds,
+                run.parameters,
+            )
+        )
     return rows
 
 
@@ -122,5 +134,5 @@ def _cells(row: RunRow) -> list[str]:
         f"{row.loss:.4f}",
         "-" if row.training_seconds is None else f"{row.training_seconds:,.1f} s",
         "-" if row.parameters is None else f"{row.parameters:,}",
-        f"{row.n:,}",
+        f"{row.n:,}" + (" (validation)" if row.evaluated_on == "validation" else ""),
     ]

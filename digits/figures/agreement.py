@@ -23,7 +23,9 @@ Images = NDArray[np.uint8]
 def plot_agreement(pair: PairComparison) -> Figure:
     """Return how many images both runs, one of them, or neither got right, with the verdict of McNemar's test."""
     differing = pair.only_a_right + pair.only_b_right
-    title = f"Only one of the two is correct on {percent(differing / pair.n)} of {pair.n:,} test images"
+    title = (
+        f"Only one of the two is correct on {percent(differing / pair.n)} of {pair.n:,} {pair.a.evaluated_on} images"
+    )
     cell_width, cell_height = 2.7, 1.25
     a, b = short_name(pair.a, pair.b), short_name(pair.b, pair.a)
     with new_figure(title, pair_title(pair), pair.verdict, 9.2, 2 * cell_height + 0.45) as (figure, top):
@@ -49,10 +51,10 @@ def plot_agreement(pair: PairComparison) -> Figure:
 def plot_disagreements(pair: PairComparison, images: Images) -> Figure:
     """Return the images for which the two predict different classes, at most 40, the most confident ones first.
 
-    images: the test images, uint8 (N, 28, 28).
+    images: those that both were evaluated on, uint8 (N, 28, 28).
     """
     indices = pair.disagreements
-    title = f"The two predict different classes for {len(indices):,} of {pair.n:,} test images"
+    title = f"The two predict different classes for {len(indices):,} of {pair.n:,} {pair.a.evaluated_on} images"
     return _plot_images(pair, images, title, indices)
 
 
@@ -60,7 +62,8 @@ def plot_both_wrong(pair: PairComparison, images: Images) -> Figure:
     """Return the images that both get wrong, at most 40, the most confident ones first; images: as above."""
     indices = pair.both_wrong_images
     same = int((pair.a.predictions[indices] == pair.b.predictions[indices]).sum())
-    title = f"Both misclassify {len(indices):,} of {pair.n:,} test images, {same:,} of them as the same class"
+    on = pair.a.evaluated_on
+    title = f"Both misclassify {len(indices):,} of {pair.n:,} {on} images, {same:,} of them as the same class"
     return _plot_images(pair, images, title, indices)
 
 

@@ -29,18 +29,18 @@ LONGEST_NAME = 1.6
 
 def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
     """Return each class's recall with its 95 % interval, in the order of the classes."""
-    scores = evaluation.per_class
+    scores, on = evaluation.per_class, evaluation.run.evaluated_on
     with_images = [score for score in scores if score.support]
     worst = min(with_images, key=lambda score: score.recall)
     names = [fit_text(score.name, SMALL_SIZE, LONGEST_NAME) for score in scores]
     title = (
-        f"All test images of {len(with_images)} classes classified correctly"
+        f"All {on} images of {len(with_images)} classes classified correctly"
         if worst.recall == 1
         else f"Lowest recall: class '{fit_text(worst.name, TITLE_SIZE, 2.5)}', {percent(worst.recall)} of "
         f"{worst.support:,} images"
     )
     explanation = (
-        f"Dots: recall, the fraction of a class's test images that were classified correctly, with its 95 % Wilson "
+        f"Dots: recall, the fraction of a class's {on} images that were classified correctly, with its 95 % Wilson "
         f"interval. Dashed line: accuracy over all classes, {percent(evaluation.accuracy)}."
     )
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
@@ -50,7 +50,7 @@ def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
         axes.axvline(100 * evaluation.accuracy, color=PALE_INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
         lowest = 100.0
         for row, score in enumerate(scores):
-            text = "no test images"
+            text = f"no {on} images"
             if score.recall_interval_95:
                 low, high = (100 * end for end in score.recall_interval_95)
                 lowest = min(lowest, low)

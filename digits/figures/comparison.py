@@ -20,7 +20,7 @@ COLUMNS = {"Accuracy, %": 2.9, "Cross-entropy loss": 1.5, "Training time, s": 1.
 
 
 def plot_comparison(evaluations: Sequence[Evaluation]) -> Figure:
-    """Return two or more evaluated runs with the same test images, the most accurate on top."""
+    """Return two or more evaluated runs with the same images, the most accurate on top."""
     ordered = sorted(evaluations, key=lambda one: -one.accuracy)
     best, dataset = ordered[0], spelled(ordered[0].run.dataset)
     # Without the dataset, which all of them share.
@@ -28,11 +28,14 @@ def plot_comparison(evaluations: Sequence[Evaluation]) -> Figure:
     names = [fit_text(title, SMALL_SIZE, 3.2) for title in titles]
     left = MARGIN + max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     alike = sum(one.interval[1] >= best.interval[0] for one in ordered[1:])
-    explanation = f"Bars around the accuracy: 95 % Wilson intervals, n = {best.n:,} test images. " + (
-        f"{alike} other run{'s have intervals that overlap' if alike > 1 else ' has an interval that overlaps'} "
-        "the best one's: accuracy alone does not tell them apart."
-        if alike
-        else "No other run's interval overlaps the best one's."
+    explanation = (
+        f"Bars around the accuracy: 95 % Wilson intervals, n = {best.n:,} {best.run.evaluated_on} images. "
+        + (
+            f"{alike} other run{'s have intervals that overlap' if alike > 1 else ' has an interval that overlaps'} "
+            "the best one's: accuracy alone does not tell them apart."
+            if alike
+            else "No other run's interval overlaps the best one's."
+        )
     )
     height = ROW * len(ordered) + 0.1
     width = MARGIN + left + sum(COLUMNS.values()) + GAP * len(COLUMNS)

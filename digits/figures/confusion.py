@@ -37,7 +37,7 @@ def plot_confusion(run: Run) -> Figure:
     panel = left + side + COLOUR_BAR_GAP + COLOUR_BAR + COLOUR_BAR_LABELS
     n = len(run.labels)
     interval = percent_range(wilson_interval(round(run.accuracy * n), n))
-    title = f"Accuracy {percent(run.accuracy)} on {n:,} test images (95 % interval {interval})"
+    title = f"Accuracy {percent(run.accuracy)} on {n:,} {run.evaluated_on} images (95 % interval {interval})"
     size = (2 * panel + 3 * MARGIN, 0.3 + side + below)
     with new_figure(title, run_title(run), _worst_error(matrix, names), *size) as (figure, top):
         for index, (title, plot, bar_label) in enumerate(
@@ -73,9 +73,10 @@ def plot_confusions(runs: Sequence[Run]) -> Figure:
     explanation = (
         "Images of a true class (row) predicted as another one (column), in % of the true class; grey: recall."
     )
-    title = f"Errors of the run: {percent(errors[0])} of its test images"
+    kinds = " and ".join(sorted({run.evaluated_on for run in runs}))
+    title = f"Errors of the run: {percent(errors[0])} of its {kinds} images"
     if len(runs) > 1:
-        title = f"Errors of {len(runs)} runs: {percent_range((errors[0], errors[-1]))} of their test images"
+        title = f"Errors of {len(runs)} runs: {percent_range((errors[0], errors[-1]))} of their {kinds} images"
         explanation += " All panels have the same colour scale."
     scale = error_scale(matrices)
     subject = ", ".join(dict.fromkeys(spelled(run.dataset) for run in runs))

@@ -1,4 +1,4 @@
-"""Test images with their predictions: correct ones from confident to doubtful, and errors, the most confident first."""
+"""Images with their predictions: correct ones from confident to doubtful, and errors, the most confident first."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Images = NDArray[np.uint8]
 def plot_incorrect_predictions(evaluation: Evaluation, images: Images) -> Figure:
     """Return the most confident errors, at most 40; labels that are known to be wrong are marked.
 
-    images: the test images, uint8 (N, 28, 28), in the order of the run's labels.
+    images: those that the run was evaluated on, uint8 (N, 28, 28), in the order of the run's labels.
     """
     run, errors = evaluation.run, evaluation.errors
     known = set(evaluation.known_label_errors.tolist())
     shown = errors[:MOST].tolist()
     cells = [Captioned(images[index], _error_lines(run, index, index in known), index in known) for index in shown]
-    title = f"{len(errors):,} of {evaluation.n:,} test images misclassified" + (
+    title = f"{len(errors):,} of {evaluation.n:,} {run.evaluated_on} images misclassified" + (
         f", the most confident error with a probability of {chance(float(run.probabilities[shown[0]].max()))}"
         if shown
         else ""
@@ -57,7 +57,7 @@ def plot_correct_predictions(evaluation: Evaluation, images: Images) -> Figure:
         Captioned(images[i], [(run.class_names[run.labels[i]], INK), (chance(float(confidence[i])), PALE_INK)])
         for i in _most_confident_first(run, right)
     ]
-    title = f"{len(right):,} of {evaluation.n:,} test images classified correctly"
+    title = f"{len(right):,} of {evaluation.n:,} {run.evaluated_on} images classified correctly"
     explanation = ""
     if cells:
         title += f", half of them with a probability above {chance(float(np.median(confidence[right])))}"

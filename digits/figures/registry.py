@@ -20,7 +20,7 @@ from digits.figures.comparison import plot_comparison
 from digits.figures.confusion import plot_confusion, plot_confusions
 from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
 from digits.figures.parity import can_show_parity, plot_parity
-from digits.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
+from digits.figures.predictions import Images, plot_correct_predictions, plot_incorrect_predictions
 from digits.figures.training import plot_training_curves
 from digits.names import safe_name
 from digits.runs import Run
@@ -36,8 +36,8 @@ class FigureSpec:
     plot: Callable[[], Figure]
 
 
-def figures_of_run(evaluation: Evaluation, dataset: Dataset | None) -> list[FigureSpec]:
-    """Return the figures of one run, those that show images only where its dataset is given."""
+def figures_of_run(evaluation: Evaluation, images: Images | None) -> list[FigureSpec]:
+    """Return the figures of one run, those that show images only where these are given."""
     run = evaluation.run
     plots: dict[str, Callable[[], Figure]] = {}
     if run.history:
@@ -45,9 +45,9 @@ def figures_of_run(evaluation: Evaluation, dataset: Dataset | None) -> list[Figu
     plots["confusion_matrix"] = partial(plot_confusion, run)
     plots["per_class_accuracy"] = partial(plot_per_class_accuracy, evaluation)
     plots["calibration"] = partial(plot_calibration, evaluation)
-    if dataset is not None:
-        plots["incorrect_predictions"] = partial(plot_incorrect_predictions, evaluation, dataset.test_images)
-        plots["correct_predictions"] = partial(plot_correct_predictions, evaluation, dataset.test_images)
+    if images is not None:
+        plots["incorrect_predictions"] = partial(plot_incorrect_predictions, evaluation, images)
+        plots["correct_predictions"] = partial(plot_correct_predictions, evaluation, images)
     return [FigureSpec(name, run.path / name, (_hash(run),), plot) for name, plot in plots.items()]
 
 
@@ -68,8 +68,8 @@ def figure_of_comparison(evaluations: Sequence[Evaluation], folder: Path) -> Fig
     return FigureSpec("comparison", folder / "comparison", inputs, partial(plot_comparison, evaluations))
 
 
-def figures_of_pairs(pairs: Sequence[PairComparison], dataset: Dataset | None, folder: Path) -> list[list[FigureSpec]]:
-    """Return the figures of each pair, whose files go into `folder`; those with images only where its dataset is given.
+def figures_of_pairs(pairs: Sequence[PairComparison], images: Images | None, folder: Path) -> list[list[FigureSpec]]:
+    """Return the figures of each pair, whose files go into `folder`; those with images only where these are given.
 
     The names of the files end in the model's, the seed where it is not 0, and '-parity' where both were trained for it.
     """
@@ -84,9 +84,9 @@ def figures_of_pairs(pairs: Sequence[PairComparison], dataset: Dataset | None, f
         if can_show_parity(pair):
             plots["parity"] = partial(plot_parity, pair)
         plots["agreement"] = partial(plot_agreement, pair)
-        if dataset is not None:
-            plots["disagreements"] = partial(plot_disagreements, pair, dataset.test_images)
-            plots["both_wrong"] = partial(plot_both_wrong, pair, dataset.test_images)
+        if images is not None:
+            plots["disagreements"] = partial(plot_disagreements, pair, images)
+            plots["both_wrong"] = partial(plot_both_wrong, pair, images)
         paths = {name: folder / f"{name}-{model if name == 'parity' else ending}{number}" for name in plots}
         inputs = (_hash(pair.a), _hash(pair.b))
         figures.append([FigureSpec(name, paths[name], inputs, plot) for name, plot in plots.items()])

@@ -16,6 +16,7 @@ from digits.evaluation import Comparison, Evaluation, compare_runs
 from digits.evaluation.tables import run_rows, runs_as_csv, runs_as_markdown
 from digits.figures.cache import CACHE_FILE, FigureCache, figure_key
 from digits.figures.page import save_figure
+from digits.figures.predictions import Images
 from digits.figures.registry import (
     FigureSpec,
     figure_of_all_runs,
@@ -26,6 +27,7 @@ from digits.figures.registry import (
 )
 from digits.files import write_whole
 from digits.names import safe_name
+from digits.training import Recipe, evaluation_set
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ def render_all(
 
     comparisons = compare_runs([one.run for one in evaluations])
     by_run = {id(one.run): one for one in evaluations}
+    shown: set[str | None] = set()  # datasets whose own figures an earlier group has
     for comparison, folder in zip(comparisons, _group_folders(comparisons, outputs), strict=True):
         members = [by_run[id(run)] for run in comparison.runs]
-        dataset = _find_dataset(comparison, data_dir, done)
-        run_figures = [render(figures_of_run(one, dataset)) for one in members]
+        dataset, images = _find_dataset(comparison, data_dir, done)
+        run_figures = [render(figures_of_run(one, images)) for one in members]
         for one in members:
             write(one.run.path / "report.json", json.dumps(one.as_json(), indent=2) + "\n")
         comparison_figures = []
@@ -109,8 +112,11 @@ def render_all(
             rows = run_rows(sorted(members, key=lambda one: -one.accuracy))
             write(folder / "comparison.csv", runs_as_csv(rows))
             write(folder / "comparison.md", runs_as_markdown(rows))
-        pair_figures = [render(specs) for specs in figures_of_pairs(comparison.pairs, dataset, folder)]
-        dataset_figures = render(figures_of_dataset(dataset, folder)) if dataset else []
+        pair_figures = [render(specs) for specs in figures_of_pairs(comparison.pairs, images, folder)]
+        dataset_figures = (
+            render(figures_of_dataset(dataset, folder)) if dataset and dataset.fingerprint not in shown else []
+        )
+        shown.add(comparison.fingerprint)
         done.groups.append(Group(comparison, members, comparison_figures, pair_figures, dataset_figures, run_figures))
     done.overview = render([figure_of_all_runs([one.run for one in evaluations], outputs)])
     try:
@@ -154,27 +160,29 @@ def render_figures(
     return rendered
 
 
-def _find_dataset(comparison: Comparison, data_dir: Path, done: Rendering) -> Dataset | None:
-    """Return the dataset that the runs were tested on, None (and a note) where it is not at hand."""
+def _find_dataset(comparison: Comparison, data_dir: Path, done: Rendering) -> tuple[Dataset | None, Images | None]:
+    """Return the runs' dataset and the images that they were evaluated on; Nones and a note where it is not at hand."""
     left_out = f"the figures that show images of {comparison.dataset} are left out"
     try:
         dataset = load_dataset(comparison.dataset, data_dir)
+        held_out = comparison.runs[0].held_out
+        images, labels = evaluation_set(dataset, Recipe(**held_out) if held_out else None)
     except UserError as error:
         done.notes.append(f"{left_out}: {error}")
-        return None
-    labels = comparison.runs[0].labels
-    if dataset.fingerprint != comparison.fingerprint or not np.array_equal(dataset.test_labels, labels):
+        return None, None
+    if dataset.fingerprint != comparison.fingerprint or not np.array_equal(labels, comparison.runs[0].labels):
         runs = ", ".join(f"'{run.name}'" for run in comparison.runs)
-        done.notes.append(f"{left_out} for {runs}: '{data_dir}' has other images than these runs were tested on.")
-        return None
-    return dataset
+        done.notes.append(f"{left_out} for {runs}: '{data_dir}' has other images than these runs were evaluated on.")
+        return None, None
+    return dataset, images
 
 
 def _group_folders(comparisons: Sequence[Comparison], outputs: Path) -> list[Path]:
-    """Return a folder for each group: outputs/<dataset>, numbered where that is taken."""
+    """Return a folder for each group: outputs/<dataset>, with -validation where the images are such, numbered where
+    that is taken."""
     folders: list[Path] = []
     for comparison in comparisons:
-        name = safe_name(comparison.dataset)
+        name = safe_name(comparison.dataset) + ("-validation" if comparison.runs[0].held_out else "")
         folder, number = outputs / name, 1
         while folder in folders or (folder / "run.json").exists():
             number += 1

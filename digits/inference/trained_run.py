@@ -86,7 +86,7 @@ def best_run(runs: Sequence[Run], outputs: Path) -> Run:
         raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
 
     def lower_end(run: Run) -> float:
-        score = run.info.get("validation") or run.info["test"]
+        score = run.info.get("validation") or run.score
         return wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
 
     return max(digits, key=lower_end)

@@ -1,10 +1,11 @@
 """Runs: what a training leaves in outputs/<run>/, written whole and verified when read.
 
-May import: files. `schema` is run.json, `arrays` the .npy files, `history` history.csv; `onnx_model` gives model.onnx,
-a run's network for onnxruntime, its standard form.
+May import: files. `name` gives their names; `schema` is run.json, `arrays` the .npy files, `history` history.csv;
+`onnx_model` gives model.onnx, a run's network for onnxruntime, its standard form.
 """
 
 from digits.runs.arrays import LOSSES, score_of
+from digits.runs.name import name_problem, run_name, settings_of
 from digits.runs.run import (
     Run,
     check_writable,
@@ -12,8 +13,7 @@ from digits.runs.run import (
     find_runs,
     read_run,
     read_runs,
-    run_name,
     write_run_files,
     writing_run,
 )
-from digits.runs.schema import ENSEMBLE, FORMAT, RunInfo, Score
+from digits.runs.schema import ENSEMBLE, FORMAT, HeldOut, RunInfo, Score

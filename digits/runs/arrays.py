@@ -10,7 +10,7 @@ import numpy.typing as npt
 from digits.errors import UserError
 from digits.files import read_npy
 from digits.metrics import accuracy, are_probabilities, cross_entropy, wilson_interval
-from digits.runs.schema import RunInfo, Score
+from digits.runs.schema import RunInfo, Score, evaluated_on, score_in
 
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
 LOSSES = "losses.npy"  # the loss of each training step; runs of earlier versions and ensembles have no such file
@@ -46,11 +46,12 @@ def find_fault(
     labels: npt.NDArray[np.int64],
 ) -> tuple[str, str] | None:
     """Return (file, what is wrong) if the arrays do not fit run.json or one another, else None."""
-    n, num_classes = info["test"]["n"], len(info["class_names"])
+    score, on = score_in(info), evaluated_on(info)
+    n, num_classes = score["n"], len(info["class_names"])
     shapes = (predictions.shape, probabilities.shape, labels.shape)
     for name, shape, expected in zip(ARRAYS, shapes, ((n,), (n, num_classes), (n,)), strict=True):
         if shape != expected:
-            return name, f"has the shape {shape}, where run.json's test set needs {expected}"
+            return name, f"has the shape {shape}, where run.json's {on} set needs {expected}"
     for name, classes in (("predictions.npy", predictions), ("labels.npy", labels)):
         if classes.min() < 0 or classes.max() >= num_classes:
             return name, f"holds classes outside 0..{num_classes - 1}"
@@ -58,14 +59,14 @@ def find_fault(
         return "probabilities.npy", "holds rows that are no probabilities (not finite, negative, or not adding up to 1)"
     if not np.array_equal(predictions, probabilities.argmax(axis=1)):
         return "predictions.npy", "does not hold the most probable classes of probabilities.npy"
-    reported, found = info["test"]["accuracy"], accuracy(labels, predictions)
+    reported, found = score["accuracy"], accuracy(labels, predictions)
     if not abs(reported - found) < 0.5 / n:  # half an image: float32 rounding passes, one image more or less does not
-        return "run.json", f"reports a test accuracy of {reported:.4f}, but the predictions have {found:.4f}"
+        return "run.json", f"reports a {on} accuracy of {reported:.4f}, but the predictions have {found:.4f}"
     return None
 
 
 def score_of(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> Score:
-    """Return what run.json says of a test set, labels (N,), by its probabilities (N, classes)."""
+    """Return what run.json says of images with these labels (N,) by their probabilities (N, classes)."""
     n = len(labels)
     correct = int(np.sum(probabilities.argmax(axis=1) == labels))
     loss = cross_entropy(labels, probabilities)

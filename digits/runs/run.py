@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from digits.files import check_place, sha256_of, write_file, write_npy, writing_
 from digits.metrics import accuracy
 from digits.runs.arrays import ARRAYS, LOSSES, find_fault, read_arrays, read_losses
 from digits.runs.history import HISTORY, read_history, write_history
-from digits.runs.schema import RunInfo, check_info, format_info, read_info
+from digits.runs.name import settings_of
+from digits.runs.schema import HeldOut, RunInfo, Score, check_info, evaluated_on, format_info, read_info, score_in
 
 PARTS = ("run.json", *ARRAYS)  # a folder with one of these files is a run, or was one
 
@@ -73,14 +74,23 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides a training besides data and framework, by name: the recipe, parts of a value one by one
-        ('augmentation rotation'), and what it started from; empty where the run records no recipe."""
-        settings: dict[str, Any] = {}
-        for key, value in self.recipe.items():
-            parts = {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
-            settings |= parts
-        start = {key: self.info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
-        return {**settings, **start} if settings else {}
+        """What decides a training besides data and framework, as settings_of; empty where no recipe is recorded."""
+        return settings_of(self.info)
+
+    @property
+    def evaluated_on(self) -> Literal["test", "validation"]:
+        """Of which images predictions, probabilities and labels are."""
+        return evaluated_on(self.info)
+
+    @property
+    def score(self) -> Score:
+        """What run.json says of these images."""
+        return score_in(self.info)
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Which validation images it was evaluated on; None where it was on test images."""
+        return self.info.get("held_out") if self.evaluated_on == "validation" else None
 
     @property
     def parity(self) -> bool:
@@ -99,11 +109,6 @@ class Run:
     @property
     def accuracy(self) -> float:
         return accuracy(self.labels, self.predictions)
-
-
-def run_name(dataset: str, model: str, framework: str, seed: int | None = 0, parity: bool = False) -> str:
-    """Return the folder name of a run: 'mnist-cnn-pytorch'; 'mnist-cnn-pytorch-s3-parity' of seed 3, with --parity."""
-    return f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "") + ("-parity" if parity else "")
 
 
 def find_runs(outputs: Path) -> list[Path]:

@@ -52,6 +52,15 @@ class Seconds(TypedDict):
 
 
 @_checked
+class HeldOut(TypedDict):
+    """The fields of a recipe by which validation images were held out of the training images, and are again."""
+
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)]
+    split: Literal["random", "writers"]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+@_checked
 class Member(TypedDict):
     """One of the runs that an ensemble averages."""
 
@@ -85,8 +94,10 @@ class RunInfo(TypedDict):
     seconds: NotRequired[Seconds]
     images_per_second: NotRequired[Amount]
     peak_memory_mb: NotRequired[Amount]
+    evaluated_on: NotRequired[Literal["test", "validation"]]  # whose images the arrays are of; test where absent
+    held_out: NotRequired[HeldOut | None]  # which validation images, where the run was evaluated on those
     validation: NotRequired[Score | None]  # null where no images were held out
-    test: Score
+    test: NotRequired[Score | None]  # null where the run was evaluated on validation images: it has not seen the others
     created: NotRequired[str]
     files: NotRequired[dict[str, str]]  # the SHA-256 of every other file; written last
 
@@ -130,13 +141,32 @@ def check_info(info: object) -> RunInfo:
     raise ValueError(f"has {reprlib.repr(fault['input'])} under {where!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
 
 
+def evaluated_on(info: Mapping[str, Any]) -> Literal["test", "validation"]:
+    """Return of which images the run's arrays are, by what its run.json holds."""
+    return "validation" if info.get("evaluated_on") == "validation" else "test"
+
+
 def _check_kind(info: RunInfo) -> RunInfo:
-    """Refuse a training without a seed, and an ensemble without members."""
+    """Refuse a training without a seed, an ensemble without members, and a run without the score of its arrays."""
     if info["framework"] != ENSEMBLE and info["seed"] is None:
         raise PydanticCustomError("seed", "has null under 'seed', which only an ensemble may have")
     if info["framework"] == ENSEMBLE and "members" not in info:
         raise PydanticCustomError("members", "lacks 'members', which an ensemble must have")
+    on = evaluated_on(info)
+    if info.get(on) is None:
+        raise PydanticCustomError("score", "lacks {on}", {"on": repr(on)})
+    if on == "validation" and not info.get("held_out"):
+        raise PydanticCustomError("held_out", "lacks 'held_out', which a run evaluated on validation images must have")
+    if on == "validation" and info.get("test"):
+        raise PydanticCustomError("test", "has a score under 'test', but was evaluated on validation images")
     return info
+
+
+def score_in(info: RunInfo) -> Score:
+    """Return the score of the run's arrays, on whichever images they are."""
+    score = info.get("validation") if evaluated_on(info) == "validation" else info.get("test")
+    assert score is not None  # check_info has seen to it
+    return score
 
 
 _CHECKER: TypeAdapter[RunInfo] = TypeAdapter(Annotated[RunInfo, AfterValidator(_check_kind)])

@@ -3,11 +3,13 @@
 May import: files, data and runs. Both training scripts and both folders of models/ build on it.
 """
 
-from digits.training.batches import epoch_length, epoch_order, images_of_epochs, split_dataset
+from digits.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs, split_dataset
 from digits.training.checkpoint import Checkpoint, Progress
+from digits.training.naming import differences, run_path
 from digits.training.options import Options, parse_options
 from digits.training.progress import HEADER, EpochProgress
 from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe, recipe_record
-from digits.training.saving import NewRun, run_path
+from digits.training.recipe_file import read_recipe
+from digits.training.saving import NewRun
 from digits.training.schedule import best_epoch, is_best, is_over, learning_rates
 from digits.training.weights import ModelConfig, model_config

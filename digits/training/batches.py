@@ -47,6 +47,20 @@ def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], 
     return train_indices, validation_indices
 
 
+def evaluation_set(dataset: Dataset, held_out: Recipe | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return images (N, 28, 28) and labels (N,) to evaluate a network on: those that this recipe holds out of the
+    training images, or the test set. UserError as in split_dataset, and where it holds out none."""
+    if held_out is None:
+        return dataset.test_images, dataset.test_labels
+    indices = split_dataset(dataset, held_out)[1]
+    if not len(indices):
+        raise UserError(
+            f"--validation-fraction {held_out.validation_fraction:g} of {len(dataset.train_labels)} images holds out "
+            "none to evaluate on; raise it."
+        )
+    return dataset.train_images[indices], dataset.train_labels[indices]
+
+
 def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
     """Return the indices in the order of this epoch (counted from 0), to be split into batches."""
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(indices)[: epoch_length(len(indices), batch_size)]

@@ -24,7 +24,7 @@ from digits.training.batches import epoch_length, split_dataset
 from digits.training.options import Options
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
-FREE = {"resume", "data_dir", "output_dir"}
+FREE = {"resume", "data_dir", "output_dir", "name", "recipe_file"}
 COLUMNS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "seconds", "images_per_second"}
 VALIDATION_COLUMNS = {"validation_loss", "validation_accuracy"}
 

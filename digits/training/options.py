@@ -7,23 +7,27 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from digits.command_line import flat_fields, option, options_dataclass, parse, refuse, shown
 from digits.data import DATA_DIR
-from digits.machine import has_bfloat16
-from digits.training.recipe import RECIPES, Augmentation, Recipe, widths_problem
+from digits.errors import UserError
+from digits.runs import name_problem
+from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem, with_precision
+from digits.training.recipe_file import read_recipe
 
 AMOUNTS = tuple(amount.name for amount in fields(Augmentation))
 GROUPS = {
-    "data": ("dataset", "data_dir", "validation_fraction", "split"),
-    "network": ("model", "filters", "dense", "dropout", "init_from", "new_head", "freeze_features"),
+    "data": ("dataset", "data_dir", "validation_fraction", "split", "evaluate_on"),
+    "network": ("model", "recipe_file", "filters", "dense", "dropout", "init_from", "new_head", "freeze_features"),
     "training": (
         *("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "betas", "weight_decay", "label_smoothing"),
         *("ema", "early_stopping", "reduce_on_plateau", "keep_best", "parity"),
     ),
     "augmentation": ("augment", *AMOUNTS),
-    "run": ("seed", "precision", "device", "resume", "output_dir"),
+    "run": ("seed", "precision", "device", "resume", "name", "output_dir"),
 }
 NEEDS = {"new_head": "init_from", "freeze_features": "init_from", **dict.fromkeys(AMOUNTS, "augment")}
 """Options that have no effect without another one."""
@@ -36,6 +40,10 @@ class Options:
     recipe: Recipe
     dataset: str = "mnist"
     """dataset that download_mnist.py has put into the data folder"""
+    evaluate_on: Literal["test", "validation"] = "test"
+    """images to evaluate the trained network on; with validation, those held out, it never sees the test images"""
+    recipe_file: Annotated[Path | None, Field(title="FILE")] = None
+    """file whose recipe gives the defaults in place of the model's own: JSON, such as a run.json"""
     init_from: Path | None = None
     """run, of either framework, whose weights training starts from"""
     new_head: bool = False
@@ -51,7 +59,9 @@ class Options:
     data_dir: Path = DATA_DIR
     """folder that download_mnist.py keeps the datasets in"""
     output_dir: Path = Path("outputs")
-    """folder of runs; this one is named after dataset, model, framework and seed"""
+    """folder of runs"""
+    name: str | None = None
+    """name of this run's folder; if not given, it says dataset, model, framework, seed and what is not the default"""
 
 
 def parse_options(description: str, arguments: Sequence[str] | None = None) -> Options:
@@ -61,7 +71,7 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     option or a value that makes no sense exits with status 2.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = parse(Options(RECIPES[_model_asked_for(words)]), description, words, groups=GROUPS, needs=NEEDS)
+    options = parse(Options(_default_recipe(words)), description, words, groups=GROUPS, needs=NEEDS)
     if options.list_models:
         from digits.training.model_table import models_table  # not needed to train
 
@@ -70,26 +80,16 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     for name, _, value in flat_fields(options):
         if str(value).encode(errors="ignore").decode() != str(value):
             refuse(f"{option(name)} {value} has bytes that are not UTF-8 text; rename it.")
-    if problem := find_problem(options.recipe):
+    recipe = with_precision(options.recipe)
+    if problem := find_problem(recipe):
         refuse(problem)
-    if options.recipe.precision == "auto":
-        recipe = replace(options.recipe, precision="bfloat16" if has_bfloat16() else "float32")
-        return replace(options, recipe=recipe)
-    return options
-
-
-def find_problem(recipe: Recipe) -> str | None:
-    """Return a sentence about fields that do not go together, or None. (Each field's own range is in the Recipe.)"""
-    if problem := widths_problem(recipe.model, recipe.filters, recipe.dense):
-        return problem
-    watched = [name for name in ("early_stopping", "reduce_on_plateau", "keep_best") if getattr(recipe, name)]
-    if watched and not recipe.validation_fraction:
-        return f"{option(watched[0])} must have images to validate on: set --validation-fraction above 0."
-    if recipe.weight_decay and recipe.optimizer != "adam":
-        return f"--weight-decay must go with --optimizer adam, not {recipe.optimizer}; set it to 0."
-    if recipe.reduce_on_plateau and recipe.schedule != "constant":
-        return f"--reduce-on-plateau must go with --schedule constant, not {recipe.schedule}; set one of them to 0."
-    return None
+    if options.evaluate_on == "validation" and not recipe.validation_fraction:
+        refuse("--evaluate-on validation must have images held out: set --validation-fraction above 0.")
+    if options.name is not None and (problem := name_problem(options.name)):
+        refuse(f"--name {options.name} {problem}.")
+    if not recipe.augment:  # the amounts in a file have no effect then
+        recipe = replace(recipe, augmentation=Augmentation())
+    return replace(options, recipe=recipe, recipe_file=None)
 
 
 def command_line(script: str, options: Options) -> str:
@@ -101,15 +101,32 @@ def command_line(script: str, options: Options) -> str:
             continue
         if isinstance(chosen, bool):
             words.append(option(name) if chosen else option(f"no_{name}"))
-        elif isinstance(chosen, Path) and str(chosen).startswith("-"):
-            words += [option(name), f"./{chosen}"]  # or it would be taken for an option
+        elif str(chosen).startswith("-"):
+            words.append(f"{option(name)}={chosen}")  # or it would be taken for an option
         else:
             words += [option(name), *(shown(chosen).split() if isinstance(chosen, tuple) else [str(chosen)])]
     return shlex.join(words)
 
 
-def _model_asked_for(words: Sequence[str]) -> str:
-    """Return the model that the words name, so that its recipe gives the defaults; an unknown one is refused later."""
-    names = [word.removeprefix("--model=") for word in words if word.startswith("--model=")]
-    names += [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--model"]
-    return names[-1] if names and names[-1] in RECIPES else "cnn"
+def _default_recipe(words: Sequence[str]) -> Recipe:
+    """Return the recipe that gives the defaults: the file's of --recipe, else the model's; an unknown model is refused
+    later."""
+    file, model = _last(words, "--recipe"), _last(words, "--model")
+    if not file:
+        return RECIPES.get(model, RECIPES["cnn"])
+    try:
+        recipe = read_recipe(Path(file), model if model in RECIPES else "cnn")
+    except UserError as error:
+        refuse(str(error))
+    if model and model != recipe.model:
+        refuse(f"--model {model} is not the model of --recipe {file}, {recipe.model}; leave one of the two out.")
+    return recipe
+
+
+def _last(words: Sequence[str], name: str) -> str:
+    """Return the last value that the words give the option; nothing where they give it none."""
+    value = ""
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        if word == name or word.startswith(f"{name}="):
+            value = following if word == name else word.removeprefix(f"{name}=")
+    return value

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from digits.command_line import options_dataclass
+from digits.command_line import option, options_dataclass
+from digits.machine import has_bfloat16
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -138,17 +139,38 @@ RECIPES: dict[str, Recipe] = {
 HEADS = 4  # attention heads of `vit`, between which the width of a token is divided
 
 
+def find_problem(recipe: Recipe) -> str | None:
+    """Return a sentence about fields that do not go together, or None. (Each field's own range is in the Recipe.)"""
+    if problem := widths_problem(recipe.model, recipe.filters, recipe.dense):
+        return problem
+    watched = [name for name in ("early_stopping", "reduce_on_plateau", "keep_best") if getattr(recipe, name)]
+    if watched and not recipe.validation_fraction:
+        return f"{option(watched[0])} must have images to validate on: set --validation-fraction above 0."
+    if recipe.weight_decay and recipe.optimizer != "adam":
+        return f"--weight-decay must go with --optimizer adam, not {recipe.optimizer}; set it to 0."
+    if recipe.reduce_on_plateau and recipe.schedule != "constant":
+        return f"--reduce-on-plateau must go with --schedule constant, not {recipe.schedule}; set one of them to 0."
+    return None
+
+
 def widths_problem(model: str, filters: Sequence[int], dense: Sequence[int]) -> str | None:
     """Return a sentence about widths that the model cannot have, or None."""
     usual = RECIPES[model]
-    for option, asked, expected in (("--filters", filters, usual.filters), ("--dense", dense, usual.dense)):
+    for name, asked, expected in (("--filters", filters, usual.filters), ("--dense", dense, usual.dense)):
         if len(asked) != len(expected):
-            return f"{option} of {model} must be {len(expected)} numbers, not {len(asked)}."
+            return f"{name} of {model} must be {len(expected)} numbers, not {len(asked)}."
         if not all(1 <= number <= MAX_WIDTH for number in asked):
-            return f"{option} {' '.join(map(str, asked))} must be numbers from 1 to {MAX_WIDTH}."
+            return f"{name} {' '.join(map(str, asked))} must be numbers from 1 to {MAX_WIDTH}."
     if model == "vit" and dense[0] % HEADS:
         return f"--dense {dense[0]} of vit must be a multiple of {HEADS}, its attention heads."
     return None
+
+
+def with_precision(recipe: Recipe) -> Recipe:
+    """Return the recipe with the precision that 'auto' is on this machine."""
+    if recipe.precision != "auto":
+        return recipe
+    return dataclasses.replace(recipe, precision="bfloat16" if has_bfloat16() else "float32")
 
 
 def recipe_record(recipe: Recipe) -> dict[str, Any]:

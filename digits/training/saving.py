@@ -14,10 +14,21 @@ from numpy.typing import NDArray
 from digits.data import Dataset
 from digits.files import write_npy
 from digits.machine import hardware, versions
-from digits.runs import FORMAT, LOSSES, RunInfo, check_writable, run_name, score_of, write_run_files, writing_run
-from digits.training.batches import split_dataset
+from digits.runs import (
+    FORMAT,
+    LOSSES,
+    HeldOut,
+    RunInfo,
+    Score,
+    check_writable,
+    score_of,
+    write_run_files,
+    writing_run,
+)
+from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint, Progress
 from digits.training.memory import peak_memory
+from digits.training.naming import check_replaceable, run_path, start_name
 from digits.training.options import Options, command_line
 from digits.training.recipe import recipe_record
 from digits.training.schedule import kept_epoch
@@ -31,13 +42,24 @@ class NewRun:
     ) -> None:
         """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start.
 
-        UserError where the run cannot be written.
+        UserError where the run cannot be written, would replace one of another recipe, or has no images to evaluate.
         """
         self.options, self.dataset, self.framework, self.started = options, dataset, framework, started
+        recipe, on_validation = options.recipe, options.evaluate_on == "validation"
+        self.held_out: HeldOut | None = None
+        if on_validation:
+            self.held_out = {
+                "validation_fraction": recipe.validation_fraction,
+                "split": recipe.split,
+                "seed": recipe.seed,
+            }
+        self.images, labels = evaluation_set(dataset, recipe if on_validation else None)  # for the trained network
+        self.labels = labels.astype(np.int64)
         self.versions = versions(packages)
         self.path = run_path(options, framework)
         self.checkpoint = Checkpoint(self.path, options, dataset, self.versions)
         check_writable(self.path)
+        check_replaceable(self.path, options, framework)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
@@ -56,14 +78,11 @@ class NewRun:
     ) -> str:
         """Write the run's arrays, history.csv and run.json into `folder`; return a sentence on the outcome.
 
-        parameters: how many are trainable, and how many not; probabilities: of the test images, (N, classes).
+        parameters: how many are trainable, and how many not; probabilities: of self.images, (N, classes).
         """
         recipe, dataset, history = self.options.recipe, self.dataset, progress.history
-        labels = dataset.test_labels.astype(np.int64)
-        test = score_of(labels, probabilities)
-        n, share, (low, high) = test["n"], test["accuracy"], test["interval_95"]
-        kept = kept_epoch(history, recipe.keep_best)
-        validated = len(split_dataset(dataset, recipe)[1])
+        score = score_of(self.labels, probabilities)
+        n, share, (low, high) = score["n"], score["accuracy"], score["interval_95"]
         training_seconds = sum(row["seconds"] for row in history)
         seconds = self.checkpoint.seconds + time.perf_counter() - self.started
         info: RunInfo = {
@@ -76,7 +95,7 @@ class NewRun:
             "framework": self.framework,
             "seed": recipe.seed,
             "recipe": recipe_record(recipe),
-            "init_from": None if self.options.init_from is None else self.options.init_from.resolve().name,
+            "init_from": start_name(self.options),
             "new_head": self.options.new_head,
             "freeze_features": self.options.freeze_features,
             "command": command_line(f"mnist_{self.framework}.py", self.options),
@@ -88,21 +107,25 @@ class NewRun:
                 sum(row["images_per_second"] * row["seconds"] for row in history) / max(training_seconds, 1e-9), 1
             ),
             "peak_memory_mb": round(peak_memory() / 1e6),
-            "validation": {"n": validated, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}
-            if validated and history
-            else None,
-            "test": test,
+            "evaluated_on": self.options.evaluate_on,
+            "held_out": self.held_out,
+            "validation": score if self.held_out else self._validation(history),
+            "test": None if self.held_out else score,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_run_files(folder, probabilities=probabilities, labels=labels, history=history, info=info)
+        write_run_files(folder, probabilities=probabilities, labels=self.labels, history=history, info=info)
         write_npy(folder / LOSSES, np.array(progress.losses, np.float64))
+        correct = f"{round(share * n):,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}"
         return (
-            f"test accuracy {share:.2%} ({round(share * n):,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}), "
-            f"training {training_seconds:.1f} s, in all {seconds:.1f} s"
+            f"{self.options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, in all "
+            f"{seconds:.1f} s"
         )
 
-
-def run_path(options: Options, framework: str) -> Path:
-    """Return the folder that a training with these options writes its run to."""
-    recipe = options.recipe
-    return options.output_dir / run_name(options.dataset, recipe.model, framework, recipe.seed, recipe.parity)
+    def _validation(self, history: list[dict[str, float]]) -> Score | None:
+        """Return the score on the held-out images after the epoch that was kept; None where there were none."""
+        recipe = self.options.recipe
+        n = len(split_dataset(self.dataset, recipe)[1])
+        if not (n and history):
+            return None
+        kept = kept_epoch(history, recipe.keep_best)
+        return {"n": n, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}

@@ -126,9 +126,9 @@ def test_every_script_takes_twelve_classes(workplace: Path, tmp_path: Path) -> N
     done = command(tmp_path / "mnist_data", "--from-images", tmp_path / "pngs", "--name", "twelve")
     assert (done.returncode, done.stderr) == (0, "")
     for framework in ("pytorch", "tensorflow"):
-        done = run_forked(framework, "--dataset", "twelve", "--epochs", "8", cwd=tmp_path)
+        done = run_forked(framework, "--dataset", "twelve", "--epochs", "8", "--name", framework, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    run = tmp_path / "outputs" / "twelve-cnn-pytorch"
+    run = tmp_path / "outputs" / "pytorch"
     assert np.load(run / "probabilities.npy").shape[1] == 12
     drawn = run_forked("figures", cwd=tmp_path)
     assert drawn.returncode == 0, drawn.stderr

@@ -173,7 +173,7 @@ def test_runs_are_grouped_by_what_they_were_tested_on(make: Callable[..., Run]) 
     [sentence] = why_not_compared(comparisons)
     assert sentence == (
         "'mnist-cnn-pytorch' (and 1 more) and 'fashion-mnist-cnn-pytorch' (and 1 more) are not compared: they were "
-        "tested on different datasets, mnist and fashion-mnist."
+        "evaluated on different datasets, mnist and fashion-mnist."
     )
 
 
@@ -183,7 +183,36 @@ def test_a_dataset_that_changed_is_told(make: Callable[..., Run]) -> None:
     assert [len(group.runs) for group in comparisons] == [1, 1]
     assert not any(group.pairs for group in comparisons)
     [sentence] = why_not_compared(comparisons)
-    assert "the images of mnist that they were tested on differ" in sentence
+    assert "the images of mnist that they were evaluated on differ" in sentence
+
+
+def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..., Run]) -> None:
+    """The labels are equal throughout: of a dataset sorted by class, every split gives the same ones."""
+
+    def evaluated(fraction: float, seed: int, framework: str = "pytorch") -> Run:
+        held_out = {"validation_fraction": fraction, "split": "random", "seed": seed}
+        return make(framework=framework, seed=seed, folder=f"{framework}-{seed}-{fraction}", held_out=held_out)
+
+    tested = make()
+    runs = [
+        tested,
+        evaluated(0.1, 0),
+        evaluated(0.1, 0, "tensorflow"),
+        evaluated(0.1, 1),
+        evaluated(0.2, 0),
+    ]
+    comparisons = compare_runs(runs)
+    assert [len(group.runs) for group in comparisons] == [1, 2, 1, 1]
+    assert comparisons[0].runs == [tested]
+    assert [len(group.pairs) for group in comparisons] == [0, 1, 0, 0]
+    assert not any(group.seeds for group in comparisons)
+    sentences = why_not_compared(comparisons)
+    both = "they were evaluated on test and validation images"
+    assert sentences[0] == f"'mnist-cnn-pytorch' and 'pytorch-0-0.1' (and 1 more) are not compared: {both}."
+    assert all(text.endswith("are not compared: " + both + ".") for text in sentences[:3])
+    different = "their validation images differ (by --validation-fraction, --split or --seed)."
+    assert all(text.endswith(different) for text in sentences[3:])
+    assert len(sentences) == 6
 
 
 def test_a_run_without_fingerprint_is_compared_with_none(make: Callable[..., Run]) -> None:

@@ -142,10 +142,10 @@ def test_an_ensemble_of_an_ensemble(members: list[Run], make: Callable[..., Run]
         (lambda runs: [], "needs two runs or more, not 0"),
         (lambda runs: runs[:1], "needs two runs or more, not 1"),
         (lambda runs: [runs[0], runs[1], runs[0]], "'mnist-cnn-pytorch' is named twice"),
-        (lambda runs: [runs[0], changed(runs[1], dataset_fingerprint="0" * 64)], "not tested on the same images"),
+        (lambda runs: [runs[0], changed(runs[1], dataset_fingerprint="0" * 64)], "not evaluated on the same images"),
         (lambda runs: [changed(runs[0], dataset_fingerprint=None), runs[1]], "does not record the fingerprint"),
         (lambda runs: [runs[0], changed(runs[1], class_names=list("abcdefghij"))], "name their classes differently"),
-        (lambda runs: [runs[0], dataclasses.replace(runs[1], labels=LABELS[::-1])], "not tested on the same images"),
+        (lambda runs: [runs[0], dataclasses.replace(runs[1], labels=LABELS[::-1])], "not evaluated on the same images"),
     ],
 )
 def test_what_cannot_be_averaged_is_refused(
@@ -157,8 +157,29 @@ def test_what_cannot_be_averaged_is_refused(
     assert sorted(os.listdir(outputs)) == before
 
 
+def test_validation_runs_are_averaged_on_the_same_images_alone(make: Callable[..., Run], outputs: Path) -> None:
+    held_out = {"validation_fraction": 0.1, "split": "random", "seed": 0}
+    members = [
+        make(framework=framework, folder=framework, held_out=held_out) for framework in ("pytorch", "tensorflow")
+    ]
+    run = read_run(write_ensemble(members, outputs))
+    assert run.name == "mnist-cnn-ensemble+evaluate_on=validation"
+    assert (run.evaluated_on, run.held_out, run.info["test"]) == ("validation", held_out, None)
+    assert run.score["accuracy"] == run.info["validation"]["accuracy"] == run.accuracy
+    [group] = compare_runs([*members, run])
+    assert len(group.runs) == 3
+    other = make(seed=1, folder="other", held_out={**held_out, "seed": 1})
+    with pytest.raises(
+        UserError,
+        match=r"images of mnist .*, validation fraction 0\.1, split random, seed 0 and .*, seed 1\)",
+    ):
+        write_ensemble([members[0], other], outputs)
+    with pytest.raises(UserError, match=r"\(validation images of mnist .* and test images of mnist"):
+        write_ensemble([members[0], make()], outputs)
+
+
 def test_datasets_are_not_mixed(make: Callable[..., Run], outputs: Path) -> None:
-    with pytest.raises(UserError, match="mnist and fashion-mnist"):
+    with pytest.raises(UserError, match=r"test images of mnist .*test images of fashion-mnist"):
         write_ensemble([make(), make("fashion-mnist")], outputs)
 
 

@@ -314,7 +314,7 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     add_info(run.path, dataset_fingerprint="0" * 64)
     result = visualize("--output-dir", outputs, "--data-dir", workplace / "mnist_data")
     assert result.returncode == 0
-    assert "has other images than these runs were tested on" in result.stdout
+    assert "has other images than these runs were evaluated on" in result.stdout
     assert files_in(outputs) == {"confusion_matrices.png", *figures_of(run.name, RUN_FIGURES)}
 
 

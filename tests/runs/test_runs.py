@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,8 @@ from paths import TESTS
 
 from digits.errors import UserError
 from digits.metrics import accuracy
-from digits.runs.run import check_writable, find_run, find_runs, read_run, run_name, write_run_files, writing_run
+from digits.runs.name import name_problem, run_name
+from digits.runs.run import check_writable, find_run, find_runs, read_run, write_run_files, writing_run
 from digits.runs.schema import check_info
 
 HISTORY = b"epoch,train_loss,train_accuracy"
@@ -66,6 +68,50 @@ def test_names() -> None:
     assert run_name("mnist", "cnn", "pytorch") == "mnist-cnn-pytorch"
     assert run_name("mnist", "cnn", "pytorch", 3) == "mnist-cnn-pytorch-s3"
     assert run_name("mnist", "cnn", "pytorch", 3, parity=True) == "mnist-cnn-pytorch-s3-parity"
+
+
+@pytest.mark.parametrize(
+    ("differences", "appended"),
+    [
+        ({"filters": [8, 16], "learning_rate": 0.003}, "+filters=8x16+learning_rate=0.003"),
+        ({"augment": True, "rotation": 5.0}, "+augment+rotation=5"),
+        ({"keep_best": False}, "+no_keep_best"),
+        ({"betas": [0.0, 0.999], "learning_rate": 1e38}, "+betas=0x0.999+learning_rate=1e38"),
+        ({"learning_rate": 1e-05}, "+learning_rate=1e-05"),
+        ({"init_from": "mnist-cnn-tensorflow"}, "+init_from=mnist-cnn-tensorflow"),
+        # Longer than 40 letters; ambiguous; not a name on Windows: the SHA-256 of the JSON below, by sha256sum.
+        ({"epochs": 12, "schedule": "one-cycle", "label_smoothing": 0.1}, "+3-options-7521228f"),
+        ({"init_from": "a+augment"}, "+1-options-58a9bca6"),
+        ({"init_from": "a run?"}, "+1-options-73fd2561"),
+        ({"init_from": "ends."}, "+1-options-d2086e04"),
+    ],
+)
+def test_a_name_says_what_differs_from_the_default(differences: dict[str, object], appended: str) -> None:
+    assert run_name("mnist", "cnn", "pytorch", 1, differences=differences) == f"mnist-cnn-pytorch-s1{appended}"
+
+
+_VALUES = (
+    st.booleans() | st.integers(0) | st.floats(0, allow_infinity=False) | st.lists(st.integers(1, 9999), min_size=1)
+)
+
+
+@given(st.dictionaries(st.sampled_from(["epochs", "filters", "augment", "dropout"]), _VALUES | st.text(), min_size=1))
+def test_every_name_is_short_and_legal_everywhere_and_its_own(differences: dict[str, object]) -> None:
+    name = run_name("mnist", "cnn", "pytorch", differences=differences)
+    assert re.fullmatch(r"mnist-cnn-pytorch\+[A-Za-z0-9_.+=-]*[A-Za-z0-9_-]", name)
+    assert len(name) <= len("mnist-cnn-pytorch") + 40
+    assert name_problem(name) is None
+    assert run_name("mnist", "cnn", "pytorch", differences={**differences, "seconds": 1}) != name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "/", "a\\b", "a\0b", "é" * 51])
+def test_what_a_user_cannot_call_a_run(name: str) -> None:
+    assert name_problem(name)
+
+
+@pytest.mark.parametrize("name", ["a", "my run", "é" * 50, "-x", "a.b", "a:b"])
+def test_what_a_user_can_call_a_run(name: str) -> None:
+    assert name_problem(name) is None
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

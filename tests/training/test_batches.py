@@ -6,11 +6,14 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digits.data import Dataset
 from digits.data.split import split_indices
-from digits.training.batches import epoch_length, epoch_order, images_of_epochs
+from digits.errors import UserError
+from digits.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs
 from digits.training.recipe import Augmentation, Recipe
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -130,3 +133,17 @@ def test_augmented_epochs_differ_and_do_not_depend_on_where_training_began() -> 
     assert list(images_of_epochs(images, recipe, 4)) == []
     other = next(iter(images_of_epochs(images, replace(recipe, seed=1), 0)))
     assert not np.array_equal(other, epochs[0])
+
+
+def test_what_a_network_is_evaluated_on() -> None:
+    images = np.arange(40, dtype=np.uint8)[:, None, None].repeat(28, axis=1).repeat(28, axis=2)
+    labels = np.arange(40, dtype=np.uint8) % 4
+    dataset = Dataset("toy", images[:30], labels[:30], images[30:], labels[30:], tuple("abcd"), "0" * 64)
+    for found, expected in zip(evaluation_set(dataset, None), (images[30:], labels[30:]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    held_out = split_indices(labels[:30], 0.2, 7)[1]
+    recipe = Recipe(validation_fraction=0.2, seed=7)
+    for found, expected in zip(evaluation_set(dataset, recipe), (images[held_out], labels[held_out]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(UserError, match="holds out none to evaluate on; raise it"):
+        evaluation_set(replace(dataset, train_images=images[:4], train_labels=labels[:4]), recipe)

@@ -246,7 +246,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from training.test_checkpoint import *
-resource.setrlimit(resource.RLIMIT_FSIZE, (1800, 1800))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 training = checkpoint(Path(sys.argv[1]))
 if sys.argv[2] == "resume":
     training.restore(lambda state: None)
@@ -260,7 +260,7 @@ except UserError as error:
 @pytest.mark.parametrize("start", ["resume", "anew"])
 def test_full_disk_leaves_the_last_good_one(written: Path, start: str) -> None:
     before = written.read_bytes()
-    assert len(before) < 1800 < len(STATE) * 10
+    assert len(before) < 2000 < len(STATE) * 10
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(written.parent), start],
         env=environment(),
@@ -273,7 +273,7 @@ def test_full_disk_leaves_the_last_good_one(written: Path, start: str) -> None:
     assert ("whole" in done.stdout) == (start == "resume")
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1800
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 2000
 
 
 def test_ctrl_c_while_it_is_written(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,60 +10,17 @@ import pytest
 from framework_process import PACKAGES, run_training
 from hypothesis import given
 from hypothesis import strategies as st
+from recipes import RECIPES_OF_ANY_KIND
 
 from digits.command_line import flat_fields, option
 from digits.data import CATALOGUE
+from digits.runs import name_problem
 from digits.training.model_table import models_table
-from digits.training.options import GROUPS, Options, command_line, find_problem, parse_options
-from digits.training.recipe import MAX_WIDTH, RECIPES, Augmentation, Recipe
+from digits.training.naming import differences, run_path
+from digits.training.options import GROUPS, Options, command_line, parse_options
+from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem
 
 BLOCKED = [package for packages in PACKAGES.values() for package in packages]
-FRACTIONS = st.floats(0, 1, exclude_max=True)
-WIDTHS = st.integers(1, MAX_WIDTH // 4)
-AMOUNTS = st.builds(
-    Augmentation,
-    rotation=st.floats(0, 180),
-    shift=st.floats(0, 28),
-    scale=st.floats(0, 1),
-    shear=st.floats(0, 1),
-    elastic=st.floats(0, 1000),
-    smoothness=st.floats(0.1, 100),
-    flip=st.floats(0, 1),
-)
-
-
-def recipes_of(default: Recipe) -> st.SearchStrategy[Recipe]:
-    """Every recipe of a model, with the fields that have to go together left as they are."""
-    return st.builds(
-        Recipe,
-        model=st.just(default.model),
-        filters=st.tuples(*[WIDTHS] * len(default.filters)),
-        dense=st.tuples(*[WIDTHS.map(lambda width: 4 * width)] * len(default.dense)),
-        dropout=FRACTIONS,
-        epochs=st.integers(0, 10**6),
-        batch_size=st.integers(1, 10**6),
-        learning_rate=st.floats(0, 100, exclude_min=True),
-        schedule=st.sampled_from(["constant", "cosine", "one-cycle"]),
-        betas=st.tuples(FRACTIONS, FRACTIONS),
-        weight_decay=st.floats(0, 100),
-        label_smoothing=FRACTIONS,
-        ema=FRACTIONS,
-        validation_fraction=FRACTIONS.filter(bool),
-        early_stopping=st.integers(0, 100),
-        keep_best=st.booleans(),
-        seed=st.integers(0, 2**32 - 1),
-        precision=st.sampled_from(["float32", "bfloat16", "float64"]),
-        parity=st.booleans(),
-    ).flatmap(with_augmentation)
-
-
-def with_augmentation(recipe: Recipe) -> st.SearchStrategy[Recipe]:
-    """The recipe, and the recipe with images changed by any amounts."""
-    changed = AMOUNTS.map(lambda amounts: dataclasses.replace(recipe, augment=True, augmentation=amounts))
-    return st.just(recipe) | changed
-
-
-RECIPES_OF_ANY_KIND = st.sampled_from(list(RECIPES.values())).flatmap(recipes_of)
 # What file names can hold, a leading dash and quotes included.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 PATHS = st.one_of(NAMES, NAMES.map(lambda name: f"-{name}")).map(Path)
@@ -74,6 +31,8 @@ OPTIONS = st.builds(
     device=st.sampled_from(["auto", "cpu", "cuda"]),
     data_dir=PATHS,
     output_dir=PATHS,
+    name=st.none() | NAMES.filter(lambda name: name_problem(name) is None),
+    evaluate_on=st.sampled_from(["test", "validation"]),
 )
 
 
@@ -176,6 +135,13 @@ def test_every_option_is_taken() -> None:
         ("--model deep-cnn --augment --no-augment --rotation 5", "--rotation must"),
         ("--smoothness 0", "--smoothness 0 must"),
         ("--new-head", "--new-head must"),
+        ("--evaluate-on validation --validation-fraction 0", "--evaluate-on validation must"),
+        ("--evaluate-on validation --model fast", "--evaluate-on validation must"),
+        ("--evaluate-on train", "--evaluate-on train must"),
+        ("--name a/b", "--name a/b becomes"),
+        ("--name ..", "--name .. becomes"),
+        ("--name ''", "--name  becomes"),
+        (f"--name {'x' * 101}", f"--name {'x' * 101} becomes"),
         ("--freeze-features", "--freeze-features must"),
         ("--reduce-on-plateau 1 --schedule cosine", "--reduce-on-plateau must"),
         ("--keep-best --validation-fraction 0", "--keep-best must"),
@@ -253,6 +219,35 @@ def test_recorded_command_leaves_defaults_out() -> None:
     options = Options(dataclasses.replace(Recipe(), seed=3), "fashion-mnist")
     command = "python mnist_tensorflow.py --dataset fashion-mnist --model cnn --seed 3"
     assert command_line("mnist_tensorflow.py", options) == command
+
+
+def folder_of(words: str) -> str:
+    return str(run_path(parse(words), "pytorch"))
+
+
+def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bfloat16 in (False, True):  # which is what `fast` trains in where the processor has it
+        monkeypatch.setattr("digits.training.recipe.has_bfloat16", lambda answer=bfloat16: answer)
+        for name in RECIPES:
+            assert folder_of(f"--model {name} --seed 2 --device cpu") == f"outputs/mnist-{name}-pytorch-s2"
+        assert folder_of("--model fast --precision bfloat16").endswith("fast-pytorch") == bfloat16
+        assert folder_of("--model fast --precision float32").endswith("fast-pytorch") != bfloat16
+
+
+def test_names_of_other_trainings() -> None:
+    words = "--model mlp --dataset kmnist --seed 1 --parity --dense 32 64 --output-dir here"
+    assert folder_of(words) == "here/kmnist-mlp-pytorch-s1-parity+dense=32x64"
+    assert folder_of("--epochs 1 --augment --rotation 5") == "outputs/mnist-cnn-pytorch+epochs=1+augment+rotation=5"
+    assert folder_of("--epochs 3 --learning-rate 1e-3 --augment --no-augment") == "outputs/mnist-cnn-pytorch"
+    for start in ("some/run", "some/run/weights.safetensors"):
+        options = parse(f"--init-from {start} --new-head --freeze-features --evaluate-on validation")
+        assert differences(options) == {
+            "init_from": "run",
+            "new_head": True,
+            "freeze_features": True,
+            "evaluate_on": "validation",
+        }
+    assert folder_of("--name mine --epochs 1 --output-dir here") == "here/mine"
 
 
 def test_help_needs_no_framework(framework: str, tmp_path: Path) -> None:

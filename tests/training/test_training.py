@@ -164,15 +164,15 @@ def test_same_seed_gives_the_same_bytes(trained: Trained, run: Run, workplace: P
 
 @pytest.fixture
 def variants(framework: str, workplace: Path, once: Once) -> Path:
-    """Runs of one epoch: in outputs/ and, for what would collide, in folders named after it."""
+    """A folder with runs of one epoch in outputs/."""
 
     def make(folder: Path) -> None:
         (folder / "mnist_data").symlink_to(workplace / "mnist_data")
         one_epoch = [*SAMPLE, "--epochs", "1"]
         commands = [
             [*one_epoch, "--seed", "1"],
-            [*one_epoch, "--precision", "bfloat16", "--output-dir", "bfloat16"],
-            [*one_epoch, "--validation-fraction", "0", "--batch-size", "100000", "--output-dir", "one-step"],
+            [*one_epoch, "--precision", "bfloat16"],
+            [*one_epoch, "--validation-fraction", "0", "--batch-size", "100000", "--name", "one-step"],
         ]
         ask(framework, "trainings.train_runs", str(folder), commands)
 
@@ -180,18 +180,17 @@ def variants(framework: str, workplace: Path, once: Once) -> Path:
 
 
 def test_another_seed(variants: Path, run: Run) -> None:
-    other = read_run(variants / "outputs" / f"{run.name}-s1")
+    other = read_run(variants / "outputs" / f"{run.name}-s1+epochs=1")
     assert other.seed == other.info["recipe"]["seed"] == 1
     assert other.info["command"].endswith(" --epochs 1 --seed 1")
     assert other.history[0]["train_loss"] != run.history[0]["train_loss"]
     assert other.history[0]["train_loss"] == pytest.approx(run.history[0]["train_loss"], rel=0.3)
-    assert find_runs(variants / "outputs") == [other.path]
 
 
 def test_bfloat16_trains_and_leaves_a_float32_model(
     variants: Path, run: Run, test_images: np.ndarray, tmp_path: Path
 ) -> None:
-    bfloat16 = read_run(variants / "bfloat16" / run.name)
+    bfloat16 = read_run(variants / "outputs" / f"{run.name}+epochs=1+precision=bfloat16")
     assert bfloat16.info["recipe"]["precision"] == "bfloat16"
     # It was computed otherwise, and learned as much.
     assert bfloat16.history[0]["train_loss"] != run.history[0]["train_loss"]
@@ -214,7 +213,7 @@ def test_bfloat16_trains_and_leaves_a_float32_model(
 
 
 def test_all_images_in_one_step_and_none_held_out(variants: Path, run: Run) -> None:
-    one_step = read_run(variants / "one-step" / run.name)
+    one_step = read_run(variants / "outputs" / "one-step")
     (row,) = one_step.history
     assert one_step.info["validation"] is None
     assert not [name for name in row if name.startswith("validation")]
@@ -309,6 +308,31 @@ def test_weights_that_do_not_fit_are_refused(trained: Trained, tmp_path: Path) -
 # --- what cannot be done is said before any training ---
 
 
+def test_only_the_same_recipe_replaces_a_finished_run(trained: Trained, earlier: Path) -> None:
+    run = earlier / "outputs" / trained.path.name
+    named = [*SAMPLE, "--name", run.name, "--output-dir", "outputs"]
+    for options, field in (
+        (["--learning-rate", "0.002"], "learning rate 0.001, not 0.002"),
+        (["--filters", "8", "16"], "filters 16 32, not 8 16"),
+        (["--init-from", str(trained.path)], f"init from none, not {run.name}"),
+        (["--evaluate-on", "validation"], "evaluate on test, not validation"),
+        (["--seed", "1"], "seed 0, not 1"),
+    ):
+        done = run_forked(trained.framework, *named, *options, cwd=earlier)
+        assert_one_sentence(
+            done, f"'outputs/{run.name}' holds a finished run with {field}; ", "another --name, or delete"
+        )
+        assert bytes_of(run) == bytes_of(trained.path)
+    foreign = run_forked(OTHER[trained.framework], *named, cwd=earlier)
+    assert_one_sentence(foreign, f"framework {trained.framework}, not {OTHER[trained.framework]}")
+    # A damaged one is replaced by any; the result by the same recipe alone, with any other order of the words.
+    (run / "labels.npy").unlink()
+    for options in (["--epochs", "0", "--seed", "1"], ["--seed", "1", "--epochs", "0"]):
+        done = run_forked(trained.framework, *named, *options, cwd=earlier)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert read_run(run).info["command"].endswith(f" --epochs 0 --seed 1 --name {run.name}")
+
+
 def assert_one_sentence(done: subprocess.CompletedProcess[str], *parts: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
@@ -354,15 +378,26 @@ def earlier(trained: Trained, workplace: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def in_its_place(folder: Path, trained: Trained, **recipe: int) -> list[str]:
+    """Have the earlier run say that it is of this recipe; return the options of a training that replaces it."""
+    file = folder / "outputs" / trained.path.name / "run.json"
+    info = json.loads(file.read_text())
+    file.write_text(json.dumps({**info, "recipe": {**info["recipe"], **recipe}}))
+    words = [word for name, value in recipe.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [*SAMPLE, *words, "--name", trained.path.name]
+
+
 def assert_earlier_run_is_there(folder: Path, trained: Trained) -> None:
     run = folder / "outputs" / trained.path.name
-    assert bytes_of(run) == bytes_of(trained.path)
+    now, before = bytes_of(run), bytes_of(trained.path)
+    assert json.loads(now.pop("run.json"))["created"] == json.loads(before.pop("run.json"))["created"]
+    assert now == before
     read_run(run)
     assert find_runs(folder / "outputs") == [run]
 
 
 def test_killed_while_training(trained: Trained, earlier: Path) -> None:
-    options = (*SAMPLE, "--epochs", "100")
+    options = in_its_place(earlier, trained, epochs=100)
     done = run_forked(trained.framework, *options, cwd=earlier, kill_when=lambda printed: "\n1/100 " in printed)
     assert done.returncode == -signal.SIGKILL
     assert_earlier_run_is_there(earlier, trained)
@@ -375,7 +410,7 @@ def test_killed_while_training(trained: Trained, earlier: Path) -> None:
 
 def test_killed_while_writing_the_run(trained: Trained, earlier: Path) -> None:
     outputs = earlier / "outputs"
-    options = (*SAMPLE, "--epochs", "1", "--batch-size", "500")
+    options = in_its_place(earlier, trained, epochs=1, batch_size=500)
     done = run_forked(
         trained.framework, *options, cwd=earlier, kill_when=lambda _: any(outputs.glob(".*/weights.safetensors"))
     )
@@ -422,7 +457,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_progress_is_live_in_a_terminal_and_ctrl_c_ends_it_cleanly(trained: Trained, earlier: Path) -> None:
-    status, screen = in_a_terminal(trained.framework, *SAMPLE, "--epochs", "100", cwd=earlier, until=r"\r3/100 +\d")
+    options = in_its_place(earlier, trained, epochs=100)
+    status, screen = in_a_terminal(trained.framework, *options, cwd=earlier, until=r"\r3/100 +\d")
     # What stood in each line of the terminal, one state after the other.
     lines = [state.rstrip() for line in screen.replace("\r\n", "\n").split("\n") for state in line.split("\r")]
     live = re.compile(r"epoch [123]/100: +\d+%\|.+\| (\d+)/3600 \[.* images/s, loss \d\.\d{4}, accuracy \d+\.\d\d%\]")
@@ -504,7 +540,7 @@ def test_memory_on_60_000_images(framework: str, workplace: Path, tmp_path: Path
     before, peak = ask(framework, "trainings.memory_of_full_size_run", str(tmp_path))
     # Predicting the 48,000 at once would take 2.4 GB for what the first layer gives alone.
     assert peak - before < 1e9
-    run = read_run(tmp_path / "outputs" / f"mnist-sample-cnn-{framework}")
+    run = read_run(tmp_path / "outputs" / "full-size")
     assert len(run.labels) == 10_000
     assert run.info["validation"]["n"] == 48_000
     assert (run.path / "model.onnx").exists()

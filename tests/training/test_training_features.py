@@ -134,7 +134,7 @@ def test_rate_falls_training_ends_early_and_the_best_is_kept(pairs: dict[str, tu
 def test_parity_runs_stand_beside_the_others(pairs: dict[str, tuple[Run, Run]]) -> None:
     for runs in pairs.values():
         for run, framework in zip(runs, OTHER, strict=True):
-            assert run.name == f"few-{run.model}-{framework}-parity"
+            assert run.name.startswith(f"few-{run.model}-{framework}-parity+")
             config, arrays = read_weights(run.path / "weights.safetensors")
             assert config.dropout == 0
             assert all(array.dtype == np.float32 for array in arrays.values())
@@ -239,14 +239,15 @@ def _epochs_in(checkpoint: Path) -> int:
 
 
 def test_damaged_or_foreign_checkpoint_is_refused_and_kept(framework: str, place: Path) -> None:
-    path = place / "outputs" / f".few-cnn-{framework}.checkpoint"
-    run_forked(framework, *FEW, "--epochs", "50", cwd=place, kill_when=lambda _: _epochs_in(path) > 0)
+    few = (*FEW, "--name", "few")
+    path = place / "outputs" / ".few.checkpoint"
+    run_forked(framework, *few, "--epochs", "50", cwd=place, kill_when=lambda _: _epochs_in(path) > 0)
     content = path.read_bytes()
-    foreign = run_forked(framework, *FEW, "--epochs", "60", "--resume", cwd=place)
+    foreign = run_forked(framework, *few, "--epochs", "60", "--resume", cwd=place)
     assert foreign.returncode == 1
     assert f"'{path.relative_to(place)}' was made with epochs 50, not 60" in foreign.stderr
     path.write_bytes(content[:-1000])
-    damaged = run_forked(framework, *FEW, "--epochs", "50", "--resume", cwd=place)
+    damaged = run_forked(framework, *few, "--epochs", "50", "--resume", cwd=place)
     assert damaged.returncode == 1
     assert f"'{path.relative_to(place)}' is damaged" in damaged.stderr
     assert path.read_bytes() == content[:-1000]
@@ -259,7 +260,7 @@ def test_damaged_or_foreign_checkpoint_is_refused_and_kept(framework: str, place
 def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, place: Path) -> None:
     diverged = 0
     for rate in ("1e4", "1e38"):
-        options = ["--learning-rate", rate, "--epochs", "2", "--schedule", "cosine"]
+        options = ["--learning-rate", rate, "--epochs", "2", "--schedule", "cosine", "--name", "absurd"]
         done = run_forked(framework, *FEW, *options, cwd=place)
         assert "Traceback" not in done.stderr
         if done.returncode:
@@ -267,9 +268,9 @@ def test_absurd_learning_rate_ends_in_a_sentence_or_a_guess(framework: str, plac
             assert done.stderr.startswith("error: the training diverged: the loss became ")
             assert done.stderr.count("\n") == 1
             assert "lower --learning-rate" in done.stderr
-            assert not (place / "outputs" / f"few-cnn-{framework}").exists()
+            assert not (place / "outputs" / "absurd").exists()
         else:
-            assert read_run(place / "outputs" / f"few-cnn-{framework}").accuracy < 0.3
+            assert read_run(place / "outputs" / "absurd").accuracy < 0.3
             shutil.rmtree(place / "outputs")
     assert diverged
 
