@@ -21,7 +21,7 @@ from digits.errors import UserError, run_script
 from digits.machine import versions
 from digits.names import FRAMEWORKS
 from digits.runs import Run, read_run, run_name
-from digits.training import RECIPES, recipe_record
+from digits.training import RECIPES, complete_record, recipe_record
 
 
 @options_dataclass
@@ -61,7 +61,7 @@ def find_run(framework: str, seed: int, dataset: Dataset, options: Options) -> R
     recipe = recipe_record(replace(RECIPES[options.model], seed=seed))
     packages = [package for package in run.info["versions"] if package != "python"]
     same = (
-        run.info["recipe"] == recipe
+        complete_record(run.recipe) == recipe
         and run.info["dataset_fingerprint"] == dataset.fingerprint
         and run.info["versions"] == versions(packages)
     )

@@ -27,7 +27,7 @@ from digits.errors import UserError, run_script
 from digits.names import FRAMEWORKS
 from digits.runs import run_name
 from digits.training import Options as TrainingOptions
-from digits.training import parse_options, recipe_record, run_path
+from digits.training import complete_record, parse_options, recipe_record, run_path
 
 OUTPUTS = Path("outputs/reference")
 RESULTS = ROOT / "docs" / "results.md"
@@ -122,7 +122,7 @@ class Stage:
         except (OSError, ValueError):
             return None
         same = (
-            info["recipe"] == recipe_record(self.wanted.recipe)
+            complete_record(info["recipe"]) == recipe_record(self.wanted.recipe)
             and info["dataset_fingerprint"] == FINGERPRINTS[self.wanted.dataset]
             and bool(info["init_from"]) == bool(self.wanted.init_from)
         )

@@ -8,7 +8,7 @@ from digits.training.checkpoint import Checkpoint, Progress
 from digits.training.naming import differences, run_path
 from digits.training.options import Options, parse_options
 from digits.training.progress import HEADER, EpochProgress
-from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe, recipe_record
+from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe, complete_record, recipe_record
 from digits.training.recipe_file import read_recipe
 from digits.training.saving import NewRun
 from digits.training.schedule import best_epoch, is_best, is_over, learning_rates

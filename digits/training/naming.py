@@ -9,7 +9,7 @@ from digits.errors import UserError
 from digits.names import plain
 from digits.runs import read_run, run_name, settings_of
 from digits.training.options import Options
-from digits.training.recipe import RECIPES, recipe_record, with_precision
+from digits.training.recipe import RECIPES, complete_record, recipe_record, with_precision
 
 
 def run_path(options: Options, framework: str) -> Path:
@@ -38,8 +38,8 @@ def check_replaceable(path: Path, options: Options, framework: str) -> None:
         run = read_run(path)
     except UserError:
         return
-    usual = _settings(Options(RECIPES[options.recipe.model])) if run.recipe else {}  # what earlier versions lack
-    theirs = {"framework": run.framework, "dataset": run.dataset, "model": run.model, **usual, **run.settings}
+    settings = settings_of({**run.info, "recipe": complete_record(run.recipe)}) if run.recipe else {}
+    theirs = {"framework": run.framework, "dataset": run.dataset, "model": run.model, **settings}
     ours = {"framework": framework, "dataset": options.dataset, **_settings(options)}
     for key, value in ours.items():
         if theirs.get(key) != value:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
@@ -177,3 +177,12 @@ def recipe_record(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as run.json holds it."""
     record: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return record
+
+
+def complete_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe of run.json with the fields that its version did not have yet, at their defaults.
+
+    Fields are added such that their default is what all trainings did before.
+    """
+    usual = recipe_record(Recipe())
+    return {**usual, **record, "augmentation": {**usual["augmentation"], **record.get("augmentation", {})}}

@@ -16,7 +16,7 @@ from make_runs import make_run
 from recipes import RECIPES_OF_ANY_KIND
 
 from digits.errors import UserError
-from digits.training import RECIPES, Augmentation, Recipe, parse_options, read_recipe, recipe_record
+from digits.training import RECIPES, Augmentation, Recipe, complete_record, parse_options, read_recipe, recipe_record
 from digits.training.options import Options, command_line
 
 
@@ -139,3 +139,9 @@ def test_help_shows_the_file_s_defaults_and_needs_no_framework(framework: str, f
     assert (done.returncode, done.stderr) == (0, "")
     assert "(default: 77)" in done.stdout
     assert "--recipe FILE" in done.stdout
+
+
+def test_a_recorded_recipe_of_an_earlier_version_means_the_defaults_for_newer_fields() -> None:
+    record = recipe_record(Recipe(epochs=7))
+    del record["split"], record["augmentation"]["flip"]
+    assert complete_record(record) == recipe_record(Recipe(epochs=7))
