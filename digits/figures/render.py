@@ -168,7 +168,8 @@ def _find_dataset(comparison: Comparison, data_dir: Path, done: Rendering) -> tu
         held_out = comparison.runs[0].held_out
         images, labels = evaluation_set(dataset, Recipe(**held_out) if held_out else None)
     except UserError as error:
-        done.notes.append(f"{left_out}: {error}")
+        if (note := f"{left_out}: {error}") not in done.notes:  # several groups may miss the same dataset
+            done.notes.append(note)
         return None, None
     if dataset.fingerprint != comparison.fingerprint or not np.array_equal(labels, comparison.runs[0].labels):
         runs = ", ".join(f"'{run.name}'" for run in comparison.runs)

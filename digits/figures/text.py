@@ -15,16 +15,16 @@ from digits.runs import Run, run_name
 
 
 def run_title(run: Run) -> str:
-    """Return 'MNIST · CNN · PyTorch', with the seed where it is not 0, 'parity' after --parity, 'validation images'
-    where it was evaluated on those, and what run_name has appended to the name, or else the name of a folder that a
-    user has named: without it, two such runs would look the same."""
+    """Return 'MNIST · CNN · PyTorch', with the seed where it is not 0, 'parity' after --parity, 'validation' where it
+    was evaluated on such images, and what run_name has appended to the name, or else the name that a user has chosen:
+    without it, two such runs would look the same."""
     parts = [spelled(part) for part in (run.dataset, run.model, run.framework)]
     if run.seed:
         parts.append(f"seed {run.seed}")
     if run.parity:
         parts.append("parity")
     if run.evaluated_on == "validation":
-        parts.append("validation images")
+        parts.append("validation")
     usual, _, appended = run.name.partition("+")
     if usual != run_name(run.dataset, run.model, run.framework, run.seed, run.parity) or run.name != run.info["name"]:
         parts.append(f"'{run.name}'")

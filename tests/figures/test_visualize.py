@@ -27,12 +27,13 @@ from matplotlib.image import imread
 from paths import ROOT
 from picture_runs import add_info, make_sample_run
 
+from digits.data import load_dataset
 from digits.figures.confusion import plot_confusion, plot_confusions
 from digits.figures.page import save_figure
 from digits.figures.text import fit_text, printable, text_width, wrap_text
 from digits.metrics import confusion_matrix
 from digits.runs.run import Run, read_run
-from digits.training.recipe import Recipe
+from digits.training import Recipe, evaluation_set
 from visualize_results import FIGURES
 
 pytestmark = pytest.mark.slow
@@ -316,6 +317,39 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     assert result.returncode == 0
     assert "has other images than these runs were evaluated on" in result.stdout
     assert files_in(outputs) == {"confusion_matrices.png", *figures_of(run.name, RUN_FIGURES)}
+
+
+def test_validation_runs_are_shown_as_such_with_their_own_images(tmp_path: Path, workplace: Path) -> None:
+    outputs, data_dir = tmp_path / "outputs", workplace / "mnist_data"
+    dataset = load_dataset("mnist-sample", data_dir)
+    tested = make_sample_run(outputs, data_dir)
+    held_out = {"validation_fraction": 0.1, "split": "random", "seed": 0}
+    labels = evaluation_set(dataset, Recipe())[1].astype(np.int64)
+    for framework in ("pytorch", "tensorflow"):
+        name = f"mnist-sample-cnn-{framework}+evaluate_on=validation"
+        path = make_run(outputs, "mnist-sample", framework, labels=labels, held_out=held_out, folder=name)
+        add_info(path, dataset_fingerprint=dataset.fingerprint, name=name)
+    result = visualize("--output-dir", outputs, "--data-dir", data_dir)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (
+        len(re.findall(r"(?m)^mnist-sample-cnn-.*[+]evaluate_on=validation .* 400 [(]validation[)]$", result.stdout))
+        == 2
+    )
+    assert re.search(rf"(?m)^{tested.name} .* 1,000$", result.stdout)
+    across = {"comparison", "agreement-cnn", "disagreements-cnn", "both_wrong-cnn"}
+    assert files_in(outputs / "mnist-sample-validation") == {f"{name}.png" for name in across}
+    images = {"class_distribution", "sample_images", "augmentation"}  # of the dataset, once
+    assert {name for name in files_in(outputs) if name.startswith("mnist-sample/")} == figures_of(
+        "mnist-sample", images
+    )
+    assert files_in(path) == {f"{name}.png" for name in RUN_FIGURES | IMAGE_FIGURES}
+    assert json.loads((path / "report.json").read_text())["evaluated_on"] == "validation"
+    page = (outputs / "report.html").read_text(encoding="utf-8")
+    assert "<h2>MNIST sample, validation images</h2>" in page
+    assert "are not compared: they were evaluated on test and validation images." in page
+    assert page.count("n = 400 validation images.") >= 1
+    assert "400 test images" not in page
+    assert "1,000 validation images" not in page
 
 
 def test_parity_of_the_pairs_that_were_trained_for_it(tmp_path: Path) -> None:
