@@ -37,17 +37,20 @@ def parse(
     positional: str = "",
     groups: Mapping[str, Sequence[str]] | None = None,
     needs: Mapping[str, str] | None = None,
+    command: str = "",
 ) -> T:
     """Return `default` with the values that the words (default: sys.argv) give. `--help` prints and exits.
 
     default: an options_dataclass; the fields of those in it are options as well.
     positional: the field that takes the words before the options. groups: headings in --help, and the fields below
-    each. needs: options that are refused where another one is not set.
+    each. needs: options that are refused where another one is not set. command: the word that was before `words`.
     """
     fields = {name: (field, value) for name, field, value in flat_fields(default)}
-    first = f" [{_metavar(fields[positional][0])} ...]" if positional else ""
+    several = positional and get_origin(fields[positional][0].annotation) is tuple
+    first = f" {_metavar(fields[positional][0])}" if positional else ""
+    first = f" [{first[1:]} ...]" if several else first
     parser = _Parser(
-        usage=f"python %(prog)s{first} [options]",
+        usage=f"python %(prog)s{command and f' {command}'}{first} [options]",
         description=description,
         formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,
@@ -70,6 +73,20 @@ def parse(
         if given.get(name) and not chosen[needed]:
             refuse(f"{option(name)} must go with {option(needed)}.")
     return options
+
+
+def print_commands(description: str, commands: Mapping[str, str]) -> None:
+    """Print the --help of a script whose first word is one of these commands, with what each does."""
+    parser = _Parser(
+        usage="python %(prog)s COMMAND ... [options]",
+        description=description,
+        formatter_class=_Formatter,
+        add_help=False,
+    )
+    group = parser.add_argument_group("commands")
+    for name, text in commands.items():
+        group.add_argument(name, help=text)
+    parser.print_help()
 
 
 def refuse(sentence: str) -> NoReturn:

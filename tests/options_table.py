@@ -14,12 +14,16 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from digits.command_line import flat_fields, option, shown
+from digits.experiments.options import GridOptions, SearchOptions
 from digits.training import RECIPES, Options
 from digits.training.options import GROUPS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "options.md"
 POSITIONAL = {"download_mnist": "", "visualize_results": "runs", "predict_digit": "photos", "draw_digit": ""}
 """For each script but those that train, the field that takes the words before its options."""
+
+EXPERIMENTS: dict[str, Any] = {"grid": GridOptions(), "search": SearchOptions()}
+"""What the commands of run_experiment.py do without options."""
 
 
 def options_table(default: Any, names: Sequence[str] = (), positional: str = "") -> str:
@@ -28,8 +32,9 @@ def options_table(default: Any, names: Sequence[str] = (), positional: str = "")
     rows = []
     for name in names or fields:
         field, value = fields[name]
+        several = " ..." if get_origin(field.annotation) is tuple else ""
         words = [
-            f"`{field.title} ...`" if name == positional else f"`{option(name)}`",
+            f"`{field.title}{several}`" if name == positional else f"`{option(name)}`",
             f"`{shown(value)}`" if shown(value) else "",
             " ".join(str(field.description).split()) + _choices(field),
         ]
@@ -54,6 +59,8 @@ def with_tables(page: str) -> str:
     tables["mnist_pytorch.py and mnist_tensorflow.py"] = options_table(training, others)
     for script, positional in POSITIONAL.items():
         tables[f"{script}.py"] = options_table(default_options(script), (), positional)
+    for command, default in EXPERIMENTS.items():
+        tables[f"run_experiment.py {command}"] = options_table(default, (), "experiment")
     for heading, table in tables.items():
         before, found, after = re.split(rf"(?<=\n)(#+ {re.escape(heading)}\n(?:[^|#\n].*\n|\n)*)", page, maxsplit=1)
         page = before + found + table + "\n" + re.sub(r"\A(\|.*\n)+", "", after)

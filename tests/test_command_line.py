@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from options_table import default_options, options_table
+from options_table import EXPERIMENTS, default_options, options_table
 from pydantic import Field
 
 from digits.command_line import options_dataclass, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
+COMMANDS = [f"run_experiment.py {command}" for command in EXPERIMENTS]
+OPTIONS = [default_options(name.removesuffix(".py")) for name in SCRIPTS if name != "run_experiment.py"]
 
 
 def help_of(script: str, columns: int) -> str:
     env = {**os.environ, "COLUMNS": str(columns), "MNIST_MIRROR": ""}
-    command = [sys.executable, str(ROOT / script), "--help"]
+    command = [sys.executable, str(ROOT / script.split()[0]), *script.split()[1:], "--help"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     return done.stdout
@@ -31,7 +33,7 @@ def test_all_scripts_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("columns", [1, 80])
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", [*SCRIPTS, *COMMANDS])
 def test_help_is_plain_and_ends_in_any_terminal(script: str, columns: int) -> None:
     text = help_of(script, columns)
     assert text.startswith(f"usage: python {script} ")
@@ -42,9 +44,9 @@ def test_help_is_plain_and_ends_in_any_terminal(script: str, columns: int) -> No
     assert max(map(len, helps)) <= (80 if columns == 80 else 100)  # a model's choices are one word
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_every_option_has_a_default_or_none_and_a_text_of_one_form(script: str) -> None:
-    _, _, *rows = options_table(default_options(script.removesuffix(".py"))).splitlines()
+@pytest.mark.parametrize("options", [*OPTIONS, *EXPERIMENTS.values()], ids=lambda options: type(options).__name__)
+def test_every_option_has_a_default_or_none_and_a_text_of_one_form(options: object) -> None:
+    _, _, *rows = options_table(options).splitlines()
     for row in rows:
         _, name, _, text, _ = row.split("|")
         assert name.startswith(" `--")

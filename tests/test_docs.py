@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from options_table import with_tables
+from options_table import EXPERIMENTS, with_tables
 from test_imports import ALLOWED
 
 from digits.data import CATALOGUE
@@ -66,8 +66,11 @@ def test_architecture_md_shows_which_package_may_import_which() -> None:
 
 @functools.cache
 def help_of(script: str) -> tuple[str, set[str]]:
-    """Return the first line of the script's --help, and the options that it names besides --help."""
-    command = [sys.executable, str(ROOT / script), "--help"]
+    """Return the first line of the script's --help, and the options that it names besides --help.
+
+    A script that has commands is followed by one of them.
+    """
+    command = [sys.executable, str(ROOT / script.split()[0]), *script.split()[1:], "--help"]
     environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.partition("\n")[0], {*re.findall(r"^  (--[a-z-]+)", done.stdout, re.MULTILINE)}
@@ -88,6 +91,7 @@ def documented_commands() -> list[tuple[str, str]]:
 def test_documented_command_has_a_script_that_takes_its_options(page: str, command: str) -> None:
     _, script, *words = shlex.split(command)
     assert (ROOT / script).is_file()
+    script += f" {words[0]}" if script == "run_experiment.py" else ""
     if options := {word.split("=")[0] for word in words if word.startswith("--")}:
         assert {option.replace("--no-", "--") for option in options} <= help_of(script)[1]
 
@@ -97,13 +101,15 @@ def test_documented_command_has_a_script_that_takes_its_options(page: str, comma
     [
         ("mnist_pytorch.py and mnist_tensorflow.py", "mnist_pytorch.py"),
         *((name, name) for name in ("download_mnist.py", "visualize_results.py", "predict_digit.py", "draw_digit.py")),
+        *((f"run_experiment.py {command}",) * 2 for command in EXPERIMENTS),
     ],
 )
 def test_options_md_lists_each_script_s_options(title: str, script: str) -> None:
     rows = re.findall(r"^\| `(.+?)` \|", section("docs/options.md", title), re.MULTILINE)
     usage, options = help_of(script)
     first = {row for row in rows if not row.startswith("--")}
-    assert usage == " ".join([f"usage: python {script}", *(f"[{words}]" for words in first), "[options]"])
+    shown = (f"[{words}]" if words.endswith("...") else words for words in first)
+    assert usage == " ".join([f"usage: python {script}", *shown, "[options]"])
     assert len(rows) == len(set(rows))
     assert {*rows} - first == options
 

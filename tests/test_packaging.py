@@ -36,7 +36,9 @@ def name_of(file: Path) -> str:
 def parts_of(file: str) -> frozenset[str]:
     """Return the parts of pyproject.toml that a file's imports may come from."""
     frameworks = {framework for framework in ("pytorch", "tensorflow") if framework in file}
-    return frozenset({"base", *frameworks, *(["page"] if file.startswith(("digits/web/", "draw_digit")) else [])})
+    page = ["page"] if file.startswith(("digits/web/", "draw_digit")) else []
+    database = ["postgresql"] if file == "digits/experiments/server.py" else []
+    return frozenset({"base", *frameworks, *page, *database})
 
 
 @cache

@@ -4,11 +4,20 @@ May import: files, data and runs. Both training scripts and both folders of mode
 """
 
 from digits.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs, split_dataset
-from digits.training.checkpoint import Checkpoint, Progress
+from digits.training.checkpoint import Checkpoint, Progress, checkpoint_path, history_so_far
 from digits.training.naming import differences, run_path
-from digits.training.options import Options, parse_options
+from digits.training.options import Options, command_line, parse_options
 from digits.training.progress import HEADER, EpochProgress
-from digits.training.recipe import HEADS, RECIPES, Augmentation, Recipe, complete_record, recipe_record
+from digits.training.recipe import (
+    HEADS,
+    RECIPES,
+    Augmentation,
+    Recipe,
+    complete_record,
+    find_problem,
+    recipe_record,
+    with_precision,
+)
 from digits.training.recipe_file import read_recipe
 from digits.training.saving import NewRun
 from digits.training.schedule import best_epoch, is_best, is_over, learning_rates

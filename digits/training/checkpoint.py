@@ -42,7 +42,7 @@ class Checkpoint:
 
     def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
         """UserError where something that is no file is in its place."""
-        self.path = run.with_name(f".{run.name}.checkpoint")
+        self.path = checkpoint_path(run)
         self.resume, self.recipe, self.dataset = options.resume, options.recipe, dataset
         self.seconds = 0.0  # of training that an earlier process has done
         self._epochs = 0  # of this training that the file is known to hold
@@ -139,6 +139,22 @@ class Checkpoint:
         """Delete the file: the run is written."""
         with suppress(OSError):
             self.path.unlink()
+
+
+def history_so_far(run: Path) -> list[dict[str, float]]:
+    """Return a row of history.csv for each finished epoch of a training that is to write the run, while it runs; none
+    where there is no checkpoint."""
+    try:
+        with checkpoint_path(run).open("rb") as file:
+            history: list[dict[str, float]] = json.loads(file.readline())["history"]
+            return history
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def checkpoint_path(run: Path) -> Path:
+    """Return where the checkpoint of the training that writes this run is."""
+    return run.with_name(f".{run.name}.checkpoint")
 
 
 def _digest(facts: dict[str, Any], state: bytes) -> str:

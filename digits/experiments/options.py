@@ -1,0 +1,101 @@
+"""The options of grids and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from digits.command_line import options_dataclass, parse, refuse
+from digits.data import DATA_DIR
+from digits.runs import name_problem
+
+Framework = Literal["pytorch", "tensorflow"]
+Model = Literal["cnn", "cnn-wide", "mlp", "lenet5", "fashion-cnn", "deep-cnn", "vgg", "resnet", "vit", "fast"]
+Device = Literal["auto", "cpu", "cuda"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(title="NAME")]
+Jobs = Annotated[int, Field(ge=1, le=1000)]
+Words = Annotated[tuple[str, ...], Field(title="FIELD=VALUES")]
+
+Asked = TypeVar("Asked", "GridOptions", "SearchOptions")
+
+
+def parse_command(default: Asked, command: str, text: str, words: Sequence[str]) -> Asked:
+    """Return the options that the words after the command give; exit with status 2 where the NAME cannot be used."""
+    options = parse(default, text, words, positional="experiment", command=command)
+    if problem := name_problem(options.experiment):
+        refuse(f"the NAME {options.experiment!r} {problem}.")
+    return options
+
+
+@options_dataclass
+class GridOptions:
+    """What run_experiment.py grid is asked to do."""
+
+    experiment: Name = ""
+    """the experiment's name, and its folder's in OUTPUT_DIR/experiments/"""
+    framework: Annotated[tuple[Framework, ...], Field(title="FRAMEWORK")] = ("pytorch", "tensorflow")
+    """frameworks to train in, pytorch or tensorflow or both"""
+    model: Annotated[tuple[Model, ...], Field(title="MODEL")] = ("cnn",)
+    """networks to train, each with its default recipe; mnist_pytorch.py --list-models describes them"""
+    seed: tuple[Seed, ...] = (0,)
+    """seeds, each of which trains every combination"""
+    set: Words = ()
+    """alternatives for fields of the recipe: learning_rate=0.001,0.003 filters=8x16,16x32 augment=on,off"""
+    dataset: str = "mnist"
+    """dataset to train on"""
+    evaluate_on: Literal["test", "validation"] = "test"
+    """images that trained networks are evaluated on; validation for what is chosen by the results"""
+    jobs: Jobs = 1
+    """trainings at a time on this machine, between which its cores are divided"""
+    storage: str = ""
+    """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
+    device: Device = "auto"
+    """where to compute; auto takes a CUDA GPU if the framework finds one"""
+    data_dir: Path = DATA_DIR
+    """folder that download_mnist.py keeps the datasets in"""
+    output_dir: Path = Path("outputs")
+    """folder of outputs"""
+
+
+@options_dataclass
+class SearchOptions:
+    """What run_experiment.py search is asked to do."""
+
+    experiment: Name = ""
+    """the experiment's name, and its folder's in OUTPUT_DIR/experiments/"""
+    framework: Framework = "pytorch"
+    """framework to train in"""
+    model: Model = "cnn"
+    """network to find a recipe for"""
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+    """trials in all, those of earlier calls and other machines included"""
+    space: Annotated[tuple[str, ...], Field(title="FIELD=SPACE")] = ()
+    """what to vary, instead of the network's default space: learning_rate=1e-4..1e-2:log batch_size=32,64,128"""
+    set: Words = ()
+    """values that are not the default recipe's, one for each field: epochs=5 augment=on"""
+    objective: Literal["loss", "accuracy"] = "loss"
+    """what is optimised on the validation images"""
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    """trainings of each trial, with the seeds 0, 1, ...; the objective is their mean"""
+    pruner: Literal["auto", "median", "hyperband", "wilcoxon", "none"] = "auto"
+    """what gives up trials that promise nothing; auto is median, by epochs, or wilcoxon, over several seeds"""
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    """time after which this call begins no further trial; 0 is without a limit"""
+    seed: Seed = 0
+    """seed of the sampler"""
+    dataset: str = "mnist"
+    """dataset to train on"""
+    jobs: Jobs = 1
+    """trainings at a time on this machine, between which its cores are divided"""
+    storage: str = ""
+    """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
+    device: Device = "auto"
+    """where to compute; auto takes a CUDA GPU if the framework finds one"""
+    data_dir: Path = DATA_DIR
+    """folder that download_mnist.py keeps the datasets in"""
+    output_dir: Path = Path("outputs")
+    """folder of outputs"""

@@ -1,0 +1,143 @@
+"""What --set and --space say: alternatives for the fields of a recipe, and ranges to search them in.
+
+learning_rate=0.001,0.003     alternatives, separated by commas
+filters=8x16,16x32            lists of numbers, their numbers joined by x
+augment=on,off
+learning_rate=1e-4..1e-2:log  a range, searched on a logarithmic scale; of --space alone
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from digits.command_line import first_fault, flat_fields
+from digits.errors import UserError
+from digits.training import Augmentation, Recipe
+
+FIELDS = {name: field for name, field, _ in flat_fields(Recipe()) if name not in ("model", "seed")}
+"""What may be varied: every field of a recipe, amounts of augmentation included. Models and seeds have options."""
+AMOUNTS = {amount.name for amount in dataclasses.fields(Augmentation)}
+
+
+@dataclass(frozen=True)
+class Range:
+    """All numbers from low to high, both included; integers where both are."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Alternatives = tuple[Any, ...]
+
+
+def parse_alternatives(words: Sequence[str], option: str = "--set") -> dict[str, Alternatives]:
+    """Return the alternatives of each field that the words name; UserError where they are none."""
+    found: dict[str, Alternatives] = {}
+    for word in words:
+        name, text = _split(word, option, found)
+        if ".." in text:
+            raise UserError(f"{option} {word}: a range is for --space of a search; name the values, as in {name}=A,B.")
+        found[name] = _alternatives(name, text, f"{option} {word}")
+    return found
+
+
+def parse_space(words: Sequence[str], option: str = "--space") -> dict[str, Range | Alternatives]:
+    """Return the range, or the alternatives, of each field that the words name; UserError where they are none."""
+    found: dict[str, Range | Alternatives] = {}
+    for word in words:
+        name, text = _split(word, option, found)
+        found[name] = (_range if ".." in text else _alternatives)(name, text, f"{option} {word}")
+    return found
+
+
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with these values in fields of its own or of its augmentation, checked and read as their types.
+
+    Amounts of augmentation have no effect without it, and are then the usual ones: so equal trainings have equal
+    recipes. ValidationError where a value is none of its field.
+    """
+    fields = {name: getattr(recipe, name) for name in type(recipe).__dataclass_fields__}
+    amounts = dataclasses.asdict(recipe.augmentation) | {name: values[name] for name in AMOUNTS & values.keys()}
+    fields |= {name: value for name, value in values.items() if name not in AMOUNTS}
+    changed = Recipe(**{**fields, "augmentation": Augmentation(**amounts)})
+    return changed if changed.augment else dataclasses.replace(changed, augmentation=Augmentation())
+
+
+def value_of(recipe: Recipe, name: str) -> Any:
+    """Return the recipe's value in a field of its own or of its augmentation."""
+    return getattr(recipe.augmentation if name in AMOUNTS else recipe, name)
+
+
+def text_of(value: Any) -> str:
+    """Return a value as --set takes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _split(word: str, option: str, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the field and what is said about it."""
+    name, equals, text = word.partition("=")
+    name = name.replace("-", "_")
+    if name in ("model", "seed", "dataset", "framework"):
+        raise UserError(f"{option} {word}: the option --{name} gives that.")
+    if name not in FIELDS:
+        near = difflib.get_close_matches(name, FIELDS, 1)
+        near = near or [field for field in FIELDS if name and (name in field or field in name)][:1]
+        hint = f"did you mean {near[0]}?" if near else "docs/options.md lists them."
+        raise UserError(f"{option} {word}: a recipe has no field {name or equals!r}; {hint}")
+    if not text:
+        raise UserError(f"{option} {word}: no value is given, as in {name}={text_of(value_of(Recipe(), name))}.")
+    if name in found:
+        raise UserError(f"{option} {word}: {name} is given twice; separate alternatives by commas.")
+    return name, text
+
+
+def _alternatives(name: str, text: str, where: str) -> Alternatives:
+    values = tuple(_read(name, part, where) for part in text.split(","))
+    if len({*values}) < len(values):
+        raise UserError(f"{where}: a value is named twice.")
+    return values
+
+
+def _range(name: str, text: str, where: str) -> Range:
+    text, _, scale = text.partition(":")
+    if scale not in ("", "log"):
+        raise UserError(f"{where}: after the colon only log is possible.")
+    low, high = (_read(name, part, where) for part in text.split("..", 1))
+    if type(low) not in (int, float):
+        raise UserError(f"{where}: {name} takes no range; name its values, separated by commas.")
+    if not low < high:
+        raise UserError(f"{where}: the range is empty; its lower end must be first.")
+    if scale and low <= 0:
+        raise UserError(f"{where}: a logarithmic scale cannot begin at {low:g}.")
+    return Range(low, high, bool(scale))
+
+
+def _read(name: str, text: str, where: str) -> Any:
+    """Return the text as a value of the field."""
+    several = get_origin(FIELDS[name].annotation) is tuple
+    try:
+        # With augmentation, or the amounts would be set back.
+        value = value_of(with_values(Recipe(augment=True), {name: text.split("x") if several else text}), name)
+    except ValidationError as error:
+        raise UserError(f"{where}: {text[:60]!r} {first_fault(error)[-1]}.") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where}: {text[:60]!r} must be a finite number.")
+    return value
+
+
+def is_integer(name: str) -> bool:
+    """Return whether the field takes whole numbers alone."""
+    kind = FIELDS[name].annotation
+    while get_origin(kind) is not None and get_origin(kind) is not tuple:
+        kind = get_args(kind)[0]
+    return kind is int

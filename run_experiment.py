@@ -1,0 +1,73 @@
+"""Many trainings as one experiment: grids, searches, their tables and figures, on one machine or several.
+
+    python run_experiment.py grid seeds --framework pytorch tensorflow --seed 0 1 2 3 4
+    python run_experiment.py search better --framework pytorch --trials 60
+    python run_experiment.py grid --help
+
+An experiment has a name. The same command again continues it, after Ctrl-C, a crash or a failure, and so does the same
+command on another machine with --storage. Each command has --help of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from digits.command_line import print_commands, refuse
+from digits.errors import expect_interruptions, run_script
+
+GRID = """Train every combination of frameworks, networks, seeds and values.
+
+    python run_experiment.py grid seeds --seed 0 1 2 3 4
+    python run_experiment.py grid rates --framework pytorch --set learning_rate=0.001,0.003 filters=8x16,16x32
+
+Each training is a process and leaves a run in OUTPUT_DIR/experiments/NAME/runs. The same command continues."""
+SEARCH = """Find a better recipe for a network, by the validation images alone: no trial sees a test image.
+
+    python run_experiment.py search better --trials 60
+    python run_experiment.py search wide --model mlp --space dropout=0..0.5 learning_rate=1e-4..1e-2:log
+
+The first trial is the default recipe. OUTPUT_DIR/experiments/NAME/best.json has the best one, for --recipe of the
+training scripts. The same command continues."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command that the words (default: sys.argv) begin with; return the exit status."""
+    words = sys.argv[1:] if words is None else words
+    if words and words[0] in ("-h", "--help"):
+        print_commands(__doc__ or "", {name: text.splitlines()[0].rstrip(".") for name, (text, _) in COMMANDS.items()})
+        return 0
+    if not words or words[0] not in COMMANDS:
+        given = f"there is no command {words[0]!r}" if words else "a command is missing"
+        refuse(f"{given}; choose {', '.join(COMMANDS)}; --help shows more.")
+    text, run = COMMANDS[words[0]]
+    return run(text, words[1:])
+
+
+def grid(text: str, words: Sequence[str]) -> int:
+    from digits.experiments.options import GridOptions, parse_command
+
+    options = parse_command(GridOptions(), "grid", text, words)
+    from digits.experiments.commands import run_grid  # after the options, because Optuna takes a second to import
+
+    return run_grid(options)
+
+
+def search(text: str, words: Sequence[str]) -> int:
+    from digits.experiments.options import SearchOptions, parse_command
+
+    options = parse_command(SearchOptions(), "search", text, words)
+    from digits.experiments.commands import run_search
+
+    return run_search(options)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[str, Sequence[str]], int]]] = {
+    "grid": (GRID, grid),
+    "search": (SEARCH, search),
+}
+"""The help text and the function of each command."""
+
+if __name__ == "__main__":
+    expect_interruptions()
+    sys.exit(run_script(main))

@@ -1,0 +1,41 @@
+"""Places that the tests of experiments work in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from experiments.postgresql import PostgreSQL, programs, serving_postgresql
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server of this worker's own, as Debian's package has it."""
+    found = programs()
+    if found is None:
+        pytest.skip("needs PostgreSQL's programs: apt-get install postgresql")
+    with serving_postgresql(found) as server:
+        yield server
+
+
+@pytest.fixture(params=["journal", "postgresql"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """The option --storage, or nothing for the journal."""
+    if request.param == "journal":
+        return []
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return ["--storage", server.address(tmp_path.name)]
+
+
+@pytest.fixture
+def place(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Give a function from a command's words to those words with the test's folders and the sample's images."""
+    monkeypatch.setenv("FAKE_EPOCH", "0.02")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    folders = ["--data-dir", str(workplace / "mnist_data"), "--output-dir", str(tmp_path), "--dataset", "mnist-sample"]
+
+    def words(*given: str) -> list[str]:
+        return [*given, *folders]
+
+    return words

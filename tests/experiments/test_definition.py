@@ -1,0 +1,146 @@
+"""Grids and searches as their options define them, and as a study keeps them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from paths import ROOT
+
+from digits.data import Dataset
+from digits.errors import UserError
+from digits.experiments import define
+from digits.experiments.define import grid_definition, search_definition
+from digits.experiments.definition import combinations, read_definition, recipe_of, refuse_other
+from digits.experiments.options import GridOptions, SearchOptions
+from digits.experiments.sampling import default_params, possible_params
+from digits.training import Recipe
+
+NONE = np.zeros(0, np.uint8)
+DATASET = Dataset("small", NONE, NONE, NONE, NONE, ("a", "b"), "f" * 64)
+
+
+@pytest.fixture(autouse=True)
+def same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all packages were there."""
+    monkeypatch.setattr(define, "versions_of", lambda frameworks: dict.fromkeys(frameworks, "1"))
+
+
+def test_a_grid_has_every_combination_seed_by_seed() -> None:
+    definition, left_out = grid_definition(
+        GridOptions(model=("cnn", "mlp"), seed=(0, 7), set=("learning_rate=0.001,0.003",)), DATASET
+    )
+    values, _ = combinations(definition)
+    assert len(values) == len({json.dumps(each) for each in values}) == 2 * 2 * 2 * 2
+    assert values[0] == {"framework": "pytorch", "model": "cnn", "learning_rate": 0.001, "seed": 0}
+    assert [each["seed"] for each in values] == [0] * 8 + [7] * 8
+    assert definition.differing == ("framework", "model", "learning_rate", "seed")
+    assert left_out == []
+
+
+def test_impossible_combinations_are_left_out_with_a_sentence() -> None:
+    options = GridOptions(framework=("pytorch",), model=("cnn", "mlp"), set=("filters=8x16,16x32",))
+    definition, left_out = grid_definition(options, DATASET)
+    assert len(combinations(definition)[0]) == 2
+    assert left_out[0] == ("framework pytorch, model mlp, filters 8x16: --filters of mlp must be 0 numbers, not 2.")
+    with pytest.raises(UserError, match=r"no combination .* --filters of mlp must be"):
+        grid_definition(replace(options, model=("mlp",)), DATASET)
+
+
+def test_equal_trainings_are_one() -> None:
+    options = GridOptions(framework=("pytorch",), set=("augment=on,off", "rotation=5,10"))
+    definition, left_out = grid_definition(options, DATASET)
+    assert len(combinations(definition)[0]) == 3  # without augmentation its amounts have no effect
+    assert "the same training as another combination" in left_out[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (GridOptions(seed=(1, 1)), "--seed: 1 is named twice"),
+        (GridOptions(framework=()), "no combination of these values is possible; a list of values is empty"),
+        (GridOptions(evaluate_on="validation", model=("fast",)), "validation_fraction must be above 0"),
+    ],
+)
+def test_grids_that_are_none(options: GridOptions, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        grid_definition(options, DATASET)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (SearchOptions(set=("dropout=0.1,0.2",)), "a search takes one value"),
+        (SearchOptions(set=("dropout=0.1",), space=("dropout=0..0.5",)), "in --set and in --space"),
+        (SearchOptions(pruner="wilcoxon"), "--pruner wilcoxon compares trials seed by seed"),
+        (SearchOptions(set=("validation_fraction=0",)), "validation_fraction must be above 0"),
+        (SearchOptions(set=("filters=8",)), "--filters of cnn must be 2 numbers"),
+    ],
+)
+def test_searches_that_are_none(options: SearchOptions, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        search_definition(options, DATASET)
+
+
+def test_a_search_holds_images_out() -> None:
+    definition = search_definition(SearchOptions(model="fast"), DATASET)
+    assert definition.recipes["fast"].validation_fraction == 0.1
+    assert definition.evaluate_on == "validation"
+    assert search_definition(SearchOptions(seeds=3), DATASET).pruner == "wilcoxon"
+    assert search_definition(SearchOptions(), DATASET).pruner == "median"
+
+
+def test_a_definition_is_read_back() -> None:
+    for definition in (
+        grid_definition(GridOptions(set=("filters=8x16,16x32",)), DATASET)[0],
+        search_definition(SearchOptions(space=("dropout=0..0.5", "dense=64,128", "batch_size=32..64")), DATASET),
+    ):
+        record = json.loads(json.dumps(definition.record()))
+        assert read_definition(record) == definition
+        refuse_other("name", record, definition)
+        with pytest.raises(UserError, match="another version of this project"):
+            read_definition({**record, "format": 0})
+
+
+def test_another_definition_is_refused_with_what_differs() -> None:
+    definition = search_definition(SearchOptions(), DATASET)
+    record = definition.record()
+    for other, what in (
+        (search_definition(SearchOptions(objective="accuracy"), DATASET), r"objective: \"loss\" there"),
+        (search_definition(SearchOptions(set=("epochs=5",)), DATASET), "recipes, cnn, epochs: 3 there, 5 here"),
+        (search_definition(SearchOptions(space=("dropout=0..0.5",)), DATASET), "space, learning rate"),
+        (replace(definition, dataset_fingerprint="0"), "dataset fingerprint"),
+    ):
+        with pytest.raises(UserError, match=what):
+            refuse_other("name", record, other)
+    with pytest.raises(UserError, match=r"versions, pytorch: .*not be comparable"):
+        refuse_other("name", record, replace(definition, versions={"pytorch": "2"}))
+
+
+def test_the_default_recipe_is_a_sample_of_the_default_space() -> None:
+    definition = search_definition(SearchOptions(), DATASET)
+    params = default_params(definition)
+    assert params is not None
+    assert params["learning_rate"] == 0.001
+    assert default_params(search_definition(SearchOptions(space=("dropout=0.4..0.5",)), DATASET)) is None
+
+
+def test_finite_spaces_are_listed_without_what_is_impossible() -> None:
+    space = ("optimizer=adam,sgd", "weight_decay=0,0.1", "batch_size=32..33")
+    found = possible_params(search_definition(SearchOptions(space=space), DATASET))
+    assert found is not None
+    assert len(found) == 6  # of 8: weight decay goes with adam alone
+    assert possible_params(search_definition(SearchOptions(), DATASET)) is None
+
+
+def test_the_packages_are_those_of_the_training_scripts() -> None:
+    for framework, packages in define.PACKAGES.items():
+        script = ROOT / f"mnist_{framework}.py"
+        assert f"PACKAGES = {json.dumps(packages)}".replace("[", "(").replace("]", ")") in script.read_text()
+
+
+def test_a_trial_s_recipe_has_its_seed() -> None:
+    definition, _ = grid_definition(GridOptions(seed=(3,)), DATASET)
+    assert recipe_of(definition, combinations(definition)[0][0]) == Recipe(seed=3)

@@ -1,0 +1,234 @@
+"""A grid from its command to its end: interrupted, continued, failing, joined by others, refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from experiments.workers import Worker, run_experiment
+
+from digits.errors import UserError
+from digits.experiments.study import read_experiment
+from digits.runs import find_runs, read_run
+
+pytestmark = pytest.mark.slow
+
+Place = Callable[..., list[str]]
+GRID = ("grid", "first", "--framework", "pytorch", "--seed", "0", "1", "2")
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that name this one as their parent."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(folder.name))
+        except OSError:
+            pass
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_grid_trains_every_combination_once(
+    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = place(*GRID, "--jobs", "2", "--set", "learning_rate=0.001,0.003")
+    assert run_experiment(words) == 0
+    out = capfd.readouterr().out
+    assert "trial 0: learning_rate 0.001, seed 0: loss 1.1577, accuracy 100.00 %, 3 epochs in 0.1 s" in out
+    assert out.endswith("6 of 6 trials of 'first' are done; 'python run_experiment.py show first' shows them.\n")
+
+    experiment = read_experiment("first", tmp_path)
+    assert (experiment.kind, experiment.wanted, experiment.epochs) == ("grid", 6, 3)
+    assert experiment.varied == ("learning_rate", "seed")
+    assert experiment.defaults == {"learning_rate": 0.001}
+    assert [trial.state for trial in experiment.trials] == ["complete"] * 6
+    trial = experiment.trials[0]
+    assert trial.values == {"framework": "pytorch", "model": "cnn", "learning_rate": 0.001, "seed": 0}
+    assert len(trial.epochs) == 3
+    assert trial.objective == trial.trainings[0].score["loss"] == pytest.approx(trial.epochs[-1], abs=1e-6)
+    assert trial.worker.endswith(f":{os.getpid()}")
+    assert trial.started is not None
+    assert trial.finished is not None
+    assert trial.started <= trial.finished
+
+    # Again: nothing is trained.
+    monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
+    assert run_experiment(words) == 0
+    assert capfd.readouterr().out.count("\n") == 1
+
+
+def test_ctrl_c_gives_back_and_the_same_command_continues(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH", "0.3")
+    words = place(*GRID, "--set", "epochs=6", "--jobs", "2")
+    worker = Worker(tmp_path / "out", words)
+    runs = tmp_path / "experiments" / "first" / "runs"
+    wait_until(lambda: len(list(runs.glob(".*.checkpoint"))) == 2)
+    trainings = children(worker.pid)
+    worker.send(signal.SIGINT)
+    assert worker.wait() == 130
+    assert len(trainings) == 2
+    assert all(map(gone, trainings))
+    assert worker.text().endswith("stopped: 0 of 3 trials of 'first' are done; the same command continues.\n")
+    assert [trial.state for trial in read_experiment("first", tmp_path).trials] == ["waiting"] * 3
+
+    monkeypatch.setenv("FAKE_EPOCH", "0.02")
+    again = Worker(tmp_path / "again", words)
+    assert again.wait() == 0
+    assert [trial.state for trial in read_experiment("first", tmp_path).trials] == ["complete"] * 3
+    logs = "".join(path.read_text() for path in (runs.parent / "logs").iterdir())
+    assert logs.count("epochs there already: 0") == 3  # two of them before Ctrl-C
+    assert not list(runs.glob(".*"))
+
+
+def test_no_training_outlives_a_killed_worker(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH", "30")
+    worker = Worker(tmp_path / "out", place(*GRID))
+    wait_until(lambda: any((tmp_path / "experiments" / "first" / "logs").glob("*")) and children(worker.pid) != [])
+    (training,) = children(worker.pid)
+    worker.send(signal.SIGKILL)
+    worker.wait()
+    wait_until(lambda: gone(training))
+
+
+def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
+    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_FAIL", "seed=1")
+    assert run_experiment(place(*GRID)) == 1
+    out, err = capfd.readouterr()
+    assert "trial 1: seed 1: the training failed; its last lines:\n" in out
+    assert "    error: the training failed because seed is 1.\n" in out
+    assert "2 of 3 trials of 'first' are done" in out
+    assert err.startswith("error: 1 of 3 trials failed; on the machine that ran them, ")
+    failed = read_experiment("first", tmp_path).trials[1]
+    assert (failed.state, failed.error.splitlines()[-1]) == (
+        "failed",
+        "error: the training failed because seed is 1.",
+    )
+    monkeypatch.delenv("FAKE_FAIL")
+    assert run_experiment(place(*GRID)) == 0
+    assert "3 of 3" in capfd.readouterr().out
+    assert [trial.values["seed"] for trial in read_experiment("first", tmp_path).trials] == [0, 2, 1]
+
+
+def test_a_run_that_is_there_is_not_trained_again(
+    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_experiment(place(*GRID)) == 0
+    folder = tmp_path / "experiments" / "first"
+    before = read_experiment("first", tmp_path)
+    (folder / "journal.log").unlink()
+    monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
+    assert run_experiment(place(*GRID)) == 0
+    assert capfd.readouterr().out.count(", trained before\n") == 3
+    after = read_experiment("first", tmp_path)
+    assert [trial.trainings for trial in after.trials] == [trial.trainings for trial in before.trials]
+
+
+def test_another_experiment_of_that_name_is_refused(
+    tmp_path: Path, place: Place, storage: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_experiment(place(*GRID, *storage)) == 0
+    with pytest.raises(UserError, match=r"another experiment 'first' \(seeds: \[0, 1, 2\] there, \[0\] here\)"):
+        run_experiment(place(*GRID[:4], "--seed", "0", *storage))
+    with pytest.raises(UserError, match="another experiment 'first'"):
+        run_experiment(place("search", "first", *storage))
+
+
+def test_other_versions_are_refused(tmp_path: Path, place: Place) -> None:
+    """Of two machines: the second one finds another NumPy on its path."""
+    package = tmp_path / "other" / "numpy-9.9.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9\n")
+    words = place(*GRID)
+    assert run_experiment(words) == 0
+    worker = Worker(tmp_path / "out", words, path=[str(package.parent)])
+    assert worker.wait() == 1
+    assert "with other versions (versions, numpy: " in worker.text()
+    assert '"9.9" here), so that results would not be comparable' in worker.text()
+
+
+def test_two_workers_write_one_journal(tmp_path: Path, place: Place) -> None:
+    words = place(*GRID, "--set", "learning_rate=0.001,0.002,0.003,0.004", "epochs=1")
+    workers = [Worker(tmp_path / "out", words) for _ in range(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    trials = read_experiment("first", tmp_path).trials
+    assert [trial.state for trial in trials] == ["complete"] * 12
+    assert len({trial.worker for trial in trials}) == 2
+
+
+def test_a_worker_with_a_full_disk_gives_its_trial_back(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system lets this worker's processes write no file of more than 200 kB, as where a share is used up."""
+    monkeypatch.setenv("FAKE_BYTES", "300000")
+    words = place(*GRID)
+    worker = Worker(tmp_path / "out", words, largest_file=200_000)
+    assert worker.wait() == 1
+    assert "is full; make room, then run the same command again. The training said: error: File too large" in (
+        worker.text()
+    )
+    assert {trial.state for trial in read_experiment("first", tmp_path).trials} == {"waiting"}
+    assert run_experiment(words) == 0
+    (_, *_) = runs = find_runs(tmp_path / "experiments" / "first" / "runs")
+    assert [len(read_run(run).history) for run in runs] == [3, 3, 3]
+
+
+def test_without_space_nothing_is_claimed(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digits.experiments.job.LEAST_SPACE", 1 << 62)
+    with pytest.raises(UserError, match=r"the disk of '.*' is full; make room, then run the same command again"):
+        run_experiment(place(*GRID))
+    assert {trial.state for trial in read_experiment("first", tmp_path).trials} == {"waiting"}
+
+
+def test_a_line_cut_off_in_the_journal_is_no_loss(tmp_path: Path, place: Place) -> None:
+    """As a worker leaves it that is killed, or has no more room, while it writes."""
+    words = place(*GRID)
+    assert run_experiment([*words[:4], "--seed", "0", *words[8:]]) == 0
+    journal = tmp_path / "experiments" / "first" / "journal.log"
+    with journal.open("ab") as file:
+        file.write(b'{"op_code":8,"work')
+    assert read_experiment("first", tmp_path).trials[0].state == "complete"
+    assert run_experiment([*words[:4], "--seed", "0", *words[8:]]) == 0
+    assert journal.read_bytes().endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("storage", "sentence"),
+    [
+        ("sqlite:///study.db", "--storage: SQLite is not for several processes"),
+        ("mysql://user:secret@host/studies", "--storage mysql: only PostgreSQL is supported"),
+        ("postgresql+psycopg://user:secret@127.0.0.1:1/studies", r"user:\*\*\*@127.0.0.1:1/studies' cannot be used"),
+        ("secret", "--storage is no address of a database"),
+    ],
+)
+def test_storages_that_cannot_be_used(place: Place, storage: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as refused:
+        run_experiment(place(*GRID, "--storage", storage))
+    assert "secret" not in str(refused.value)
+
+
+def test_there_is_no_such_experiment(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no experiment 'none'"):
+        read_experiment("none", tmp_path)

@@ -1,0 +1,112 @@
+"""What --set and --space say is read as it was meant, or refused in a sentence."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digits.errors import UserError
+from digits.experiments.spaces import default_space
+from digits.experiments.values import (
+    AMOUNTS,
+    FIELDS,
+    Range,
+    parse_alternatives,
+    parse_space,
+    text_of,
+    value_of,
+    with_values,
+)
+from digits.training import RECIPES, Augmentation, Recipe
+
+widths = st.lists(st.integers(1, 4096), min_size=1, max_size=5).map(tuple)
+VALUES = {
+    "learning_rate": st.floats(1e-9, 1e9),
+    "dropout": st.floats(0, 1, exclude_max=True),
+    "batch_size": st.integers(1, 1_000_000),
+    "filters": widths,
+    "betas": st.tuples(*[st.floats(0, 1, exclude_max=True)] * 2),
+    "augment": st.booleans(),
+    "schedule": st.sampled_from(["constant", "cosine", "one-cycle"]),
+    "rotation": st.floats(0, 180),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(VALUES)))
+def test_alternatives_are_read_as_they_were_written(data: st.DataObject, name: str) -> None:
+    values = data.draw(st.lists(VALUES[name], min_size=1, max_size=5, unique=True))
+    word = f"{name}={','.join(map(text_of, values))}"
+    assert parse_alternatives([word]) == {name: tuple(values)}
+    assert parse_space([word.replace("_", "-", 1)]) == {name: tuple(values)}
+
+
+@given(st.lists(st.floats(1e-9, 1e9), min_size=2, max_size=2, unique=True).map(sorted), st.booleans())
+def test_ranges_of_numbers(ends: list[float], log: bool) -> None:
+    low, high = ends
+    assert parse_space([f"learning_rate={low}..{high}{':log' * log}"]) == {"learning_rate": Range(low, high, log)}
+    with pytest.raises(UserError, match="lower end"):
+        parse_space([f"learning_rate={high}..{low}"])
+
+
+@given(st.integers(1, 999), st.integers(1, 999))
+def test_ranges_of_integers(low: int, more: int) -> None:
+    (found,) = parse_space([f"batch_size={low}..{low + more}"]).values()
+    assert isinstance(found, Range)
+    assert (type(found.low), type(found.high)) == (int, int)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for word in (text, f"learning_rate={text}", f"filters={text}", f"augment={text}"):
+        for parse in (parse_alternatives, parse_space):
+            with suppress(UserError):
+                assert parse([word])
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("learnign_rate=1", "a recipe has no field 'learnign_rate'; did you mean learning_rate?"),
+        ("rate=1", "did you mean learning_rate?"),
+        ("zzz=1", "docs/options.md lists them."),
+        ("seed=1,2", "the option --seed gives that."),
+        ("dropout=1.5", "'1.5' must be less than 1."),
+        ("filters=8xa", "must be a valid integer."),
+        ("dropout=", "no value is given, as in dropout=0.25."),
+        ("dropout=0.1,0.1", "a value is named twice."),
+        ("dropout=0.5..0.1", "its lower end must be first."),
+        ("dropout=0..0.5:log", "a logarithmic scale cannot begin at 0."),
+        ("dropout=0..0.5:lin", "after the colon only log is possible."),
+        ("schedule=constant..cosine", "schedule takes no range; name its values, separated by commas."),
+        ("epochs=1.5..3", "'1.5' must be a valid integer."),
+        ("learning_rate=nan", "must be"),
+    ],
+)
+def test_what_is_wrong_is_said(word: str, sentence: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse_space([word])
+    assert str(refused.value).startswith(f"--space {word}: ")
+    assert sentence in str(refused.value)
+
+
+def test_a_range_is_for_a_search_and_a_field_is_named_once() -> None:
+    with pytest.raises(UserError, match="a range is for --space"):
+        parse_alternatives(["dropout=0..0.5"])
+    with pytest.raises(UserError, match="dropout is given twice"):
+        parse_alternatives(["dropout=0.1", "dropout=0.2"])
+
+
+def test_amounts_of_augmentation_count_only_with_it() -> None:
+    assert with_values(Recipe(), {"rotation": 5}) == Recipe()
+    assert with_values(Recipe(), {"rotation": 5, "augment": True}).augmentation == Augmentation(rotation=5)
+    assert {*AMOUNTS} < {*FIELDS}
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_the_default_space_holds_the_default_recipe(model: str) -> None:
+    for name, part in default_space(model).items():
+        value = value_of(RECIPES[model], name)
+        assert part.low <= value <= part.high if isinstance(part, Range) else value in part
