@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -18,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from framework_process import ROOT, environment
+from framework_process import ROOT, ask, environment, run_forked
 from make_runs import make_run
 
 from digits.data.catalogue import MNIST_SAMPLE
@@ -205,46 +206,15 @@ def test_output_folder_whose_name_is_no_text(framework: str, tmp_path: Path) -> 
 
 # --- full disks ---
 
-SAVE = """
-import errno, sys
-from importlib import import_module
-from pathlib import Path
-from digits.training.recipe import RECIPES
-from digits.training.weights import ModelConfig
-framework, disk = sys.argv[1], Path(sys.argv[2])
-import_module(f"mnist_{framework}")  # imports its framework without its notes
-files, networks = (import_module(f"models.{framework}.{module}") for module in ("files", "networks"))
-recipe = RECIPES["mlp"]
-model = networks.build_model(ModelConfig("mlp", 10, (0.0, 1.0), recipe.filters, recipe.dense, 0.0))
-writers = {
-    "model.pt" if framework == "pytorch" else "model.keras": files.save_checkpoint,
-    "weights.safetensors": files.save_weights,
-    "model.onnx": lambda model, path: files.export_onnx(model, path, tuple("0123456789")),
-}
-for name, write in writers.items():
-    write(model, disk / name)  # 300 kB at most
-    size = (disk / name).stat().st_size
-    for missing in (1, size):
-        (disk / name).unlink(missing_ok=True)
-        (disk / "filler").write_bytes(bytes((1024 - (size - missing) // 4096 * 4) * 1024))
-        try:
-            write(model, disk / name)
-        except OSError as error:
-            assert (error.errno, error.filename) == (errno.ENOSPC, str(disk / name)), error
-        else:
-            raise AssertionError(f"{name} on a disk that has {missing} bytes too few")
-        (disk / "filler").unlink()
-    (disk / name).unlink(missing_ok=True)
-"""
-
 
 @pytest.mark.training
 def test_each_writer_names_its_file_where_the_disk_is_full(framework: str, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
-        words = [sys.executable, "-c", SAVE, framework, str(disk)]
-        done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        assert "Exception ignored" not in done.stderr
+        found, stderr = ask(framework, "full_disk.errors_of_writers", str(disk))
+        checkpoint = {"pytorch": "model.pt", "tensorflow": "model.keras"}[framework]
+        files = [str(disk / name) for name in (checkpoint, "weights.safetensors", "model.onnx") for _ in range(2)]
+        assert found == [[errno.ENOSPC, file] for file in files]
+        assert "Exception ignored" not in stderr
 
 
 @pytest.mark.training
@@ -252,7 +222,7 @@ def test_each_writer_names_its_file_where_the_disk_is_full(framework: str, tmp_p
 def test_training_on_a_full_disk(framework: str, workplace: Path, tmp_path: Path, size: str, what: str) -> None:
     with small_disk(tmp_path / "disk", size) as disk:
         words = ["--dataset", "mnist-sample", "--model", "mlp", "--epochs", "1", "--name", "mlp", "--output-dir"]
-        done = shell(f"mnist_{framework}.py", *words, disk, cwd=workplace)
+        done = run_forked(framework, *words, disk, cwd=workplace)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
         assert done.stderr.startswith("error: ")
         assert f"{disk}/" in done.stderr
@@ -287,10 +257,10 @@ def test_figures_on_a_full_disk(tmp_path: Path) -> None:
         free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
         (disk / "filler").write_bytes(bytes(free - 8192))
         words = ["--only", "confusion_matrix", "--format", "png", "svg", "pdf", "--output-dir", disk]
-        done = shell("visualize_results.py", *words)
+        done = run_forked("figures", *words, cwd=ROOT)
         assert done.returncode == 1
         assert f"error: cannot write '{disk}/mnist-cnn-pytorch/confusion_matrix.png' (No space left" in done.stderr
         assert "Traceback" not in done.stderr
-        done = shell("visualize_results.py", *words[:3], "pdf", *words[4:])
+        done = run_forked("figures", *words[:3], "pdf", *words[4:], cwd=ROOT)
         assert f"error: cannot write '{disk}/mnist-cnn-pytorch/confusion_matrix.pdf' (No space left" in done.stderr
         assert [entry.name for entry in (disk / "mnist-cnn-pytorch").glob("*confusion*")] == []
