@@ -39,7 +39,7 @@ SCRIPTS = {"pytorch": "mnist_pytorch", "tensorflow": "mnist_tensorflow", "figure
 PRELOADED = {
     "pytorch": ("torch._dynamo", "torch.export", "onnxscript"),
     "tensorflow": ("tf2onnx.convert",),
-    "figures": ("digits.figures", "scipy.stats"),
+    "figures": ("digits.figures", "scipy.stats", "seaborn"),
 }
 # A training on the sample is no faster with two threads; two trainings with a thread each are.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")

@@ -57,7 +57,7 @@ def test_every_option_has_a_default_or_none_and_a_text_of_one_form(options: obje
 
 @pytest.mark.parametrize("columns", [2, 5, 10_000])
 def test_help_has_a_least_and_a_greatest_width(columns: int) -> None:
-    assert 40 < max(map(len, help_of("draw_digit.py", columns).splitlines())) <= 120
+    assert 40 < max(map(len, help_of("download_mnist.py", columns).splitlines())) <= 120
 
 
 @options_dataclass

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import seaborn  # type: ignore[import-untyped]
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm, Normalize, PowerNorm
@@ -97,6 +96,8 @@ def _plot_matrix(
     empty: npt.NDArray[np.bool_],
 ) -> QuadMesh:
     """Plot coloured cells with their texts; `empty` cells get no colour."""
+    import seaborn  # type: ignore[import-untyped]  # imported here because it takes more than a second
+
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     cell = float(axes.get_position().width * figure.get_size_inches()[0] / len(names))  # inches
