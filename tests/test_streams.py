@@ -33,7 +33,6 @@ SCRIPTS = [
     *("visualize_results.py", "predict_digit.py", "draw_digit.py"),
 ]
 NARROW = [
-    {"PYTHONIOENCODING": "ascii"},
     {"PYTHONIOENCODING": "cp1252"},
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
 ]
@@ -144,16 +143,16 @@ def test_other_scripts_do_their_work_without_stdout(
     assert len(load_dataset("mnist-sample", tmp_path / "mnist_data").test_labels) == 1000
 
     make_run(tmp_path / "outputs")
-    for streams in (">&-", ">&- 2>&-"):
-        done = shell("visualize_results.py", "--only", "calibration", cwd=tmp_path, streams=streams)
-        assert (done.returncode, done.stderr) == (0, "")
-        (tmp_path / "outputs" / "mnist-cnn-pytorch" / "calibration.png").unlink()
+    done = shell("visualize_results.py", "--only", "calibration", cwd=tmp_path, streams=">&-")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "outputs" / "mnist-cnn-pytorch" / "calibration.png").is_file()
 
     run = train_silently("pytorch")
     words = ["--run", run, "--multiple", "--boxes", tmp_path / "boxes", ROOT / "docs" / "photo.jpg"]
-    done = shell("predict_digit.py", *words, cwd=tmp_path, streams=">&-")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "boxes" / "photo.jpg-boxes.png").is_file()
+    for streams in (">&-", ">&- 2>&-"):
+        done = shell("predict_digit.py", *words, cwd=tmp_path, streams=streams)
+        assert (done.returncode, done.stderr) == (0, "")
+        (tmp_path / "boxes" / "photo.jpg-boxes.png").unlink()
 
 
 def test_page_without_streams(tmp_path: Path) -> None:
