@@ -10,8 +10,6 @@
 Run it again to fix what was damaged. A complete dataset is left alone, and needs no network.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from functools import partial

@@ -7,8 +7,6 @@
 Shows the best run of each framework, or those that --run names. Ctrl-C ends it. Nothing is fetched from the internet.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

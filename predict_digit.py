@@ -9,8 +9,6 @@
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

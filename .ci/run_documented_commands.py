@@ -4,8 +4,6 @@ README.md comes first, then the pages in the order in which it links to them. Le
 comes here. Commands that take hours, or never end, stand in indented blocks instead.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -7,8 +7,6 @@ Runs the training scripts themselves, into outputs/ (a seed that has a run there
 this dataset is not trained again), and prints a Markdown table: n, mean, standard deviation, range, seconds.
 """
 
-from __future__ import annotations
-
 import statistics
 import sys
 from dataclasses import replace

@@ -7,8 +7,6 @@ learning rate 1, batches of 64, images converted and normalised one by one by to
 Prints JSON: parameters, seconds of the epoch, test accuracy after it.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

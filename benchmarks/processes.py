@@ -1,7 +1,5 @@
 """What the benchmarks compare and time runs in processes of its own, so that nothing is warm and nothing is shared."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys

@@ -10,8 +10,6 @@ copied to docs/results/; for a run that is not in outputs/reference/, its earlie
 fixed before the test set was looked at, except where the table's notes say so.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 import statistics

@@ -6,8 +6,6 @@ Each start is a process of its own (start_up_probe.py) that imports the script a
 a training set cut to one batch. Needs the dataset in --data-dir (the sample will do: --dataset mnist-sample).
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

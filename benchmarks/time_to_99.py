@@ -9,8 +9,6 @@ also told without tracing: a training of two epochs traces in its first, and the
 accuracy is measured once, after training. pytorch/examples' recipe takes 14 epochs, of which one is enough to price it.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

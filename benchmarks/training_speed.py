@@ -11,8 +11,6 @@ second.
 Needs MNIST in --data-dir.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

@@ -7,8 +7,6 @@ For each training, the validation accuracy after the last epoch minus the test a
 seed also decides which images or writers are held out. Each test accuracy is reported once, and chooses nothing.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 Lists are given with spaces (`--filters 16 32`). A mistake ends the script with one sentence and exit status 2.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import difflib

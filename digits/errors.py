@@ -1,7 +1,5 @@
 """How a script ends when something goes wrong: one sentence on stderr and an exit status, no traceback."""
 
-from __future__ import annotations
-
 import atexit
 import io
 import os

@@ -1,7 +1,5 @@
 """What a number was measured on: the versions and hardware that run.json and the benchmarks record."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """How names and fractions are written for people, and names as parts of file names: the same everywhere."""
 
-from __future__ import annotations
-
 import re
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}

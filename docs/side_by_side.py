@@ -5,8 +5,6 @@
 Functions, classes and methods stand beside those of the same name; within them difflib aligns the lines.
 """
 
-from __future__ import annotations
-
 import ast
 import difflib
 import html

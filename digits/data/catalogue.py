@@ -4,8 +4,6 @@ All have MNIST's form: four IDX files. Another one of that form is another entry
 the authors, licences and papers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Datasets as the rest of the project sees them: four NumPy arrays, verified as they are read."""
 
-from __future__ import annotations
-
 import hashlib
 import shlex
 from collections.abc import Sequence

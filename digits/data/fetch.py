@@ -4,8 +4,6 @@ requests does the talking (proxies, certificates, connections). What it leaves t
 bytes, and one on the whole time, because its time-outs are per read, which a server that drips bytes never exceeds.
 """
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass

@@ -7,8 +7,6 @@
 All is written into a hidden folder beside, which is then renamed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ Source: 'The IDX file format', on Yann LeCun's MNIST page, http://yann.lecun.com
 Type and shape are in the header, so the SHA-256 of the file is a fingerprint of the array as well.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from typing import Any

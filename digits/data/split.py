@@ -3,8 +3,6 @@
 The split comes from a NumPy generator keyed by the seed, so that both frameworks hold out the same images.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 Yadav and Bottou (2019), 'Cold case: the lost MNIST digits', arXiv 1905.10498.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The labels of MNIST's test set that are known to be wrong."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

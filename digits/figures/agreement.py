@@ -1,7 +1,5 @@
 """Two runs image by image: how often they agree, on which images they differ, and which both get wrong."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure

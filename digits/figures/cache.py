@@ -1,7 +1,5 @@
 """Which figures need no rendering: those made from the same inputs by the same code, and untouched since."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """One confusion matrix in its axes, as counts or as errors, with class labels and a colour bar."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

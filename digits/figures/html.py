@@ -1,7 +1,5 @@
 """Pages in HTML that hold everything they show, and request nothing from anywhere."""
 
-from __future__ import annotations
-
 import base64
 import os
 import struct

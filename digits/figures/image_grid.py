@@ -1,7 +1,5 @@
 """Images in rows and columns with a few words below each, in one pair of axes: forty would take seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A figure as a page: a header in words, places in inches below it, and how it becomes a file."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager

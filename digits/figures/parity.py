@@ -1,7 +1,5 @@
 """Parity: do both frameworks compute the same? The losses of two trainings with --parity, step by step."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Images with their predictions: correct ones from confident to doubtful, and errors, the most confident first."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray

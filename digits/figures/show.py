@@ -1,7 +1,5 @@
 """Figures in windows: what --show does."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib

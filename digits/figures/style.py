@@ -1,7 +1,5 @@
 """What all figures share: sizes, colours, and matplotlib's settings."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Text that fits its place in a figure, and how a run is called there."""
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_right
 from functools import cache

@@ -1,7 +1,5 @@
 """Training curves: loss, accuracy and learning rate from epoch to epoch, and which epoch was the best."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from matplotlib.axes import Axes

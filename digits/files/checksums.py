@@ -1,7 +1,5 @@
 """SHA256SUMS: which files belong to a dataset's folder, and their checksums. `sha256sum -c SHA256SUMS` reads it too."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Read files that may be damaged or forged: nothing is unpickled, and no size or header fills the memory."""
 
-from __future__ import annotations
-
 import io
 import os
 from pathlib import Path

@@ -4,8 +4,6 @@ All is written into a hidden folder `.<name>-<random>` beside the path, and rena
 its hidden folder; those of killed processes are deleted by the next writer of the same path.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

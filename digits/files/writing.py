@@ -1,7 +1,5 @@
 """Writing to a disk that may be full: the error names the file, as Python's own errors do only where opening fails."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

@@ -1,7 +1,5 @@
 """From photos to answers: what predict_digit.py prints, as JSON's objects and as lines for people."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

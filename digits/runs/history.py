@@ -1,7 +1,5 @@
 """history.csv: a row for each epoch, of which every value is a finite number."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """The names of runs: which data, network and framework, and how the training differs from the model's default."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """model.onnx: the finish that both frameworks' exports get, so that whoever reads one need not know who wrote it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Augmentation: images rotated, shifted, scaled, sheared and elastically distorted at random."""
 
-from __future__ import annotations
-
 import math
 
 import cv2

@@ -4,8 +4,6 @@ One file beside the run's folder, `.<run>.checkpoint`: a line of JSON, then the 
 whole after every epoch and deleted when the run is written.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Import a large package without its start-up messages and the optional packages it would import."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Memory: how much of it a process used at most, and keeping what it frees."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 

@@ -1,7 +1,5 @@
 """The table of networks that --list-models prints: parameters, default recipe and source of each."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from digits.training.recipe import RECIPES, Recipe

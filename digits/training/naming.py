@@ -1,7 +1,5 @@
 """Where a training writes its run, and whether it may replace the run that lies there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -6,8 +6,6 @@ it before the correction of the bias), and the variance that batch normalisation
 constants, the order of the images and the order in which feature maps are flattened are always equal.
 """
 
-from __future__ import annotations
-
 import math
 import zlib
 from collections.abc import Mapping

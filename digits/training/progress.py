@@ -1,11 +1,10 @@
 """What a training prints while it runs: a live line on stderr, and a table row for each epoch on stdout."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Self
 
 from tqdm import tqdm
 
@@ -35,7 +34,7 @@ class EpochProgress:
             miniters=1,
         )
 
-    def __enter__(self) -> EpochProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

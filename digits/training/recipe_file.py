@@ -1,7 +1,5 @@
 """Recipes in files: that of a run.json, what a search has found, or a few fields written by hand."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import reprlib

@@ -4,8 +4,6 @@ All follows from the recipe and the history so far, so that both frameworks deci
 uninterrupted one.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

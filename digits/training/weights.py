@@ -5,8 +5,6 @@ Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as
 (height, width, channels), as both frameworks' networks flatten. The file's metadata says which network it holds.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping

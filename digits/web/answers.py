@@ -1,7 +1,5 @@
 """What the web page answers for a photo: each network's probabilities, in HTML for people and JSON for programs."""
 
-from __future__ import annotations
-
 import base64
 import threading
 import time

@@ -1,7 +1,5 @@
 """Let only those requests through that the page itself makes, of a bounded size."""
 
-from __future__ import annotations
-
 import re
 import socket
 from collections.abc import Collection, Iterable

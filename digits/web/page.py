@@ -1,7 +1,5 @@
 """The page to draw on, made with Gradio, and /predict beside it, for programs."""
 
-from __future__ import annotations
-
 import base64
 import io
 import os

@@ -1,7 +1,5 @@
 """Bound what all requests together take of something, memory above all: further requests wait, or are refused."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

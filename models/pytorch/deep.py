@@ -1,7 +1,5 @@
 """The deeper networks in PyTorch. models/tensorflow/deep.py is the twin: same names, same order, same layers."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 
 from torch import nn

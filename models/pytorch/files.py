@@ -1,7 +1,5 @@
 """A network's weights and files in PyTorch. models/tensorflow/files.py is the twin, function by function."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping

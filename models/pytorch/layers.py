@@ -1,6 +1,6 @@
 """Layers of our own in PyTorch, and blocks of layers. models/tensorflow/layers.py is the twin, in the same order."""
 
-from __future__ import annotations
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +72,7 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, NORM_EPSILON, NORM_MOMENTUM)
 
-    def train(self, mode: bool = True) -> _BatchNorm:
+    def train(self, mode: bool = True) -> Self:
         return super().train(mode and self.weight.requires_grad)
 
     def forward(self, values: Tensor) -> Tensor:

@@ -6,8 +6,6 @@ leaves ReLU a quarter of the work. A convolution or dense layer before a normali
 take it away again. The deeper networks are in models/pytorch/deep.py. docs/references.md says where each comes from.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 
 import torch

@@ -1,7 +1,5 @@
 """What a training in PyTorch is wired from. models/tensorflow/training.py is the twin, in the same order."""
 
-from __future__ import annotations
-
 import copy
 import io
 from typing import Any

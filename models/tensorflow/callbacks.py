@@ -4,8 +4,6 @@ Keras's own EarlyStopping, ReduceLROnPlateau and ModelCheckpoint count epochs by
 training is resumed; ours decide from the history, as PyTorch's loop does (digits/training/schedule.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import keras

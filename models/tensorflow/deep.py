@@ -1,7 +1,5 @@
 """The deeper networks in TensorFlow/Keras. models/pytorch/deep.py is the twin: same names, same order, same layers."""
 
-from __future__ import annotations
-
 import keras
 from keras import layers
 

@@ -1,7 +1,5 @@
 """A network's weights and files in TensorFlow/Keras. models/pytorch/files.py is the twin, function by function."""
 
-from __future__ import annotations
-
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping

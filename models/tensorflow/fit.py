@@ -3,8 +3,6 @@
 PyTorch has no such file, since its loop says these things itself or PyTorch brings them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

@@ -3,8 +3,6 @@
 There a layer of our own is a class, here a function, so that a saved model loads wherever Keras is installed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras

@@ -1,7 +1,5 @@
 """What a training in TensorFlow/Keras is wired from. models/pytorch/training.py is the twin, in the same order."""
 
-from __future__ import annotations
-
 import io
 
 import keras
