@@ -90,7 +90,7 @@ def train(
     history = progress.history
 
     print(HEADER)
-    epoch_images = images_of_epochs(dataset.train_images, recipe, len(history))
+    epoch_images = images_of_epochs(dataset, recipe, len(history))
     while not is_over(recipe, history):
         images = torch.from_numpy(next(epoch_images)).to(device)
         order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)

@@ -89,7 +89,7 @@ def train(
         set_precision(model, "mixed_bfloat16")
     indices = keras.Input((), dtype="int64")
     with tf.device("GPU:0" if device == "cuda" else "CPU:0"):
-        look_up = LookUp(dataset.train_images, changing=recipe.augment)
+        look_up = LookUp(dataset.train_images, changing=recipe.changes_images)
         rates = StepRates(steps)
         trainer = Trainer(indices, model(look_up(indices)))
         trainer.prepare(steps, recipe.label_smoothing)
@@ -106,8 +106,8 @@ def train(
     first = len(progress.history)
 
     batches = index_batches(train_indices, dataset.train_labels, recipe, first)
-    new_images = NewImagesEachEpoch(look_up, images_of_epochs(dataset.train_images, recipe, first))
-    callbacks = [new_images] if recipe.augment else []
+    new_images = NewImagesEachEpoch(look_up, images_of_epochs(dataset, recipe, first))
+    callbacks = [new_images] if recipe.changes_images else []
     callbacks += [
         LearningRates(rates, recipe, progress),
         EpochTable(progress, recipe, num_images, rates),

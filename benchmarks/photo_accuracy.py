@@ -1,32 +1,35 @@
-"""How well digits are read from photographs: accuracy by strength, how many answers are sure, and their accuracy.
+"""How well digits are read from photographs: accuracy, how many answers are sure, and how many of these are wrong.
 
-    python benchmarks/photo_accuracy.py                        # 1,000 photographs of each strength, the best run
+    python benchmarks/photo_accuracy.py                        # 1,000 photographs of each kind, the best run
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
+    python benchmarks/photo_accuracy.py --real FOLDER          # labelled photographs of your own as well
 
-The photographs show MNIST's test digits (digits/photos/synthetic.py); digits/photos was tuned on training digits.
-Needs MNIST in mnist_data/ and a trained run in outputs/.
+The made photographs show MNIST's test digits (digits/photos/synthetic.py); digits/photos was tuned on training digits.
+Of real ones, `kept` marks the sheets that were kept aside while digits/photos was written. On a page, a digit is right
+where the best alignment of what was read with what is written has it in its place, and each one too many takes one
+off. Needs MNIST in mnist_data/ and a trained run in outputs/.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.photo_sets import Photo, enlarged, made, real
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
-from digits.inference import SURE, average, load_runs
+from digits.inference import SURE, TrainedRun, average, load_runs
 from digits.machine import hardware
 from digits.metrics import wilson_interval
-from digits.photos import find_digit
-from digits.photos.synthetic import STRENGTHS, photograph
+from digits.photos import find_digit, find_digits
+from digits.photos.synthetic import STRENGTHS
 
 
 @options_dataclass
@@ -34,9 +37,11 @@ class Options:
     run: tuple[str, ...] = ()
     """a run to read with, several are averaged; the best run for digits if none is named"""
     photos: int = 1000
-    """photographs of each strength"""
+    """made photographs of each strength, and enlarged digits of each colour"""
     seed: int = 0
     """fixes the photographs; the digits are the first test digits in any case"""
+    real: Path = Path("../shared/photos")
+    """folder of labelled photographs; left out where it is not there"""
     dataset: str = "mnist"
     """whose test digits are photographed"""
     data_dir: Path = DATA_DIR
@@ -45,47 +50,101 @@ class Options:
     """the folder of runs"""
 
 
+@dataclass
+class Score:
+    """What became of the digits of one set of photographs."""
+
+    digits: int = 0
+    right: int = 0
+    sure: int = 0
+    sure_but_wrong: int = 0
+    photos: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Score) -> Score:
+        return Score(*(ours + theirs for ours, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    def row(self, name: str) -> str:
+        low, high = wilson_interval(self.right, self.digits)
+        return (
+            f"{name:22}{self.digits:8,}{self.right / self.digits:9.2%}{f'{low:.1%} to {high:.1%}':>18}"
+            f"{self.sure / self.digits:8.1%}{self.sure_but_wrong:6} ({self.sure_but_wrong / max(self.sure, 1):.2%})"
+            f"{1000 * self.seconds / self.photos:9.1f}"
+        )
+
+
 def main() -> None:
     options = parse(Options(), __doc__)
     cv2.setNumThreads(1)
     dataset = load_dataset(options.dataset, options.data_dir)
     runs = load_runs(options.run, options.output_dir)
-    originals = dataset.test_images[: options.photos]
-    labels = dataset.test_labels[: options.photos]
-    as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
     machine = hardware("cpu")
     print(f"{machine['processor']}, {machine['cores']} cores; {', '.join(run.name for run in runs)}")
-    print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}")
-    print(
-        f"{'strength':9}{'accuracy':>10}{'95 % interval':>20}{'no digit':>10}{'sure':>8}{'of these right':>16}{'ms':>7}"
-    )
+    originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
+    as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
+    print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n")
+    print(f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}{'ms':>8}")
     for number, strength in enumerate(STRENGTHS):
-        images, seconds = read_photographs(originals, strength, [options.seed, number])
-        probabilities = average(runs, images)
-        found = images.any(axis=(1, 2))
-        right = (probabilities.argmax(axis=1) == labels) & found
-        sure = (probabilities.max(axis=1) >= SURE) & found
-        low, high = wilson_interval(int(right.sum()), len(right))
-        print(
-            f"{strength:9}{right.mean():10.2%}{f'{low:.2%} to {high:.2%}':>20}{np.sum(~found):10}{sure.mean():8.1%}"
-            f"{right[sure].mean():16.2%}{1000 * seconds:7.1f}"
-        )
+        photos = made(dataset, options.photos, strength, [options.seed, number])
+        print(score(photos, runs).row(f"made, {strength}"), flush=True)
+    for inverted in (False, True):
+        name = f"enlarged, {'white on black' if inverted else 'black on white'}"
+        print(score(enlarged(dataset, options.photos, inverted), runs).row(name), flush=True)
+    total: dict[bool, Score] = {}
+    for (name, aside), photographs in real(options.real).items():
+        one = score(photographs, runs)
+        total[aside] = total.get(aside, Score()) + one
+        print(one.row(f"{name}{', kept' if aside else ''}"), flush=True)
+    for aside, one in total.items():
+        print(one.row(f"all real{', kept' if aside else ''}"))
 
 
-def read_photographs(digits: NDArray[np.uint8], strength: str, seed: list[int]) -> tuple[NDArray[np.uint8], float]:
-    """Return what find_digit makes of a photograph of each digit (N, 28, 28), black where it finds none, and the
-    seconds that it took for one."""
-
-    def read(i: int) -> tuple[NDArray[np.uint8], float]:
-        photo = photograph([[digits[i]]], strength, np.random.default_rng([*seed, i]))
+def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> Score:
+    """Return how well the runs read the photographs; the seconds are those of finding and reading."""
+    total = Score()
+    for photo in photos:
         started = time.perf_counter()
-        digit = find_digit(photo)
+        answers = read(photo, runs)
         seconds = time.perf_counter() - started
-        return digit.image if digit else np.zeros((28, 28), np.uint8), seconds
+        right = aligned("".join(digit for digit, _ in answers), photo.label)
+        extra = max(0, len(answers) - len(photo.label))
+        sure = [probability >= SURE for _, probability in answers]
+        wrong = sum(is_sure and not is_right for is_sure, is_right in zip(sure, right, strict=True))
+        total += Score(len(photo.label), max(0, sum(right) - extra), sum(sure), wrong, 1, seconds)
+    return total
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images, seconds = zip(*pool.map(read, range(len(digits))), strict=True)
-    return np.stack(images), float(np.median(seconds))
+
+def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
+    """Return the digits read and their probabilities, in reading order."""
+    if photo.is_page:
+        found = [digit for group in find_digits(photo.pixels) for digit in group]
+    else:
+        digit = find_digit(photo.pixels)
+        found = [digit] if digit else []
+    if not found:
+        return []
+    probabilities = average(runs, np.stack([digit.image for digit in found]))
+    return [(str(row.argmax()), float(row.max())) for row in probabilities]
+
+
+def aligned(text: str, truth: str) -> list[bool]:
+    """Return for each character read whether it is right: in the alignment with the fewest changes (Levenshtein)."""
+    costs = np.zeros((len(text) + 1, len(truth) + 1), np.int64)
+    costs[:, 0], costs[0] = np.arange(len(text) + 1), np.arange(len(truth) + 1)
+    for i, character in enumerate(text, 1):
+        for j, wanted in enumerate(truth, 1):
+            changed = costs[i - 1, j - 1] + (character != wanted)
+            costs[i, j] = min(changed, costs[i - 1, j] + 1, costs[i, j - 1] + 1)
+    right, i, j = [False] * len(text), len(text), len(truth)
+    while i and j:
+        if costs[i, j] == costs[i - 1, j - 1] + (text[i - 1] != truth[j - 1]):
+            i, j = i - 1, j - 1
+            right[i] = text[i] == truth[j]
+        elif costs[i, j] == costs[i - 1, j] + 1:
+            i -= 1
+        else:
+            j -= 1
+    return right
 
 
 if __name__ == "__main__":

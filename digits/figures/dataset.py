@@ -25,6 +25,7 @@ from digits.figures.text import fit_text, text_width
 from digits.names import spelled
 from digits.training import Augmentation
 from digits.training.augment import augment
+from digits.training.pens import imitate_pens
 
 ROWS = 4
 SEED = 2003  # which images are shown
@@ -79,7 +80,8 @@ def plot_sample_images(dataset: Dataset) -> Figure:
 def plot_augmentation(dataset: Dataset) -> Figure:
     """Return eight training images (fewer of few classes), each kind of change alone, and all combined three times."""
     num_classes = len(dataset.class_names)
-    images = dataset.train_images[_sample_indices(dataset.train_labels, num_classes)[: min(8, num_classes)]]
+    indices = _sample_indices(dataset.train_labels, num_classes)[: min(8, num_classes)]
+    images, labels = dataset.train_images[indices], dataset.train_labels[indices]
     amount = Augmentation()
     everything = {"rotation", "shift", "scale", "shear", "elastic"}
     kinds: dict[str, set[str]] = {
@@ -92,23 +94,23 @@ def plot_augmentation(dataset: Dataset) -> Figure:
         **{f"all combined, sample {number}": everything for number in (1, 2, 3)},
     }
     generator = np.random.default_rng(SEED)
-    cells = [
-        Captioned(image)
-        for kept in kinds.values()
-        for image in (augment(images, generator, _only(amount, kept)) if kept else images)
-    ]
-    labels = 2.3
-    title = f"{len(kinds) - 1} variants of each image: augmentation at its default strength"
+    rows = {kind: augment(images, generator, _only(amount, kept)) if kept else images for kind, kept in kinds.items()}
+    if list(dataset.class_names) == list("0123456789"):
+        rows["other pens, sample 1"] = imitate_pens(images, labels, generator, 1)
+        rows["other pens, sample 2"] = imitate_pens(images, labels, generator, 1)
+    cells = [Captioned(image) for row in rows.values() for image in row]
+    beside = 2.3
+    title = f"{len(rows) - 1} variants of each image: augmentation at its default strength"
     explanation = (
         "How much an image is changed is chosen at random, within these limits, so that its class stays readable; "
         "--augment trains on new variants in every epoch. Mirroring (--flip) is off by default: most digits have no "
-        "valid mirror image."
+        "valid mirror image. --pens replaces digits by what other hands and pens write."
     )
-    size = (labels + len(images) * CELL + 2 * MARGIN, grid_height(cells, len(images)))
+    size = (beside + len(images) * CELL + 2 * MARGIN, grid_height(cells, len(images)))
     with new_figure(title, spelled(dataset.name), explanation, *size) as (figure, top):
-        for number, kind in enumerate(kinds):
+        for number, kind in enumerate(rows):
             add_text(figure, MARGIN, top + number * row_height(cells) + IMAGE / 2 - 0.09, kind)
-        plot_grid(figure, MARGIN + labels, top, cells, len(images))
+        plot_grid(figure, MARGIN + beside, top, cells, len(images))
     return figure
 
 

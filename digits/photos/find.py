@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 
 from digits.photos.ink import ink_mask, ink_strength
 from digits.photos.normalize import scaled, to_mnist
-from digits.photos.rulings import without_rulings
+from digits.photos.rulings import find_rulings, without_rulings
 from digits.photos.segments import Piece, box_of, digits_in_rows, find_pieces, pieces_of_one, touches_edge
 
-SIDE_FOR_ONE, SIDE_FOR_MANY = 512, 1280
-"""Longest side, in pixels, that a larger photo is shrunk to."""
+LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
+"""Longest sides, in pixels: a smaller photo is enlarged to the first, so that strokes of a pixel's width hang together
+and have edges finer than a pixel, and a larger one is shrunk to one of the others."""
+WIDE = 10
+"""A dark area wider than one such part of the photo's longest side is no stroke."""
 Steps = dict[str, NDArray[Any]]
 Size = tuple[int, int]
 
@@ -86,31 +89,47 @@ def _find(pixels: NDArray[Any], side: int, steps: Steps | None, size: Size | Non
     if pixels.size == 0:
         return None
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_RGB2GRAY)
-    working = scaled(np.ascontiguousarray(grey), min(side, max(grey.shape)))
+    working = scaled(np.ascontiguousarray(grey), min(side, max(LEAST_SIDE, *grey.shape)))
     strength = ink_strength(working)
-    mask, full = ink_mask(strength)
-    if steps is not None:
-        steps |= {"1 grey": working, "2 light evened out": _dark_on_white(strength), "3 ink": _dark_on_white(mask)}
+    enlarged = max(working.shape) > max(grey.shape)
+    mask, full = ink_mask(strength, enlarged=enlarged)
     if full == 0:
         return None
-    labels, pieces = find_pieces(mask := without_rulings(mask))
-    beside = _beside_the_sheet(labels, pieces)
+    rulings = find_rulings(mask)
+    if rulings is not None:
+        # Lines are often darker than the writing: the strength of full ink shows between them.
+        between = strength * (1 - rulings.both)
+        mask = ink_mask(strength, ink_mask(between)[1], enlarged)[0]
+    if steps is not None:
+        steps |= {"1 grey": working, "2 light evened out": _dark_on_white(strength), "3 ink": _dark_on_white(mask)}
+    if rulings is not None:
+        mask = without_rulings(mask, rulings)
+    beside = _beside_the_sheet(mask)
     if beside is not None:
         # The table is often darker than any ink: the strength of full ink shows on the sheet alone.
         strength = strength * (1 - beside)
-        labels, pieces = find_pieces(mask := without_rulings(ink_mask(strength)[0]))
+        mask = ink_mask(strength, enlarged=enlarged)[0]
+        rulings = find_rulings(mask)
+        mask = without_rulings(mask, rulings) if rulings else mask
+    labels, pieces = find_pieces(mask)
     if steps is not None:
         steps["4 ink without lines"] = _dark_on_white(mask)
     return _Ink(strength, mask, labels, pieces, size or (grey.shape[1], grey.shape[0]))
 
 
-def _beside_the_sheet(labels: NDArray[Any], pieces: list[Piece]) -> NDArray[Any] | None:
-    """Return where large dark pieces reach in from the photo's edge, uint8 (H, W); None where there are none."""
-    edge = [piece for piece in pieces if touches_edge(piece, labels.shape) and piece.area > 0.002 * labels.size]
-    if not edge or len(edge) == len(pieces):
+def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:
+    """Return where dark areas reach in from the photo's edge, uint8 (H, W); None where there are none.
+
+    Lines and strokes that end there are narrow. What lies along the edge counts as going on beyond it.
+    """
+    size = max(3, max(mask.shape) // WIDE)
+    # OpenCV takes what is beyond the edge for dark.
+    wide = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
+    labels, pieces = find_pieces(wide)
+    edge = [piece.label for piece in pieces if touches_edge(piece, mask.shape)]
+    if not edge or not (mask & (1 - wide)).any():
         return None
-    beside = np.isin(labels, [piece.label for piece in edge]).astype(np.uint8)
-    return cv2.dilate(beside, np.ones((9, 9), np.uint8))
+    return cv2.dilate(np.isin(labels, edge).astype(np.uint8), np.ones((9, 9), np.uint8))
 
 
 def _dark_on_white(values: NDArray[Any]) -> NDArray[Any]:

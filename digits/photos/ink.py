@@ -19,6 +19,8 @@ LEAST_CONTRAST = 0.06
 LEAST_SIGNAL_TO_NOISE = 9.0
 """Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
 ink in harsh photographs (digits/photos/synthetic.py) reaches 26 or more."""
+FAINTEST = 0.5
+"""A stroke thinner than a pixel has at least this fraction of full ink wherever it is thinnest."""
 
 
 def ink_strength(grey: NDArray[Any]) -> Floats:
@@ -47,17 +49,24 @@ def is_light_on_dark(grey: NDArray[Any]) -> bool:
     return float(np.square(np.maximum(away, 0)).sum()) > float(np.square(np.minimum(away, 0)).sum())
 
 
-def ink_mask(strength: Floats) -> tuple[NDArray[np.uint8], float]:
-    """Return where the ink is, uint8 (H, W) of 0 and 1, and the strength that full ink has (0 where there is none)."""
+def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tuple[NDArray[np.uint8], float]:
+    """Return where the ink is, uint8 (H, W) of 0 and 1, and the strength that full ink has (0 where there is none).
+
+    full: that strength, where it is known. enlarged: whether the photo has fewer pixels, so that strokes may be thin.
+    """
     # Full strength: what the strongest thousandth of the photo reaches. A digit's strokes cover more than that.
     step = 1 if max(strength.shape) < 200 else 2  # every other pixel of a large photo gives the same, faster
     values = strength[::step, ::step].ravel()
     rank = min(values.size - 1, max(5, values.size // 1000))
-    full = float(np.partition(values, -rank - 1)[-rank - 1])
+    full = full or float(np.partition(values, -rank - 1)[-rank - 1])
     noise = _noise(strength)
     if full < max(LEAST_CONTRAST, LEAST_SIGNAL_TO_NOISE * noise):
         return np.zeros(strength.shape, np.uint8), 0.0
-    return (strength > max(0.4 * full, 3 * noise)).astype(np.uint8), full
+    around: Any = full
+    if enlarged:
+        size = max(3, max(strength.shape) // 8 | 1)
+        around = np.clip(cv2.dilate(strength, np.ones((size, size), np.uint8)), FAINTEST * full, full)
+    return (strength > np.maximum(0.4 * around, 3 * noise)).astype(np.uint8), full
 
 
 def _paper(grey: NDArray[Any]) -> Floats:

@@ -54,7 +54,7 @@ def scaled(pixels: NDArray[Any], longest: int) -> NDArray[Any]:
     """Return the pixels (H, W), uint8 or float32, scaled to this longest side, without jagged edges."""
     scale = longest / max(pixels.shape)
     height, width = (max(1, round(side * scale)) for side in pixels.shape)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return cv2.resize(pixels, (width, height), interpolation=method)
 
 

@@ -1,4 +1,4 @@
-"""Take the lines of ruled and squared paper, and the edges of printed boxes, out of a mask of ink."""
+"""Find the straight lines of ruled paper, tables and boxes in a mask of ink, and take them out."""
 
 from __future__ import annotations
 
@@ -8,119 +8,253 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.normalize import stroke_width
-from digits.photos.segments import find_pieces, touches_edge
+from digits.photos.segments import find_pieces
 
 Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 
-SLOPES = np.linspace(-0.25, 0.25, 51)
-"""Rise over run of the lines looked for: up to 14 degrees off the level."""
-SPAN = 0.8
-"""A ruling spans at least this fraction of the photo; shorter lines must be the sides of a box."""
-BOX_SPAN = 0.3
-"""A side of a box spans at least this fraction of the photo."""
+STEEPEST = 0.3
+"""Rise over run of the steepest line looked for: 17 degrees off the level."""
+SPAN = 0.2
+"""A line, or a piece of one on bent paper, spans at least this fraction of the photo. So do strokes: see _is_ruling."""
+NEARLY_ALL = 0.8
+"""A line that spans this fraction of the photo may have one end in the open, where it is faint or bent."""
+THICKEST = 12
+"""A line is at most one such part of the photo's longest side thick."""
+MOST_LINES = 80  # of each direction; a sheet of squared paper has fewer
 
 
 class Line(NamedTuple):
-    """A nearly level line y = offset + slope * x, from x = start to x = stop; it is `width` pixels wide."""
+    """A nearly level line y = a + b x + c x**2 from x = start to x = stop, `width` pixels wide: paper bends."""
 
-    slope: float
-    offset: float
+    curve: tuple[float, float, float]
     start: int
     stop: int
     width: float
 
+    def at(self, x: Any) -> Any:
+        """Return the height of the line's middle at x."""
+        a, b, c = self.curve
+        return a + b * x + c * x * x
 
-def without_rulings(mask: Mask) -> Mask:
-    """Return the mask, uint8 (H, W) of 0 and 1, without rulings and box edges; strokes that cross them stay.
+
+class Rulings(NamedTuple):
+    """The lines found, upright ones with x and y exchanged, and the pixels that they cover, uint8 (H, W)."""
+
+    level: list[Line]
+    upright: list[Line]
+    level_band: Mask
+    upright_band: Mask
+
+    @property
+    def both(self) -> Mask:
+        return self.level_band | self.upright_band
+
+
+def find_rulings(mask: Mask) -> Rulings | None:
+    """Return where the lines of a ruling, a table or a box are in the mask, uint8 (H, W) of 0 and 1; None without any.
+
+    A digit has long and straight strokes too, but they end in the open. A printed line goes on to the photo's edge or
+    to another line that does.
+    """
+    level, upright = find_lines(mask), find_lines(np.ascontiguousarray(mask.T))
+    count = -1
+    while count != len(level) + len(upright):  # a line whose ends the dropped ones were may have to go with them
+        count = len(level) + len(upright)
+        level, upright = (
+            [line for line in level if _is_ruling(line, level, upright, mask.shape)],
+            [line for line in upright if _is_ruling(line, upright, level, mask.shape[::-1])],
+        )
+    if not level:
+        upright = [line for line in upright if _is_margin(line, mask.shape[1])]
+    if not level and not upright:
+        return None
+    level_band, upright_band = _band(level, mask.shape), np.ascontiguousarray(_band(upright, mask.shape[::-1]).T)
+    return Rulings(level, upright, level_band, upright_band)
+
+
+def without_rulings(mask: Mask, rulings: Rulings) -> Mask:
+    """Return the mask without the lines; strokes that cross them stay whole.
 
     Where hardly anything else would be left, the lines were the writing and the mask is returned unchanged.
     """
-    level, upright = find_lines(mask), find_lines(mask.T)
-    height, width = mask.shape
-    rows = [line for line in level if line.stop - line.start >= SPAN * width]
-    columns = [line for line in upright if line.stop - line.start >= SPAN * height]
-    # A box has two sides of each kind; a 1, a 7 or a 4 has no such four.
-    if len(level) >= 2 and len(upright) >= 2:
-        rows, columns = level, upright
-    if not rows and not columns:
-        return mask
-    cleaned = mask
-    for line in rows:
-        cleaned = _erase(cleaned, line)
-    for line in columns:
-        cleaned = np.ascontiguousarray(_erase(cleaned.T, line).T)
-    cleaned = _without_remains(np.ascontiguousarray(cleaned), max(line.width for line in [*rows, *columns]))
+    across = _crossing(mask & (1 - rulings.upright_band), rulings.level)
+    along = _crossing(np.ascontiguousarray((mask & (1 - rulings.level_band)).T), rulings.upright).T
+    cleaned = mask & (1 - rulings.both) | across | along
+    cleaned = _without_remains(cleaned, rulings)
     # What is left must be more than the crumbs of what was erased.
-    _, _, stats, _ = cv2.connectedComponentsWithStats(cleaned, connectivity=8)
-    return cleaned if stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= 0.03 * mask.sum() else mask
+    _, pieces = find_pieces(cleaned)
+    return cleaned if sum(piece.area for piece in pieces) >= 0.03 * mask.sum() else mask
 
 
 def find_lines(mask: Mask) -> list[Line]:
-    """Return the thin, straight, nearly level lines in the mask, the longest first, each once.
-
-    A Hough transform: for each slope, count the ink on each line of that slope.
-    """
+    """Return the thin, straight, nearly level lines in the mask, the longest first, each once."""
     width = mask.shape[1]
-    # What is thin from top to bottom: rulings and level strokes, but not what rises steeply.
-    tallest = max(3, max(mask.shape) // 40)
-    ys, xs = np.nonzero(mask & (1 - cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((tallest, 1), np.uint8))))
+    if width < 20:
+        return []
+    xs, ys, lengths = _runs(mask)
+    thin = lengths <= max(3, max(mask.shape) // THICKEST)
+    xs, ys, lengths = xs[thin], ys[thin], lengths[thin]
+    middles = np.zeros_like(mask)
+    middles[ys.astype(np.int64), xs] = 1
+    # A middle may jump by a pixel from one column to the next.
+    middles = cv2.dilate(middles, np.ones((3, 1), np.uint8))
+    shortest, gap = int(SPAN * width), max(3, width // 25)
+    found = cv2.HoughLinesP(middles, 1, np.pi / 360, max(8, shortest // 2), None, shortest, gap)
+    if found is None:
+        return []
+    segments = np.asarray(found, np.float64).reshape(-1, 4)
     lines: list[Line] = []
-    while len(xs) >= BOX_SPAN * width and width >= 20 and len(lines) < 60:
-        count, offset, slope = max(
-            ((*_fullest(ys - slope * xs), slope) for slope in SLOPES), key=lambda found: found[0]
-        )
-        if count < 0.8 * BOX_SPAN * width:
-            break
-        away = np.abs(ys - slope * xs - offset)
-        near = away <= 2
-        start, stop = _longest_stretch(xs[near], gap=max(3, width // 25))
-        chosen = near & (xs >= start) & (xs < stop)
-        covered = len(np.unique(xs[chosen]))
-        if stop - start >= BOX_SPAN * width and covered >= 0.6 * (stop - start):
-            lines.append(Line(slope, offset, start, stop, chosen.sum() / max(covered, 1)))
-        ys, xs = ys[away > 4], xs[away > 4]
+    free = np.ones(len(xs), bool)
+    for left, y, right, to_y in sorted(segments.tolist(), key=lambda segment: segment[0] - segment[2]):
+        if abs(to_y - y) > STEEPEST * (right - left) or len(lines) == MOST_LINES:
+            continue
+        slope = (to_y - y) / (right - left)
+        curve = (y - slope * left, slope, 0.0)
+        line = _follow(mask, curve, (left, right), xs[free], ys[free], lengths[free], gap)
+        if line is not None and line.stop - line.start >= shortest:
+            lines.append(line)
+            free &= np.abs(ys - line.at(xs)) > line.width / 2 + 2
     return lines
 
 
-def _fullest(offsets: NDArray[Any]) -> tuple[int, float]:
-    """Return the largest number of offsets that lie within a pixel of each other, and about where."""
-    lowest = int(np.floor(offsets.min()))
-    counts = np.bincount(np.rint(offsets).astype(np.int64) - lowest)
-    return int(counts.max()), float(counts.argmax() + lowest)
+def _runs(mask: Mask) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the runs of ink in the mask's columns: their column, middle and length."""
+    steps = np.diff(np.pad(mask.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    xs, starts = np.nonzero(steps == 1)
+    _, stops = np.nonzero(steps == -1)
+    return xs, (starts + stops - 1) / 2, stops - starts
 
 
-def _longest_stretch(xs: NDArray[Any], gap: int) -> tuple[int, int]:
-    """Return start and stop of the longest stretch of the columns without a hole wider than `gap`."""
-    columns = np.unique(xs)
-    breaks = np.flatnonzero(np.diff(columns) > gap)
-    starts = columns[np.r_[0, breaks + 1]]
-    stops = columns[np.r_[breaks, len(columns) - 1]] + 1
-    longest = (stops - starts).argmax()
-    return int(starts[longest]), int(stops[longest])
+def _follow(
+    mask: Mask,
+    curve: tuple[float, float, float],
+    stretch: tuple[float, float],
+    xs: NDArray[Any],
+    ys: NDArray[Any],
+    lengths: NDArray[Any],
+    gap: int,
+) -> Line | None:
+    """Return the line through the runs near the curve, as far as it goes on beyond the stretch; None for too few runs.
+
+    It ends where there is no ink for more columns than `gap`; where a stroke crosses, there is ink but no thin run.
+    """
+    everywhere = np.arange(mask.shape[1])
+    start, stop = (int(end) for end in stretch)
+    width = 3.0
+    for _ in range(3):
+        line = Line(curve, start, stop, width)
+        near = np.abs(ys - line.at(xs)) <= 1.5 + width / 4
+        heights = np.clip(np.rint(line.at(everywhere)), 0, mask.shape[0] - 1).astype(np.int64)
+        inked = mask[heights, everywhere] > 0
+        inked[xs[near]] = True
+        columns = np.flatnonzero(inked)
+        if len(columns) < 8:
+            return None
+        breaks = np.flatnonzero(np.diff(columns) > gap)
+        starts, stops = columns[np.r_[0, breaks + 1]], columns[np.r_[breaks, len(columns) - 1]]
+        # The stretch that has most of the last one in it.
+        best = int(np.argmax(np.minimum(stops, stop) - np.maximum(starts, start)))
+        start, stop = int(starts[best]), int(stops[best])
+        chosen = near & (xs >= start) & (xs <= stop)
+        if chosen.sum() < max(8, 0.6 * (stop - start)):
+            return None
+        width = float(np.median(lengths[chosen]))
+        c, b, a = np.polyfit(xs[chosen], ys[chosen], 2)
+        curve = (float(a), float(b), float(c))
+    return Line(curve, start, stop + 1, width)
 
 
-def _erase(mask: Mask, line: Line) -> Mask:
-    """Return the mask without the line; where ink rises well above and below it, a stroke crosses and stays."""
-    reach = int(np.ceil(line.width)) + 2
+def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tuple[int, ...]) -> bool:
+    """Return whether the line ends at the photo's edge or at other lines.
+
+    shape: of the photo as the line sees it, (H, W) for level lines and (W, H) for upright ones.
+    """
+    height, width = shape
+    near = max(4.0, 0.04 * max(shape), 2 * line.width)
+
+    def ends_at(x: int) -> bool:
+        y = float(line.at(x))
+        further = float(line.at(x + near if x == line.stop else x - near))
+        if min(x, width - x) <= near or not 0 <= further < height:
+            return True
+        if any(
+            abs(float(other.at(y)) - x) <= near and other.start - near <= y <= other.stop + near for other in others
+        ):
+            return True
+        # Where paper is folded or bent, the next piece of the line begins.
+        ends = [(end, float(other.at(end))) for other in parallel if other != line for end in (other.start, other.stop)]
+        return any(abs(end - x) <= near and abs(height - y) <= near for end, height in ends)
+
+    spans = line.stop - line.start >= NEARLY_ALL * width
+    return sum(map(ends_at, (line.start, line.stop))) >= (1 if spans else 2)
+
+
+def _is_margin(line: Line, width: int) -> bool:
+    """Return whether the upright line stands in the photo's outer sixths.
+
+    Further in, where there is no level line, it is the stem of a 1, 4, 7 or 9 that fills the photo: paper is ruled from
+    side to side, but hardly ever upright alone.
+    """
+    return abs(float(line.at((line.start + line.stop) / 2)) / width - 0.5) > 1 / 3
+
+
+def _reach(line: Line) -> int:
+    """Return how far the line's ink may lie from its middle: a pixel more than half its width."""
+    return int(np.ceil(line.width / 2)) + 1
+
+
+def _band(lines: list[Line], shape: tuple[int, ...]) -> Mask:
+    """Return the pixels that the level lines cover, uint8 (H, W)."""
+    band = np.zeros(shape, np.uint8)
+    for line in lines:
+        reach = _reach(line)
+        xs = np.arange(line.start, line.stop)
+        ys = np.rint(line.at(xs)).astype(np.int64) + np.arange(-reach, reach + 1)[:, None]
+        inside = (ys >= 0) & (ys < shape[0])
+        band[ys[inside], np.broadcast_to(xs, ys.shape)[inside]] = 1
+    return band
+
+
+def _crossing(mask: Mask, lines: list[Line]) -> Mask:
+    """Return the parts of strokes that lie on the level lines, uint8 (H, W).
+
+    A stroke that crosses a line comes in above it and goes out below, not far away and about as wide. What is between
+    is filled as if the line were not there. What comes from one side only ends at the line.
+    """
+    strokes = np.zeros_like(mask)
+    for line in lines:
+        reach = _reach(line) + 1
+        above, below = (_contacts(mask, line, side * reach) for side in (-1, 1))
+        for left, right in above:
+            for other_left, other_right in below:
+                wide, narrow = sorted((right - left, other_right - other_left))[::-1]
+                apart = max(left - other_right, other_left - right)
+                if apart <= reach and wide <= 2.5 * narrow + 2:
+                    corners = [(left, -reach), (right - 1, -reach), (other_right - 1, reach), (other_left, reach)]
+                    points = [(x, round(float(line.at(x))) + away) for x, away in corners]
+                    cv2.fillConvexPoly(strokes, np.array(points, np.int32), 1)
+    return strokes
+
+
+def _contacts(mask: Mask, line: Line, away: int) -> list[tuple[int, int]]:
+    """Return the stretches, from the first column to the one beyond the last, of ink so far below the line."""
     xs = np.arange(line.start, line.stop)
-    ys = np.rint(line.offset + line.slope * xs).astype(np.int64) + np.arange(-reach, reach + 1)[:, None]
+    ys = np.rint(line.at(xs)).astype(np.int64) + away
     inside = (ys >= 0) & (ys < mask.shape[0])
-    band = np.zeros_like(mask)
-    band[np.where(inside, ys, 0), np.broadcast_to(xs, ys.shape)] = inside
-    crossing = cv2.morphologyEx(np.ascontiguousarray(mask), cv2.MORPH_OPEN, np.ones((2 * reach, 1), np.uint8))
-    return np.where((band > 0) & (crossing == 0), 0, mask).astype(np.uint8)
+    ink = np.where(inside, mask[np.clip(ys, 0, mask.shape[0] - 1), xs], 0).astype(np.int8)
+    steps = np.diff(np.pad(ink, 1))
+    return list(
+        zip((xs[0] + np.flatnonzero(steps == 1)).tolist(), (xs[0] + np.flatnonzero(steps == -1)).tolist(), strict=True)
+    )
 
 
-def _without_remains(mask: Mask, width: float) -> Mask:
-    """Return the mask without what is as thin as the lines were, where the strokes are clearly thicker."""
-    labels, pieces = find_pieces(mask)
-    strokes = [piece for piece in pieces if not touches_edge(piece, mask.shape)]
-    if not strokes:
-        return mask
-    left, top, right, bottom = strokes[0].box
-    part = labels[top:bottom, left:right] == strokes[0].label
-    size = round(width) + 1
-    if size > 0.6 * stroke_width(part.astype(np.float32)):
-        return mask
-    return cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+def _without_remains(mask: Mask, rulings: Rulings) -> Mask:
+    """Return the mask without the pieces that mostly lie along a line."""
+    size = 2 * max(_reach(line) for line in [*rulings.level, *rulings.upright]) + 1
+    along = cv2.dilate(rulings.both, np.ones((size, size), np.uint8))
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    areas = np.bincount(labels.ravel(), minlength=count)
+    inside = np.bincount(labels[along > 0], minlength=count)
+    remains = inside > 0.7 * areas
+    remains[0] = False
+    return np.where(remains[labels], 0, mask).astype(np.uint8)

@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 SMALLEST = 0.00008  # pieces that cover a smaller fraction of the photo are specks
 
+TALLEST = 2.0
+"""A piece taller than so many usual digits is no digit, nor several that touch."""
+EMPTIEST = 0.12
+"""Of a line, slanted or bent at a corner, a smaller part of its box is ink than of any digit."""
+
 
 class Box(NamedTuple):
     """A rectangle in pixels; right and bottom are the first column and row beyond it."""
@@ -62,28 +67,50 @@ def box_of(pieces: Sequence[Piece]) -> Box:
 
 def touches_edge(piece: Piece, shape: tuple[int, ...]) -> bool:
     """Return whether a piece lies at the photo's edge: within a hundredth, as the last line there may be erased."""
+    return _edges_touched(piece, shape) > 0
+
+
+def _edges_touched(piece: Piece, shape: tuple[int, ...]) -> int:
+    """Return how many of the photo's four edges the piece lies at."""
     height, width = shape
     margin, box = max(shape) // 100, piece.box
-    return min(box.left, box.top) <= margin or box.right >= width - margin or box.bottom >= height - margin
+    return sum((box.left <= margin, box.top <= margin, box.right >= width - margin, box.bottom >= height - margin))
+
+
+def _reaches_in(piece: Piece, shape: tuple[int, ...]) -> bool:
+    """Return whether a piece at one of the photo's edges reaches its middle third: a stroke that the crop cuts short.
+
+    What is beside the digit ends before, and lines lie at two edges.
+    """
+    (height, width), box = shape, piece.box
+    across = box.left < 2 * width / 3 and box.right > width / 3
+    down = box.top < 2 * height / 3 and box.bottom > height / 3
+    return across and down and _edges_touched(piece, shape) <= 1
 
 
 def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
     """Return the pieces of the photo's one digit: the most prominent piece, and what belongs to it."""
     if not pieces:
         return []
-    inside = [piece for piece in pieces if not touches_edge(piece, shape)]
+    inside = [piece for piece in pieces if _reaches_in(piece, shape) or not touches_edge(piece, shape)]
     candidates = inside or pieces
     # A large piece at the edge is the table beside the sheet, unless there is nothing but crumbs inside.
     if candidates[0].area < 0.1 * pieces[0].area and candidates[0].box.longest < 0.1 * max(shape):
         candidates = pieces
     main = max(candidates, key=lambda piece: _prominence(piece, shape))
     chosen = [main]
-    rest = [piece for piece in inside if piece is not main and piece.area >= 0.03 * main.area]
+    rest = [p for p in inside if p is not main and p.area >= 0.03 * main.area and not _is_dot(p.box, main.box)]
     # What is added may bring its own neighbour near: the hat of a 5, then a broken piece of the hat.
     while near := [piece for piece in rest if _gap(piece.box, chosen) <= 0.2 * main.box.longest]:
         chosen += near
         rest = [piece for piece in rest if piece not in near]
     return chosen
+
+
+def _is_dot(part: Box, digit: Box) -> bool:
+    """Return whether the part is a full stop or comma beside the digit's foot: small, and outside the digit's box."""
+    beside = part.left >= digit.right - 0.1 * digit.longest and part.bottom > digit.bottom - 0.3 * digit.height
+    return part.longest <= 0.25 * digit.longest and (beside or part.top >= digit.bottom)
 
 
 def _prominence(piece: Piece, shape: tuple[int, ...]) -> float:
@@ -102,7 +129,9 @@ def _gap(box: Box, others: list[Piece]) -> float:
 
 def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[list[Piece]]]:
     """Return the pieces of each digit, in groups that make up numbers: rows first, then from left to right."""
-    digits = _merge_into_digits([piece for piece in pieces if not touches_edge(piece, shape)])
+    inside = [piece for piece in pieces if not touches_edge(piece, shape)]
+    usual = _usual_height(inside)
+    digits = _merge_into_digits([piece for piece in inside if not _is_line(piece, usual)], usual)
     boxes = [box_of(digit) for digit in digits]
     tall = float(np.median([box.height for box in boxes])) if boxes else 0.0
     groups = []
@@ -115,19 +144,30 @@ def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[lis
     return [[digits[i] for i in group] for group in groups]
 
 
-def _merge_into_digits(pieces: list[Piece]) -> list[list[Piece]]:
+def _is_line(piece: Piece, usual: float) -> bool:
+    """Return whether the piece is what is left of a line, where digits are usually so tall."""
+    box = piece.box
+    empty = piece.area < EMPTIEST * box.width * box.height
+    return box.height > TALLEST * usual or (empty and box.longest > 1.5 * usual)
+
+
+def _usual_height(pieces: list[Piece]) -> float:
+    """Return the height, in pixels, of the pieces that half of the ink is in: specks and a few lines do not move it."""
+    ordered = sorted(pieces, key=lambda piece: piece.box.height)
+    ink = np.cumsum([piece.area for piece in ordered])
+    return float(ordered[int(np.searchsorted(ink, ink[-1] / 2))].box.height) if ordered else 0.0
+
+
+def _merge_into_digits(pieces: list[Piece], usual: float) -> list[list[Piece]]:
     """Return lists of pieces that make up a digit together: a 5 and its hat, a 4 in two strokes."""
     digits: list[list[Piece]] = []
-    heights = [piece.box.height for piece in pieces]
-    tallest = max(heights, default=0)
-    usual = float(np.median([height for height in heights if height >= 0.5 * tallest])) if pieces else 0.0
     for piece in pieces:
         own = next((digit for digit in digits if _belongs(piece.box, box_of(digit), usual)), None)
         if own is None:
             digits.append([piece])
         else:
             own.append(piece)
-    return [digit for digit in digits if sum(piece.area for piece in digit) >= 0.02 * tallest * tallest]
+    return [digit for digit in digits if sum(piece.area for piece in digit) >= 0.02 * usual * usual]
 
 
 def _belongs(part: Box, digit: Box, usual: float) -> bool:

@@ -18,7 +18,7 @@ from digits.errors import UserError
 from digits.training.recipe import Recipe
 
 # Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
-_ORDER, _AUGMENT = 1, 2  # 0 is that of the validation split
+_ORDER, _AUGMENT, _PENS = 1, 2, 3  # 0 is that of the validation split
 
 
 def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -75,18 +75,28 @@ def epoch_length(num_images: int, batch_size: int) -> int:
     return num_images - alone
 
 
-def images_of_epochs(images: NDArray[np.uint8], recipe: Recipe, first: int) -> Iterator[NDArray[np.uint8]]:
+def images_of_epochs(dataset: Dataset, recipe: Recipe, first: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the training images of each epoch from the epoch `first` on, uint8 (N, 28, 28).
 
-    With augmentation they are changed at random for each epoch, in a thread, while the previous epoch is trained.
+    With augmentation or other pens they are changed at random for each epoch, in a thread, while the previous epoch is
+    trained. UserError where the dataset has no digits that a pen could write.
     """
-    if not recipe.augment or first >= recipe.epochs:
+    images, labels = dataset.train_images, dataset.train_labels
+    if recipe.pens and list(dataset.class_names) != list("0123456789"):
+        raise UserError(f"--pens writes the digits 0 to 9, which '{dataset.name}' does not have; leave it out.")
+    if not recipe.changes_images or first >= recipe.epochs:
         yield from itertools.repeat(images, max(recipe.epochs - first, 0))
         return
     from digits.training.augment import augment  # OpenCV takes a tenth of a second to import
+    from digits.training.pens import imitate_pens
 
     def changed(epoch: int) -> NDArray[np.uint8]:
-        return augment(images, np.random.default_rng([recipe.seed, _AUGMENT, epoch]), recipe.augmentation)
+        new = images
+        if recipe.pens:
+            new = imitate_pens(new, labels, np.random.default_rng([recipe.seed, _PENS, epoch]), recipe.pens)
+        if recipe.augment:
+            new = augment(new, np.random.default_rng([recipe.seed, _AUGMENT, epoch]), recipe.augmentation)
+        return new
 
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(changed, first)

@@ -26,7 +26,7 @@ GROUPS = {
         *("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "betas", "weight_decay", "label_smoothing"),
         *("ema", "early_stopping", "reduce_on_plateau", "keep_best", "parity"),
     ),
-    "augmentation": ("augment", *AMOUNTS),
+    "augmentation": ("augment", *AMOUNTS, "pens"),
     "run": ("seed", "precision", "device", "resume", "name", "output_dir"),
 }
 NEEDS = {"new_head": "init_from", "freeze_features": "init_from", **dict.fromkeys(AMOUNTS, "augment")}

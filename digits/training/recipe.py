@@ -93,12 +93,19 @@ class Recipe:
     augment: bool = False
     """train on images changed at random, anew in each epoch"""
     augmentation: Augmentation = field(default_factory=Augmentation)
+    pens: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """fraction of the digits written anew in each epoch, by other hands and pens: for photographs"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what NumPy, PyTorch and TensorFlow all take
     """seed of the split, the order of the images, the initial weights, dropout and augmentation"""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"
     """precision of training: auto is bfloat16 where the processor has it; evaluation is always float32"""
     parity: bool = False
     """make the frameworks train alike: equal initial weights and constants, no dropout, each step's loss saved"""
+
+    @property
+    def changes_images(self) -> bool:
+        """Return whether each epoch has images of its own."""
+        return self.augment or self.pens > 0
 
 
 RECIPES: dict[str, Recipe] = {

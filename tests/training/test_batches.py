@@ -111,27 +111,43 @@ def test_no_image_is_alone_in_the_last_batch(num_images: int, batch_size: int) -
         assert length == num_images
 
 
+def dataset_of(images: np.ndarray, class_names: str = "0123456789") -> Dataset:
+    labels = (np.arange(len(images)) % 10).astype(np.uint8)
+    return Dataset("small", images, labels, images, labels, tuple(class_names), "")
+
+
+def test_no_pen_writes_what_is_not_a_digit() -> None:
+    dataset = dataset_of(np.zeros((3, 28, 28), np.uint8), "abcdefghij")
+    with pytest.raises(UserError, match="--pens writes the digits 0 to 9, which 'small' does not have"):
+        next(images_of_epochs(dataset, Recipe(pens=0.5), 0))
+
+
 def test_without_augmentation_every_epoch_has_the_images_themselves() -> None:
-    images = np.zeros((3, 28, 28), np.uint8)
-    epochs = list(images_of_epochs(images, Recipe(epochs=3), 1))
+    dataset = dataset_of(np.zeros((3, 28, 28), np.uint8))
+    epochs = list(images_of_epochs(dataset, Recipe(epochs=3), 1))
     assert len(epochs) == 2
-    assert all(epoch is images for epoch in epochs)
-    assert list(images_of_epochs(images, Recipe(epochs=0), 0)) == []
+    assert all(epoch is dataset.train_images for epoch in epochs)
+    assert list(images_of_epochs(dataset, Recipe(epochs=0), 0)) == []
 
 
-def test_augmented_epochs_differ_and_do_not_depend_on_where_training_began() -> None:
+@pytest.mark.parametrize("recipe", [
+    Recipe(epochs=4, augment=True, augmentation=Augmentation(rotation=20)),
+    Recipe(epochs=4, pens=0.5),
+    Recipe(epochs=4, pens=0.5, augment=True),
+], ids=["augment", "pens", "both"])  # fmt: skip
+def test_changed_epochs_differ_and_do_not_depend_on_where_training_began(recipe: Recipe) -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
     before = images.copy()
-    recipe = Recipe(epochs=4, augment=True, augmentation=Augmentation(rotation=20))
-    epochs = list(images_of_epochs(images, recipe, 0))
+    dataset = dataset_of(images)
+    epochs = list(images_of_epochs(dataset, recipe, 0))
     assert len(epochs) == 4
     for epoch, other in itertools.combinations(epochs, 2):
         assert not np.array_equal(epoch, other)
-    for ours, resumed in zip(epochs[2:], images_of_epochs(images, recipe, 2), strict=True):
+    for ours, resumed in zip(epochs[2:], images_of_epochs(dataset, recipe, 2), strict=True):
         np.testing.assert_array_equal(ours, resumed)
     np.testing.assert_array_equal(images, before)
-    assert list(images_of_epochs(images, recipe, 4)) == []
-    other = next(iter(images_of_epochs(images, replace(recipe, seed=1), 0)))
+    assert list(images_of_epochs(dataset, recipe, 4)) == []
+    other = next(iter(images_of_epochs(dataset, replace(recipe, seed=1), 0)))
     assert not np.array_equal(other, epochs[0])
 
 

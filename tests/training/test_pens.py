@@ -1,0 +1,64 @@
+"""Other hands and pens: digits as MNIST has its own, all different, and only as many as were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digits.data.sample import stratified_sample
+from digits.training.hands import STROKES, write_digit
+from digits.training.pens import imitate_pens
+
+
+def images_and_labels(count: int) -> tuple[np.ndarray, np.ndarray]:
+    _, _, images, labels = stratified_sample()
+    return images[:count], labels[:count]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 9), st.integers(0, 2**32 - 1))
+def test_a_written_digit_has_the_form_of_mnist(digit: int, seed: int) -> None:
+    """It fills 20 pixels of 28, its ink reaches full black, and its centre of mass is in the middle."""
+    image = write_digit(digit, np.random.default_rng(seed))
+    assert image.dtype == np.uint8
+    assert image.shape == (28, 28)
+    assert image.max() > 200
+    rows, columns = np.flatnonzero(image.max(axis=1) > 60), np.flatnonzero(image.max(axis=0) > 60)
+    assert 18 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 22
+    middle = np.array([(image.sum(axis=1 - axis) * np.arange(28)).sum() / image.sum() for axis in (0, 1)])
+    # Except where ink would leave the image.
+    assert (np.abs(middle - 14) < 0.75).all() or min(rows[0], columns[0], 27 - rows[-1], 27 - columns[-1]) <= 1
+
+
+def test_every_hand_is_written_and_none_twice() -> None:
+    generator = np.random.default_rng(0)
+    for digit, forms in STROKES.items():
+        images = {write_digit(digit, generator).tobytes() for _ in range(10 * len(forms))}
+        assert len(images) == 10 * len(forms)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+def test_so_many_are_changed(fraction: float) -> None:
+    images, labels = images_and_labels(400)
+    before = images.copy()
+    changed = imitate_pens(images, labels, np.random.default_rng(0), fraction)
+    assert changed.shape == images.shape
+    assert changed.dtype == np.uint8
+    share = (changed != images).any(axis=(1, 2)).mean()
+    assert share == pytest.approx(fraction, abs=0.08)
+    assert changed.any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(changed, imitate_pens(images, labels, np.random.default_rng(0), fraction))
+
+
+def test_a_changed_digit_is_still_the_digit() -> None:
+    """A nearest mean of MNIST's own images tells most of them apart, though it knows none of these hands."""
+    _, _, images, labels = stratified_sample()
+    means = np.stack([images[labels == digit].mean(axis=0).ravel() for digit in range(10)])
+    changed = imitate_pens(images, labels, np.random.default_rng(0), 1.0).reshape(len(images), -1).astype(float)
+    likeness = np.corrcoef(changed, means)[: len(changed), len(changed) :]
+    right = likeness.argmax(axis=1) == labels
+    assert right.mean() > 0.6
+    assert min(right[labels == digit].mean() for digit in range(10)) > 0.3
