@@ -2,6 +2,8 @@
 
     python run_experiment.py grid seeds --framework pytorch tensorflow --seed 0 1 2 3 4
     python run_experiment.py search better --framework pytorch --trials 60
+    python run_experiment.py show better
+    python run_experiment.py confirm better --seeds 5
     python run_experiment.py grid --help
 
 An experiment has a name. The same command again continues it, after Ctrl-C, a crash or a failure, and so does the same
@@ -29,6 +31,19 @@ SEARCH = """Find a better recipe for a network, by the validation images alone: 
 
 The first trial is the default recipe. OUTPUT_DIR/experiments/NAME/best.json has the best one, for --recipe of the
 training scripts. The same command continues."""
+
+SHOW = """Print an experiment's table, and write its figures, CSV files and report.html.
+
+    python run_experiment.py show better
+    python run_experiment.py show better --format svg
+
+At any time, also while it is running: what is not finished is counted as such."""
+CONFIRM = """Compare a search's best recipe with the default one, by seeds that it has not used, on the test images.
+
+    python run_experiment.py confirm better --seeds 5
+
+Both recipes are trained with each seed on all training images. Only now are the test images read, and only once for
+each training: the same command continues, and then shows what it found."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -62,9 +77,29 @@ def search(text: str, words: Sequence[str]) -> int:
     return run_search(options)
 
 
+def show(text: str, words: Sequence[str]) -> int:
+    from digits.experiments.options import ShowOptions, parse_command
+
+    options = parse_command(ShowOptions(), "show", text, words)
+    from digits.experiments.show import run_show
+
+    return run_show(options)
+
+
+def confirm(text: str, words: Sequence[str]) -> int:
+    from digits.experiments.options import ConfirmOptions, parse_command
+
+    options = parse_command(ConfirmOptions(), "confirm", text, words)
+    from digits.experiments.confirm import run_confirm
+
+    return run_confirm(options)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[str, Sequence[str]], int]]] = {
     "grid": (GRID, grid),
     "search": (SEARCH, search),
+    "show": (SHOW, show),
+    "confirm": (CONFIRM, confirm),
 }
 """The help text and the function of each command."""
 

@@ -179,3 +179,32 @@ def unfinished(experiment: Experiment, ended: int, running: int) -> Experiment:
             error="",
         )
     return replace(experiment, trials=tuple(trials))
+
+
+def make_confirmation(seeds: int = 5, gain: float = 0.003, name: str = "first-search-confirm") -> Experiment:
+    """Return a finished confirmation: the best recipe is more accurate by `gain`, a fraction, on average."""
+    rng = np.random.default_rng(5)
+    trials: list[Trial] = []
+    for seed in range(seeds):
+        shared = rng.normal(0, 0.0004)
+        for recipe, accuracy in (("default", 0.988), ("best", 0.988 + gain)):
+            accuracy += shared + rng.normal(0, 0.0004)
+            seconds = 10.0 * (0.97 if recipe == "best" else 1) * rng.uniform(0.98, 1.02)
+            training = a_training(seed + 2, accuracy, 3.3 * (1 - accuracy), seconds, 3)
+            values = {"framework": "pytorch", "recipe": recipe, "seed": seed + 2}
+            trials.append(a_trial(len(trials), values, (training,)))
+    return Experiment(
+        name=name,
+        kind="confirm",
+        dataset="mnist",
+        frameworks=("pytorch",),
+        models=("cnn",),
+        evaluate_on="test",
+        objective="loss",
+        varied=("recipe", "seed"),
+        logarithmic=frozenset(),
+        defaults={},
+        wanted=2 * seeds,
+        epochs=3,
+        trials=tuple(trials),
+    )

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from digits.command_line import flat_fields, option, shown
-from digits.experiments.options import GridOptions, SearchOptions
+from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions
 from digits.training import RECIPES, Options
 from digits.training.options import GROUPS
 
@@ -22,7 +22,12 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "options.md"
 POSITIONAL = {"download_mnist": "", "visualize_results": "runs", "predict_digit": "photos", "draw_digit": ""}
 """For each script but those that train, the field that takes the words before its options."""
 
-EXPERIMENTS: dict[str, Any] = {"grid": GridOptions(), "search": SearchOptions()}
+EXPERIMENTS: dict[str, Any] = {
+    "grid": GridOptions(),
+    "search": SearchOptions(),
+    "show": ShowOptions(),
+    "confirm": ConfirmOptions(),
+}
 """What the commands of run_experiment.py do without options."""
 
 

@@ -14,7 +14,7 @@ from digits.experiments.define import grid_definition, search_definition
 from digits.experiments.display import Display
 from digits.experiments.job import Workplace, script_of
 from digits.experiments.liveness import Watch
-from digits.experiments.options import GridOptions, SearchOptions
+from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions
 from digits.experiments.queue import Queue
 from digits.experiments.sampling import Sampling, default_params, pruner_of
 from digits.experiments.study import FOLDER, OpenStudy, open_study
@@ -71,7 +71,7 @@ def work_on(
     opened: OpenStudy,
     queue: Queue,
     claim: Claim,
-    options: GridOptions | SearchOptions,
+    options: GridOptions | SearchOptions | ConfirmOptions,
     dataset: Dataset,
     script: Script = script_of,
     pace: Pace = USUAL,

@@ -1,4 +1,4 @@
-"""The options of grids and searches."""
+"""The options of the commands of run_experiment.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Name = Annotated[str, Field(title="NAME")]
 Jobs = Annotated[int, Field(ge=1, le=1000)]
 Words = Annotated[tuple[str, ...], Field(title="FIELD=VALUES")]
 
-Asked = TypeVar("Asked", "GridOptions", "SearchOptions")
+Asked = TypeVar("Asked", "GridOptions", "SearchOptions", "ShowOptions", "ConfirmOptions")
 
 
 def parse_command(default: Asked, command: str, text: str, words: Sequence[str]) -> Asked:
@@ -93,6 +93,40 @@ class SearchOptions:
     """trainings at a time on this machine, between which its cores are divided"""
     storage: str = ""
     """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
+    device: Device = "auto"
+    """where to compute; auto takes a CUDA GPU if the framework finds one"""
+    data_dir: Path = DATA_DIR
+    """folder that download_mnist.py keeps the datasets in"""
+    output_dir: Path = Path("outputs")
+    """folder of outputs"""
+
+
+@options_dataclass
+class ShowOptions:
+    """What run_experiment.py show is asked to do."""
+
+    experiment: Name = ""
+    """the experiment's name"""
+    format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
+    """kinds of figures; the report needs png, and adds it"""
+    storage: str = ""
+    """database of the experiment: postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
+    output_dir: Path = Path("outputs")
+    """folder of outputs"""
+
+
+@options_dataclass
+class ConfirmOptions:
+    """What run_experiment.py confirm is asked to do."""
+
+    experiment: Name = ""
+    """the search's name; the comparison is the experiment NAME-confirm"""
+    seeds: Annotated[int, Field(ge=2, le=20)] = 5
+    """seeds to train both recipes with, the first that the search has not used"""
+    jobs: Jobs = 1
+    """trainings at a time on this machine, between which its cores are divided"""
+    storage: str = ""
+    """database of the search: postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
     device: Device = "auto"
     """where to compute; auto takes a CUDA GPU if the framework finds one"""
     data_dir: Path = DATA_DIR

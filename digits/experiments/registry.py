@@ -13,7 +13,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from digits.experiments.combinations import combinations_of
+from digits.experiments.confirmation import confirmation_of
 from digits.experiments.figures.combinations import plot_combinations
+from digits.experiments.figures.confirmation import plot_confirmation
 from digits.experiments.figures.history import plot_history
 from digits.experiments.figures.importance import plot_importance
 from digits.experiments.figures.parallel import plot_parallel
@@ -50,6 +52,8 @@ def figures_of(experiment: Experiment, folder: Path) -> tuple[list[FigureSpec], 
             )
     elif any(one.trainings for one in combinations_of(experiment)):
         plots["combinations"] = partial(plot_combinations, experiment)
+    if (confirmation := confirmation_of(experiment)) is not None:
+        plots = {"confirmation": partial(plot_confirmation, experiment, confirmation)}
     if any(trial.started and trial.worker for trial in experiment.trials):
         plots["timeline"] = partial(plot_timeline, experiment)
     inputs = (_hash(experiment), version("optuna"), version("scipy"))

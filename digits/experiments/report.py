@@ -33,12 +33,14 @@ def write_results(
     formats: Sequence[str] = ("png",),
     command: str = "",
     verdicts: Sequence[str] = (),
+    facts: Sequence[tuple[str, str]] = (),
 ) -> tuple[list[Path], Rendering]:
     """Write trials.csv, summary.csv, the figures and report.html into `folder`, each whole or not at all.
 
     formats: of the figures; png first, which the report needs. command: what repeats the experiment; verdicts:
-    sentences that stand at the top of the report. What cannot be written is a fault of the rendering that is returned,
-    after the files that were, figures excepted, and does not keep the rest from being written.
+    sentences that stand at the top of the report; facts: further terms and texts at its end. What cannot be written is
+    a fault of the rendering that is returned, after the files that were, figures excepted, and does not keep the rest
+    from being written.
     """
     rendering, cache, written = Rendering(), FigureCache(folder), []
 
@@ -59,7 +61,9 @@ def write_results(
     except OSError as error:
         rendering.cannot_write(folder, error)
     notes = [*rendering.notes, *rendering.faults]
-    attempt(folder / "report.html", lambda path: _write_report(path, experiment, figures, command, verdicts, notes))
+    attempt(
+        folder / "report.html", lambda path: _write_report(path, experiment, figures, command, verdicts, notes, facts)
+    )
     return written, rendering
 
 
@@ -70,6 +74,7 @@ def _write_report(
     command: str,
     verdicts: Sequence[str],
     notes: Sequence[str],
+    facts: Sequence[tuple[str, str]],
 ) -> None:
     failed = [trial for trial in experiment.trials if trial.state == "failed"]
     pruning = pruning_of(experiment)
@@ -93,7 +98,7 @@ def _write_report(
         more_failures=len(failed[MOST_FAILURES:]),
         values_text=values_text,
         command=command,
-        facts=_facts(experiment),
+        facts=[*facts, *_facts(experiment)],
     )
 
 

@@ -31,7 +31,7 @@ def ranked(experiment: Experiment) -> list[Trial]:
 
 
 def last_value(trial: Trial) -> float | None:
-    """Return the objective of a complete trial; of another one, that after the last epoch it reported, if any.
+    """Return the objective of a complete trial; of another one, the last that it reported, after an epoch or a seed.
 
     None too for one that is not finite: it cannot be shown.
     """

@@ -47,6 +47,21 @@ class OpenStudy:
     new: bool  # whether this process has made it
 
 
+@dataclass(frozen=True)
+class StoredStudy:
+    """A study as it stood when it was read."""
+
+    definition: Definition
+    experiment: Experiment
+    trials: list[FrozenTrial]  # those that count
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every trial that was asked for is complete."""
+        done = [trial for trial in self.experiment.trials if trial.state == "complete"]
+        return len(done) >= self.experiment.wanted
+
+
 def open_study(name: str, folder: Path, storage: str, definition: Definition, trials: int = 0) -> OpenStudy:
     """Make the study, or join the one of this name; `folder` is made.
 
@@ -73,19 +88,35 @@ def open_study(name: str, folder: Path, storage: str, definition: Definition, tr
 
 def read_experiment(name: str, output_dir: Path = Path("outputs"), storage: str = "") -> Experiment:
     """Return the experiment as it stands; UserError where there is none of this name."""
-    folder = output_dir / FOLDER / name
-    if not storage and not (folder / JOURNAL).is_file():
-        where = "the command that began it may have had a --storage or another --output-dir"
-        raise UserError(f"there is no experiment '{name}' in '{output_dir / FOLDER}'; {where}.")
-    try:
-        study = optuna.load_study(study_name=name, storage=_storage(folder, storage))
-        definition = read_definition(study.user_attrs[DEFINITION])
-    except KeyError:
-        raise UserError(f"there is no experiment '{name}' in the storage; check its name.") from None
+    return read_study(name, output_dir, storage).experiment
+
+
+def read_study(name: str, output_dir: Path = Path("outputs"), storage: str = "") -> StoredStudy:
+    """Return the study of an experiment as it stands, without taking part in it.
+
+    UserError where there is none of this name, which names those that there are.
+    """
+    known = experiments_in(output_dir, storage)
+    if name not in known:
+        where = "the storage" if storage else f"'{output_dir / FOLDER}'"
+        more = " and more" if len(known) > 20 else ""
+        others = f"there are {', '.join(known[:20])}{more}" if known else "there is none"
+        hint = "" if storage else "; one of a database needs its --storage"
+        raise UserError(f"there is no experiment '{name}' in {where}: {others}{hint}.")
+    study = optuna.load_study(study_name=name, storage=_storage(output_dir / FOLDER / name, storage))
+    if DEFINITION not in study.user_attrs:
+        raise UserError(f"the experiment '{name}' is just being made; try again in a moment.")
+    definition = read_definition(study.user_attrs[DEFINITION])
     wanted = Wanted(combinations(definition)[0] if definition.kind != "search" else (), study.user_attrs.get(TRIALS, 0))
-    trials = counting(study.get_trials(deepcopy=False), wanted)
-    found = [_trial(trial) for trial in trials.values() if trial is not None]
-    return _experiment(name, definition, wanted, found)
+    trials = [trial for trial in counting(study.get_trials(deepcopy=False), wanted).values() if trial is not None]
+    return StoredStudy(definition, _experiment(name, definition, wanted, [_trial(trial) for trial in trials]), trials)
+
+
+def experiments_in(output_dir: Path, storage: str) -> list[str]:
+    """Return the names of all experiments in the folder of outputs, or in the storage where one is given."""
+    if storage:
+        return sorted(optuna.get_all_study_names(_storage(output_dir, storage)))
+    return sorted(path.parent.name for path in (output_dir / FOLDER).glob(f"*/{JOURNAL}"))
 
 
 def trial_values(definition: Definition, params: dict[str, Any]) -> dict[str, Any]:

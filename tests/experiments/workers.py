@@ -15,7 +15,9 @@ from paths import ROOT
 
 from digits.errors import run_script
 from digits.experiments import commands, liveness
-from digits.experiments.options import GridOptions, SearchOptions, parse_command
+from digits.experiments.confirm import run_confirm
+from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
+from digits.experiments.show import run_show
 from digits.experiments.worker import Pace
 
 SCRIPT = ROOT / "tests" / "experiments" / "fake_training.py"
@@ -90,5 +92,9 @@ def run_experiment(words: Sequence[str]) -> int:
     if command == "grid":
         options = parse_command(GridOptions(), command, "", rest)
         return commands.run_grid(options, lambda framework: SCRIPT, PACE)
+    if command == "confirm":
+        return run_confirm(parse_command(ConfirmOptions(), command, "", rest), lambda framework: SCRIPT, PACE)
+    if command == "show":
+        return run_show(parse_command(ShowOptions(), command, "", rest))
     wanted = parse_command(SearchOptions(), command, "", rest)
     return commands.run_search(wanted, lambda framework: SCRIPT, PACE)

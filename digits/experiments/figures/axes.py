@@ -61,6 +61,12 @@ def objective_scale(experiment: Experiment, values: Sequence[float]) -> Objectiv
     return ObjectiveScale(objective_label(experiment), lower_is_better, unit, low, high)
 
 
+def end_at_100(axes: Axes) -> None:
+    """Have a horizontal axis of percentages end where they do, though intervals reach beyond."""
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, min(high, 100 + 0.05 * (high - low)))
+
+
 def apply_ticks(axes: Axes, scale: OptionScale, width: float) -> None:
     """Show an option along the horizontal axis, `width` inches long, on which positions between 0 and 1 are plotted."""
     positions, texts = scale.ticks(max(2, int(width / 0.65)))

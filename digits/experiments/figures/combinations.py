@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from digits.experiments.combinations import Combination, combinations_of
+from digits.experiments.figures.axes import end_at_100
 from digits.experiments.records import Experiment
 from digits.experiments.statistics import Spread
 from digits.experiments.words import subject, values_text
@@ -72,6 +73,8 @@ def _plot_spreads(
         plot_interval(axes, ([unit * low, unit * high], [row, row]), (unit * spread.mean, row), colour)
         if len(values) > 1:
             axes.plot(values, [row + 0.27] * len(values), "o", color=INK, alpha=0.55, markersize=3, markeredgewidth=0)
+    if unit == 100:
+        end_at_100(axes)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     tidy_axes(axes, "x")

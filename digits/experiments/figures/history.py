@@ -39,7 +39,7 @@ def plot_history(experiment: Experiment) -> Figure:
     _, beyond = scale.clip(values)
     explanation = "Line: the best complete trial so far." if best else ""
     if any(trial.state == "pruned" for trial in trials):
-        explanation += " Crosses: trials that were pruned, at their value after the last epoch that they were trained."
+        explanation += " Crosses: trials that were pruned, at the value that they reported last."
     if pruning:
         explanation += f" {pruning_text(pruning)}"
     if beyond.any():

@@ -33,7 +33,7 @@ def plot_slices(experiment: Experiment) -> Figure:
     title = f"{name.capitalize()} by each option, {count(len(shown), 'trial')}"
     explanation = "All panels share the vertical axis. Dots: complete trials"
     if any(trial.state == "pruned" for trial in shown):
-        explanation += "; crosses: pruned ones, at their value when they were stopped"
+        explanation += "; crosses: pruned ones, at the value that they reported last"
     explanation += f"; diamond: the best, trial {best[0].number}" if best else ""
     explanation += ". Dashed lines: the default recipe." if experiment.defaults else "."
     _, beyond = scale.clip([last_value(trial) or 0.0 for trial in shown])
