@@ -5,21 +5,42 @@
     python predict_digit.py photo.jpg --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python predict_digit.py page.jpg --multiple             # all digits of a page, boxes marked in a copy
     python predict_digit.py photo.jpg --save-steps steps    # a figure of each stage, from photo to 28x28
+    python predict_digit.py scans/ --recursive --csv answers.csv --resume    # any number of files
 
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
-import json
+import os
+import re
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from tqdm import tqdm
 
 from digits.command_line import options_dataclass, parse, refuse
 from digits.errors import run_script
-from digits.inference import answer_for_fault, answer_photos, as_text, load_runs
-from digits.photos import list_photos
+from digits.inference import (
+    Answer,
+    File,
+    Outputs,
+    Shard,
+    answer_files,
+    is_sure,
+    list_files,
+    load_runs,
+    write_json_lines,
+    write_lines,
+    writing_json_list,
+    writing_table,
+)
+from digits.names import plain
 
 
 @options_dataclass
@@ -30,35 +51,116 @@ class Options:
     """trained runs, by name or folder; the run for digits with the best validation accuracy if none is given"""
     multiple: bool = False
     """find all the digits of each photo, and the numbers that they make up"""
+    recursive: bool = False
+    """read the subfolders of folders as well"""
+    shard: Annotated[str, Field(title="K/N")] = "1/1"
+    """answer for one part of the files: 3/10 is the third of ten, the same files on every machine"""
     json: bool = False
     """print one JSON list, an object for each photo"""
+    jsonl: bool = False
+    """print JSON Lines: an object for each photo, each on a line of its own"""
+    csv: Path | None = None
+    """write a table to this file, a row for each photo, or for each digit with --multiple"""
+    resume: bool = False
+    """with --csv: continue the table of an interrupted call, without the photos that it has"""
+    unsure: Path | None = None
+    """folder for copies of the photos that a person should look at: not sure, no digit found, or damaged"""
     save_steps: Path | None = None
     """folder for a figure of each stage of each photo"""
     boxes: Path | None = None
     """with --multiple: folder for the copies with boxes marked in them; boxes/ in the folder of runs if not given"""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """processes that read many photos; 0: one for each core"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
 
 
 def main() -> int:
-    options = parse(Options(), __doc__, positional="photos", needs={"boxes": "multiple"})
+    options = parse(Options(), __doc__, positional="photos", needs={"boxes": "multiple", "resume": "csv"})
     if not options.photos:
         refuse("no photo is named; name photos or folders before the options: 'python predict_digit.py photo.jpg'.")
-    files, faults = list_photos(options.photos)
-    runs = load_runs(options.run, options.output_dir)
+    if sum([options.json, options.jsonl, options.csv is not None]) > 1:
+        refuse("--json, --jsonl and --csv cannot go together; choose one.")
+    shard = read_shard(options.shard)
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
-    answers = [answer_for_fault(path, fault) for path, fault in faults]
-    for answer in answer_photos(files, runs, boxes, options.save_steps):
-        answers.append(answer)
-        if not options.json and "error" not in answer:
-            print(as_text(answer), flush=True)
-    if options.json:
-        print(json.dumps(answers, indent=2))
-    sys.stdout.flush()  # errors stand below the answers also where both go into one file
-    for answer in answers:
-        if "error" in answer and not options.json:
-            print(f"error: {as_text(answer)}", file=sys.stderr)
-    return 1 if any("error" in answer for answer in answers) else 0
+    outputs = Outputs(boxes, options.save_steps, options.unsure)
+    refuse_photos_among(outputs, options.photos)
+    runs = load_runs(options.run, options.output_dir)
+    notes: list[str] = []
+    files = partial(list_files, options.photos, options.recursive, shard, outputs.folders())
+    answer = partial(answer_files, runs=runs, outputs=outputs, workers=options.workers)
+    if options.csv is not None:
+        faults = fill_table(options.csv, options.resume, files, answer, notes)
+    else:
+        faults = 0
+        plainly = nullcontext(write_json_lines if options.jsonl else write_lines)
+        with writing_json_list() if options.json else plainly as write:
+            for answers in answer(files(notes)):
+                write(answers)
+                faults += count(answers)["faults"]
+    for note in notes:
+        print(f"note: {plain(note)}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def fill_table(
+    path: Path,
+    resume: bool,
+    list_all: Callable[..., Iterator[File]],
+    answer: Callable[[Iterator[File]], Iterator[list[Answer]]],
+    notes: list[str],
+) -> int:
+    """Write the answers into the table, show progress, and return how many files could not be read."""
+    started = time.perf_counter()
+    counts: Counter[str] = Counter()
+    with writing_table(path, resume) as table:
+
+        def remaining(notes: list[str] | None = None) -> Iterator[File]:
+            return (file for file in list_all(notes) if not table.has(file.path))
+
+        # Counting takes a second for a million files, so it is only done where somebody sees the bar.
+        total = sum(1 for _ in remaining()) if sys.stderr.isatty() else None
+        with tqdm(total=total, unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
+            for answers in answer(remaining(notes)):
+                table.write(answers)
+                counts += count(answers)
+                bar.update(len(answers))
+        before = f" ({len(table):,} more were there)" if len(table) else ""
+    photos, seconds = counts["photos"], time.perf_counter() - started
+    print(f"'{plain(path)}': {photos:,} photos{before} in {seconds:.1f} s, {photos / seconds:,.0f} a second; ", end="")
+    print(f"{counts['unsure']:,} not sure, {counts['no digit']:,} without a digit, {counts['faults']:,} not readable.")
+    return counts["faults"]
+
+
+def count(answers: list[Answer]) -> Counter[str]:
+    """Return how many photos there are, and how many of them a person should look at, by the reason."""
+
+    def reason(answer: Answer) -> str:
+        if "error" in answer:
+            return "faults"
+        if answer["digit"] is None and not answer.get("digits"):
+            return "no digit"
+        return "sure" if is_sure(answer) else "unsure"
+
+    return Counter(map(reason, answers)) + Counter(photos=len(answers))
+
+
+def read_shard(text: str) -> Shard:
+    """Return the part that --shard names; a wrong one ends the script."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", text)
+    if match is None or int(match[1]) > int(match[2]):
+        refuse(f"--shard {text[:60]} must be K/N, two whole numbers with 1 <= K <= N, such as 3/10.")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def refuse_photos_among(outputs: Outputs, photos: Sequence[Path]) -> None:
+    """End the script where it would read what it writes, or write copies over the photos themselves."""
+    named = [Path(os.path.realpath(path)) for path in photos]
+    for folder in outputs.folders():
+        place = Path(os.path.realpath(folder))
+        holds = any(path.is_relative_to(place) for path in named) if folder == outputs.unsure else place in named
+        if holds:
+            refuse(f"'{folder}' is for copies, and photos are to be read from it; choose another folder.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
-SHARED = {"command_line", "errors", "machine", "metrics", "names"}
+SHARED = {"command_line", "errors", "machine", "metrics", "names", "processes"}
 """Modules directly in digits/, which every package may use."""
 ALLOWED = {
     "files": set(),

@@ -1,7 +1,12 @@
-"""Trained networks put to use: load a run's model.onnx with onnxruntime, and answer for photos.
+"""Trained networks put to use: load a run's model.onnx with onnxruntime, and answer for photos, one or a million.
 
 May import: files, runs and photos.
 """
 
-from digits.inference.answers import SURE, answer_for_fault, answer_photos, as_text, describe
+from digits.inference.answers import SURE, Answer, describe, is_sure
+from digits.inference.forms import Write, write_json_lines, write_lines, writing_json_list
+from digits.inference.listing import File, Shard, list_files
+from digits.inference.many import answer_files
+from digits.inference.reading import Outputs
+from digits.inference.table import Table, writing_table
 from digits.inference.trained_run import TRAIN_FIRST, TrainedRun, average, load_best, load_run, load_runs, readable_runs

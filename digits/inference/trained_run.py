@@ -1,7 +1,5 @@
 """Choose a trained run, load its model.onnx and predict with it. Needs onnxruntime and no framework."""
 
-from __future__ import annotations
-
 import functools
 import sys
 import threading
@@ -30,6 +28,7 @@ class TrainedRun:
     """A run that is ready to predict."""
 
     name: str
+    path: Path
     framework: str
     class_names: tuple[str, ...]
     session: Any  # onnxruntime.InferenceSession; one serves many threads
@@ -144,7 +143,7 @@ def _load(run: Run, limits: Any) -> TrainedRun:
     ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
     if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
         raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")
-    loaded = TrainedRun(run.name, run.framework, tuple(run.class_names), session)
+    loaded = TrainedRun(run.name, run.path, run.framework, tuple(run.class_names), session)
     loaded.predict(np.zeros((2, 28, 28), np.uint8), limits)
     return loaded
 

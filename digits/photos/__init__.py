@@ -4,6 +4,6 @@ May import: nothing of digits but errors. `synthetic` makes photographs to test 
 """
 
 from digits.photos.find import Digit, Steps, find_digit, find_digits
-from digits.photos.read import decode_photo, list_photos, read_photo
+from digits.photos.read import SUFFIXES, decode_photo, read_photo
 
-__all__ = ["Digit", "Steps", "decode_photo", "find_digit", "find_digits", "list_photos", "read_photo"]
+__all__ = ["SUFFIXES", "Digit", "Steps", "decode_photo", "find_digit", "find_digits", "read_photo"]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.photos.ink import ink_mask, ink_strength
+from digits.photos.mnist_form import mnist_form
 from digits.photos.normalize import scaled, to_mnist
 from digits.photos.rulings import find_rulings, without_rulings
 from digits.photos.segments import Piece, box_of, digits_in_rows, find_pieces, pieces_of_one, touches_edge
@@ -42,8 +43,13 @@ class Digit:
 def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> Digit | None:
     """Return the photo's one digit, or None where there is no ink. `steps` receives an image of each stage.
 
-    `size` is the (width, height) of the photo where `pixels` are a shrunken copy of it.
+    `size` is the (width, height) of the photo where `pixels` are a shrunken copy of it. An image that has MNIST's form
+    already is the digit, as it is.
     """
+    if (ready := mnist_form(pixels)) is not None:
+        if steps is not None:
+            steps |= {"1 grey": ready[0], "6 as MNIST": ready[0]}
+        return Digit(*ready)
     ink = _find(pixels, SIDE_FOR_ONE, steps, size)
     pieces = pieces_of_one(ink.pieces, ink.mask.shape) if ink else []
     return ink.digit(pieces, steps) if ink and pieces else None
@@ -51,6 +57,8 @@ def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | No
 
 def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> list[list[Digit]]:
     """Return all digits in reading order, in groups of neighbours that make up a number."""
+    if (ready := mnist_form(pixels)) is not None:
+        return [[Digit(*ready)]]
     ink = _find(pixels, SIDE_FOR_MANY, steps, size)
     if ink is None:
         return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -34,27 +33,6 @@ class Photo:
 
 class TooManyPixels(UserError):
     """The photo has more pixels than may be decoded."""
-
-
-def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Return the files to read, folders replaced by the image files in them, and a sentence for each path without one.
-
-    In a folder the suffix decides what is an image file; a file that is named itself is always tried.
-    """
-    files, faults = [], []
-    for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir raises for a name that no file can have
-            files.append(path)
-            continue
-        try:
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        except OSError as error:
-            faults.append((path, f"the folder cannot be read ({error.strerror}); check its permissions."))
-            continue
-        files += found
-        if not found:
-            faults.append((path, f"there are no image files in this folder; their names end in {', '.join(SUFFIXES)}."))
-    return files, faults
 
 
 def read_photo(path: Path, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:

@@ -1,7 +1,5 @@
 """predict_digit.py as a user runs it, on photos of every kind and on files that are not images."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -24,7 +22,7 @@ from picture_runs import add_info
 from PIL import Image
 
 from digits.errors import UserError
-from digits.inference.answers import output_names
+from digits.inference.listing import output_names
 from digits.photos.read import MAX_PIXELS, read_photo
 from digits.photos.synthetic import photograph
 from digits.web.answers import Networks
@@ -120,11 +118,13 @@ def test_bad_files_are_named_and_the_rest_is_answered(place: Path, tmp_path: Pat
     assert f"{tmp_path / 'good.png'}: 7 (" in done.stdout
     for name in ("blank", "black"):
         assert f"{tmp_path / f'{name}.png'}: no digit found" in done.stdout
-    errors = done.stderr.splitlines()
+    *errors, note = done.stderr.splitlines()
+    assert note == f"note: '{tmp_path}' has 1 subfolder, not read; --recursive reads them."
     assert len(errors) == 7
     assert all(line.startswith("error: ") for line in errors)
     for name in ("cut.png", "empty.png", "text.jpg", "bomb.png", "large.png", "folder", "missing.png"):
         assert sum(f"{tmp_path / name}:" in line for line in errors) == 1, name
+    (tmp_path / "folder").rmdir()
     found = answers(tmp_path, cwd=place, status=1)
     assert [answer["digit"] for answer in found if "error" in answer] == [None] * 5
     assert [answer["digit"] for answer in found if "error" not in answer] == [None, None, 7]
@@ -257,6 +257,13 @@ def test_usage(place: Path) -> None:
         ([], "no photo is named; "),
         (["--run", "a", "photo.jpg"], "no photo is named; "),
         (["photo.jpg", "--boxes", "b"], "--boxes must go with --multiple."),
+        (["photo.jpg", "--resume"], "--resume must go with --csv."),
+        (["photo.jpg", "--json", "--csv", "x.csv"], "--json, --jsonl and --csv cannot go together; "),
+        (["photo.jpg", "--shard", "4/3"], "--shard 4/3 must be K/N, "),
+        (["photo.jpg", "--shard", "0/3"], "--shard 0/3 must be K/N, "),
+        (["photo.jpg", "--workers", "-1"], "--workers -1 must be at least 0."),
+        (["photos/a", "--unsure", "photos"], "'photos' is for copies, "),
+        (["photos", "--multiple", "--boxes", "./photos"], "'photos' is for copies, "),
     ):
         done = predict(*words, cwd=place)
         assert done.returncode == 2

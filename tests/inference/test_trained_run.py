@@ -1,7 +1,5 @@
 """model.onnx as strangers may have made it: what gives no probabilities of digits is refused in a sentence."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Sequence

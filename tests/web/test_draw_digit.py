@@ -91,13 +91,12 @@ def test_predict(page: Page, digits: dict[int, Pixels]) -> None:
 
 
 def test_the_answers_are_those_of_predict_digit(page: Page, digits: dict[int, Pixels], workplace: Path) -> None:
-    from digits.inference.answers import answer_photos
-    from digits.inference.trained_run import load_runs
+    from digits.inference import answer_files, list_files, load_runs
 
     photo = workplace / "five.png"
     photo.write_bytes(png_of(photo_of(digits[5])))
     run = json.loads(ask(f"{page.address}/predict", photo.read_bytes())[1])["runs"][0]
-    (expected,) = answer_photos([photo], load_runs([run["run"]], workplace / "outputs"), None, None)
+    ((expected,),) = answer_files(list_files([photo]), load_runs([run["run"]], workplace / "outputs"))
     for field in ("digit", "probability", "runner_up", "runner_up_probability", "sure"):
         assert run[field] == expected[field]
 

@@ -1,0 +1,154 @@
+"""Which files to answer for: those named, and those in folders, as a stream, so that a folder may hold any number."""
+
+import hashlib
+import os
+import re
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from digits.photos import SUFFIXES
+
+BLOCK = 10_000
+"""Names of a folder that are sorted at a time; larger folders come in several such blocks."""
+LONGEST_NAME = 200  # bytes of a photo's name in its output's names; file systems take 255, '-6-as-MNIST.png' included
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An image file to answer for, or a file or folder at `path` with a fault, which says why it cannot be."""
+
+    path: str
+    place: str  # relative path of its copy in a folder of outputs
+    size: int = 0  # bytes
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts of the files, numbered from 1. Each file is in exactly one, whatever else there is."""
+
+    number: int = 1
+    count: int = 1
+
+    def has(self, relative: str) -> bool:
+        """Return whether a file is in this part, by its path under the folder that was named (or by its own name).
+
+        The same on every machine, wherever the folder is: systems differ in separators and in how é is composed.
+        """
+        if self.count == 1:
+            return True
+        text = unicodedata.normalize("NFC", relative.replace(os.sep, "/"))
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
+        return int.from_bytes(digest) % self.count == self.number - 1
+
+
+def list_files(
+    named: Sequence[Path],
+    recursive: bool = False,
+    shard: Shard = Shard(),
+    outputs: Iterable[Path] = (),
+    notes: list[str] | None = None,
+) -> Iterator[File]:
+    """Yield the files to answer for: those named, and in the place of folders the image files in them, by name.
+
+    In a folder the suffix decides what is an image file; a file that is named itself is always tried. With `recursive`
+    files in subfolders follow those beside them. `outputs` are folders that are being written, and not read. `notes`
+    receives sentences on what was left out.
+    """
+    named = list(dict.fromkeys(named))
+    left_out = {os.path.realpath(folder) for folder in outputs}
+    for path, place in zip(named, output_names(named), strict=True):
+        if not os.path.isdir(path):  # Path.is_dir raises for a name that no file can have
+            if shard.has(path.name):
+                yield File(str(path), place, _size(path))
+            continue
+        skipped: Counter[str] = Counter()
+        empty = True
+        for relative, size, fault in _walk(str(path), recursive, left_out, skipped):
+            empty = False
+            if shard.has(relative):
+                copy = os.path.join(place if len(named) > 1 else "", *map(output_name, relative.split(os.sep)))
+                yield File(os.path.join(path, relative) if relative else str(path), copy, size, fault)
+        if empty and shard.has(""):
+            fault = f"there are no image files in this folder; their names end in {', '.join(SUFFIXES)}."
+            yield File(str(path), place, fault=fault)
+        if notes is not None:
+            if count := skipped["folders"]:
+                notes.append(f"'{path}' has {count:,} subfolder{'s' * (count > 1)}, not read; --recursive reads them.")
+            if count := skipped["links"]:
+                notes.append(f"'{path}' has {count:,} link{'s' * (count > 1)} to folders, not followed; name them.")
+
+
+def output_names(files: Sequence[Path]) -> list[str]:
+    """Return for each file or folder a name of its own for its output; numbered where two would share one."""
+    names = [output_name(path.name) for path in files]
+    counts = Counter(name.casefold() for name in names)  # some file systems take A.png and a.png for one name
+    taken = set(counts)
+    for i, name in enumerate(names):
+        if counts[name.casefold()] > 1:
+            while names[i].casefold() in taken:  # more than once where a photo is itself called 2-a.png
+                names[i] = f"{i + 1}-{names[i]}"
+            taken.add(names[i].casefold())
+    return names
+
+
+def output_name(name: str) -> str:
+    """Return the name as one that every file system and terminal takes; one that changes gets its checksum added."""
+    plain = re.sub(r"[^\w.-]", "_", name).encode()[:LONGEST_NAME].decode(errors="ignore")
+    if plain == name:
+        return name
+    stem, suffix = os.path.splitext(plain)
+    return f"{stem}-{hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()}{suffix}"
+
+
+def _walk(
+    root: str, recursive: bool, left_out: Collection[str], skipped: Counter[str]
+) -> Iterator[tuple[str, int, str]]:
+    """Yield the path under `root`, the size in bytes and the fault of each image file, and of folders with faults."""
+
+    def scan(folder: str) -> Iterator[tuple[str, int, str] | str]:
+        """Yield the files of a folder, and the paths of its subfolders as text."""
+        try:
+            with os.scandir(os.path.join(root, folder)) as entries:
+                while block := sorted(islice(entries, BLOCK), key=lambda entry: entry.name):
+                    folders = []
+                    for entry in block:
+                        relative = os.path.join(folder, entry.name)
+                        if entry.is_dir():
+                            if os.path.realpath(entry.path) in left_out:
+                                continue
+                            if entry.is_symlink():  # may lead back here
+                                skipped["links"] += 1
+                            elif recursive:
+                                folders.append(relative)
+                            else:
+                                skipped["folders"] += 1
+                        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                            yield relative, _size(entry), ""
+                    yield from folders
+        except OSError as error:
+            yield folder, 0, f"the folder cannot be read ({error.strerror}); check its permissions."
+
+    stack = [scan("")]
+    while stack:
+        found = next(stack[-1], None)
+        if found is None:
+            stack.pop()
+        elif isinstance(found, str):
+            stack.append(scan(found))
+        else:
+            yield found
+
+
+def _size(file: os.DirEntry[str] | Path) -> int:
+    """Return a regular file's bytes, 0 for any other; reading says what is wrong with it."""
+    try:
+        facts = file.stat()
+    except (OSError, ValueError):
+        return 0
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0

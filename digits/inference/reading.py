@@ -1,0 +1,135 @@
+"""From some photos to their answers: read them, find their digits, classify all of them together."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import UserError
+from digits.files import naming, write_file
+from digits.inference.answers import Answer, answer_for_fault, describe, is_sure
+from digits.inference.listing import File
+from digits.inference.trained_run import TrainedRun, average
+from digits.photos import Digit, Steps, find_digit, find_digits, read_photo
+
+Groups = list[list[Digit]]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Folders to write into for each photo: a copy with the digits' boxes, an image of each stage, a copy of the file
+    if a person should look at it. With `boxes` all digits are looked for."""
+
+    boxes: Path | None = None
+    steps: Path | None = None
+    unsure: Path | None = None
+
+    def folders(self) -> list[Path]:
+        """Return those that are written."""
+        return [folder for folder in (self.boxes, self.steps, self.unsure) if folder is not None]
+
+
+def answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
+    """Return the answer for each file; one that cannot be read gets an 'error' and no digit."""
+    found = [_read(file, outputs) for file in files]
+    images = [digit.image for groups, _ in found for group in groups for digit in group]
+    probabilities = iter(average(runs, np.stack(images)) if images else ())
+    answers = []
+    for file, (groups, fault) in zip(files, found, strict=True):
+        if fault:
+            answer = answer_for_fault(file.path, fault)
+        else:
+            copy = outputs.boxes and outputs.boxes / f"{file.place}-boxes.png"
+            answer = _answer(file.path, groups, probabilities, runs[0].class_names, copy)
+        if outputs.unsure and not is_sure(answer):
+            _copy(file, outputs.unsure)
+        answers.append(answer)
+    return answers
+
+
+def _read(file: File, outputs: Outputs) -> tuple[Groups, str]:
+    """Return the groups of digits in the photo (one digit in one group, without boxes), and what is wrong with it."""
+    if file.fault:
+        return [], file.fault
+    try:
+        photo = read_photo(Path(file.path), shrink=True)
+    except UserError as error:
+        return [], str(error)
+    except OSError as error:  # a disk or network drive that fails
+        return [], f"it cannot be read ({error.strerror}); check the disk or the network."
+    steps = outputs.steps and outputs.steps / file.place
+    stages: Steps | None = {} if steps else None
+    if outputs.boxes:
+        groups = find_digits(photo.pixels, stages, photo.size)
+    else:
+        digit = find_digit(photo.pixels, stages, photo.size)
+        groups = [[digit]] if digit else []
+    if steps and stages:
+        for name, stage in stages.items():
+            # Enlarged, so that 28x28 pixels can be seen.
+            large = np.kron(stage, np.ones((10, 10), np.uint8)) if max(stage.shape) <= 28 else stage
+            _write(steps.with_name(f"{steps.name}-{name.replace(' ', '-')}.png"), large)
+    return groups, ""
+
+
+def _answer(
+    path: str, groups: Groups, probabilities: Iterator[NDArray[Any]], class_names: Sequence[str], copy: Path | None
+) -> Answer:
+    """Return the answer for a photo with these digits; with `copy`, for several, marked in that copy of the photo."""
+    described = [
+        [{**describe(next(probabilities), class_names), "box": list(digit.box)} for digit in group] for group in groups
+    ]
+    digits = [digit for group in described for digit in group]
+    # The fields of one digit are filled where there is just one.
+    answer = {"path": path, **(digits[0] if len(digits) == 1 else {**describe(None, ()), "box": None})}
+    if copy:
+        del answer["box"]
+        answer["digits"] = digits
+        answer["numbers"] = ["".join(str(digit["digit"]) for digit in group) for group in described]
+        if digits:
+            try:
+                photo = read_photo(Path(path))
+            except UserError as error:  # the file has gone meanwhile
+                return answer_for_fault(path, str(error))
+            _write_marked(photo.pixels, digits, copy)
+            answer["boxes"] = str(copy)
+    return answer
+
+
+def _write_marked(pixels: NDArray[Any], digits: Sequence[Answer], path: Path) -> None:
+    """Write the photo with a box around each digit, and the digit beside it."""
+    colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels[:, :, ::-1].copy()
+    thick = max(1, round(max(colour.shape) / 400))
+    for digit in digits:
+        left, top, right, bottom = digit["box"]
+        hue = (0, 160, 0) if digit["sure"] else (0, 0, 220)
+        cv2.rectangle(colour, (left, top), (right, bottom), hue, thick)
+        size = max(0.5, (bottom - top) / 60)
+        cv2.putText(colour, str(digit["digit"]), (left, max(top - 2 * thick, 20)), 0, size, hue, thick + 1)
+    _write(path, colour)
+
+
+def _copy(file: File, folder: Path) -> None:
+    """Copy the file into the folder; where it is none, or cannot be read, its answer says so."""
+    if Path(file.path).is_file() and os.access(file.path, os.R_OK):
+        _make_folder_for(folder / file.place)
+        with naming(folder / file.place):
+            shutil.copyfile(file.path, folder / file.place)
+
+
+def _write(path: Path, image: NDArray[Any]) -> None:
+    _make_folder_for(path)
+    write_file(path, cv2.imencode(".png", image)[1].tobytes())
+
+
+def _make_folder_for(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"'{path.parent}' is in the way: a folder goes there; move it, or choose another.") from None
