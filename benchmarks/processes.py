@@ -13,17 +13,14 @@ from digits.runs import Run, find_runs, read_run
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run_python(words: Sequence[str | Path], cwd: Path = ROOT, show: bool = False) -> str:
-    """Run Python with these words in `cwd`; return what it prints, or nothing where `show` leaves that to the terminal.
-
-    UserError where it fails, with its last words unless they were shown.
-    """
+def run_python(words: Sequence[str | Path]) -> str:
+    """Run Python with these words in the project's folder; return what it prints. UserError where it fails."""
     command = [sys.executable, *map(str, words)]
-    done = subprocess.run(command, capture_output=not show, text=True, check=False, cwd=cwd)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
-        why = "" if show else f" ({' '.join(done.stderr.strip().splitlines()[-1:])})"
-        raise UserError(f"'python {shlex.join(command[1:])}' failed{why}; fix that and run again.")
-    return done.stdout or ""
+        why = " ".join(done.stderr.strip().splitlines()[-1:])
+        raise UserError(f"'python {shlex.join(command[1:])}' failed ({why}); fix that and run again.")
+    return done.stdout
 
 
 def run_of(framework: str, options: Sequence[str], data_dir: Path) -> Run:

@@ -2,33 +2,37 @@
 
     python benchmarks/reference_results.py                  # everything: hours on two cores
     python benchmarks/reference_results.py --rows mlp       # some rows
-    python benchmarks/reference_results.py --write-only     # no training: the table from the runs that are there
+    python benchmarks/reference_results.py --write-only     # no training: the table from the results that are there
 
-Each run goes to outputs/reference/; one that is there with the row's recipe, on this dataset, is not trained again, and
-a training that was killed goes on after its last epoch. docs/results.md is written from the runs' run.json, which are
-copied to docs/results/; for a run that is not in outputs/reference/, its earlier copy is used. Recipes were
-fixed before the test set was looked at, except where the table's notes say so.
+Each row is a grid of run_experiment.py in outputs/experiments/, which continues where it was interrupted.
+docs/results.md is written from the run.json of its runs, which are copied to docs/results/; where a run is not in
+outputs/, its earlier copy counts. Recipes were fixed before the test set was looked at, except where the table's notes
+say so.
 """
+
+from __future__ import annotations
 
 import json
 import shlex
 import statistics
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import ROOT, run_python
+from benchmarks.processes import ROOT
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import UserError, run_script
+from digits.experiments.commands import run_grid, runs_of
+from digits.experiments.define import grid_definition
+from digits.experiments.definition import recipe_of
+from digits.experiments.options import GridOptions, Jobs, parse_command
 from digits.names import FRAMEWORKS
-from digits.runs import run_name
-from digits.training import Options as TrainingOptions
-from digits.training import complete_record, parse_options, recipe_record, run_path
+from digits.training import complete_record, recipe_record
 
-OUTPUTS = Path("outputs/reference")
 RESULTS = ROOT / "docs" / "results.md"
+COPIES = RESULTS.with_suffix("")
 FINGERPRINTS = {entry.name: fingerprint([file.sha256 for file in entry.files]) for entry in (MNIST, FASHION_MNIST)}
 
 
@@ -36,42 +40,45 @@ FINGERPRINTS = {entry.name: fingerprint([file.sha256 for file in entry.files]) f
 class Row:
     """One line of the table."""
 
-    name: str
-    words: str  # options of the training scripts
-    seeds: int
+    name: str  # of the experiment
+    words: str  # options of `run_experiment.py grid`
     reference: str  # test accuracy in percent that the source reports: docs/references.md
     goal: float  # mean test accuracy in percent
-    first: str = ""  # options of a first training, with whose weights the one of `words` starts
+    first: str = ""  # options of a first grid, with whose weights the trainings of `words` start
 
 
-DEEP = "--model deep-cnn --early-stopping 0 --reduce-on-plateau 0 --no-keep-best --precision bfloat16 --augment"
-ONE_CYCLE = "--learning-rate 0.003 --schedule one-cycle --ema 0.999"
-COSINE = "--learning-rate 0.001 --schedule cosine"
+DEEP = "--model deep-cnn --set early_stopping=0 reduce_on_plateau=0 keep_best=off precision=bfloat16 augment=on"
+ONE_CYCLE = "learning_rate=0.003 schedule=one-cycle ema=0.999"
+COSINE = "learning_rate=0.001 schedule=cosine"
 ROWS = (
-    Row("mlp", "--model mlp", 3, "96.5 (Keras comparison)", 97.0),
-    Row("lenet5", "--model lenet5", 3, "98.6 (Keras comparison)", 99.0),
-    Row("cnn-wide", "--model cnn-wide", 3, "98.98 (Keras tutorial)", 99.2),
+    Row("mlp", "--model mlp --seed 0 1 2", "96.5 (Keras comparison)", 97.0),
+    Row("lenet5", "--model lenet5 --seed 0 1 2", "98.6 (Keras comparison)", 99.0),
+    Row("cnn-wide", "--model cnn-wide --seed 0 1 2", "98.98 (Keras tutorial)", 99.2),
     Row(
         "deep-cnn",
-        f"{DEEP} --dropout 0.2 --epochs 10 {COSINE} --validation-fraction 0 --shift 1 --rotation 5 --scale 0.05 "
-        "--shear 0 --elastic 0",
-        2,
+        f"{DEEP} dropout=0.2 epochs=10 {COSINE} validation_fraction=0 shift=1 rotation=5 scale=0.05 shear=0 elastic=0 "
+        "--seed 0 1 --init-from deep-cnn-first",
         "99.53 (deep Keras project)",
         99.65,
-        first=f"{DEEP} --epochs 30 {ONE_CYCLE} --validation-fraction 0",
+        first=f"{DEEP} epochs=30 {ONE_CYCLE} validation_fraction=0 --seed 0 1",
     ),
-    Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn", 3, "92.0 (Keras comparison)", 92.5),
+    Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn --seed 0 1 2", "92.0 (Keras comparison)", 92.5),
     Row(
         "fashion-deep-cnn",
-        f"--dataset fashion-mnist {DEEP} --dropout 0.1 --epochs 12 {COSINE} --weight-decay 0.02 --label-smoothing 0.1 "
-        "--validation-fraction 0.05 --shift 1 --rotation 0 --scale 0 --shear 0 --elastic 0 --flip 0.5",
-        1,
+        f"--dataset fashion-mnist {DEEP} dropout=0.1 epochs=12 {COSINE} weight_decay=0.02 label_smoothing=0.1 "
+        "validation_fraction=0.05 shift=1 rotation=0 scale=0 shear=0 elastic=0 flip=0.5 "
+        "--init-from fashion-deep-cnn-first",
         "-",
         94.5,
-        first=f"--dataset fashion-mnist {DEEP} --dropout 0.3 --epochs 40 {ONE_CYCLE} --weight-decay 0.02 "
-        "--label-smoothing 0.1 --validation-fraction 0.05 --rotation 5 --shear 0.05 --elastic 0 --flip 0.5",
+        first=f"--dataset fashion-mnist {DEEP} dropout=0.3 epochs=40 {ONE_CYCLE} weight_decay=0.02 "
+        "label_smoothing=0.1 validation_fraction=0.05 rotation=5 shear=0.05 elastic=0 flip=0.5",
     ),
-    Row("fast", "--model fast --precision bfloat16", 20, "99.04 (train_mnist_fast)", 99.0),  # seconds: time_to_99.py
+    Row(  # its seconds: time_to_99.py
+        "fast",
+        f"--model fast --set precision=bfloat16 --seed {' '.join(map(str, range(20)))}",
+        "99.04 (train_mnist_fast)",
+        99.0,
+    ),
 )
 
 
@@ -80,87 +87,84 @@ class Options:
     rows: tuple[str, ...] = tuple(row.name for row in ROWS)
     """the rows to train; the table shows whatever is there"""
     write_only: bool = False
-    """train nothing, write the table from the runs that are there"""
+    """train nothing, write the table from the results that are there"""
+    jobs: Jobs = 1
+    """trainings at a time"""
     data_dir: Path = DATA_DIR
     """where download_mnist.py keeps MNIST and Fashion-MNIST"""
+    output_dir: Path = Path("outputs")
+    """folder of outputs"""
 
 
-def main() -> None:
+def main() -> int:
     options = parse(Options(), __doc__)
     unknown = set(options.rows) - {row.name for row in ROWS}
     if unknown:
         raise UserError(
             f"--rows: there is no {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in ROWS)}."
         )
+    status = 0
     for row in ROWS if not options.write_only else ():
-        for seed in range(row.seeds) if row.name in options.rows else ():
-            for framework in FRAMEWORKS:
-                for stage in stages(row, framework, seed):
-                    if stage.info(stage.run / "run.json") is None:
-                        print(f"\n{row.name}, {FRAMEWORKS[framework]}, seed {seed}", flush=True)
-                        folders = ["--data-dir", str(options.data_dir.resolve())]
-                        run_python([f"mnist_{framework}.py", *stage.words, *folders, "--resume"], show=True)
-    write_results({(row, framework): runs_of(row, framework) for row in ROWS for framework in FRAMEWORKS})
+        for grid in grids(row) if row.name in options.rows else ():
+            place = replace(grid, jobs=options.jobs, data_dir=options.data_dir, output_dir=options.output_dir)
+            status = max(status, run_grid(place))
+            if status == 130:  # Ctrl-C
+                return status
+    write_results(
+        {(row, framework): trainings(row, framework, options.output_dir) for row in ROWS for framework in FRAMEWORKS}
+    )
     print(f"{RESULTS.relative_to(ROOT)} is written.")
+    return status
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One training of a row."""
-
-    words: list[str]  # the script's options
-    wanted: TrainingOptions  # what they mean
-    run: Path  # the folder that it writes
-    copy: Path  # where its run.json is kept in docs/results/
-
-    def info(self, path: Path) -> dict[str, Any] | None:
-        """Return the run.json at `path` if it is there and of such a training, on the dataset as it is."""
-        try:
-            info: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError):
-            return None
-        same = (
-            complete_record(info["recipe"]) == recipe_record(self.wanted.recipe)
-            and info["dataset_fingerprint"] == FINGERPRINTS[self.wanted.dataset]
-            and bool(info["init_from"]) == bool(self.wanted.init_from)
-        )
-        return info if same else None
+def grids(row: Row) -> list[GridOptions]:
+    """Return the row's grids, one after the other; the runs of the last one are the row's."""
+    words = {f"{row.name}-first": row.first, row.name: row.words}
+    return [
+        parse_command(GridOptions(), "grid", "", [name, *shlex.split(text)]) for name, text in words.items() if text
+    ]
 
 
-def stages(row: Row, framework: str, seed: int) -> list[Stage]:
-    """Return the row's trainings with this seed, one after the other; the last one gives the row's run."""
-
-    def stage(options: str, outputs: Path, ending: str, *more: str) -> Stage:
-        words = [*shlex.split(options), "--seed", str(seed), "--output-dir", str(outputs), *more]
-        plain = parse_options("", words)
-        # Rows differ in their folders or models, so that a row's run needs no name that says its options.
-        words += ["--name", run_name(plain.dataset, plain.recipe.model, framework, seed)]
-        wanted = parse_options("", words)
-        run = ROOT / run_path(wanted, framework)
-        return Stage(words, wanted, run, RESULTS.with_suffix("") / f"{run.name}{ending}.json")
-
-    if not row.first:
-        return [stage(row.words, OUTPUTS, "")]
-    first = stage(row.first, OUTPUTS / "first", "-first")
-    return [first, stage(row.words, OUTPUTS, "", "--init-from", str(first.run.relative_to(ROOT)))]
-
-
-def runs_of(row: Row, framework: str) -> list[dict[Path, dict[str, Any]]]:
+def trainings(row: Row, framework: str, output_dir: Path) -> list[dict[Path, dict[str, Any]]]:
     """Return for each seed of the row that is done the run.json of each of its trainings, by where it is kept."""
     done = []
-    for seed in range(row.seeds):
-        found = {
-            stage.copy: stage.info(stage.run / "run.json") or stage.info(stage.copy)
-            for stage in stages(row, framework, seed)
-        }
+    for seed in grids(row)[-1].seed:
+        found = {copy_of(grid, framework, seed): find_info(grid, framework, seed, output_dir) for grid in grids(row)}
         if all(found.values()):
             done.append({copy: info for copy, info in found.items() if info})
     return done
 
 
+def copy_of(grid: GridOptions, framework: str, seed: int) -> Path:
+    return COPIES / f"{grid.experiment}-{framework}-s{seed}.json"
+
+
+def find_info(grid: GridOptions, framework: str, seed: int, output_dir: Path) -> dict[str, Any] | None:
+    """Return the run.json of a training of the grid as it is defined now, on the dataset as it is; None without one."""
+    definition, _ = grid_definition(grid, FINGERPRINTS[grid.dataset])
+    values = {"framework": framework, "model": grid.model[0], "seed": seed}
+    values |= {name: alternatives[0] for name, alternatives in definition.varied.items()}
+    recipe = recipe_record(recipe_of(definition, values))
+    runs = runs_of(replace(grid, output_dir=output_dir))
+    for path in [*(run / "run.json" for run in runs), copy_of(grid, framework, seed)]:
+        try:
+            info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        same = (
+            info["framework"] == framework
+            and complete_record(info["recipe"]) == recipe
+            and info["dataset_fingerprint"] == definition.dataset_fingerprint
+            and bool(info["init_from"]) == bool(grid.init_from)
+        )
+        if same:
+            return info
+    return None
+
+
 def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]) -> None:
     """Write docs/results.md and the run.json files behind it."""
-    RESULTS.with_suffix("").mkdir(exist_ok=True)
+    COPIES.mkdir(exist_ok=True)
     lines = [
         "# Results",
         "",
@@ -173,14 +177,14 @@ def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (row, framework), seeds in found.items():
-        numbers = _numbers([list(trainings.values()) for trainings in seeds])
+        numbers = _numbers([list(infos.values()) for infos in seeds])
         lines.append(f"| {row.name} | {row.reference} | {row.goal:g} | {FRAMEWORKS[framework]} | {numbers} |")
-        for copy, info in (kept for trainings in seeds for kept in trainings.items()):
+        for copy, info in (kept for infos in seeds for kept in infos.items()):
             copy.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    lines += ["", "The options of each row, for either script:", ""]
+    lines += ["", "The [experiment](experiments.md) behind each row, for `python run_experiment.py`:", ""]
     for row in ROWS:
-        lines += [f"- {row.name}, {row.seeds} seed{'s' if row.seeds > 1 else ''}: `{row.words}`"]
-        lines += [f"  - starting (`--init-from`) from a run of `{row.first}`"] if row.first else []
+        lines += [f"- `grid {row.name}-first {row.first}`"] if row.first else []
+        lines += [f"- `grid {row.name} {row.words}`"]
     notes = RESULTS.with_name("results_notes.md")
     lines += ["", notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")

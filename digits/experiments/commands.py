@@ -19,6 +19,7 @@ from digits.experiments.queue import Queue
 from digits.experiments.sampling import Sampling, default_params, pruner_of
 from digits.experiments.study import FOLDER, OpenStudy, open_study
 from digits.experiments.worker import Claim, Pace, Worker, claim_waiting
+from digits.runs import find_runs
 
 Script = Callable[[str], Path]
 USUAL = Pace()
@@ -30,7 +31,7 @@ def run_grid(options: GridOptions, script: Script = script_of, pace: Pace = USUA
     script: gives the training script of a framework.
     """
     dataset = load_dataset(options.dataset, options.data_dir)
-    definition, left_out = grid_definition(options, dataset)
+    definition, left_out = grid_definition(options, dataset.fingerprint)
     for sentence in left_out:
         print(f"left out: {sentence}", file=sys.stderr)
     opened = open_study(options.experiment, folder_of(options), options.storage, definition)
@@ -65,6 +66,11 @@ def run_search(options: SearchOptions, script: Script = script_of, pace: Pace = 
 
 def folder_of(options: GridOptions | SearchOptions) -> Path:
     return options.output_dir / FOLDER / options.experiment
+
+
+def runs_of(options: GridOptions | SearchOptions) -> list[Path]:
+    """Return the folders of the runs that the experiment has made on this machine."""
+    return find_runs(folder_of(options) / "runs")
 
 
 def work_on(

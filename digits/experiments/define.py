@@ -24,19 +24,23 @@ USUAL_FRACTION = 0.1
 """The validation_fraction of a search whose model holds out none by default."""
 
 
-def grid_definition(options: GridOptions, dataset: Dataset) -> tuple[Definition, list[str]]:
-    """Return the grid, and a sentence for each combination that is left out; UserError where nothing is left."""
+def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition, list[str]]:
+    """Return the grid, and a sentence for each combination that is left out; UserError where nothing is left.
+
+    fingerprint: that of the dataset.
+    """
     varied = parse_alternatives(options.set)
     definition = Definition(
         kind="grid",
-        dataset=dataset.name,
-        dataset_fingerprint=dataset.fingerprint,
+        dataset=options.dataset,
+        dataset_fingerprint=fingerprint,
         evaluate_on=options.evaluate_on,
         objective="loss",
         frameworks=_unlike(options.framework, "--framework"),
         recipes={model: with_precision(RECIPES[model]) for model in _unlike(options.model, "--model")},
         seeds=_unlike(options.seed, "--seed"),
         varied=varied,
+        init_from=options.init_from,
         versions=versions_of(options.framework),
     )
     _, left_out = combinations(definition)

@@ -35,6 +35,7 @@ class Definition:
     varied: Mapping[str, Alternatives] = field(default_factory=dict)
     space: Mapping[str, Range | Alternatives] = field(default_factory=dict)  # of a search
     pruner: str = "none"  # of a search
+    init_from: str = ""  # of a grid, the experiment with whose runs its trainings start
     versions: Mapping[str, str] = field(default_factory=dict)  # of the packages that decide numbers
     format: int = FORMAT
 

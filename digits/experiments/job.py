@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from shlex import split
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from digits.errors import UserError
 from digits.experiments.definition import Definition, recipe_of
 from digits.experiments.processes import PROJECT, TrainingProcess
 from digits.experiments.queue import TRAININGS
-from digits.runs import Run, read_run
+from digits.runs import Run, find_runs, read_run
 from digits.training import (
     Options,
     Recipe,
@@ -134,6 +135,7 @@ class Job:
         return Options(
             self._recipe(seed),
             dataset=self.definition.dataset,
+            init_from=self._start_from(seed),
             evaluate_on=self.definition.evaluate_on,
             device=place.device,
             data_dir=place.data_dir,
@@ -143,11 +145,24 @@ class Job:
     def _recipe(self, seed: int) -> Recipe:
         return replace(self.recipe, seed=seed)
 
+    def _start_from(self, seed: int) -> Path | None:
+        name = self.definition.init_from
+        if not name:
+            return None
+        return find_start(
+            self.place.folder.with_name(name) / "runs", str(self.values["framework"]), self.recipe.model, seed
+        )
+
     def _begin(self) -> Literal["running", "trained", "finished", "failed"]:
         if len(self.results) == len(self.seeds):
             return "finished"
         try:
-            run = read_run(self.run)
+            path = self.run
+        except UserError as error:
+            self.error = str(error)
+            return "failed"
+        try:
+            run = read_run(path)
         except UserError:
             run = None
         if run and self._is_wanted(run):
@@ -197,6 +212,19 @@ class Job:
             }
         )
         return "finished" if len(self.results) == len(self.seeds) else "trained"
+
+
+@cache
+def find_start(runs: Path, framework: str, model: str, seed: int) -> Path:
+    """Return the one run in the folder of another experiment's runs that a training starts from; UserError without."""
+    wanted = (framework, model, seed)
+    found = [run.path for run in map(read_run, find_runs(runs)) if (run.framework, run.model, run.seed) == wanted]
+    if len(found) != 1:
+        raise UserError(
+            f"--init-from: '{runs}' has {len(found)} runs of {model} in {framework} with seed {seed}, where one is "
+            "needed; finish that experiment first, on this machine."
+        )
+    return found[0]
 
 
 def has_space(folder: Path) -> bool:

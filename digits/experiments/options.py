@@ -45,6 +45,8 @@ class GridOptions:
     """seeds, each of which trains every combination"""
     set: Words = ()
     """alternatives for fields of the recipe: learning_rate=0.001,0.003 filters=8x16,16x32 augment=on,off"""
+    init_from: str = ""
+    """experiment in the same OUTPUT_DIR, whose runs of the same framework, network and seed trainings start from"""
     dataset: str = "mnist"
     """dataset to train on"""
     evaluate_on: Literal["test", "validation"] = "test"

@@ -69,14 +69,15 @@ def test_the_readme_says_what_the_table_says() -> None:
 def test_only_runs_of_the_row_s_recipe_count(clone: Path) -> None:
     results = clone / "docs" / "results"
     before = rows_of(write_only(clone))
-    (results / "mnist-mlp-pytorch-s1.json").unlink()
-    changed = results / "mnist-mlp-tensorflow-s2.json"
+    (results / "mlp-pytorch-s1.json").unlink()
+    changed = results / "mlp-tensorflow-s2.json"
     info = json.loads(changed.read_text())
     changed.write_text(json.dumps({**info, "recipe": {**info["recipe"], "epochs": 60}}))
-    (results / "mnist-lenet5-pytorch.json").write_text("{")
-    mine = clone / "outputs" / "reference" / "mnist-lenet5-tensorflow"  # a run of one's own counts before the copy
+    (results / "lenet5-pytorch-s0.json").write_text("{")
+    # A run of one's own counts before the copy.
+    mine = clone / "outputs" / "experiments" / "lenet5" / "runs" / "mnist-lenet5-tensorflow"
     mine.mkdir(parents=True)
-    info = json.loads((results / "mnist-lenet5-tensorflow.json").read_text())
+    info = json.loads((results / "lenet5-tensorflow-s0.json").read_text())
     (mine / "run.json").write_text(json.dumps({**info, "test": {**info["test"], "accuracy": 0.5}}))
     after = rows_of(write_only(clone))
     assert [after["mlp", framework][0] for framework in ("PyTorch", "TensorFlow")] == ["2", "2"]

@@ -30,7 +30,7 @@ def same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_grid_has_every_combination_seed_by_seed() -> None:
     definition, left_out = grid_definition(
-        GridOptions(model=("cnn", "mlp"), seed=(0, 7), set=("learning_rate=0.001,0.003",)), DATASET
+        GridOptions(model=("cnn", "mlp"), seed=(0, 7), set=("learning_rate=0.001,0.003",)), DATASET.fingerprint
     )
     values, _ = combinations(definition)
     assert len(values) == len({json.dumps(each) for each in values}) == 2 * 2 * 2 * 2
@@ -42,16 +42,16 @@ def test_a_grid_has_every_combination_seed_by_seed() -> None:
 
 def test_impossible_combinations_are_left_out_with_a_sentence() -> None:
     options = GridOptions(framework=("pytorch",), model=("cnn", "mlp"), set=("filters=8x16,16x32",))
-    definition, left_out = grid_definition(options, DATASET)
+    definition, left_out = grid_definition(options, DATASET.fingerprint)
     assert len(combinations(definition)[0]) == 2
     assert left_out[0] == ("framework pytorch, model mlp, filters 8x16: --filters of mlp must be 0 numbers, not 2.")
     with pytest.raises(UserError, match=r"no combination .* --filters of mlp must be"):
-        grid_definition(replace(options, model=("mlp",)), DATASET)
+        grid_definition(replace(options, model=("mlp",)), DATASET.fingerprint)
 
 
 def test_equal_trainings_are_one() -> None:
     options = GridOptions(framework=("pytorch",), set=("augment=on,off", "rotation=5,10"))
-    definition, left_out = grid_definition(options, DATASET)
+    definition, left_out = grid_definition(options, DATASET.fingerprint)
     assert len(combinations(definition)[0]) == 3  # without augmentation its amounts have no effect
     assert "the same training as another combination" in left_out[0]
 
@@ -66,7 +66,7 @@ def test_equal_trainings_are_one() -> None:
 )
 def test_grids_that_are_none(options: GridOptions, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        grid_definition(options, DATASET)
+        grid_definition(options, DATASET.fingerprint)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_search_holds_images_out() -> None:
 
 def test_a_definition_is_read_back() -> None:
     for definition in (
-        grid_definition(GridOptions(set=("filters=8x16,16x32",)), DATASET)[0],
+        grid_definition(GridOptions(set=("filters=8x16,16x32",)), DATASET.fingerprint)[0],
         search_definition(SearchOptions(space=("dropout=0..0.5", "dense=64,128", "batch_size=32..64")), DATASET),
     ):
         record = json.loads(json.dumps(definition.record()))
@@ -142,5 +142,5 @@ def test_the_packages_are_those_of_the_training_scripts() -> None:
 
 
 def test_a_trial_s_recipe_has_its_seed() -> None:
-    definition, _ = grid_definition(GridOptions(seed=(3,)), DATASET)
+    definition, _ = grid_definition(GridOptions(seed=(3,)), DATASET.fingerprint)
     assert recipe_of(definition, combinations(definition)[0][0]) == Recipe(seed=3)

@@ -146,6 +146,21 @@ def test_a_run_that_is_there_is_not_trained_again(
     assert [trial.trainings for trial in after.trials] == [trial.trainings for trial in before.trials]
 
 
+def test_a_grid_starts_from_the_runs_of_another_one(
+    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    second = place("grid", "second", "--framework", "pytorch", "--seed", "1", "2", "--init-from", "first")
+    assert run_experiment(second) == 1
+    out = capfd.readouterr().out
+    assert out.count("runs' has 0 runs of cnn in pytorch with seed ") == 2
+    assert out.count(", where one is needed; finish that experiment first, on this machine.\n") == 2
+
+    assert run_experiment(place(*GRID)) == 0
+    assert run_experiment(second) == 0
+    starts = {run.seed: run.info["init_from"] for run in map(read_run, find_runs(tmp_path / "experiments/second/runs"))}
+    assert starts == {1: "mnist-sample-cnn-pytorch-s1", 2: "mnist-sample-cnn-pytorch-s2"}
+
+
 def test_another_experiment_of_that_name_is_refused(
     tmp_path: Path, place: Place, storage: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
