@@ -75,7 +75,7 @@ def memory_of_full_size_run(script: ModuleType, folder: str) -> tuple[int, int]:
     os.chdir(folder)
     options = parse_options(
         script.__doc__,
-        ["--dataset", "mnist-sample", "--epochs", "1", "--validation-fraction", "0.8", "--name", "full-size"],
+        ["--dataset", "mnist-sample", "--epochs", "1", "--validation-fraction", "0.95", "--name", "full-size"],
     )
     sample = script.load_dataset(options.dataset, options.data_dir)
     full = replace(
