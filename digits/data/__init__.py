@@ -7,3 +7,4 @@ user's own (`own`, `png_folder`) are imported by module, since only download_mni
 from digits.data.catalogue import CATALOGUE, FASHION_MNIST, MNIST, Entry
 from digits.data.datasets import DATA_DIR, Dataset, fingerprint, load_dataset
 from digits.data.split import split_indices, split_writers
+from digits.data.writers import SERIES

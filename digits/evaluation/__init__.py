@@ -6,3 +6,4 @@ May import: files, data and runs.
 from digits.evaluation.compare import Comparison, PairComparison, compare_runs, why_not_compared
 from digits.evaluation.ensemble import write_ensemble
 from digits.evaluation.evaluate import Evaluation, evaluate_run
+from digits.evaluation.writers import WriterScores, missing_writers

@@ -11,11 +11,9 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.evaluation.paired import SIGNIFICANT, paired_test
 from digits.names import percent, percent_range, spelled
-from digits.runs import ENSEMBLE, Run
-
-SIGNIFICANT = 0.05
-"""Below this p-value a difference is called significant: a 95 % test, as the intervals are 95 % intervals."""
+from digits.runs import ENSEMBLE, Run, number_writers
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,10 @@ class PairComparison:
     both_wrong: int
     disagreements: NDArray[np.int64]  # images for which the two predict different classes, most confident first
     both_wrong_images: NDArray[np.int64]  # images that both get wrong (perhaps differently), most confident first
-    p_value: float  # of the exact McNemar test, two-sided
+    writers: int | None  # who wrote the images; None where not both runs record it
+    p_value: float  # of the paired test over writers where they are known, else McNemar's
+    needed: int | None  # images in accuracy at which that test would call the difference significant; None: at none
+    mcnemar: float  # p-value of the exact McNemar test, as if all images were independent
     recipe_differences: list[str]  # such as 'epochs 3 against 1'; empty where the recipes are equal or one has none
 
     @property
@@ -52,17 +53,19 @@ class PairComparison:
                 "the other is wrong."
             )
         else:
-            chance = f"{100 * self.p_value:.0f} %" if self.p_value >= 0.1 else f"{100 * self.p_value:.2g} %"
+            test = "exact McNemar test"
+            if self.writers:
+                test = f"paired test over {self.writers} writers; exact McNemar test: {_chance(self.mcnemar)}"
             text = (
                 f"'{better.name}' classifies {gap:,} more of {self.n:,} images correctly than '{worse.name}' "
                 f"({percent(better.accuracy)} against {percent(worse.accuracy)}); {differing:,} images are classified "
                 f"correctly by only one of the two. Two equally good networks would differ by at least this much with "
-                f"a probability of {chance} (exact McNemar test): the difference is "
+                f"a probability of {_chance(self.p_value)} ({test}): the difference is "
             )
             if self.significant:
                 text += "significant."
-            elif needed := least_significant_difference(differing):
-                text += f"not significant; one of {needed:,} images would be."
+            elif self.needed:
+                text += f"not significant; one of {self.needed:,} images would be."
             else:
                 text += f"not significant; with only {differing} such images, none would be."
         if self.recipe_differences:
@@ -150,51 +153,40 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
     """Compare two runs of one group of compare_runs. Raises ValueError where their labels are not equal."""
     if not np.array_equal(a.labels, b.labels):
         raise ValueError(f"'{a.name}' and '{b.name}' were not evaluated on the same labels")
-    a_right, b_right = a.predictions == a.labels, b.predictions == b.labels
+    a_right, b_right = a.right, b.right
     confidence = a.probabilities.max(axis=1) + b.probabilities.max(axis=1)
 
     def most_confident_first(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         indices = np.flatnonzero(chosen)
         return indices[np.argsort(-confidence[indices], kind="stable")]
 
-    only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
+    by_image = a_right.astype(np.int64) - b_right
+    p_value, needed = mcnemar = paired_test(by_image)
+    writers = None
+    if a.writers is not None and b.writers is not None and np.array_equal(a.writers, b.writers):
+        groups = number_writers(a.writers)
+        writers = int(groups.max()) + 1
+        p_value, needed = paired_test(np.bincount(groups, by_image).astype(np.int64))
     return PairComparison(
         a=a,
         b=b,
         n=len(a.labels),
         both_right=int((a_right & b_right).sum()),
-        only_a_right=only_a,
-        only_b_right=only_b,
+        only_a_right=int((by_image > 0).sum()),
+        only_b_right=int((by_image < 0).sum()),
         both_wrong=int((~a_right & ~b_right).sum()),
         disagreements=most_confident_first(a.predictions != b.predictions),
         both_wrong_images=most_confident_first(~a_right & ~b_right),
-        p_value=mcnemar(only_a, only_b),
+        writers=writers,
+        p_value=p_value,
+        needed=needed,
+        mcnemar=mcnemar[0],
         recipe_differences=_recipe_differences(a, b),
     )
 
 
-def mcnemar(only_a_right: int, only_b_right: int) -> float:
-    """Return the two-sided p-value of the exact McNemar test.
-
-    Only images that one of the two gets right tell them apart; were the two equally good, each such image would be a
-    fair coin. McNemar (1947), Psychometrika 12, 153-157, in its exact (binomial) form.
-    """
-    from scipy.stats import binomtest  # type: ignore[import-untyped]  # imported here because it takes long
-
-    differing = only_a_right + only_b_right
-    return float(binomtest(only_a_right, differing).pvalue) if differing else 1.0
-
-
-def least_significant_difference(differing: int) -> int | None:
-    """Return by how many images two runs must differ in accuracy for McNemar's p to be below SIGNIFICANT.
-
-    differing: images that exactly one of the two gets right. None where even all of them for one run would not do.
-    """
-    from scipy.stats import binom
-
-    # The largest count for the loser whose lower tail is below SIGNIFICANT / 2; the two tails are equal.
-    loser = int(binom.ppf(SIGNIFICANT / 2, differing, 0.5)) - 1
-    return differing - 2 * loser if loser >= 0 else None
+def _chance(p_value: float) -> str:
+    return f"{100 * p_value:.0f} %" if p_value >= 0.1 else f"{100 * p_value:.2g} %"
 
 
 def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:

@@ -47,7 +47,14 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     with writing_run(path) as folder:
         info = _info(runs, path, probabilities)
         try:
-            write_run_files(folder, probabilities=probabilities, labels=runs[0].labels, history=[], info=info)
+            write_run_files(
+                folder,
+                probabilities=probabilities,
+                labels=runs[0].labels,
+                history=[],
+                info=info,
+                writers=_writers(runs),
+            )
         except ValueError as error:  # such as members whose parameters add up to more than a run may have
             raise UserError(f"these runs make no ensemble that could be read again: {error}.") from error
     return path
@@ -89,7 +96,7 @@ def _check_target(path: Path, runs: Sequence[Run]) -> None:
 
 def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -> RunInfo:
     """Return what run.json holds; its keys are those of a trained run, and 'members'."""
-    first, score = runs[0], score_of(runs[0].labels, probabilities)
+    first, score = runs[0], score_of(runs[0].labels, probabilities, _writers(runs))
     info: RunInfo = {
         "format": FORMAT,
         "name": path.name,
@@ -121,6 +128,11 @@ def _info(runs: Sequence[Run], path: Path, probabilities: NDArray[np.float32]) -
     if None not in seconds:
         info["seconds"] = {"training": round(sum(filter(None, seconds)), 3)}
     return info
+
+
+def _writers(runs: Sequence[Run]) -> NDArray[np.int32] | None:
+    """Return who wrote the images that all runs were tested on, where one of them records it."""
+    return next((run.writers for run in runs if run.writers is not None), None)
 
 
 def _command(runs: Sequence[Run], path: Path) -> str:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.evaluation.label_errors import known_label_errors
+from digits.evaluation.writers import WriterScores, score_writers
 from digits.metrics import (
     CalibrationBin,
+    accuracy_interval,
     calibration_bins,
     confusion_matrix,
     cross_entropy,
@@ -32,7 +34,7 @@ class ClassScore:
     recall: float  # fraction of this class's images that are predicted as it, so its accuracy; 0 where there are none
     f1: float
     support: int  # images of this class
-    recall_interval_95: tuple[float, float] | None  # Wilson interval; None where support is 0
+    recall_interval_95: tuple[float, float] | None  # as Evaluation.interval; None where support is 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class Evaluation:
     run: Run
     n: int  # images, test or validation
     accuracy: float
-    interval: tuple[float, float]  # 95 % Wilson interval of the accuracy
+    interval: tuple[float, float]  # 95 % interval of the accuracy: over writers where they are known, else Wilson's
+    wilson: tuple[float, float]  # 95 % Wilson interval, as if all images were independent
+    writers: WriterScores | None  # None where the run does not record who wrote the images
     loss: float  # mean cross-entropy in nats
     per_class: list[ClassScore]
     confusion_matrix: NDArray[np.int64]  # (classes, classes): rows are true classes, columns predicted ones
@@ -73,6 +77,8 @@ class Evaluation:
             "n": self.n,
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),
+            "wilson_interval_95": list(self.wilson),
+            "writers": None if self.writers is None else self.writers.as_json(),
             "accuracy_without_known_label_errors": self.accuracy_without_known_errors,
             "known_label_errors": self.known_label_errors.tolist(),
             "loss": self.loss,
@@ -96,7 +102,7 @@ class Evaluation:
 def evaluate_run(run: Run) -> Evaluation:
     """Return every number that follows from the run's arrays (read_run has checked them)."""
     n = len(run.labels)
-    right = run.predictions == run.labels
+    right, groups = run.right, run.writer_numbers
     matrix = confusion_matrix(run.labels, run.predictions, len(run.class_names))
     bins = calibration_bins(run.labels, run.probabilities)
     known = known_label_errors(run)
@@ -105,9 +111,11 @@ def evaluate_run(run: Run) -> Evaluation:
         run=run,
         n=n,
         accuracy=run.accuracy,
-        interval=wilson_interval(int(right.sum()), n),
+        interval=accuracy_interval(right, groups),
+        wilson=wilson_interval(int(right.sum()), n),
+        writers=score_writers(run),
         loss=cross_entropy(run.labels, run.probabilities),
-        per_class=_class_scores(run.class_names, matrix),
+        per_class=_class_scores(run, matrix),
         confusion_matrix=matrix,
         top_confusions=_top_confusions(run.class_names, matrix),
         calibration=bins,
@@ -118,11 +126,12 @@ def evaluate_run(run: Run) -> Evaluation:
     )
 
 
-def _class_scores(names: list[str], matrix: NDArray[np.int64]) -> list[ClassScore]:
-    counts = zip(matrix.diagonal().tolist(), matrix.sum(axis=1).tolist(), strict=True)
-    intervals = [wilson_interval(right, support) if support else None for right, support in counts]
+def _class_scores(run: Run, matrix: NDArray[np.int64]) -> list[ClassScore]:
+    groups = run.writer_numbers
+    of_class = [run.labels == number for number in range(len(matrix))]
+    intervals = [accuracy_interval(run.right, groups, chosen) if chosen.any() else None for chosen in of_class]
     scores = (values.tolist() for values in (*precision_recall_f1(matrix), matrix.sum(axis=1)))
-    return [ClassScore(*numbers) for numbers in zip(names, *scores, intervals, strict=True)]
+    return [ClassScore(*numbers) for numbers in zip(run.class_names, *scores, intervals, strict=True)]
 
 
 def _top_confusions(names: list[str], matrix: NDArray[np.int64]) -> list[Confusion]:

@@ -166,7 +166,7 @@ def _find_dataset(comparison: Comparison, data_dir: Path, done: Rendering) -> tu
     try:
         dataset = load_dataset(comparison.dataset, data_dir)
         held_out = comparison.runs[0].held_out
-        images, labels = evaluation_set(dataset, Recipe(**held_out) if held_out else None)
+        images, labels, _ = evaluation_set(dataset, Recipe(**held_out) if held_out else None)
     except UserError as error:
         if (note := f"{left_out}: {error}") not in done.notes:  # several groups may miss the same dataset
             done.notes.append(note)

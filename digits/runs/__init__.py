@@ -4,7 +4,7 @@ May import: files. `name` gives their names; `schema` is run.json, `arrays` the 
 `onnx_model` gives model.onnx, a run's network for onnxruntime, its standard form.
 """
 
-from digits.runs.arrays import LOSSES, score_of
+from digits.runs.arrays import LOSSES, number_writers, score_of
 from digits.runs.name import name_problem, run_name, settings_of
 from digits.runs.run import (
     Run,

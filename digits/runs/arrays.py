@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from digits.errors import UserError
 from digits.files import read_npy
-from digits.metrics import accuracy, are_probabilities, cross_entropy, wilson_interval
+from digits.metrics import accuracy, accuracy_interval, are_probabilities, cross_entropy, wilson_interval
 from digits.runs.schema import RunInfo, Score, evaluated_on, score_in
 
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
 LOSSES = "losses.npy"  # the loss of each training step; runs of earlier versions and ensembles have no such file
+
+WRITERS = "writers.npy"
+"""Who wrote each image, where that is known: int32 (N, 2), the writer's number and that of the series."""
 
 Arrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64]]
 """Predictions (N,), probabilities (N, classes), labels (N,)."""
@@ -37,6 +40,14 @@ def read_losses(folder: Path) -> npt.NDArray[np.float64]:
     if not (np.isfinite(losses).all() and losses.min(initial=0) >= 0):
         raise UserError(f"'{folder / LOSSES}' holds losses that are not finite, or negative.")
     return losses
+
+
+def read_writers(folder: Path, n: int) -> npt.NDArray[np.int32]:
+    """Return who wrote each of the n images, (n, 2). UserError where the file does not say it."""
+    writers: npt.NDArray[np.int32] = read_npy(folder / WRITERS, np.int32, ndim=2)
+    if writers.shape != (n, 2):
+        raise UserError(f"'{folder / WRITERS}' has the shape {writers.shape}, where {(n, 2)} is expected.")
+    return writers
 
 
 def find_fault(
@@ -65,9 +76,22 @@ def find_fault(
     return None
 
 
-def score_of(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> Score:
-    """Return what run.json says of images with these labels (N,) by their probabilities (N, classes)."""
-    n = len(labels)
-    correct = int(np.sum(probabilities.argmax(axis=1) == labels))
+def score_of(
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+    writers: npt.NDArray[np.int32] | None = None,
+) -> Score:
+    """Return what run.json says of images with these labels (N,) by their probabilities (N, classes), and writers."""
+    n, right = len(labels), probabilities.argmax(axis=1) == labels
+    correct = int(right.sum())
     loss = cross_entropy(labels, probabilities)
-    return {"n": n, "accuracy": correct / n, "loss": loss, "interval_95": list(wilson_interval(correct, n))}
+    score: Score = {"n": n, "accuracy": correct / n, "loss": loss, "interval_95": list(wilson_interval(correct, n))}
+    if writers is not None:
+        score["writer_interval_95"] = list(accuracy_interval(right, number_writers(writers)))
+    return score
+
+
+def number_writers(writers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return a number for the writer of each image, (N,), from 0 without gaps."""
+    numbers: npt.NDArray[np.int64] = np.unique(writers[:, 0], return_inverse=True)[1]
+    return numbers

@@ -16,7 +16,16 @@ import numpy.typing as npt
 from digits.errors import UserError
 from digits.files import check_place, sha256_of, write_file, write_npy, writing_folder
 from digits.metrics import accuracy
-from digits.runs.arrays import ARRAYS, LOSSES, find_fault, read_arrays, read_losses
+from digits.runs.arrays import (
+    ARRAYS,
+    LOSSES,
+    WRITERS,
+    find_fault,
+    number_writers,
+    read_arrays,
+    read_losses,
+    read_writers,
+)
 from digits.runs.history import HISTORY, read_history, write_history
 from digits.runs.name import settings_of
 from digits.runs.schema import HeldOut, RunInfo, Score, check_info, evaluated_on, format_info, read_info, score_in
@@ -35,6 +44,7 @@ class Run:
     labels: npt.NDArray[np.int64]
     history: list[dict[str, float]]
     losses: npt.NDArray[np.float64] | None = None  # of each training step; None where the run records none
+    writers: npt.NDArray[np.int32] | None = None  # (N, 2): who wrote each image, and the series; None where not known
 
     @property
     def name(self) -> str:
@@ -110,6 +120,17 @@ class Run:
     def accuracy(self) -> float:
         return accuracy(self.labels, self.predictions)
 
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether each prediction is its label, (N,)."""
+        right: npt.NDArray[np.bool_] = self.predictions == self.labels
+        return right
+
+    @property
+    def writer_numbers(self) -> npt.NDArray[np.int64] | None:
+        """The writer of each image, (N,), from 0 without gaps; None where that is not known."""
+        return None if self.writers is None else number_writers(self.writers)
+
 
 def find_runs(outputs: Path) -> list[Path]:
     """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
@@ -164,11 +185,13 @@ def write_run_files(
     labels: npt.NDArray[np.int64],
     history: Sequence[Mapping[str, float]],
     info: Mapping[str, Any],
+    writers: npt.NDArray[np.int32] | None = None,
 ) -> None:
     """Write predictions.npy, probabilities.npy, labels.npy, history.csv and run.json into `folder`.
 
     probabilities: float32 (N, classes), rows that sum to 1; labels: (N,); history: one mapping an epoch, all with the
-    same keys; info: what run.json holds. The predictions are the most probable classes.
+    same keys; info: what run.json holds; writers: (N, 2), for writers.npy. The predictions are the most probable
+    classes.
 
     Raises UserError where the numbers are not finite (the training diverged), ValueError where info, probabilities
     and labels do not fit each other.
@@ -184,6 +207,8 @@ def write_run_files(
         raise ValueError(": ".join(fault))
     for name, array in zip(ARRAYS, (predictions, probabilities, labels), strict=True):
         write_npy(folder / name, array)
+    if writers is not None:
+        write_npy(folder / WRITERS, writers)
     write_history(folder / HISTORY, history)
     write_file(folder / "run.json", text)
 
@@ -236,7 +261,8 @@ def _read_run(path: Path) -> Run:
         _check_files(path, info)
         arrays = read_arrays(path, info)
         losses = read_losses(path) if LOSSES in info["files"] else None
-        return Run(path, info, *arrays, read_history(path / HISTORY), losses)
+        writers = read_writers(path, len(arrays[0])) if WRITERS in info["files"] else None
+        return Run(path, info, *arrays, read_history(path / HISTORY), losses, writers)
     except UserError as error:
         raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
     except OSError as error:

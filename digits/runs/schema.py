@@ -28,6 +28,7 @@ Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Interval = Annotated[list[Share], Field(min_length=2, max_length=2)]
 
 
 _checked = with_config(ConfigDict(strict=True, extra="allow", allow_inf_nan=False))
@@ -40,7 +41,8 @@ class Score(TypedDict):
     n: Annotated[int, Field(gt=0, lt=2**32)]  # as many as an IDX file can have
     accuracy: Share
     loss: Amount  # mean cross-entropy, nats
-    interval_95: NotRequired[Annotated[list[Share], Field(min_length=2, max_length=2)]]
+    interval_95: NotRequired[Interval]  # Wilson's
+    writer_interval_95: NotRequired[Interval]  # by a bootstrap over writers, where they are known
 
 
 @_checked

@@ -47,18 +47,22 @@ def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], 
     return train_indices, validation_indices
 
 
-def evaluation_set(dataset: Dataset, held_out: Recipe | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return images (N, 28, 28) and labels (N,) to evaluate a network on: those that this recipe holds out of the
-    training images, or the test set. UserError as in split_dataset, and where it holds out none."""
+def evaluation_set(
+    dataset: Dataset, held_out: Recipe | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32] | None]:
+    """Return images (N, 28, 28) and labels (N,) to evaluate a network on, and who wrote them (N, 2), if that is known:
+    those that this recipe holds out of the training images, or the test set. UserError as in split_dataset, and where
+    it holds out none."""
     if held_out is None:
-        return dataset.test_images, dataset.test_labels
+        return dataset.test_images, dataset.test_labels, dataset.test_writers
     indices = split_dataset(dataset, held_out)[1]
     if not len(indices):
         raise UserError(
             f"--validation-fraction {held_out.validation_fraction:g} of {len(dataset.train_labels)} images holds out "
             "none to evaluate on; raise it."
         )
-    return dataset.train_images[indices], dataset.train_labels[indices]
+    writers = None if dataset.train_writers is None else dataset.train_writers[indices]
+    return dataset.train_images[indices], dataset.train_labels[indices], writers
 
 
 def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:

@@ -53,7 +53,8 @@ class NewRun:
                 "split": recipe.split,
                 "seed": recipe.seed,
             }
-        self.images, labels = evaluation_set(dataset, recipe if on_validation else None)  # for the trained network
+        # What the trained network is evaluated on.
+        self.images, labels, self.writers = evaluation_set(dataset, recipe if on_validation else None)
         self.labels = labels.astype(np.int64)
         self.versions = versions(packages)
         self.path = run_path(options, framework)
@@ -81,8 +82,10 @@ class NewRun:
         parameters: how many are trainable, and how many not; probabilities: of self.images, (N, classes).
         """
         recipe, dataset, history = self.options.recipe, self.dataset, progress.history
-        score = score_of(self.labels, probabilities)
-        n, share, (low, high) = score["n"], score["accuracy"], score["interval_95"]
+        score = score_of(self.labels, probabilities, self.writers)
+        n, share = score["n"], score["accuracy"]
+        low, high = score.get("writer_interval_95", score["interval_95"])
+        over = "" if self.writers is None else " over writers"
         training_seconds = sum(row["seconds"] for row in history)
         seconds = self.checkpoint.seconds + time.perf_counter() - self.started
         info: RunInfo = {
@@ -113,9 +116,16 @@ class NewRun:
             "test": None if self.held_out else score,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_run_files(folder, probabilities=probabilities, labels=self.labels, history=history, info=info)
+        write_run_files(
+            folder,
+            probabilities=probabilities,
+            labels=self.labels,
+            history=history,
+            info=info,
+            writers=self.writers,
+        )
         write_npy(folder / LOSSES, np.array(progress.losses, np.float64))
-        correct = f"{round(share * n):,} of {n:,}; 95 % interval {low:.2%} to {high:.2%}"
+        correct = f"{round(share * n):,} of {n:,}; 95 % interval{over} {low:.2%} to {high:.2%}"
         return (
             f"{self.options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, in all "
             f"{seconds:.1f} s"

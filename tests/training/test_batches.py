@@ -155,11 +155,16 @@ def test_what_a_network_is_evaluated_on() -> None:
     images = np.arange(40, dtype=np.uint8)[:, None, None].repeat(28, axis=1).repeat(28, axis=2)
     labels = np.arange(40, dtype=np.uint8) % 4
     dataset = Dataset("toy", images[:30], labels[:30], images[30:], labels[30:], tuple("abcd"), "0" * 64)
-    for found, expected in zip(evaluation_set(dataset, None), (images[30:], labels[30:]), strict=True):
+    assert evaluation_set(dataset, None)[2] is None
+    writers = np.stack([np.arange(40) // 3, np.zeros(40)], axis=1).astype(np.int32)
+    dataset = replace(dataset, train_writers=writers[:30], test_writers=writers[30:])
+    test = images[30:], labels[30:], writers[30:]
+    for found, expected in zip(evaluation_set(dataset, None), test, strict=True):
         np.testing.assert_array_equal(found, expected)
     held_out = split_indices(labels[:30], 0.2, 7)[1]
     recipe = Recipe(validation_fraction=0.2, seed=7)
-    for found, expected in zip(evaluation_set(dataset, recipe), (images[held_out], labels[held_out]), strict=True):
+    validation = images[held_out], labels[held_out], writers[held_out]
+    for found, expected in zip(evaluation_set(dataset, recipe), validation, strict=True):
         np.testing.assert_array_equal(found, expected)
     with pytest.raises(UserError, match="holds out none to evaluate on; raise it"):
         evaluation_set(replace(dataset, train_images=images[:4], train_labels=labels[:4]), recipe)

@@ -80,7 +80,7 @@ def test_not_one_number_depends_on_the_test_images(framework: str, place: Path) 
     dataset = load_dataset("mine", place / "honest")
     for run in found["honest"]:
         held_out = split_indices(dataset.train_labels, 0.3, run.seed)[1]
-        images, labels = evaluation_set(dataset, Recipe(**run.recipe))
+        images, labels, _ = evaluation_set(dataset, Recipe(**run.recipe))
         np.testing.assert_array_equal(images, dataset.train_images[held_out])
         np.testing.assert_array_equal(run.labels, labels)
         session = onnxruntime.InferenceSession(run.path / "model.onnx", providers=["CPUExecutionProvider"])
