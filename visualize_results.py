@@ -22,14 +22,14 @@ from pydantic import Field
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR
 from digits.errors import UserError, run_script
-from digits.evaluation import Evaluation, evaluate_run, write_ensemble
+from digits.evaluation import Evaluation, evaluate_run, missing_writers, write_ensemble
 from digits.evaluation.tables import classes_as_text, run_rows, runs_as_text
 from digits.names import plain
 from digits.runs import find_run, find_runs, read_run, read_runs
 
 FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
-    *("incorrect_predictions", "correct_predictions"),
+    *("incorrect_predictions", "correct_predictions", "writers"),
     *("class_distribution", "sample_images", "augmentation"),
     *("comparison", "parity", "agreement", "disagreements", "both_wrong", "confusion_matrices"),
 )
@@ -122,6 +122,7 @@ def render(
     rendering = render_all(
         evaluations, options.output_dir, options.data_dir, only=only, formats=formats, display=display
     )
+    rendering.notes += missing_writers([one.run for one in evaluations])
     if not rendering.faults:
         rendering.notes += [
             f"--only {name}: no run here has what this figure shows; outputs/README.md says what it needs."

@@ -51,13 +51,15 @@ def make_run(
     init_from: str | None = None,
     frozen: bool = False,
     held_out: HeldOut | None = None,
+    writers: np.ndarray | None = None,
 ) -> Path:
     """Write a run into `outputs` as a training script does; return its folder.
 
     Each class has one or two others that it is mostly mistaken for; `error_rate` is the fraction of all errors.
     labels: the test set's, int64; 100 of each class (our sample's) where None.
     recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one;
-    frozen: as with --new-head --freeze-features; held_out: with --evaluate-on validation.
+    frozen: as with --new-head --freeze-features; held_out: with --evaluate-on validation; writers: int32 (N, 2), what
+    writers.npy holds, if there is to be one.
     """
     labels = np.repeat(np.arange(10), 100) if labels is None else labels
     class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
@@ -103,6 +105,7 @@ def make_run(
             labels=labels,
             history=history,
             info={**info, "init_from": init_from, "new_head": frozen, "freeze_features": frozen} | evaluated,
+            writers=writers,
         )
         if losses is not None:
             np.save(unfinished / "losses.npy", losses)

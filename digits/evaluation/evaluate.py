@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -124,6 +125,15 @@ def evaluate_run(run: Run) -> Evaluation:
         known_label_errors=known,
         accuracy_without_known_errors=float(np.delete(right, known).mean()) if len(known) else None,
     )
+
+
+def name_intervals(evaluations: Sequence[Evaluation]) -> str:
+    """Return what the intervals of these evaluations are called: '95 % intervals over 297 writers'."""
+    numbers = {one.writers and len(one.writers.numbers) for one in evaluations}
+    if len(numbers) > 1:
+        return "95 % intervals (over writers where they are known, else Wilson's)"
+    number = numbers.pop()
+    return f"95 % intervals over {number:,} writers" if number else "95 % Wilson intervals"
 
 
 def _class_scores(run: Run, matrix: NDArray[np.int64]) -> list[ClassScore]:

@@ -25,8 +25,11 @@ class RunRow:
     evaluated_on: str  # "test" or "validation" images
     n: int  # of these
     accuracy: float
-    interval_low: float  # 95 % Wilson interval
+    interval_low: float  # 95 % interval: over writers where they are known, else Wilson's
     interval_high: float
+    wilson_low: float
+    wilson_high: float
+    writers: int | None  # who wrote the images; None where not known
     loss: float
     training_seconds: float | None  # None where the run does not record it
     parameters: int | None  # None where the run does not record it
@@ -38,24 +41,18 @@ def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
     for one in evaluations:
         run = one.run
         what = (run.name, run.dataset, run.model, run.framework, run.seed)
-        rows.append(
-            RunRow(
-                *what,
-                run.evaluated_on,
-                one.n,
-                one.accuracy,
-                *one.interval,
-                one.loss,
-                run.training_seconds,
-                run.parameters,
-            )
-        )
+        intervals = (*one.interval, *one.wilson)
+        writers = None if one.writers is None else len(one.writers.numbers)
+        others = (writers, one.loss, run.training_seconds, run.parameters)
+        rows.append(RunRow(*what, run.evaluated_on, one.n, one.accuracy, *intervals, *others))
     return rows
 
 
 def runs_as_text(rows: Sequence[RunRow]) -> str:
     """Return the table for a terminal, names as `plain` shows them."""
-    return as_text([_HEADER, *([plain(cell) for cell in _cells(row)] for row in rows)])
+    header, *others = _cells(rows)
+    text = as_text([header, *([plain(cell) for cell in line] for line in others)])
+    return text + (WRITERS if any(row.writers for row in rows) else "")
 
 
 def runs_as_csv(rows: Sequence[RunRow]) -> str:
@@ -65,13 +62,14 @@ def runs_as_csv(rows: Sequence[RunRow]) -> str:
 
 def runs_as_markdown(rows: Sequence[RunRow]) -> str:
     """Return the table in GitHub's Markdown; names stay text whatever they hold."""
-    lines = [_HEADER, ["---", *["---:"] * (len(_HEADER) - 1)]]
-    lines += [[re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", plain(cell)) for cell in _cells(row)] for row in rows]
+    header, *others = _cells(rows)
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    lines += [[re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", plain(cell)) for cell in line] for line in others]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def classes_as_text(evaluation: Evaluation) -> str:
-    """Return the classification report of one run for a terminal: each class, then the means over the classes.
+    """Return the classification report of one run for a terminal: each class, the means, each series of writers.
 
     'macro' counts each class once, 'weighted' by its images, as in scikit-learn's classification_report.
     """
@@ -92,7 +90,14 @@ def classes_as_text(evaluation: Evaluation) -> str:
     ]
     for name, weights in (("macro mean", None), ("weighted mean", [score.support for score in scores])):
         add(name, [fmean(column, weights) for column in columns], "", evaluation.n)
-    return as_text(lines)
+    text = as_text(lines)
+    if evaluation.writers is not None:
+        lines = [["written by", "accuracy", "95 % interval", "writers", "images"]]
+        for one in evaluation.writers.series:
+            numbers = percent(one.accuracy), percent_range(one.interval_95), f"{one.writers:,}", f"{one.images:,}"
+            lines.append([one.name, *numbers])
+        text += f"\n{as_text(lines)}"
+    return text
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -122,17 +127,24 @@ def as_text(lines: Sequence[Sequence[str]], left: int = 1) -> str:
     return text
 
 
+WRITERS = "95 % interval: a bootstrap over writers, where they are known; Wilson's takes all images for independent.\n"
 FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
-_HEADER = ["run", "accuracy", "95 % interval", "loss", "training", "parameters", "n"]
 
 
-def _cells(row: RunRow) -> list[str]:
-    return [
-        row.run,
-        percent(row.accuracy),
-        percent_range((row.interval_low, row.interval_high)),
-        f"{row.loss:.4f}",
-        "-" if row.training_seconds is None else f"{row.training_seconds:,.1f} s",
-        "-" if row.parameters is None else f"{row.parameters:,}",
-        f"{row.n:,}" + (" (validation)" if row.evaluated_on == "validation" else ""),
+def _cells(rows: Sequence[RunRow]) -> list[list[str]]:
+    """Return the header and a line for each row; Wilson's intervals have a column of their own where others differ."""
+    header = ["run", "accuracy", "95 % interval", "Wilson", "loss", "training", "parameters", "n"]
+    lines = [header] + [
+        [
+            row.run,
+            percent(row.accuracy),
+            percent_range((row.interval_low, row.interval_high)),
+            percent_range((row.wilson_low, row.wilson_high)),
+            f"{row.loss:.4f}",
+            "-" if row.training_seconds is None else f"{row.training_seconds:,.1f} s",
+            "-" if row.parameters is None else f"{row.parameters:,}",
+            f"{row.n:,}" + (" (validation)" if row.evaluated_on == "validation" else ""),
+        ]
+        for row in rows
     ]
+    return lines if any(row.writers for row in rows) else [[*line[:3], *line[4:]] for line in lines]

@@ -88,7 +88,7 @@ def missing_writers(runs: Sequence[Run]) -> list[str]:
     if not lacking:
         return []
     return [
-        f"{', '.join(lacking)} {'do' if len(lacking) > 1 else 'does'} not record who wrote the test images, so the "
+        f"{', '.join(lacking)} {'do' if len(lacking) > 1 else 'does'} not record who wrote the images, so the "
         "intervals are Wilson's, which are too narrow for images that share writers; run download_mnist.py, then train "
         "again."
     ]

@@ -40,8 +40,9 @@ def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
         f"{worst.support:,} images"
     )
     explanation = (
-        f"Dots: recall, the fraction of a class's {on} images that were classified correctly, with its 95 % Wilson "
-        f"interval. Dashed line: accuracy over all classes, {percent(evaluation.accuracy)}."
+        f"Dots: recall, the fraction of a class's {on} images that were classified correctly, with its 95 % "
+        f"{'Wilson interval' if evaluation.writers is None else 'interval over writers'}. Dashed line: accuracy over "
+        f"all classes, {percent(evaluation.accuracy)}."
     )
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     column, width, height = 2.2, 9.4, max(ROW * len(scores), 1.0)

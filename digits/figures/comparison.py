@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from digits.evaluation import Evaluation
+from digits.evaluation import Evaluation, name_intervals
 from digits.figures.page import add_axes, new_figure
 from digits.figures.style import BLUE, FRAMEWORK_COLOURS, MARGIN, SMALL_SIZE, plot_interval, tidy_axes
 from digits.figures.text import fit_text, run_title, text_width
@@ -29,7 +29,7 @@ def plot_comparison(evaluations: Sequence[Evaluation]) -> Figure:
     left = MARGIN + max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     alike = sum(one.interval[1] >= best.interval[0] for one in ordered[1:])
     explanation = (
-        f"Bars around the accuracy: 95 % Wilson intervals, n = {best.n:,} {best.run.evaluated_on} images. "
+        f"Bars around the accuracy: {name_intervals(ordered)}, n = {best.n:,} {best.run.evaluated_on} images. "
         + (
             f"{alike} other run{'s have intervals that overlap' if alike > 1 else ' has an interval that overlaps'} "
             "the best one's: accuracy alone does not tell them apart."

@@ -20,7 +20,7 @@ from digits.figures.confusion_panels import (
 from digits.figures.page import add_axes, add_text, new_figure
 from digits.figures.style import LINE, MARGIN, SMALL_SIZE, TEXT_SIZE
 from digits.figures.text import fit_text, run_title
-from digits.metrics import confusion_matrix, wilson_interval
+from digits.metrics import accuracy_interval, confusion_matrix
 from digits.names import percent, percent_range, percent_text, spelled
 from digits.runs import Run
 
@@ -35,8 +35,7 @@ def plot_confusion(run: Run) -> Figure:
     side = max(5.2, min(0.2 * len(matrix), 10.4))
     left, below = room_for_labels(names)
     panel = left + side + COLOUR_BAR_GAP + COLOUR_BAR + COLOUR_BAR_LABELS
-    n = len(run.labels)
-    interval = percent_range(wilson_interval(round(run.accuracy * n), n))
+    n, interval = len(run.labels), percent_range(accuracy_interval(run.right, run.writer_numbers))
     title = f"Accuracy {percent(run.accuracy)} on {n:,} {run.evaluated_on} images (95 % interval {interval})"
     size = (2 * panel + 3 * MARGIN, 0.3 + side + below)
     with new_figure(title, run_title(run), _worst_error(matrix, names), *size) as (figure, top):

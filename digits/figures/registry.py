@@ -22,6 +22,7 @@ from digits.figures.dataset import plot_augmentation, plot_class_distribution, p
 from digits.figures.parity import can_show_parity, plot_parity
 from digits.figures.predictions import Images, plot_correct_predictions, plot_incorrect_predictions
 from digits.figures.training import plot_training_curves
+from digits.figures.writers import plot_writers
 from digits.names import safe_name
 from digits.runs import Run
 
@@ -48,7 +49,10 @@ def figures_of_run(evaluation: Evaluation, images: Images | None) -> list[Figure
     if images is not None:
         plots["incorrect_predictions"] = partial(plot_incorrect_predictions, evaluation, images)
         plots["correct_predictions"] = partial(plot_correct_predictions, evaluation, images)
-    return [FigureSpec(name, run.path / name, (_hash(run),), plot) for name, plot in plots.items()]
+    if evaluation.writers is not None:
+        plots["writers"] = partial(plot_writers, evaluation, images)
+    inputs = (_hash(run), str(images is not None))
+    return [FigureSpec(name, run.path / name, inputs, plot) for name, plot in plots.items()]
 
 
 def figures_of_dataset(dataset: Dataset, folder: Path) -> list[FigureSpec]:

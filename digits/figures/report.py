@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.evaluation import Evaluation, PairComparison, why_not_compared
+from digits.evaluation import Evaluation, PairComparison, name_intervals, why_not_compared
 from digits.figures.html import write_page
 from digits.figures.render import Rendering
 from digits.figures.text import run_title
@@ -30,6 +30,7 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         number_of_runs=sum(len(group.evaluations) for group in rendering.groups),
         title=run_title,
         facts=_facts,
+        intervals=name_intervals,
         pair_name=_pair_name,
         anchor=_anchors(rendering),
     )

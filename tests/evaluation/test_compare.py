@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from itertools import product
 from math import comb
 from pathlib import Path
 from statistics import mean, stdev
@@ -16,14 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_runs import make_run
 
-from digits.evaluation.compare import (
-    SIGNIFICANT,
-    compare_pair,
-    compare_runs,
-    least_significant_difference,
-    mcnemar,
-    why_not_compared,
-)
+from digits.evaluation.compare import compare_pair, compare_runs, why_not_compared
+from digits.evaluation.paired import SIGNIFICANT, paired_test
 from digits.runs.run import Run, read_run
 
 LABELS = np.arange(200) % 10
@@ -49,6 +44,11 @@ def run_with(predictions: list[int], labels: list[int], name: str, **info: Any) 
     probabilities[np.arange(len(labels)), predictions] = sure
     probabilities = probabilities.astype(np.float32)
     return Run(Path(name), info, np.array(predictions), probabilities, np.array(labels), [])
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return the p-value where images are the units."""
+    return paired_test(np.repeat([1, -1, 0], [only_a, only_b, 3]))[0]
 
 
 # --- a pair by hand ---
@@ -137,7 +137,6 @@ def test_the_counts_of_any_pair_add_up(data: st.DataObject) -> None:
 # --- McNemar ---
 
 
-@settings(deadline=None)  # the first call imports SciPy
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_two_tails_of_a_fair_coin(only_a: int, only_b: int) -> None:
     n = only_a + only_b
@@ -153,10 +152,52 @@ def test_mcnemar_as_published() -> None:
 @settings(deadline=None)
 @given(st.integers(0, 300))
 def test_the_least_significant_difference_is_the_least(differing: int) -> None:
-    needed = least_significant_difference(differing)
+    needed = paired_test(np.ones(differing, np.int64))[1]
     gaps = range(differing % 2, differing + 1, 2)
     significant = [gap for gap in gaps if mcnemar((differing + gap) // 2, (differing - gap) // 2) < SIGNIFICANT]
     assert needed == (min(significant) if significant else None)
+
+
+# --- writers ---
+
+
+@given(st.lists(st.integers(-5, 5), max_size=9))
+def test_the_paired_test_tries_all_signs(differences: list[int]) -> None:
+    sums = [abs(sum(signed)) for signed in product(*((one, -one) for one in differences))]
+    p_value, needed = paired_test(np.array(differences, np.int64))
+    observed = abs(sum(differences))
+    assert p_value == pytest.approx(np.mean([one >= observed for one in sums]) if observed else 1)
+    total = sum(map(abs, differences))
+    enough = [one for one in range(1, total + 1) if np.mean([s >= one for s in sums]) < SIGNIFICANT]
+    assert needed == next((one for one in enough if one % 2 == total % 2), None)
+
+
+def test_one_writer_who_is_misread_again_and_again_is_no_evidence() -> None:
+    labels = [0] * 40
+    good, bad = run_with([0] * 40, labels, "good"), run_with([0] * 30 + [1] * 10, labels, "bad")
+    assert compare_pair(good, bad).significant
+    everybody = np.stack([np.arange(40) // 10, np.zeros(40)], axis=1).astype(np.int32)
+    good, bad = (dataclasses.replace(run, writers=everybody) for run in (good, bad))
+    pair = compare_pair(good, bad)
+    assert (pair.writers, pair.p_value, pair.needed, pair.significant) == (4, 1, None, False)
+    assert pair.mcnemar == pytest.approx(2 * 0.5**10)
+    assert "with a probability of 100 % (paired test over 4 writers; exact McNemar test: 0.2 %)" in pair.verdict
+    assert "not significant; with only 10 such images, none would be." in pair.verdict
+    # Where each image has a writer of its own, both tests are one.
+    alone = np.stack([np.arange(40), np.zeros(40)], axis=1).astype(np.int32)
+    pair = compare_pair(*(dataclasses.replace(run, writers=alone) for run in (good, bad)))
+    assert pair.p_value == pair.mcnemar < SIGNIFICANT
+
+
+def test_without_the_same_writers_in_both_runs_mcnemar_decides() -> None:
+    labels, writers = [0] * 40, np.zeros((40, 2), np.int32)
+    good, bad = run_with([0] * 40, labels, "good"), run_with([0] * 30 + [1] * 10, labels, "bad")
+    for pair in (
+        compare_pair(dataclasses.replace(good, writers=writers), bad),
+        compare_pair(dataclasses.replace(good, writers=writers), dataclasses.replace(bad, writers=writers + 1)),
+    ):
+        assert (pair.writers, pair.p_value) == (None, pair.mcnemar)
+        assert "(exact McNemar test): the difference is significant." in pair.verdict
 
 
 # --- groups ---

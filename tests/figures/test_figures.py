@@ -25,6 +25,7 @@ from digits.figures.page import save_figure
 from digits.figures.parity import can_show_parity, plot_parity, relative_differences
 from digits.figures.predictions import chance, plot_correct_predictions, plot_incorrect_predictions
 from digits.figures.training import plot_training_curves
+from digits.figures.writers import plot_writers
 from digits.runs.run import Run, read_run
 from digits.training.recipe import RECIPES, Recipe
 from digits.training.schedule import is_best
@@ -80,6 +81,9 @@ def dataset_of(names: list[str]) -> Dataset:
     return Dataset("fashion-mnist", IMAGES, labels, IMAGES[:500], labels[:500], tuple(names), "0" * 64)
 
 
+WRITERS = np.stack([np.arange(1000) % 60, np.arange(1000) % 60 % 2 * 4], axis=1).astype(np.int32)
+
+
 def all_figures(tmp_path: Path, class_names: list[str]) -> dict[str, Figure]:
     """Plot every kind of figure (the confusion matrices have tests of their own)."""
     a, b = (
@@ -101,6 +105,7 @@ def all_figures(tmp_path: Path, class_names: list[str]) -> dict[str, Figure]:
         "class_distribution": plot_class_distribution(dataset),
         "sample_images": plot_sample_images(dataset),
         "augmentation": plot_augmentation(dataset),
+        "writers": plot_writers(evaluate_run(replace(a, writers=WRITERS)), IMAGES),
     }
 
 
@@ -318,6 +323,22 @@ def test_probabilities_never_become_certainties() -> None:
     assert [chance(p) for p in (0.5, 0.9989, 0.99949, 0.99994, 0.99999, 1.0)] == [
         *("50.0 %", "99.9 %", "99.95 %", "99.99 %", ">99.99 %", ">99.99 %")
     ]
+
+
+def test_writers_are_shown_with_their_errors(tmp_path: Path) -> None:
+    evaluation = evaluate_run(replace(make(tmp_path, error_rate=0.1), writers=WRITERS))
+    assert evaluation.writers is not None
+    figure = plot_writers(evaluation, IMAGES)
+    worst, errors = int(evaluation.writers.numbers[0]), int(evaluation.writers.errors[0])
+    assert f"Writer {worst} (" in words(figure)
+    assert [bar.get_height() for bar in figure.axes[0].patches][0] == errors
+    assert len(figure.axes[0].patches) == (evaluation.writers.errors > 0).sum()
+    assert len(figure.axes) == 11
+    shown = [text.get_text() for text in figure.axes[1].texts]
+    assert sum(" as " in text for text in shown) == min(errors, 5)
+    assert len(plot_writers(evaluation, None).axes) == 1
+    nothing = evaluate_run(replace(make(tmp_path, error_rate=0), writers=WRITERS))
+    assert "No image of 60 writers misclassified" in words(plot_writers(nothing, IMAGES))
 
 
 # --- that their layout stays ---

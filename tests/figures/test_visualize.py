@@ -285,7 +285,7 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
     for run in runs:
         expected |= figures_of(run.name, RUN_FIGURES | IMAGE_FIGURES)
     assert files_in(outputs) == expected
-    assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - {"parity"}  # --only knows what there is
+    assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - {"parity", "writers"}  # --only knows
     assert files_in(outputs, "csv") - {f"{run.name}/history.csv" for run in runs} == {"mnist-sample/comparison.csv"}
     assert files_in(outputs, "md") == {"mnist-sample/comparison.md"}
     assert "of which 20 rendered now" in result.stdout
@@ -350,6 +350,24 @@ def test_validation_runs_are_shown_as_such_with_their_own_images(tmp_path: Path,
     assert page.count("n = 400 validation images.") >= 1
     assert "400 test images" not in page
     assert "1,000 validation images" not in page
+
+
+def test_errors_by_writer_with_and_without_their_images(tmp_path: Path, workplace: Path) -> None:
+    outputs, data_dir = tmp_path / "outputs", workplace / "mnist_data"
+    writers = np.stack([np.arange(1000) // 20, np.where(np.arange(1000) < 300, 0, 4)], axis=1).astype(np.int32)
+    runs = [make_sample_run(outputs, data_dir, framework, writers=writers) for framework in ("pytorch", "tensorflow")]
+    sizes = []
+    for folder, new in ((data_dir, 2), (data_dir, 0), (tmp_path, 2)):
+        result = visualize("--output-dir", outputs, "--data-dir", folder, "--only", "writers")
+        assert result.returncode == 0
+        assert f"figures: 2, of which {new} rendered now" in result.stdout
+        sizes.append((runs[0].path / "writers.png").stat().st_size)
+    assert sizes[0] == sizes[1] > sizes[2]  # without the images
+    assert visualize("--output-dir", outputs, "--data-dir", tmp_path, "--only", "report").returncode == 0
+    page = html.unescape((outputs / "report.html").read_text())
+    for text in ("intervals over 50 writers", "Design effect", "<td>high-school students</td>", "paired test over 50"):
+        assert text in page
+    assert "Wilson" in result.stdout.splitlines()[0]
 
 
 def test_parity_of_the_pairs_that_were_trained_for_it(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""Images of one writer are right or wrong together: intervals and scores that allow for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make_runs import make_run
+
+from digits.errors import UserError
+from digits.evaluation import evaluate_run, missing_writers, name_intervals, write_ensemble
+from digits.evaluation.tables import classes_as_text, run_rows, runs_as_csv, runs_as_text
+from digits.files import sha256_of
+from digits.metrics import accuracy_interval, bootstrap_interval, wilson_interval
+from digits.runs import Run, read_run, score_of
+
+N = 1000
+WRITERS = np.stack([np.arange(N) % 50 + 7, np.where(np.arange(N) % 50 < 20, 0, 4)], axis=1).astype(np.int32)
+"""50 writers of 20 images each, numbered from 7: 20 of the census and 30 students."""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return read_run(make_run(tmp_path, error_rate=0.05, writers=WRITERS))
+
+
+# --- the bootstrap ---
+
+
+def test_whole_groups_that_are_right_or_wrong_count_as_one_image_each() -> None:
+    # 100 groups of 20 equal images are worth 100 images: the binomial standard error, and 20 times the variance.
+    right = np.repeat(np.arange(100) < 90, 20)
+    found = bootstrap_interval(right, np.repeat(np.arange(100), 20))
+    assert found is not None
+    assert found.standard_error == pytest.approx(0.03, rel=0.03)
+    assert found.design_effect == pytest.approx(20, rel=0.06)
+    assert (found.low, found.high) == (pytest.approx(0.84, abs=0.011), pytest.approx(0.95, abs=0.011))
+
+
+def test_independent_images_give_the_binomial_interval() -> None:
+    right = np.random.default_rng(0).random(2000) < 0.9
+    found = bootstrap_interval(right, np.random.default_rng(1).integers(100, size=2000))
+    assert found is not None
+    assert found.design_effect == pytest.approx(1, abs=0.35)
+    low, high = wilson_interval(int(right.sum()), 2000)
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.004), pytest.approx(high, abs=0.004))
+
+
+def test_scipy_finds_the_same_interval() -> None:
+    from scipy.stats import bootstrap
+
+    rng = np.random.default_rng(3)
+    images = rng.integers(5, 40, 80)
+    correct = rng.binomial(images, rng.beta(8, 1, 80))
+    right = np.concatenate([np.arange(n) < k for n, k in zip(images, correct, strict=True)])
+    found = bootstrap_interval(right, np.repeat(np.arange(80), images))
+    theirs = bootstrap(
+        (correct, images),
+        lambda k, n, axis: k.sum(axis=axis) / n.sum(axis=axis),
+        paired=True,
+        method="percentile",
+        rng=5,
+        n_resamples=20_000,
+    )
+    assert found is not None
+    assert found.standard_error == pytest.approx(theirs.standard_error, rel=0.03)
+    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.002)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_any_interval_is_one_and_the_same_again(data: st.DataObject) -> None:
+    n = data.draw(st.integers(1, 40))
+    right = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    groups = np.array(data.draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)))
+    low, high = accuracy_interval(right, groups)
+    assert 0 <= low <= high <= 1
+    assert (low, high) == accuracy_interval(right, groups)
+
+
+def test_where_resampling_shows_nothing_the_interval_is_wilsons() -> None:
+    groups = np.arange(40) // 4
+    for right, who in ((np.ones(40, bool), groups), (np.zeros(40, bool), groups), (np.arange(40) > 3, groups * 0)):
+        assert bootstrap_interval(right, who) is None
+        assert accuracy_interval(right, who) == wilson_interval(int(right.sum()), 40)
+
+
+# --- a run ---
+
+
+def test_scores_by_hand(tmp_path: Path) -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    run = read_run(make_run(tmp_path, labels=labels, error_rate=0))
+    wrong = np.array([1, 0, 0, 1, 1, 0, 0, 0], bool)
+    writers = np.array([[5, 4], [5, 4], [9, 4], [9, 4], [9, 4], [2, 0], [2, 0], [3, 7]], np.int32)
+    run = dataclasses.replace(run, predictions=np.where(wrong, 1 - labels, labels), writers=writers)
+    scores = evaluate_run(run).writers
+    assert scores is not None
+    assert (scores.numbers.tolist(), scores.errors.tolist(), scores.images.tolist()) == (
+        [9, 5, 2, 3],
+        [2, 1, 0, 0],
+        [3, 2, 2, 1],
+    )
+    assert (scores.without_error, scores.share_of_worst(1)) == (0.5, pytest.approx(2 / 3))
+    found = [(one.name, one.accuracy, one.writers, one.images) for one in scores.series]
+    assert found == [("census staff", 1, 1, 2), ("high-school students", 0.4, 2, 5), ("series 7", 1, 1, 1)]
+
+
+def test_a_run_with_writers_is_judged_by_them_first(run: Run) -> None:
+    evaluation = evaluate_run(run)
+    assert evaluation.writers is not None
+    found = bootstrap_interval(run.right, WRITERS[:, 0] - 7)
+    assert found == evaluation.writers.bootstrap
+    assert found is not None
+    assert evaluation.interval == (found.low, found.high)
+    assert evaluation.wilson == wilson_interval(int(run.right.sum()), N)
+    record = json.loads(json.dumps(evaluation.as_json()))
+    assert (record["interval_95"], record["wilson_interval_95"]) == (list(evaluation.interval), list(evaluation.wilson))
+    assert record["writers"]["number"] == 50
+    assert record["writers"]["design_effect"] == found.design_effect
+    assert sum(errors for errors, _ in record["writers"]["errors"].values()) == (~run.right).sum()
+    score = score_of(run.labels, run.probabilities, WRITERS)
+    assert score["writer_interval_95"] == list(evaluation.interval)
+    assert score["interval_95"] == list(evaluation.wilson)
+    assert name_intervals([evaluation]) == "95 % intervals over 50 writers"
+
+
+def test_tables_have_both_intervals_and_the_series(run: Run, tmp_path: Path) -> None:
+    other = evaluate_run(read_run(make_run(tmp_path, framework="tensorflow")))
+    evaluation = evaluate_run(run)
+    text = runs_as_text(run_rows([evaluation, other]))
+    header, first, second, note = text.splitlines()
+    assert "95 % interval            Wilson" in header
+    assert note.startswith("95 % interval: a bootstrap over writers, where they are known")
+    low, high = evaluation.interval
+    assert f"{100 * low:.2f} to {100 * high:.2f} %" in first
+    assert second.count(" to ") == 2
+    assert "Wilson" not in runs_as_text(run_rows([other]))
+    columns, row, _ = runs_as_csv(run_rows([evaluation, other])).splitlines()
+    cells = dict(zip(columns.split(","), row.split(","), strict=True))
+    assert (float(cells["interval_low"]), float(cells["wilson_low"]), cells["writers"]) == (
+        low,
+        evaluation.wilson[0],
+        "50",
+    )
+    series = classes_as_text(evaluation).split("\n\n")[1].splitlines()
+    assert series[0].split() == ["written", "by", "accuracy", "95", "%", "interval", "writers", "images"]
+    assert series[1].startswith("census staff ")
+    assert series[1].split()[-2:] == ["20", "400"]
+    assert len(series) == 3
+    assert "\n\n" not in classes_as_text(other)
+    assert name_intervals([evaluation, other]).startswith("95 % intervals (over writers where they are known")
+    assert name_intervals([other]) == "95 % Wilson intervals"
+
+
+def test_an_ensemble_has_the_writers_of_its_members(run: Run, tmp_path: Path) -> None:
+    other = read_run(make_run(tmp_path, framework="tensorflow"))
+    ensemble = read_run(write_ensemble([other, run], tmp_path))
+    assert ensemble.writers is not None
+    assert np.array_equal(ensemble.writers, WRITERS)
+    assert ensemble.info["test"]["writer_interval_95"] == list(evaluate_run(ensemble).interval)
+    assert read_run(write_ensemble([other, read_run(make_run(tmp_path, seed=1))], tmp_path, "two")).writers is None
+
+
+def test_runs_that_could_know_their_writers_are_named(run: Run, tmp_path: Path) -> None:
+    old, clothes = read_run(make_run(tmp_path, seed=3)), read_run(make_run(tmp_path, "fashion-mnist"))
+    assert missing_writers([run, clothes]) == []
+    [sentence] = missing_writers([run, old, clothes])
+    assert sentence.startswith("'mnist-cnn-pytorch-s3' does not record who wrote the images, so the intervals are")
+
+
+@pytest.mark.parametrize(
+    ("writers", "reason"),
+    [
+        (WRITERS[1:], r"has the shape \(999, 2\), where \(1000, 2\) is expected"),
+        (WRITERS[:, :1], r"has the shape \(1000, 1\), where"),
+        (WRITERS.astype(np.int64), "holds int64 numbers, where int32 is expected"),
+        (WRITERS[:, 0], "has 1 dimensions, where 2 are expected"),
+    ],
+)
+def test_writers_that_do_not_fit_the_run_are_refused(writers: np.ndarray, reason: str, tmp_path: Path) -> None:
+    path = make_run(tmp_path, writers=WRITERS)
+    np.save(path / "writers.npy", writers)
+    with pytest.raises(UserError, match="has changed since the training"):
+        read_run(path)
+    info = json.loads((path / "run.json").read_text())
+    info["files"]["writers.npy"] = sha256_of(path / "writers.npy")
+    (path / "run.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match=rf"writers\.npy' {reason}"):
+        read_run(path)
