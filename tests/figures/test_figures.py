@@ -331,7 +331,7 @@ def test_writers_are_shown_with_their_errors(tmp_path: Path) -> None:
     figure = plot_writers(evaluation, IMAGES)
     worst, errors = int(evaluation.writers.numbers[0]), int(evaluation.writers.errors[0])
     assert f"Writer {worst} (" in words(figure)
-    assert [bar.get_height() for bar in figure.axes[0].patches][0] == errors
+    assert next(bar.get_height() for bar in figure.axes[0].patches) == errors
     assert len(figure.axes[0].patches) == (evaluation.writers.errors > 0).sum()
     assert len(figure.axes) == 11
     shown = [text.get_text() for text in figure.axes[1].texts]
