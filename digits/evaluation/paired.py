@@ -1,7 +1,5 @@
 """Is one of two runs better? Tested on what both were tested on, image by image or writer by writer."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """One run's errors by who wrote the images. Those of one writer are alike: they are right or wrong together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

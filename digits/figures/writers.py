@@ -1,7 +1,5 @@
 """Whose images are misclassified: the errors of each writer, and the images of the ten with the most."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
