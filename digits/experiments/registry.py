@@ -47,7 +47,7 @@ def figures_of(experiment: Experiment, folder: Path) -> tuple[list[FigureSpec], 
             plots["importance"] = lambda: plot_importance(experiment, importances_of(experiment))
         else:
             notes.append(
-                f"importance of the options: left out, since of {count(ended, 'trial')} it would be guesswork; "
+                f"the figure of importance is left out: of {count(ended, 'trial')} it would be guesswork; "
                 f"{FEWEST} complete or pruned trials are needed."
             )
     elif any(one.trainings for one in combinations_of(experiment)):

@@ -15,8 +15,8 @@ SEPARATOR = " · "
 
 
 def option_text(name: str) -> str:
-    """Return 'learning rate' for 'learning_rate'."""
-    return name.replace("_", " ")
+    """Return 'learning rate' for 'learning_rate', and 'EMA' for 'ema'."""
+    return "EMA" if name == "ema" else name.replace("_", " ")
 
 
 def value_text(value: object) -> str:

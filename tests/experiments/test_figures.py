@@ -155,10 +155,8 @@ def test_importance_finds_what_matters_also_where_much_was_pruned() -> None:
         assert sum(one.share for one in (first, *others)) == pytest.approx(1)
     assert importances_of(make_search(9, pruned=0, failed=0)) == []
     _, notes = figures_of(make_search(9, pruned=0, failed=0), Path())
-    assert notes == [
-        "importance of the options: left out, since of 9 trials it would be guesswork; 10 complete or pruned trials "
-        "are needed."
-    ]
+    (note,) = notes
+    assert note.startswith("the figure of importance is left out: of 9 trials it would be guesswork; 10 ")
 
 
 def test_scales() -> None:

@@ -144,6 +144,19 @@ def test_confirm_compares_the_best_recipe_with_the_default_one_once(
     assert (folder / "confirmation.png").is_file()
 
 
+def test_both_work_with_a_storage_too(
+    place: Place, storage: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_experiment(place(*SEARCH, *storage)) == 0
+    capfd.readouterr()
+    assert run_experiment(where(place("confirm", "found", "--seeds", "2", *storage))) == 0
+    sentence = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("The best recipe"))
+    assert run_experiment(folder_only(place("show", "found", *storage))) == 0
+    assert sentence in capfd.readouterr().out
+    with pytest.raises(UserError, match="there are found, found-confirm"):
+        run_experiment(folder_only(place("show", "lost", *storage)))
+
+
 def test_an_interrupted_confirmation_continues_with_the_recipe_that_it_was_begun_with(
     searched: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

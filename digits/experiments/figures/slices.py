@@ -94,7 +94,11 @@ def _plot_option(
         (at,) = option.positions([default])
         axes.axvline(at, color=PALE_INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     apply_ticks(axes, option, width)
-    axes.set_xlabel(option_text(option.name).capitalize() + (" (log)" if option.logarithmic else ""))
+    axes.set_xlabel(_capital(option_text(option.name)) + (" (log)" if option.logarithmic else ""))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _lies_on(option: OptionScale, value: Any) -> bool:
