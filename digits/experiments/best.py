@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.experiments.definition import Definition, recipe_of
 from digits.experiments.queue import TRAININGS, VALUES
+from digits.experiments.records import Experiment
+from digits.experiments.searches import pruning_of, ranked
 from digits.experiments.study import OpenStudy
-from digits.experiments.values import text_of
+from digits.experiments.words import count, pruning_text, values_text
 from digits.files import write_whole
 from digits.names import percent
 from digits.training import recipe_record
@@ -22,7 +25,7 @@ BEST = "best.json"
 
 
 def best_of(definition: Definition, trials: Iterable[FrozenTrial | None]) -> FrozenTrial | None:
-    """Return the complete trial with the best objective; of equal ones the first."""
+    """Return the complete trial with the best objective; of equal ones, the first."""
     sign = 1 if definition.objective == "loss" else -1
     complete = [trial for trial in trials if trial is not None and trial.state == TrialState.COMPLETE]
     return min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)
@@ -46,45 +49,19 @@ def write_best(opened: OpenStudy, trial: FrozenTrial) -> None:
         write_whole(path, text)
 
 
-def summary(opened: OpenStudy, trials: Iterable[FrozenTrial | None], path: Path) -> str:
-    """Return what was found, and what pruning has saved, in sentences."""
-    definition = opened.definition
-    ended = [trial for trial in trials if trial is not None and trial.state.is_finished()]
-    best = best_of(definition, ended)
-    if best is None:
+def summary(experiment: Experiment, path: Path) -> str:
+    """Return what was found, and what pruning has saved, in sentences; path: of best.json."""
+    if not (complete := ranked(experiment)):
         return "No trial was completed, so that there is no best recipe."
-    values = best.user_attrs[VALUES]
-    found = ", ".join(f"{name} {_number(values[name])}" for name in definition.space)
-    scores = [result["score"] for result in best.user_attrs[TRAININGS]]
-    accuracy = sum(score["accuracy"] for score in scores) / len(scores)
-    loss = sum(score["loss"] for score in scores) / len(scores)
-    seeds = f" (mean of {len(scores)} seeds)" if len(scores) > 1 else ""
-    pruned = [trial for trial in ended if trial.state == TrialState.PRUNED]
+    best = complete[0]
+    loss, accuracy = (fmean(one.score[key] for one in best.trainings) for key in ("loss", "accuracy"))
+    seeds = f", means of {len(best.trainings)} seeds" if len(best.trainings) > 1 else ""
+    values = values_text({name: best.values[name] for name in experiment.varied})
+    pruning = pruning_of(experiment)
     sentences = [
-        f"The best of {len(ended)} trials is number {best.number}: {found}.",
+        f"The best of {count(len(experiment.trials), 'trial')} is number {best.number}: {values}.",
         f"Its validation loss is {loss:.4f}, its validation accuracy {percent(accuracy)}{seeds}.",
+        *([pruning_text(pruning)] if pruning else []),
+        f"'{path}' has its recipe; the training scripts take that with --recipe.",
     ]
-    if pruned:
-        trained = sum(_epochs(definition, trial) for trial in ended)
-        whole = sum(_full(definition, trial) - _epochs(definition, trial) for trial in pruned) + trained
-        sentences.append(
-            f"{len(pruned)} trials were pruned: {trained:,} epochs were trained, which is "
-            f"{percent(1 - trained / max(whole, 1), 0)} less than the {whole:,} without pruning."
-        )
-    return " ".join([*sentences, f"'{path}' has the recipe: the training scripts take it with --recipe."])
-
-
-def _epochs(definition: Definition, trial: FrozenTrial) -> int:
-    """Return the epochs that were trained for the trial."""
-    finished = sum(result["epochs"] for result in trial.user_attrs.get(TRAININGS, []))
-    return int(max(finished, len(trial.intermediate_values) if len(definition.seeds) == 1 else 0))
-
-
-def _full(definition: Definition, trial: FrozenTrial) -> int:
-    """Return the epochs of the trial's recipe, for all seeds."""
-    recipe = recipe_of(definition, trial.user_attrs[VALUES])
-    return int(recipe.epochs) * len(definition.seeds)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else text_of(value)
+    return " ".join(sentences)

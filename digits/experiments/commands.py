@@ -17,7 +17,7 @@ from digits.experiments.liveness import Watch
 from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions
 from digits.experiments.queue import Queue
 from digits.experiments.sampling import Sampling, default_params, pruner_of
-from digits.experiments.study import FOLDER, OpenStudy, open_study
+from digits.experiments.study import FOLDER, OpenStudy, open_study, read_experiment
 from digits.experiments.worker import Claim, Pace, Worker, claim_waiting
 from digits.runs import find_runs
 
@@ -60,7 +60,8 @@ def run_search(options: SearchOptions, script: Script = script_of, pace: Pace = 
     status = work_on(opened, queue, sampling.claim, options, dataset, script, pace, options.seconds or None, write)
     if status != 130:
         write()
-        print(summary(opened, queue.counting().values(), opened.folder / BEST))
+        experiment = read_experiment(options.experiment, options.output_dir, options.storage)
+        print(summary(experiment, opened.folder / BEST))
     return status
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from digits.experiments.job import Job
 from digits.experiments.queue import Queue
-from digits.experiments.values import text_of
+from digits.experiments.words import count, values_text
 from digits.names import percent, plain
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Display:
         self._counted -= RECOUNT
         self._first: int | None = None  # trials that had ended before this call
         self._counts = ""
+        self._waits = False
         self._started: dict[int, float] = {}
 
     def __enter__(self) -> Display:
@@ -54,6 +55,12 @@ class Display:
     def say(self, sentence: str) -> None:
         print(plain(sentence), flush=True)
 
+    def wait(self) -> None:
+        """Say, once, that only others' trials are left."""
+        if not self._waits:
+            self._waits = True
+            self.say("waiting for trials that run elsewhere, to continue them should their workers end.")
+
     def ended(self, job: Job, how: str, steps: int) -> None:
         """Print the line of a trial that has ended: complete, pruned after some steps, or failed."""
         head = f"trial {job.trial.number}: {self._what(job.values)}"
@@ -64,10 +71,10 @@ class Display:
             epochs = sum(result["epochs"] for result in job.results)
             seeds = f"mean of {len(scores)} seeds, " if len(scores) > 1 else ""
             already = "" if job.trained else ", trained before"
-            work = f"{_epochs(epochs)} in {seconds:.1f} s{already}"
+            work = f"{count(epochs, 'epoch')} in {seconds:.1f} s{already}"
             self.say(f"{head}: {seeds}loss {loss:.4f}, accuracy {percent(accuracy)}, {work}")
         elif how == "pruned":
-            unit = _epochs(steps) if len(job.seeds) == 1 else f"{steps} of {len(job.seeds)} seeds"
+            unit = count(steps, "epoch") if len(job.seeds) == 1 else f"{steps} of {len(job.seeds)} seeds"
             self.say(f"{head}: pruned after {unit}")
         else:
             self.say(f"{head}: the training failed; its last lines:")
@@ -119,12 +126,4 @@ class Display:
 
     def _what(self, values: Mapping[str, Any]) -> str:
         names = self.varied or ("framework", "model")
-        return ", ".join(f"{name} {_short(values[name])}" for name in names if name in values)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else text_of(value)
-
-
-def _epochs(count: int) -> str:
-    return f"{count} epoch{'' if count == 1 else 's'}"
+        return values_text({name: values[name] for name in names if name in values})

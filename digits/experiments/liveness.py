@@ -54,7 +54,7 @@ class Watch:
         written then either.
         """
         now = time.monotonic()
-        passed = min(now - self._looked, self.grace / 6)
+        passed = min(now - self._looked, self.grace / 3)
         self._looked = now
         found = []
         for trial in running:

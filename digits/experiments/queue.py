@@ -115,13 +115,16 @@ class Queue:
         return len(roots) >= self.total and all(trial is not None and trial.state.is_finished() for trial in roots)
 
     def claim(self, distributions: Distributions) -> optuna.Trial | None:
-        """Return a trial that is now this worker's, or None where there is none to be had at present."""
+        """Return a trial that is now this worker's, or None where there is none to be had at present.
+
+        LostTrialError where others have given it away before it could be noted whose it is.
+        """
         waiting = self._trials(TrialState.WAITING)
         if not waiting and len(self.counting()) >= self.wanted.trials:
             return None
         trial = self.study.ask(dict(distributions))
         self.mine.add(trial.number)
-        trial.set_user_attr(WORKER, this_worker())
+        self.note(trial, WORKER, this_worker())
         root = self.root(trial)
         roots = self.counting()
         if root not in roots:

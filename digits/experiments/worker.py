@@ -79,7 +79,7 @@ class Worker:
         self.deadline = time.monotonic() + (math.inf if seconds is None else seconds)
         self.running: list[Running] = []
         self.stopped = False
-        self._looked = -math.inf
+        self._looked = self._watched = -math.inf
 
     def work(self) -> bool:
         """Return whether it came to its end, and was not stopped by Ctrl-C or SIGTERM.
@@ -91,9 +91,12 @@ class Worker:
                 while not self.stopped:
                     for running in list(self.running):
                         self._advance(running)
+                    self._watch()
                     self._claim()
-                    if not self.running and (self._is_late() or self.queue.is_over()):
-                        return True
+                    if not self.running:
+                        if self._is_late() or self.queue.is_over():
+                            return True
+                        self.display.wait()
                     self.display.update(self.queue, self.running)
                     time.sleep(self.pace.trainings)
             finally:
@@ -103,14 +106,21 @@ class Worker:
     def _is_late(self) -> bool:
         return time.monotonic() > self.deadline
 
+    def _watch(self) -> None:
+        """Look after the trials of lost workers: often where there is room for them, else as often as those report."""
+        pause = self.pace.beat if len(self.running) >= self.place.jobs else self.pace.study
+        if time.monotonic() - self._watched >= pause:
+            self._watched = time.monotonic()
+            for number in self.queue.return_lost():
+                how = "it continues, from its checkpoint if this machine has that"
+                self.display.say(f"trial {number} has lost its worker; {how}.")
+
     def _claim(self) -> None:
-        """Take trials while there is room, and now and then look after those of lost workers."""
+        """Take trials while there is room."""
         if self._is_late() or len(self.running) >= self.place.jobs:
             return
         if time.monotonic() - self._looked < self.pace.study:
             return
-        for number in self.queue.return_lost():
-            self.display.say(f"trial {number} has lost its worker; it continues, from its checkpoint if that is here.")
         while len(self.running) < self.place.jobs:
             self._check_space()
             try:
@@ -177,22 +187,18 @@ class Worker:
     def _prune(self, running: Running) -> None:
         job = running.job
         job.stop()
-        self.running.remove(running)
         if len(job.seeds) > 1:
             self.queue.note(job.trial, TRAININGS, job.results)
-        self.queue.finish(job.trial, TrialState.PRUNED)
+        self._end(running, TrialState.PRUNED)
         job.delete_checkpoint()
         self.display.ended(job, "pruned", running.reported)
-        self._looked = -math.inf  # there is room now
 
     def _finish(self, running: Running) -> None:
         job = running.job
-        self.running.remove(running)
         scores = [result["score"][self.definition.objective] for result in job.results]
-        self.queue.finish(job.trial, TrialState.COMPLETE, sum(scores) / len(scores))
+        self._end(running, TrialState.COMPLETE, sum(scores) / len(scores))
         self.display.ended(job, "complete", running.reported)
         self.ended()
-        self._looked = -math.inf
 
     def _fail(self, running: Running) -> None:
         job = running.job
@@ -201,10 +207,14 @@ class Worker:
                 f"the disk of '{self.place.folder}' is full; make room, then run the same command again. "
                 f"The training said: {job.error.splitlines()[-1]}"
             )
-        self.running.remove(running)
         self.queue.note(job.trial, ERROR, job.error)
-        self.queue.finish(job.trial, TrialState.FAIL)
+        self._end(running, TrialState.FAIL)
         self.display.ended(job, "failed", running.reported)
+
+    def _end(self, running: Running, state: TrialState, value: float | None = None) -> None:
+        self.queue.finish(running.job.trial, state, value)
+        self.running.remove(running)
+        self._looked = self._watched = -math.inf  # there is room now
 
     def _give_back(self) -> None:
         """Stop what runs and have its trials wait again."""

@@ -53,7 +53,7 @@ def test_a_grid_trains_every_combination_once(
     words = place(*GRID, "--jobs", "2", "--set", "learning_rate=0.001,0.003")
     assert run_experiment(words) == 0
     out = capfd.readouterr().out
-    assert "trial 0: learning_rate 0.001, seed 0: loss 1.1577, accuracy 100.00 %, 3 epochs in 0.1 s" in out
+    assert "trial 0: learning rate 0.001 · seed 0: loss 1.1577, accuracy 100.00 %, 3 epochs in 0.1 s" in out
     assert out.endswith("6 of 6 trials of 'first' are done; 'python run_experiment.py show first' shows them.\n")
 
     experiment = read_experiment("first", tmp_path)
