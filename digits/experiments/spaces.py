@@ -1,13 +1,15 @@
 """What a search varies unless --space says otherwise: for each model, ranges that its authors and others have used.
 
-Nothing here makes a training longer than the default recipe's: epochs and widths stay as they are.
+Nothing here makes a training longer than the default recipe's: epochs and widths stay as they are, and batches do not
+become smaller.
 """
 
 from __future__ import annotations
 
 from digits.experiments.values import Alternatives, Range, parse_space
+from digits.training import RECIPES
 
-_STEPS = ("learning_rate=3e-4..1e-2:log", "batch_size=32,64,128,256", "label_smoothing=0..0.1", "ema=0,0.99,0.999")
+_STEPS = ("learning_rate=3e-4..1e-2:log", "label_smoothing=0..0.1", "ema=0,0.99,0.999")
 _SCHEDULE, _DROPOUT, _DECAY = "schedule=constant,cosine,one-cycle", "dropout=0..0.6", "weight_decay=0..0.2"
 _SPACES = {
     "cnn": (*_STEPS, _SCHEDULE, _DROPOUT),
@@ -25,4 +27,5 @@ _SPACES = {
 
 def default_space(model: str) -> dict[str, Range | Alternatives]:
     """Return what a search varies of the model's recipe."""
-    return parse_space(_SPACES[model], "the default space")
+    batches = ",".join(str(factor * RECIPES[model].batch_size) for factor in (1, 2, 4))
+    return parse_space((f"batch_size={batches}", *_SPACES[model]), "the default space")

@@ -110,7 +110,7 @@ def test_another_definition_is_refused_with_what_differs() -> None:
     for other, what in (
         (search_definition(SearchOptions(objective="accuracy"), DATASET), r"objective: \"loss\" there"),
         (search_definition(SearchOptions(set=("epochs=5",)), DATASET), "recipes, cnn, epochs: 3 there, 5 here"),
-        (search_definition(SearchOptions(space=("dropout=0..0.5",)), DATASET), "space, learning rate"),
+        (search_definition(SearchOptions(space=("dropout=0..0.5",)), DATASET), "space, batch size"),
         (replace(definition, dataset_fingerprint="0"), "dataset fingerprint"),
     ):
         with pytest.raises(UserError, match=what):
