@@ -5,7 +5,9 @@
     python download_mnist.py --dataset mnist-sample             # 5,000 real digits, no network needed
     python download_mnist.py --mirror /media/stick/datasets     # from a folder or another server
     python download_mnist.py --from-images pngs --name mine     # a dataset of your own, from PNG files
-    python download_mnist.py --to-images pngs                   # the dataset as PNG files
+    python download_mnist.py --from-images scans --convert --name mine    # from pictures of any size and colour
+    python download_mnist.py --from-csv train.csv --name mine   # from a table: label, 784 pixels
+    python download_mnist.py --to-images pngs --to-csv tables   # the dataset as PNG files, and as tables
 
 Run it again to fix what was damaged. A complete dataset is left alone, and needs no network.
 """
@@ -19,10 +21,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from digits.command_line import options_dataclass, parse, refuse
-from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
+from digits.data import CATALOGUE, DATA_DIR, Entry, find_dataset, load_dataset
 from digits.data.download import download_dataset, download_writers
 from digits.data.own import check_name, write_own
 from digits.errors import UserError, run_script
+from digits.names import plain
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
@@ -40,19 +43,31 @@ class Options:
     from_images: Path | None = None
     """make a dataset from this folder of 28x28 PNG files instead: LABEL_INDEX.png or a folder for each class, in train/
     and test/ or all together; 0 is background, 255 is ink; needs --name"""
+    convert: bool = False
+    """with --from-images: take pictures of any format, size and colour, and find the digit in each as predict_digit.py
+    does"""
+    from_csv: Annotated[tuple[Path, ...], Field(title="TRAIN [TEST]")] = ()
+    """make a dataset from one or two CSV tables instead, a label and 784 pixels in each row, with or without a header,
+    as those of Kaggle's Digit Recognizer and of Fashion-MNIST; needs --name"""
     name: str = ""
-    """name of your own dataset, to make with --from-images or to write with --to-images"""
+    """name of your own dataset, to make with --from-images or --from-csv, or to write with --to-images or --to-csv"""
     to_images: Path | None = None
     """also write the dataset (or your own, with --name) as PNG files, train/LABEL_INDEX.png and test/LABEL_INDEX.png,
     into this new folder"""
+    to_csv: Path | None = None
+    """also write the dataset (or your own, with --name) as tables, train.csv and test.csv, into this new folder"""
 
 
 def main() -> int:
-    options = parse(Options(), __doc__, needs={"from_images": "name"})
+    options = parse(Options(), __doc__, needs={"from_images": "name", "from_csv": "name", "convert": "from_images"})
     if options.name and (options.force or options.dataset != Options().dataset):
         refuse("--name is for a dataset of your own; leave --dataset and --force out.")
-    if options.name and options.from_images is None and options.to_images is None:
-        refuse("--name must go with --from-images FOLDER or --to-images FOLDER.")
+    if options.name and not (options.from_images or options.from_csv or options.to_images or options.to_csv):
+        refuse("--name must go with --from-images, --from-csv, --to-images or --to-csv.")
+    if options.from_images and options.from_csv:
+        refuse("--from-images and --from-csv cannot go together; choose one.")
+    if len(options.from_csv) > 2:
+        refuse("--from-csv takes one table, or two: TRAIN and TEST.")
     if options.name:
         handle_own(options)
         return 0
@@ -63,29 +78,58 @@ def main() -> int:
         status = max(status, run_script(partial(download, entry, options.data_dir, options.mirror, options.force)))
         if status > 1:
             break
-        if options.to_images is not None and status == 0:
-            # Of several datasets, each gets a folder of its own.
-            own = options.to_images / entry.name if options.dataset == "all" else options.to_images
-            status = run_script(partial(write_images, entry.name, options.data_dir, own))
+        for write, place in ((write_images, options.to_images), (write_tables, options.to_csv)):
+            if place is not None and status == 0:
+                # Of several datasets, each gets a folder of its own.
+                own = place / entry.name if options.dataset == "all" else place
+                status = run_script(partial(write, entry.name, options.data_dir, own))
     return status
 
 
 def handle_own(options: Options) -> None:
-    """Make a dataset from PNG files and say in two lines what is where; or write it out; or both."""
+    """Make a dataset from image files or tables and say in two lines what is where; or write it out; or both."""
     if options.from_images is not None:
-        # Here, because Pillow is only needed for images.
-        from digits.data.png_folder import count_leaks, read_png_folder
+        make_from_images(options.name, options.from_images, options.data_dir, options.convert)
+    if options.from_csv:
+        from digits.data.csv_read import import_csv
 
-        check_name(options.name, options.data_dir)  # before the reading, which may take a minute
-        arrays, class_names = read_png_folder(options.from_images)
-        folder = write_own(options.name, arrays, class_names, options.data_dir)
-        train, test = len(arrays[0]), len(arrays[2])
-        print(f"{options.name}: {train:,} training and {test:,} test images in '{folder}', complete and verified.")
-        print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {options.name}.")
-        if leaks := count_leaks(arrays):
-            print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
+        train, test = (*options.from_csv, None)[:2]
+        announce(options.name, *import_csv(options.name, train, test, options.data_dir, report))
     if options.to_images is not None:
         write_images(options.name, options.data_dir, options.to_images)
+    if options.to_csv is not None:
+        write_tables(options.name, options.data_dir, options.to_csv)
+
+
+def make_from_images(name: str, images: Path, data_dir: Path, convert: bool) -> None:
+    """Make a dataset from a folder of image files."""
+    # Here, because Pillow is only needed for images.
+    from digits.data.png_folder import count_leaks, read_png_folder
+
+    check_name(name, data_dir)  # before the reading, which may take a minute
+    left_out = []
+
+    def leave_out(fault: str) -> None:
+        left_out.append(fault)
+        print(f"note: left out: {fault}", file=sys.stderr)
+
+    arrays, class_names = read_png_folder(images, leave_out if convert else None)
+    folder = write_own(name, arrays, class_names, data_dir)
+    announce(name, folder, (len(arrays[0]), len(arrays[2])), class_names, count_leaks(arrays))
+    if left_out:
+        print(f"  note: {len(left_out):,} pictures could not be converted and were left out, each named above.")
+
+
+def report(fault: str) -> None:
+    print(f"error: {fault}", file=sys.stderr)
+
+
+def announce(name: str, folder: Path, sizes: tuple[int, int], class_names: tuple[str, ...], leaks: int) -> None:
+    """Say what a dataset of the user's own has."""
+    print(f"{name}: {sizes[0]:,} training and {sizes[1]:,} test images in '{folder}', complete and verified.")
+    print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {name}.")
+    if leaks:
+        print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
 
 
 def write_images(name: str, data_dir: Path, folder: Path) -> None:
@@ -94,6 +138,18 @@ def write_images(name: str, data_dir: Path, folder: Path) -> None:
 
     write_png_folder(load_dataset(name, data_dir), folder)
     print(f"  {name} as PNG files in '{folder}'.")
+
+
+def write_tables(name: str, data_dir: Path, folder: Path) -> None:
+    """Write a dataset that is in data_dir as CSV tables."""
+    from digits.data.csv_write import write_csv_folder
+
+    entry = find_dataset(name, data_dir)
+    named = write_csv_folder(entry, data_dir, folder)
+    print(f"  {name} as tables in '{folder}'.")
+    if not named:
+        numbers = ", ".join(f"{number} is {plain(name)}" for number, name in enumerate(entry.class_names))
+        print(f"  Their labels are numbers: {numbers}.")
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:

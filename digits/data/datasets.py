@@ -40,10 +40,15 @@ def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
     UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
     """
+    return read_dataset(find_dataset(name, data_dir), data_dir)
+
+
+def find_dataset(name: str, data_dir: Path) -> Entry:
+    """Return what is known of the dataset, downloaded or not; UserError where the name is unknown."""
     entry = CATALOGUE.get(name) or find_own(name, data_dir)
     if entry is None:
         raise UserError(f"there is no dataset {name!r}; choose from {', '.join([*CATALOGUE, *own_names(data_dir)])}.")
-    return read_dataset(entry, data_dir)
+    return entry
 
 
 def read_dataset(entry: Entry, data_dir: Path) -> Dataset:

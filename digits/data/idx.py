@@ -49,8 +49,12 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
     """Return the IDX file of the array, uint8 with 1 to 3 axes. ValueError for any other array."""
     if array.dtype != np.uint8 or not 1 <= array.ndim <= MAX_AXES:
         raise ValueError(f"IDX files here hold uint8 arrays of 1 to {MAX_AXES} axes, not {array.dtype} {array.shape}")
-    header = struct.pack(f">HBB{array.ndim}I", 0, UINT8, array.ndim, *array.shape)
-    return header + array.tobytes()
+    return idx_header(array.shape) + array.tobytes()
+
+
+def idx_header(shape: tuple[int, ...]) -> bytes:
+    """Return what stands before the values of a uint8 array with this shape."""
+    return struct.pack(f">HBB{len(shape)}I", 0, UINT8, len(shape), *shape)
 
 
 def idx_size(shape: tuple[int, ...], itemsize: int = 1) -> int:

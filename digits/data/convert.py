@@ -1,0 +1,64 @@
+"""Pictures of any size and colour as images of MNIST's form, by the code with which predict_digit.py reads photos."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from digits.errors import UserError
+from digits.machine import cores
+from digits.names import plain
+from digits.photos import find_digit, read_photo
+from digits.processes import spread
+
+CHUNK = 16  # pictures that a process converts at a time
+FEW = 100  # up to which no processes are started, which takes half a second
+
+Labelled = tuple[Path, str]
+
+
+def convert_pictures(
+    pictures: Sequence[Labelled], report: Callable[[str], None]
+) -> tuple[NDArray[np.uint8], list[Labelled]]:
+    """Return the images, uint8 (N, 28, 28), of the pictures' digits, and the pictures that have them, in order.
+
+    `report` receives a sentence on each picture that cannot be read, or has no digit.
+    """
+    chunks = [list(pictures[start : start + CHUNK]) for start in range(0, len(pictures), CHUNK)]
+    results: Iterable[tuple[list[Labelled], list[NDArray[np.uint8] | str] | None]]
+    if len(pictures) > FEW and cores() > 1:
+        results = spread(_convert, chunks, cores())
+    else:
+        results = ((chunk, _convert(chunk)) for chunk in chunks)
+    images, kept = [], []
+    with tqdm(total=len(pictures), unit=" pictures", disable=None, leave=False, ncols=100) as bar:
+        for chunk, found in results:
+            for picture, image in zip(
+                chunk, found or ["reading it ended the process; it may be damaged."], strict=True
+            ):
+                if isinstance(image, str):
+                    report(f"'{plain(picture[0])}': {image}")
+                else:
+                    images.append(image)
+                    kept.append(picture)
+            bar.update(len(chunk))
+    return np.array(images, np.uint8).reshape(-1, 28, 28), kept
+
+
+def _convert(pictures: list[Labelled]) -> list[NDArray[np.uint8] | str]:
+    """Return the image of each picture's digit, or why there is none."""
+    cv2.setNumThreads(1)
+    found: list[NDArray[np.uint8] | str] = []
+    for path, _ in pictures:
+        try:
+            photo = read_photo(path, shrink=True)
+            digit = find_digit(photo.pixels, size=photo.size)
+            found.append(digit.image if digit else "no digit found.")
+        except UserError as error:
+            found.append(str(error))
+        except OSError as error:  # a disk or network drive that fails
+            found.append(f"it cannot be read ({error.strerror}).")
+    return found

@@ -1,0 +1,217 @@
+"""Datasets from the usual CSV tables, a label and 784 pixels in each row: any number of rows, every bad one named."""
+
+import csv
+import hashlib
+import os
+import re
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from digits.data.idx import idx_header
+from digits.data.own import check_name, write_own_pieces
+from digits.data.split import split_indices
+from digits.errors import UserError
+from digits.names import plain
+
+SIDE = 28
+COLUMNS = 1 + SIDE * SIDE
+TEST_FRACTION = 1 / 7  # of a table that is not split: MNIST's own share of test images
+LONGEST_LINE = 65_536  # bytes; a row of quoted decimals has 10,000
+BATCH = 1_000  # rows that are parsed together
+MOST_FAULTS = 100
+"""Bad rows that are named; a table with more of them is something else, and not read further."""
+VALUE = re.compile(r"\s*0*([0-9]{1,3})(\.0*)?\s*")
+PIXEL = re.compile(r"pixel_?\d+|p\d+|\d+x\d+")
+KINDS = {b"PK": "a zip archive", b"\x1f\x8b": "a gzip archive", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}
+
+
+@dataclass
+class _Rows:
+    """A table's rows: images in a file on the disk, one after the other, labels and checksums in memory."""
+
+    images: IO[bytes]
+    labels: bytearray = field(default_factory=bytearray)
+    checksums: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    def add(self, values: NDArray[np.uint8]) -> None:
+        self.labels += values[:, 0].tobytes()
+        for image in np.ascontiguousarray(values[:, 1:]):
+            data = image.tobytes()
+            self.images.write(data)
+            self.checksums.append(int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()))
+
+    def pieces(self, chosen: NDArray[np.int64]) -> Iterator[bytes]:
+        """Yield the IDX file of the chosen images, whose numbers ascend, in pieces."""
+        yield idx_header((len(chosen), SIDE, SIDE))
+        for start in range(0, len(self.labels), BATCH):
+            self.images.seek(start * SIDE * SIDE)
+            block = np.frombuffer(self.images.read(BATCH * SIDE * SIDE), np.uint8).reshape(-1, SIDE * SIDE)
+            first, last = np.searchsorted(chosen, [start, start + BATCH])
+            yield block[chosen[first:last] - start].tobytes()
+
+
+def import_csv(
+    name: str, train: Path, test: Path | None, data_dir: Path, report: Callable[[str], None]
+) -> tuple[Path, tuple[int, int], tuple[str, ...], int]:
+    """Make the dataset of the table(s); return its folder, numbers of images, class names, and test images that are
+    training images too.
+
+    Without `test`, one in seven rows is for testing, of each class the same share. Labels are whole numbers from 0 to
+    255, and the classes' names. `report` receives a sentence on each bad row; where there is one, nothing is written
+    and UserError raised.
+    """
+    check_name(name, data_dir)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    # Beside the dataset, where there must be room for it; the system deletes them however this process ends.
+    with tempfile.TemporaryFile(dir=data_dir) as first, tempfile.TemporaryFile(dir=data_dir) as second:
+        tables = [_read(path, _Rows(file), report) for path, file in ((train, first), (test, second)) if path]
+        labels = [np.frombuffer(rows.labels, np.uint8) for rows in tables]
+        classes = np.unique(labels[0])
+        if len(classes) < 2:
+            raise UserError(f"'{train}' has images of one class only, where 2 or more are expected.")
+        if strange := set(labels[-1].tolist()) - set(classes.tolist()):
+            raise UserError(f"'{test}' has the label {min(strange)}, of which '{train}' has no image.")
+        if test is None:
+            chosen = split_indices(labels[0], TEST_FRACTION, seed=0)
+            if not len(chosen[1]):
+                raise UserError(f"'{train}' has too few rows to be split into training and test images; add some.")
+        else:
+            chosen = np.arange(len(labels[0])), np.arange(len(labels[1]))
+        parts = list(zip((tables[0], tables[-1]), chosen, strict=True))
+        files = []
+        for rows, indices in parts:
+            numbers = np.searchsorted(classes, np.frombuffer(rows.labels, np.uint8)[indices]).astype(np.uint8)
+            files += [rows.pieces(indices), iter([idx_header(numbers.shape), numbers.tobytes()])]
+        class_names = tuple(map(str, classes.tolist()))
+        sizes = len(chosen[0]), len(chosen[1])
+        folder = write_own_pieces(name, files, sizes, class_names, data_dir)
+        sums = [np.frombuffer(rows.checksums, np.uint64)[indices] for rows, indices in parts]
+        return folder, sizes, class_names, int(np.isin(sums[1], sums[0]).sum())
+
+
+def _read(path: Path, rows: _Rows, report: Callable[[str], None]) -> _Rows:
+    """Add all rows of the table; UserError where one is bad, or the file is something else."""
+    if not os.path.isfile(path):
+        raise UserError(f"'{path}' is {'not a regular file' if os.path.lexists(path) else 'missing'}.")
+    faults = 0
+    with (
+        path.open("rb") as file,
+        tqdm(
+            total=path.stat().st_size, unit="B", unit_scale=True, desc=path.name, disable=None, leave=False, ncols=100
+        ) as bar,
+    ):
+        for batch in _batches(_lines(file, path)):
+            values, bad = _parse(batch)
+            rows.add(values)
+            for number, fault in bad:
+                report(f"'{path}', line {number}: {fault}.")
+                faults += 1
+                if faults == MOST_FAULTS:
+                    raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; repair it.")
+            bar.update(sum(len(line) for _, line in batch))
+    if faults:
+        raise UserError(f"'{path}' has {faults} bad row{'s' * (faults > 1)}; repair or remove what is named above.")
+    if not rows.labels:
+        raise UserError(f"'{path}' has no rows of a label and {COLUMNS - 1} pixels.")
+    return rows
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield each row's line number and bytes, no header, no empty lines; UserError where it is no such table."""
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if number == 1:
+            if kind := next((kind for start, kind in KINDS.items() if line.startswith(start)), None):
+                raise UserError(f"'{path}' is {kind}; give a CSV file in UTF-8.")
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            if _is_header(line, path):
+                continue
+        if len(line) == LONGEST_LINE:
+            raise UserError(f"'{path}', line {number}: it is longer than {COLUMNS} numbers can be; is it a CSV file?")
+        if line := line.strip(b"\r\n"):
+            yield number, line
+
+
+def _is_header(line: bytes, path: Path) -> bool:
+    """Return whether the first line has names instead of numbers; UserError where no labels come first."""
+    try:
+        (cells,) = csv.reader([line.decode().strip("\r\n")])
+    except (ValueError, csv.Error):  # the row's fault, to be named with the others
+        return False
+    if len(cells) == COLUMNS - 1:
+        raise UserError(
+            f"'{path}' has {COLUMNS - 1} columns: pixels without a label, as in Kaggle's test.csv; a dataset needs the "
+            "label of each image, so give a table whose first column has them."
+        )
+    if PIXEL.fullmatch(cells[0].strip().lower()):
+        raise UserError(
+            f"'{path}' has '{plain(cells[0])}' as its first column, where the label must be; move it there."
+        )
+    return re.match(r"[\s\d.+-]*$", cells[0], re.ASCII) is None
+
+
+def _batches(lines: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    batch = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _parse(batch: list[tuple[int, bytes]]) -> tuple[NDArray[np.uint8], list[tuple[int, str]]]:
+    """Return the good rows, uint8 (N, 785), and the line number and fault of each bad one."""
+    if all(_is_plain(line) for _, line in batch):  # nearly always; ten times as fast
+        numbers = np.fromstring(b",".join(line for _, line in batch).decode(), sep=",").reshape(-1, COLUMNS)
+        if (numbers <= 255).all():
+            return numbers.astype(np.uint8), []
+    good, bad = [], []
+    for number, line in batch:
+        row = _parse_row(line)
+        if isinstance(row, str):
+            bad.append((number, row))
+        else:
+            good.append(row)
+    return np.array(good, np.uint8).reshape(-1, COLUMNS), bad
+
+
+def _is_plain(line: bytes) -> bool:
+    """Return whether the line is 785 whole numbers and commas, nothing else."""
+    return (
+        line.count(b",") == COLUMNS - 1
+        and not line.translate(None, b"0123456789,")
+        and b",," not in line
+        and line[:1] != b","
+        and line[-1:] != b","
+    )
+
+
+def _parse_row(line: bytes) -> list[int] | str:
+    """Return the row's 785 values, or what is wrong with it."""
+    try:
+        (cells,) = csv.reader([line.decode()], strict=True)
+    except UnicodeDecodeError:
+        return "it has bytes that are not UTF-8"
+    except (ValueError, csv.Error) as error:
+        return f"its quotes are not closed or not CSV's ({error})"
+    if len(cells) != COLUMNS:
+        columns = f"{len(cells):,} column{'s' * (len(cells) != 1)}"
+        return f"it has {columns}, where {COLUMNS} are expected: a label and {COLUMNS - 1} pixels, with commas between"
+    values = []
+    for column, cell in enumerate(cells, start=1):
+        match = VALUE.fullmatch(cell)
+        if match is None or int(match[1]) > 255:
+            return f"column {column} holds '{plain(cell[:20])}', where a whole number from 0 to 255 is expected"
+        values.append(int(match[1]))
+    return values
