@@ -93,8 +93,8 @@ def handle_own(options: Options) -> None:
     if options.from_csv:
         from digits.data.csv_read import import_csv
 
-        train, test = (*options.from_csv, None)[:2]
-        announce(options.name, *import_csv(options.name, train, test, options.data_dir, report))
+        train, *test = options.from_csv
+        announce(options.name, *import_csv(options.name, train, test[0] if test else None, options.data_dir, report))
     if options.to_images is not None:
         write_images(options.name, options.data_dir, options.to_images)
     if options.to_csv is not None:

@@ -1,0 +1,132 @@
+"""How many image files predict_digit.py answers each second, by kind of file, on one core and on all; and its memory.
+
+    python benchmarks/many_files.py                                # three kinds: MNIST's form, scans, photographs
+    python benchmarks/many_files.py --kind mnist --files 1000000   # memory and speed for a million files
+
+Makes the files in a temporary folder: MNIST's test digits as 28x28 PNGs, and photographs of them
+(digits/photos/synthetic.py, medium) of 100x100 pixels as PNGs and of 12 megapixels as JPEGs. The files are in the
+system's cache when they are read. Start-up is part of the time. Linux only. Needs MNIST in mnist_data/ and a trained
+run in outputs/.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks.processes import ROOT
+from digits.command_line import options_dataclass, parse
+from digits.data import DATA_DIR, load_dataset
+from digits.errors import UserError, run_script
+from digits.machine import cores, hardware
+from digits.photos.synthetic import photograph
+
+FILES = {"mnist": 20_000, "scans": 3_000, "photographs": 60}
+DISTINCT = {"mnist": 10_000, "scans": 300, "photographs": 6}
+"""Different images of each kind; more files are copies of them."""
+Kind = Literal["all", "mnist", "scans", "photographs"]
+
+
+@options_dataclass
+class Options:
+    kind: Kind = "all"
+    """kind of files"""
+    files: int = 0
+    """number of files of each kind; 0: 20,000, 3,000 and 60"""
+    run: str = ""
+    """the run that answers; the best one for digits if not given"""
+    data_dir: Path = DATA_DIR
+    """folder of datasets"""
+    output_dir: Path = Path("outputs")
+    """folder of runs"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call took: seconds, seconds of all processors together, and bytes of all processes together at most."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def main() -> None:
+    options = parse(Options(), __doc__)
+    machine = hardware("cpu")
+    print(f"{machine['processor']}, {machine['cores']} cores")
+    print(f"{'kind':12}{'files':>10}{'workers':>9}{'seconds':>9}{'files/s':>9}{'CPU ms a file':>15}{'peak MB':>9}")
+    digits = load_dataset("mnist", options.data_dir).test_images
+    for kind in FILES if options.kind == "all" else [options.kind]:
+        number = options.files or FILES[kind]
+        with tempfile.TemporaryDirectory() as folder:
+            make_files(Path(folder), kind, number, digits)
+            for workers in sorted({1, cores()}):
+                cost = measure(Path(folder), workers, options)
+                each = 1000 * cost.cpu_seconds / number
+                print(
+                    f"{kind:12}{number:10,}{workers:9}{cost.seconds:9.1f}{number / cost.seconds:9,.0f}{each:15.3f}"
+                    f"{cost.peak_bytes / 1e6:9.0f}",
+                    flush=True,
+                )
+
+
+def make_files(folder: Path, kind: str, number: int, digits: NDArray[np.uint8]) -> None:
+    """Write so many image files of this kind."""
+    contents = []
+    for i in range(min(number, DISTINCT[kind])):
+        pixels = digits[i] if kind == "mnist" else photograph([[digits[i]]], "medium", np.random.default_rng([0, i]))
+        image = Image.fromarray(pixels)
+        if kind != "mnist":
+            image = image.resize((100, 100) if kind == "scans" else (3000, 4000), Image.Resampling.BICUBIC)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG" if kind == "photographs" else "PNG")
+        contents.append(buffer.getvalue())
+    suffix = "jpg" if kind == "photographs" else "png"
+    for i in tqdm(range(number), desc=f"writing {kind}", disable=None, leave=False):
+        (folder / f"{i:07}.{suffix}").write_bytes(contents[i % len(contents)])
+
+
+def measure(folder: Path, workers: int, options: Options) -> Cost:
+    """Return what predict_digit.py takes for the folder; UserError where it fails, or does not answer for each file."""
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / "answers.csv"
+        words = [str(folder), "--csv", str(table), "--workers", str(workers), "--output-dir", str(options.output_dir)]
+        if options.run:
+            words += ["--run", options.run]
+        before, started, peak = os.times(), time.perf_counter(), 0
+        with subprocess.Popen(
+            [sys.executable, str(ROOT / "predict_digit.py"), *words], stdout=subprocess.DEVNULL
+        ) as call:
+            while call.poll() is None:
+                peak = max(peak, _memory(call.pid))
+                time.sleep(0.2)
+        seconds, after = time.perf_counter() - started, os.times()
+        if call.returncode or len(table.read_bytes().splitlines()) != 1 + len(os.listdir(folder)):
+            raise UserError("predict_digit.py did not answer for every file; see above.")
+    cpu = after.children_user - before.children_user + after.children_system - before.children_system
+    return Cost(seconds, cpu, peak)
+
+
+def _memory(pid: int) -> int:
+    """Return the bytes of a process and those that it started; what several share is divided among them."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:  # it has ended
+        return 0
+    own = sum(1024 * int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return own + sum(_memory(int(child)) for child in children.split())
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
