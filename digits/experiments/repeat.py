@@ -24,6 +24,7 @@ def command_of(definition: Definition, name: str, trials: int) -> str:
     if definition.kind == "grid":
         words += ["--seed", *map(str, definition.seeds), "--evaluate-on", definition.evaluate_on]
         words += _listed("set", [f"{name}={_texts(values)}" for name, values in definition.varied.items()])
+        words += _listed("init_from", [definition.init_from] if definition.init_from else [])
     else:
         words += ["--trials", str(trials), "--objective", definition.objective, "--seeds", str(len(definition.seeds))]
         words += ["--pruner", definition.pruner, *_listed("space", _space(definition))]

@@ -215,6 +215,7 @@ def test_seeds_are_fresh() -> None:
         ("grid", "a b", "--framework", "tensorflow", "--model", "mlp", "cnn", "--seed", "3", "1"),
         ("grid", "x", "--set", "learning_rate=0.001,0.003", "filters=8x16,16x32", "augment=on,off"),
         ("grid", "x", "--evaluate-on", "validation", "--set", "betas=0.9x0.99,0.8x0.9"),
+        ("grid", "x", "--model", "mlp", "--seed", "0", "1", "--init-from", "a grid"),
         ("search", "x", "--trials", "7", "--model", "deep-cnn", "--set", "keep_best=off", "epochs=4", "rotation=5"),
         ("search", "x", "--trials", "7", "--set", "augment=on", "rotation=5", "--space", "shift=0..3", "epochs=1..5"),
         ("search", "x", "--space", "dropout=0..0.5", "batch_size=32,64", "--objective", "accuracy", "--seeds", "3"),
@@ -228,7 +229,7 @@ def test_the_command_in_the_report_makes_the_same_experiment(place: Place, words
         command, *rest = given
         if command == "grid":
             grid = parse_command(GridOptions(), command, "", rest)
-            definition, _ = grid_definition(grid, load_dataset(grid.dataset, grid.data_dir))
+            definition, _ = grid_definition(grid, load_dataset(grid.dataset, grid.data_dir).fingerprint)
             return definition, command_of(definition, grid.experiment, 0)
         search = parse_command(SearchOptions(), command, "", rest)
         definition = search_definition(search, load_dataset(search.dataset, search.data_dir))
