@@ -81,7 +81,16 @@ def _plot_errors(figure: Figure, scores: WriterScores, run: Run, place: tuple[fl
     for line, (number, colour) in enumerate(COLOURS.items()):
         of = sum(one.writers for one in scores.series if one.name == SERIES[number])
         text = f"{SERIES[number]}: {series.count(number):,} of {of:,} writers with errors"
-        axes.text(0.99, 0.92 - 0.14 * line, text, transform=axes.transAxes, ha="right", va="top", color=colour)
+        axes.text(
+            0.99,
+            0.92 - 0.16 * line,
+            text,
+            color=colour,
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},  # over the grid's lines
+        )
     axes.set(xlim=(-1, max(count, 10)), ylim=(0, 1.08 * max([1, *heights])), ylabel="Errors")
     axes.set(xlabel=f"The {count:,} writers with errors" if count else "No writer with errors")
     axes.set_xticks([])
