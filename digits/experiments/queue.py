@@ -61,6 +61,11 @@ def root_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(ROOT, trial.number))
 
 
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the sampler's parameters, those of a trial that waits again included."""
+    return {**trial.user_attrs.get(PARAMS, {}), **trial.params}
+
+
 def _best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     kept = [trial for trial in trials if trial.state != TrialState.FAIL]
     failed = [trial for trial in trials if ERROR in trial.user_attrs]
@@ -212,7 +217,7 @@ class Queue:
         """Add a waiting trial for the root, with the parameters and results of an earlier one."""
         held = earlier.user_attrs if earlier else {}
         attributes = {name: held[name] for name in (VALUES, TRAININGS) if name in held}
-        params = {**held.get(PARAMS, {}), **earlier.params} if earlier else {}
+        params = params_of(earlier) if earlier else {}
         if self.wanted.combinations:
             attributes[VALUES] = self.wanted.combinations[root]
         self.study.enqueue_trial(params, {ROOT: root, PARAMS: params, **attributes})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,11 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
 from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial
 
 from digits.errors import UserError
 from digits.experiments.definition import Definition, defaults_of, recipe_of
-from digits.experiments.queue import VALUES, Queue
+from digits.experiments.queue import PATIENCE, VALUES, Queue, params_of
 from digits.experiments.study import trial_values
 from digits.experiments.values import Range, is_integer, text_of
 
@@ -128,16 +130,28 @@ class Sampling:
         return trial, values
 
     def _why_not(self, trial: optuna.Trial, values: Mapping[str, Any]) -> str:
-        for root, other in self.queue.counting().items():
-            earlier = other is not None and other.number < trial.number and root != self.queue.root(trial)
-            if earlier and other is not None and other.params == trial.params:
+        for other in self._earlier(self.queue.root(trial)):
+            if params_of(other) == trial.params:
                 return f"trial {other.number} has the same values"
         return problem_of(self.definition, values)
+
+    def _earlier(self, root: int) -> list[FrozenTrial]:
+        """Return the trials of lower roots, when all of them have their parameters.
+
+        Another worker may be drawing them at this moment, the same ones. Where it was killed while it drew, nobody
+        waits for it longer than a moment.
+        """
+        until = time.monotonic() + PATIENCE
+        while True:
+            found = [trial for at, trial in self.queue.counting().items() if trial is not None and at < root]
+            if all(len(params_of(trial)) == len(self.distributions) for trial in found) or time.monotonic() > until:
+                return found
+            time.sleep(0.05)
 
     def _enqueue_untried(self) -> None:
         """Have one of the last combinations of a finite space be next, which a sampler may take long to meet."""
         if self._possible is not None:
-            tried = [trial.params for trial in self.queue.counting().values() if trial is not None]
+            tried = [params_of(trial) for trial in self.queue.counting().values() if trial is not None]
             untried = [params for params in self._possible if params not in tried]
             if untried:
                 self.queue.enqueue_first(random.Random(f"{self.seed} {len(tried)}").choice(untried))

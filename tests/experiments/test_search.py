@@ -70,7 +70,7 @@ def test_a_search_finds_better_recipes_than_the_default(
 def test_an_interrupted_search_continues_as_if_it_had_not_been(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = place(*SEARCH, "7", "--set", "epochs=2")
+    words = place(*SEARCH, "5", "--set", "epochs=2")
     assert run_experiment(words) == 0
     whole = numbers(read_experiment("found", tmp_path))
     shutil.rmtree(tmp_path / "experiments")
@@ -94,19 +94,19 @@ def test_more_trials_can_be_asked_for(tmp_path: Path, place: Place) -> None:
 def test_several_workers_make_as_many_trials_as_were_asked_for(
     tmp_path: Path, place: Place, storage: list[str]
 ) -> None:
-    workers = [Worker(tmp_path / "out", place(*SEARCH, "8", *storage)) for _ in range(3)]
+    workers = [Worker(tmp_path / "out", place(*SEARCH, "6", *storage)) for _ in range(3)]
     time.sleep(1.5)
     workers[0].send(signal.SIGKILL)
     assert [worker.wait() for worker in workers[1:]] == [0, 0]
     trials = read_experiment("found", tmp_path, *storage[1:]).trials
-    assert len(trials) == len({tuple(trial.values.items()) for trial in trials}) == 8
+    assert len(trials) == len({tuple(trial.values.items()) for trial in trials}) == 6
     assert {trial.state for trial in trials} <= {"complete", "pruned"}
 
 
 def test_a_mean_over_seeds_with_their_own_pruner(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_experiment(place(*SEARCH, "5", "--seeds", "3", "--set", "epochs=1", "--jobs", "2")) == 0
+    assert run_experiment(place(*SEARCH, "4", "--seeds", "3", "--set", "epochs=1", "--jobs", "2")) == 0
     experiment = read_experiment("found", tmp_path)
     assert experiment.epochs == 3
     for trial in experiment.trials:

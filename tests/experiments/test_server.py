@@ -21,7 +21,7 @@ from digits.experiments.study import read_experiment
 pytestmark = pytest.mark.slow
 
 Place = Callable[..., list[str]]
-SEEDS = tuple(map(str, range(8)))
+SEEDS = tuple(map(str, range(6)))
 GRID = ("grid", "shared", "--framework", "pytorch", "--seed", *SEEDS)
 
 
