@@ -1,7 +1,7 @@
 """How many image files predict_digit.py answers each second, by kind of file, on one core and on all; and its memory.
 
-    python benchmarks/many_files.py                                # three kinds: MNIST's form, scans, photographs
-    python benchmarks/many_files.py --kind mnist --files 1000000   # memory and speed for a million files
+    python -m benchmarks.many_files                                # three kinds: MNIST's form, scans, photographs
+    python -m benchmarks.many_files --kind mnist --files 1000000   # memory and speed for a million files
 
 Makes the files in a temporary folder: MNIST's test digits as 28x28 PNGs, and photographs of them
 (digits/photos/synthetic.py, medium) of 100x100 pixels as PNGs and of 12 megapixels as JPEGs. The files are in the

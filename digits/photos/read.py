@@ -98,6 +98,8 @@ def _convert(image: Image.Image, times: int) -> Image.Image:
         mode = "RGBA"
     else:
         mode = "L" if image.mode in ("1", "L") else "RGB"
+    if times == 1 and image.mode == mode:
+        return image
     width, height = image.size
     small = Image.new(mode, (-(-width // times), -(-height // times)))
     step = times * max(1, STRIP_PIXELS // (width * times))
