@@ -123,8 +123,8 @@ def compare_runs(runs: Sequence[Run]) -> list[Comparison]:
 
 
 def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return a sentence for each two groups of compare_runs on why they are not compared with one another."""
-    sentences = []
+    """Return sentences on why the groups of compare_runs are not compared with one another, one for each reason."""
+    groups: dict[str, list[str]] = {}  # by reason
     for pair in combinations(comparisons, 2):
         more = [f" (and {len(group.runs) - 1} more)" if len(group.runs) > 1 else "" for group in pair]
         first, second = (f"'{group.runs[0].name}'{others}" for group, others in zip(pair, more, strict=True))
@@ -145,7 +145,13 @@ def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
                 if kinds[0] != kinds[1]
                 else "their validation images differ (by --validation-fraction, --split or --seed)"
             )
-        sentences.append(f"{first} and {second} are not compared: {reason}.")
+        names = groups.setdefault(reason, [])
+        names += [name for name in (first, second) if name not in names]
+    sentences = []
+    for reason, names in groups.items():
+        others = f" and {len(names) - 3} more" if len(names) > 4 else f" and {names[-1]}"
+        named = ", ".join(names[:3] if len(names) > 4 else names[:-1])
+        sentences.append(f"{named}{others} are not compared: {reason}.")
     return sentences
 
 

@@ -247,13 +247,20 @@ def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..
     assert comparisons[0].runs == [tested]
     assert [len(group.pairs) for group in comparisons] == [0, 1, 0, 0]
     assert not any(group.seeds for group in comparisons)
-    sentences = why_not_compared(comparisons)
-    both = "they were evaluated on test and validation images"
-    assert sentences[0] == f"'mnist-cnn-pytorch' and 'pytorch-0-0.1' (and 1 more) are not compared: {both}."
-    assert all(text.endswith("are not compared: " + both + ".") for text in sentences[:3])
-    different = "their validation images differ (by --validation-fraction, --split or --seed)."
-    assert all(text.endswith(different) for text in sentences[3:])
-    assert len(sentences) == 6
+    first, second = why_not_compared(comparisons)
+    named = "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1'"
+    assert first == (
+        f"'mnist-cnn-pytorch', {named} and 'pytorch-0-0.2' are not compared: they were evaluated on test and "
+        "validation images."
+    )
+    assert second == (
+        f"{named} and 'pytorch-0-0.2' are not compared: their validation images differ (by --validation-fraction, "
+        "--split or --seed)."
+    )
+    many = why_not_compared(compare_runs([evaluated(0.1, seed) for seed in range(20)]))
+    assert [text.partition(" are not")[0] for text in many] == [
+        "'pytorch-0-0.1', 'pytorch-1-0.1', 'pytorch-2-0.1' and 17 more"
+    ]
 
 
 def test_a_run_without_fingerprint_is_compared_with_none(make: Callable[..., Run]) -> None:
