@@ -25,7 +25,7 @@ from benchmarks.photo_sets import Photo, enlarged, made, real
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
-from digits.inference import SURE, TrainedRun, average, load_runs
+from digits.inference import SURE, TrainedRun, average, choose, images_of, load_runs
 from digits.machine import hardware
 from digits.metrics import wilson_interval
 from digits.photos import find_digit, find_digits
@@ -117,14 +117,15 @@ def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> Score:
 def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
     """Return the digits read and their probabilities, in reading order."""
     if photo.is_page:
-        found = [digit for group in find_digits(photo.pixels) for digit in group]
+        groups = find_digits(photo.pixels)
     else:
         digit = find_digit(photo.pixels)
-        found = [digit] if digit else []
-    if not found:
+        groups = [[digit]] if digit else []
+    if not groups:
         return []
-    probabilities = average(runs, np.stack([digit.image for digit in found]))
-    return [(str(row.argmax()), float(row.max())) for row in probabilities]
+    probabilities = average(runs, np.stack(images_of(groups)))
+    chosen = choose(groups, iter(probabilities))
+    return [(str(row.argmax()), float(row.max())) for group in chosen for _, row in group]
 
 
 def aligned(text: str, truth: str) -> list[bool]:

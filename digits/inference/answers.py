@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from digits.names import plain
 
-SURE = 0.8
+SURE = 0.9
 """Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints how many that are."""
 Answer = dict[str, Any]
 

@@ -15,6 +15,7 @@ from digits.errors import UserError
 from digits.files import naming, write_file
 from digits.inference.answers import Answer, answer_for_fault, describe, is_sure
 from digits.inference.listing import File
+from digits.inference.splits import choose, images_of
 from digits.inference.trained_run import TrainedRun, average
 from digits.photos import Digit, Steps, find_digit, find_digits, read_photo
 
@@ -38,7 +39,7 @@ class Outputs:
 def answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
     """Return the answer for each file; one that cannot be read gets an 'error' and no digit."""
     found = [_read(file, outputs) for file in files]
-    images = [digit.image for groups, _ in found for group in groups for digit in group]
+    images = [image for groups, _ in found for image in images_of(groups)]
     probabilities = iter(average(runs, np.stack(images)) if images else ())
     answers = []
     for file, (groups, fault) in zip(files, found, strict=True):
@@ -83,7 +84,8 @@ def _answer(
 ) -> Answer:
     """Return the answer for a photo with these digits; with `copy`, for several, marked in that copy of the photo."""
     described = [
-        [{**describe(next(probabilities), class_names), "box": list(digit.box)} for digit in group] for group in groups
+        [{**describe(row, class_names), "box": list(digit.box)} for digit, row in group]
+        for group in choose(groups, probabilities)
     ]
     digits = [digit for group in described for digit in group]
     # The fields of one digit are filled where there is just one.

@@ -21,7 +21,10 @@ from digits.photos.ink import ink_mask, ink_strength
 from digits.photos.mnist_form import mnist_form
 from digits.photos.normalize import scaled, to_mnist
 from digits.photos.rulings import find_rulings, without_rulings
-from digits.photos.segments import Piece, box_of, digits_in_rows, find_pieces, pieces_of_one, touches_edge
+from digits.photos.segments import Box, Piece, box_of, digits_in_rows, find_pieces, pieces_of_one, touches_edge
+from digits.photos.sheet import find_sheet, straightened
+from digits.photos.signs import is_sign
+from digits.photos.splits import parts_of
 
 LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
 """Longest sides, in pixels: a smaller photo is enlarged to the first, so that strokes of a pixel's width hang together
@@ -38,6 +41,8 @@ class Digit:
 
     image: NDArray[Any]
     box: tuple[int, int, int, int]
+    splits: tuple[tuple[int, int, Digit], ...] = ()
+    """Where it may be several that touch: each digit that may be among them, and the cuts that it lies between."""
 
 
 def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> Digit | None:
@@ -50,7 +55,7 @@ def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | No
         if steps is not None:
             steps |= {"1 grey": ready[0], "6 as MNIST": ready[0]}
         return Digit(*ready)
-    ink = _find(pixels, SIDE_FOR_ONE, steps, size)
+    ink = _find(pixels, False, steps, size)
     pieces = pieces_of_one(ink.pieces, ink.mask.shape) if ink else []
     return ink.digit(pieces, steps) if ink and pieces else None
 
@@ -59,10 +64,12 @@ def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | N
     """Return all digits in reading order, in groups of neighbours that make up a number."""
     if (ready := mnist_form(pixels)) is not None:
         return [[Digit(*ready)]]
-    ink = _find(pixels, SIDE_FOR_MANY, steps, size)
+    ink = _find(pixels, True, steps, size)
     if ink is None:
         return []
-    return [[ink.digit(pieces) for pieces in group] for group in digits_in_rows(ink.pieces, ink.mask.shape)]
+    rows = digits_in_rows(ink.pieces, ink.mask.shape)
+    groups = [[ink.with_splits(pieces) for pieces in group if not is_sign(ink.own(pieces))] for group in rows]
+    return [group for group in groups if group]
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,31 @@ class _Ink:
     mask: NDArray[Any]
     labels: NDArray[Any]
     pieces: list[Piece]
+    to_photo: NDArray[Any]  # float64 (3, 3): from the pixels here to the photo's
     size: Size  # the photo's width and height
 
     def digit(self, pieces: list[Piece], steps: Steps | None = None) -> Digit:
         """Return the digit that the pieces make up."""
+        return self._cut_out(self.own(pieces), box_of(pieces), steps)
+
+    def with_splits(self, pieces: list[Piece]) -> Digit:
+        """Return the digit, and those that it may be cut into where it is wide."""
+        own, box = self.own(pieces), box_of(pieces)
+        digit = self._cut_out(own, box)
+        parts = [(part.start, part.stop, self._cut_out(part.mask, box)) for part in parts_of(own)]
+        return Digit(digit.image, digit.box, tuple(parts))
+
+    def own(self, pieces: list[Piece]) -> NDArray[Any]:
+        """Return where the ink of the pieces is in their box, uint8 (H, W)."""
         left, top, right, bottom = box_of(pieces)
-        own = np.isin(self.labels[top:bottom, left:right], [piece.label for piece in pieces]).astype(np.uint8)
+        return np.isin(self.labels[top:bottom, left:right], [piece.label for piece in pieces]).astype(np.uint8)
+
+    def _cut_out(self, own: NDArray[Any], box: Box, steps: Steps | None = None) -> Digit:
+        """Return the digit whose pixels in the box are given."""
+        x, y, width, height = cv2.boundingRect(own)
+        own = own[y : y + height, x : x + width]
+        left, top = box.left + x, box.top + y
+        right, bottom = left + width, top + height
         strength = self.strength[top:bottom, left:right]
         # The grey edge around a stroke belongs to it, however faint; the paper's grain further away does not.
         near = cv2.dilate(own, np.ones((3, 3), np.uint8))
@@ -87,23 +113,37 @@ class _Ink:
         image = to_mnist(ink.astype(np.float32))
         if steps is not None:
             steps |= {"5 digit": _dark_on_white(ink), "6 as MNIST": image}
-        (height, width), (full_width, full_height) = self.mask.shape, self.size
-        start = floor(left * full_width / width), floor(top * full_height / height)
-        return Digit(image, (*start, ceil(right * full_width / width), ceil(bottom * full_height / height)))
+        return Digit(image, self._box_in_photo(left, top, right, bottom))
+
+    def _box_in_photo(self, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
+        corners = np.array([[[left, top]], [[right, top]], [[right, bottom]], [[left, bottom]]], np.float64)
+        moved = np.round(cv2.perspectiveTransform(corners, self.to_photo)[:, 0], 6)
+        (x, y), (to_x, to_y) = moved.min(axis=0), moved.max(axis=0)
+        width, height = self.size
+        return max(0, floor(x)), max(0, floor(y)), min(width, ceil(to_x)), min(height, ceil(to_y))
 
 
-def _find(pixels: NDArray[Any], side: int, steps: Steps | None, size: Size | None) -> _Ink | None:
-    """Return the ink at a working size of `side` pixels, or None where the photo has none."""
+def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size | None) -> _Ink | None:
+    """Return the ink, of one digit or of several, at working size, or None where the photo has none."""
+    side = SIDE_FOR_MANY if several else SIDE_FOR_ONE
     if pixels.size == 0:
         return None
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_RGB2GRAY)
+    size, to_photo = size or grey.shape[::-1], np.diag([1.0, 1.0, 1.0])
+    to_photo[[0, 1], [0, 1]] = np.divide(size, grey.shape[::-1])
+    # A photo so small that it is enlarged shows a digit, and no table.
+    sheet = find_sheet(grey) if max(grey.shape) > LEAST_SIDE else None
+    if sheet is not None:
+        grey, to_grey = straightened(grey, sheet)
+        to_photo = to_photo @ to_grey
     working = scaled(np.ascontiguousarray(grey), min(side, max(LEAST_SIDE, *grey.shape)))
+    to_photo = to_photo @ np.diag([*np.divide(grey.shape[::-1], working.shape[::-1]), 1.0])
     strength = ink_strength(working)
     enlarged = max(working.shape) > max(grey.shape)
     mask, full = ink_mask(strength, enlarged=enlarged)
     if full == 0:
         return None
-    rulings = find_rulings(mask)
+    rulings = find_rulings(mask, several)
     if rulings is not None:
         # Lines are often darker than the writing: the strength of full ink shows between them.
         between = strength * (1 - rulings.both)
@@ -117,12 +157,12 @@ def _find(pixels: NDArray[Any], side: int, steps: Steps | None, size: Size | Non
         # The table is often darker than any ink: the strength of full ink shows on the sheet alone.
         strength = strength * (1 - beside)
         mask = ink_mask(strength, enlarged=enlarged)[0]
-        rulings = find_rulings(mask)
+        rulings = find_rulings(mask, several)
         mask = without_rulings(mask, rulings) if rulings else mask
     labels, pieces = find_pieces(mask)
     if steps is not None:
         steps["4 ink without lines"] = _dark_on_white(mask)
-    return _Ink(strength, mask, labels, pieces, size or (grey.shape[1], grey.shape[0]))
+    return _Ink(strength, mask, labels, pieces, to_photo, size)
 
 
 def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:

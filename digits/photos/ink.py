@@ -102,7 +102,7 @@ def _trend(small: NDArray[Any]) -> Floats:
     height, width = small.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    step = max(1, max(small.shape) // 40)
+    step = -(-max(small.shape) // 40)
     some, values = terms[::step, ::step].reshape(-1, 6), small[::step, ::step].ravel().astype(np.float32)
     weights = np.ones_like(values)
     for _ in range(4):
@@ -126,12 +126,20 @@ def _noise(strength: Floats) -> float:
     if min(strength.shape) < 2:
         return 0.0
     step = max(2, max(strength.shape) // 200)  # far enough apart for the blur not to make neighbours alike
-    differences = np.abs(strength[::step, step:] - strength[::step, :-step])
-    tiles = 6 if min(differences.shape) >= 60 else 1  # a digit of a few pixels is all edges
-    medians = [
-        np.median(tile)
-        for rows in np.array_split(differences, tiles, axis=0)
+    across = np.abs(strength[::step, step:] - strength[::step, :-step])
+    down = np.abs(strength[step:, ::step] - strength[:-step, ::step])
+    tiles = 6 if min(*across.shape, *down.shape) >= 60 else 1  # a digit of a few pixels is all edges
+    # Grain is the same in both directions; the lines of a table are not.
+    some = 2 if tiles > 1 else 1  # every fourth pixel gives nearly the same median, faster
+    across, down = across[::some, ::some], down[::some, ::some]
+    medians = np.minimum(_tile_medians(across, tiles), _tile_medians(down, tiles))
+    return 1.4826 * float(np.percentile(medians, 90)) / 2**0.5
+
+
+def _tile_medians(values: Floats, tiles: int) -> list[float]:
+    """Return the median of each of tiles x tiles parts of the values."""
+    return [
+        float(np.median(tile)) if tile.size else 0.0
+        for rows in np.array_split(values, tiles, axis=0)
         for tile in np.array_split(rows, tiles, axis=1)
-        if tile.size
     ]
-    return 1.4826 * float(np.percentile(medians, 90)) / 2**0.5 if medians else 0.0

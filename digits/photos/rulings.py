@@ -1,4 +1,4 @@
-"""Find the straight lines of ruled paper, tables and boxes in a mask of ink, and take them out."""
+"""Take the lines of ruled paper, tables and boxes out of a mask of ink, and leave the strokes that touch them whole."""
 
 from __future__ import annotations
 
@@ -8,33 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.photos.lines import HIDDEN, Line, find_lines
 from digits.photos.segments import find_pieces
 
 Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 
-STEEPEST = 0.3
-"""Rise over run of the steepest line looked for: 17 degrees off the level."""
-SPAN = 0.2
-"""A line, or a piece of one on bent paper, spans at least this fraction of the photo. So do strokes: see _is_ruling."""
 NEARLY_ALL = 0.8
 """A line that spans this fraction of the photo may have one end in the open, where it is faint or bent."""
-THICKEST = 12
-"""A line is at most one such part of the photo's longest side thick."""
-MOST_LINES = 80  # of each direction; a sheet of squared paper has fewer
-
-
-class Line(NamedTuple):
-    """A nearly level line y = a + b x + c x**2 from x = start to x = stop, `width` pixels wide: paper bends."""
-
-    curve: tuple[float, float, float]
-    start: int
-    stop: int
-    width: float
-
-    def at(self, x: Any) -> Any:
-        """Return the height of the line's middle at x."""
-        a, b, c = self.curve
-        return a + b * x + c * x * x
 
 
 class Rulings(NamedTuple):
@@ -50,13 +30,15 @@ class Rulings(NamedTuple):
         return self.level_band | self.upright_band
 
 
-def find_rulings(mask: Mask) -> Rulings | None:
+def find_rulings(mask: Mask, several: bool = False) -> Rulings | None:
     """Return where the lines of a ruling, a table or a box are in the mask, uint8 (H, W) of 0 and 1; None without any.
 
     A digit has long and straight strokes too, but they end in the open. A printed line goes on to the photo's edge or
-    to another line that does.
+    to another line that does. Where several digits are looked for, a line below some of them is taken out as well.
     """
     level, upright = find_lines(mask), find_lines(np.ascontiguousarray(mask.T))
+    # Digits that stand on a line hide most of it.
+    underlines = [line for line in find_lines(mask, HIDDEN, 2) if _is_underline(line, mask)] if several else []
     count = -1
     while count != len(level) + len(upright):  # a line whose ends the dropped ones were may have to go with them
         count = len(level) + len(upright)
@@ -66,6 +48,7 @@ def find_rulings(mask: Mask) -> Rulings | None:
         )
     if not level:
         upright = [line for line in upright if _is_margin(line, mask.shape[1])]
+    level = list(dict.fromkeys([*level, *underlines]))
     if not level and not upright:
         return None
     level_band, upright_band = _band(level, mask.shape), np.ascontiguousarray(_band(upright, mask.shape[::-1]).T)
@@ -84,84 +67,6 @@ def without_rulings(mask: Mask, rulings: Rulings) -> Mask:
     # What is left must be more than the crumbs of what was erased.
     _, pieces = find_pieces(cleaned)
     return cleaned if sum(piece.area for piece in pieces) >= 0.03 * mask.sum() else mask
-
-
-def find_lines(mask: Mask) -> list[Line]:
-    """Return the thin, straight, nearly level lines in the mask, the longest first, each once."""
-    width = mask.shape[1]
-    if width < 20:
-        return []
-    xs, ys, lengths = _runs(mask)
-    thin = lengths <= max(3, max(mask.shape) // THICKEST)
-    xs, ys, lengths = xs[thin], ys[thin], lengths[thin]
-    middles = np.zeros_like(mask)
-    middles[ys.astype(np.int64), xs] = 1
-    # A middle may jump by a pixel from one column to the next.
-    middles = cv2.dilate(middles, np.ones((3, 1), np.uint8))
-    shortest, gap = int(SPAN * width), max(3, width // 25)
-    found = cv2.HoughLinesP(middles, 1, np.pi / 360, max(8, shortest // 2), None, shortest, gap)
-    if found is None:
-        return []
-    segments = np.asarray(found, np.float64).reshape(-1, 4)
-    lines: list[Line] = []
-    free = np.ones(len(xs), bool)
-    for left, y, right, to_y in sorted(segments.tolist(), key=lambda segment: segment[0] - segment[2]):
-        if abs(to_y - y) > STEEPEST * (right - left) or len(lines) == MOST_LINES:
-            continue
-        slope = (to_y - y) / (right - left)
-        curve = (y - slope * left, slope, 0.0)
-        line = _follow(mask, curve, (left, right), xs[free], ys[free], lengths[free], gap)
-        if line is not None and line.stop - line.start >= shortest:
-            lines.append(line)
-            free &= np.abs(ys - line.at(xs)) > line.width / 2 + 2
-    return lines
-
-
-def _runs(mask: Mask) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the runs of ink in the mask's columns: their column, middle and length."""
-    steps = np.diff(np.pad(mask.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    xs, starts = np.nonzero(steps == 1)
-    _, stops = np.nonzero(steps == -1)
-    return xs, (starts + stops - 1) / 2, stops - starts
-
-
-def _follow(
-    mask: Mask,
-    curve: tuple[float, float, float],
-    stretch: tuple[float, float],
-    xs: NDArray[Any],
-    ys: NDArray[Any],
-    lengths: NDArray[Any],
-    gap: int,
-) -> Line | None:
-    """Return the line through the runs near the curve, as far as it goes on beyond the stretch; None for too few runs.
-
-    It ends where there is no ink for more columns than `gap`; where a stroke crosses, there is ink but no thin run.
-    """
-    everywhere = np.arange(mask.shape[1])
-    start, stop = (int(end) for end in stretch)
-    width = 3.0
-    for _ in range(3):
-        line = Line(curve, start, stop, width)
-        near = np.abs(ys - line.at(xs)) <= 1.5 + width / 4
-        heights = np.clip(np.rint(line.at(everywhere)), 0, mask.shape[0] - 1).astype(np.int64)
-        inked = mask[heights, everywhere] > 0
-        inked[xs[near]] = True
-        columns = np.flatnonzero(inked)
-        if len(columns) < 8:
-            return None
-        breaks = np.flatnonzero(np.diff(columns) > gap)
-        starts, stops = columns[np.r_[0, breaks + 1]], columns[np.r_[breaks, len(columns) - 1]]
-        # The stretch that has most of the last one in it.
-        best = int(np.argmax(np.minimum(stops, stop) - np.maximum(starts, start)))
-        start, stop = int(starts[best]), int(stops[best])
-        chosen = near & (xs >= start) & (xs <= stop)
-        if chosen.sum() < max(8, 0.6 * (stop - start)):
-            return None
-        width = float(np.median(lengths[chosen]))
-        c, b, a = np.polyfit(xs[chosen], ys[chosen], 2)
-        curve = (float(a), float(b), float(c))
-    return Line(curve, start, stop + 1, width)
 
 
 def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tuple[int, ...]) -> bool:
@@ -187,6 +92,33 @@ def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tupl
 
     spans = line.stop - line.start >= NEARLY_ALL * width
     return sum(map(ends_at, (line.start, line.stop))) >= (1 if spans else 2)
+
+
+def _is_underline(line: Line, mask: Mask) -> bool:
+    """Return whether there is ink on the line, lower than the line is long, and hardly any below it.
+
+    No digit is 1.2 times as wide as high, so that the foot of a 2 or of a 1 is none.
+    """
+    highest = int((line.stop - line.start) / 1.2)
+    above = _rows_beside(mask, line, -highest)
+    inked = np.flatnonzero(above.any(axis=1))
+    if not len(inked) or inked[0] > highest / 4:  # it may lie a little below the digits
+        return False
+    gaps = np.flatnonzero(~above[inked[0] :].any(axis=1))
+    if not len(gaps) or gaps[0] < 3 * line.width:
+        return False
+    height = int(inked[0] + gaps[0])
+    below = _rows_beside(mask, line, height // 3)
+    return bool(below.sum() < 0.05 * above[:height].sum())
+
+
+def _rows_beside(mask: Mask, line: Line, count: int) -> Mask:
+    """Return so many rows of the mask along the line, from it downwards, or upwards for a negative count."""
+    xs = np.arange(line.start, line.stop)
+    away = (_reach(line) + np.arange(abs(count)))[:, None] * (1 if count > 0 else -1)
+    ys = np.rint(line.at(xs)).astype(np.int64) + away
+    inside = (ys >= 0) & (ys < mask.shape[0])
+    return np.where(inside, mask[np.clip(ys, 0, mask.shape[0] - 1), xs], 0)
 
 
 def _is_margin(line: Line, width: int) -> bool:

@@ -148,7 +148,8 @@ def _is_line(piece: Piece, usual: float) -> bool:
     """Return whether the piece is what is left of a line, where digits are usually so tall."""
     box = piece.box
     empty = piece.area < EMPTIEST * box.width * box.height
-    return box.height > TALLEST * usual or (empty and box.longest > 1.5 * usual)
+    flat = box.height < 0.3 * usual and box.width > 1.2 * usual
+    return box.height > TALLEST * usual or flat or (empty and box.longest > 1.5 * usual)
 
 
 def _usual_height(pieces: list[Piece]) -> float:

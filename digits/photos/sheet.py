@@ -1,0 +1,101 @@
+"""Find the sheet of paper in a photo of a table, a desk or a lap, and see it from straight above."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.photos.normalize import scaled
+
+Corners = NDArray[Any]  # float32 (4, 2): x, y of top left, top right, bottom right, bottom left
+
+SMALL = 240  # longest side, in pixels, at which the sheet is looked for
+NARROW = 12
+"""What is dark and narrower than one such part of the photo is ink or a line, not what is beside the sheet."""
+LEAST_AREA = 0.15
+"""A sheet covers at least this fraction of the photo."""
+LEAST_OUTLINE = 0.6
+"""So much of its outline is seen: more than two of four sides. The edge of a shadow, or of a page of a book, is one."""
+LEAST_STEP = 0.2
+"""What is beside it is darker by at least this fraction of the paper's light."""
+LEAST_LIKENESS = 0.92
+"""Its area over that of the quadrilateral through its corners, or the reverse; a disc has 0.64."""
+INSET = 0.015
+"""The sheet's edge, cut off on each side, as a fraction of the sheet: it casts a shadow and is seldom straight."""
+
+
+def find_sheet(grey: NDArray[Any]) -> Corners | None:
+    """Return the corners, in pixels, of the light sheet in the grey photo, uint8 (H, W); None where none is seen."""
+    small = scaled(grey, min(SMALL, max(grey.shape)))
+    if min(small.shape) < 2 * NARROW:
+        return None
+    size = max(small.shape) // NARROW
+    # What is beside the sheet goes on beyond the photo's edge.
+    wider = cv2.copyMakeBorder(cv2.medianBlur(small, 3), size, size, size, size, cv2.BORDER_REPLICATE)
+    paper = cv2.morphologyEx(wider, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))[size:-size, size:-size]
+    _, light = cv2.threshold(paper, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if light.all() or not light.any():
+        return None
+    if paper[light > 0].mean() * (1 - LEAST_STEP) < paper[light == 0].mean():
+        return None
+    outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.convexHull(max(outlines, key=cv2.contourArea))
+    area = cv2.contourArea(hull)
+    if area < LEAST_AREA * small.size or _outline_seen(hull, small.shape) < LEAST_OUTLINE:
+        return None
+    corners = _four_corners(hull)
+    if corners is None or not LEAST_LIKENESS <= cv2.contourArea(corners) / area <= 1 / LEAST_LIKENESS:
+        return None
+    if not _is_written_on(small, paper, corners):
+        return None
+    # Pixel centres: a corner of the small photo lies at -0.5, as one of the large photo does.
+    return ((corners + 0.5) * (np.array(grey.shape[::-1]) / small.shape[::-1]) - 0.5).astype(np.float32)
+
+
+def straightened(pixels: NDArray[Any], corners: Corners) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the sheet as seen from above, and the matrix, float64 (3, 3), from its pixels to the photo's."""
+    top_left, top_right, bottom_right, bottom_left = corners
+    width = max(np.linalg.norm(top_right - top_left), np.linalg.norm(bottom_right - bottom_left))
+    height = max(np.linalg.norm(bottom_left - top_left), np.linalg.norm(bottom_right - top_right))
+    left, top = INSET * width, INSET * height
+    target = np.array([[-left, -top], [width - left, -top], [width - left, height - top], [-left, height - top]])
+    matrix = cv2.getPerspectiveTransform(target.astype(np.float32), corners)
+    shape = max(1, round(float(width - 2 * left))), max(1, round(float(height - 2 * top)))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(pixels, matrix, shape, flags=flags, borderMode=cv2.BORDER_REPLICATE), matrix
+
+
+def _outline_seen(hull: NDArray[Any], shape: tuple[int, ...]) -> float:
+    """Return which part of the outline is not the photo's own edge."""
+    points = hull[:, 0].astype(np.float64)
+    following = np.roll(points, -1, axis=0)
+    lengths = np.linalg.norm(following - points, axis=1)
+    last = np.array(shape[::-1]) - 1 - 2
+    along = ((np.maximum(points, following) <= 2) | (np.minimum(points, following) >= last)).any(axis=1)
+    return float(lengths[~along].sum() / lengths.sum())
+
+
+def _four_corners(hull: NDArray[Any]) -> Corners | None:
+    """Return the corners of the hull, a convex polygon, if it has about four; from the top left clockwise."""
+    length = cv2.arcLength(hull, True)
+    for part in (0.02, 0.03, 0.04, 0.06, 0.08):
+        found = cv2.approxPolyDP(hull, part * length, True)[:, 0].astype(np.float32)
+        if len(found) <= 4:
+            break
+    if len(found) != 4:
+        return None
+    around = found - found.mean(axis=0)
+    clockwise = found[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
+    return np.roll(clockwise, -int(clockwise.sum(axis=1).argmin()), axis=0)
+
+
+def _is_written_on(small: NDArray[Any], paper: NDArray[Any], corners: Corners) -> bool:
+    """Return whether there is ink inside: a light stroke on a blackboard, however wide, has none."""
+    middle = corners.mean(axis=0)
+    inner = np.rint(middle + 0.85 * (corners - middle)).astype(np.int32)
+    inside = cv2.fillConvexPoly(np.zeros_like(small), inner, 1) > 0
+    missing = (paper.astype(np.float32) - small)[inside] / np.maximum(paper[inside], 1)
+    return bool(np.percentile(missing, 99.8) > 0.12)

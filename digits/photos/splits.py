@@ -1,0 +1,80 @@
+"""Where digits that touch may be cut apart. Which cuts are right is for the network to say: see digits/inference."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+WIDE = 0.85
+"""Ink that is wider than so many times its height may be several digits: of MNIST's digits, one in 30 is."""
+WIDEST = 1.2
+"""No digit is wider than so many times its height."""
+NARROWEST = 0.12
+"""No digit, with its pen, is narrower than so many times its height."""
+SLANTS = (0.0, 0.2, 0.4)
+"""Slants of a cut, columns a row: handwriting leans to the right."""
+CUTS = 4
+"""Most cuts for a stretch as wide as the ink is high: about as many as the digits there have thin places."""
+
+
+class Part(NamedTuple):
+    """What lies between two cuts: their numbers, 0 being the ink's left end, and its pixels, uint8 (H, W)."""
+
+    start: int
+    stop: int
+    mask: NDArray[Any]
+
+
+def parts_of(mask: NDArray[Any]) -> list[Part]:
+    """Return every digit that the ink, uint8 (H, W) of 0 and 1 without a margin, may hold; [] where it is but one.
+
+    The whole, from the first cut to the last, is among them where it could be a digit.
+    """
+    height, width = mask.shape
+    if width <= WIDE * height or height < 8:
+        return []
+    cuts = _cuts(mask)
+    if not cuts:
+        return []
+    # Which stretch between neighbouring cuts each pixel lies in.
+    x = np.arange(width)[None, :]
+    rows = np.arange(height)[:, None] - height / 2
+    stretch = sum((x >= at - slant * rows).astype(np.int64) for at, slant in cuts)
+    ends = [0, *(at for at, _ in cuts), width]
+    found = []
+    for start, stop in combinations(range(len(ends)), 2):
+        if NARROWEST * height <= ends[stop] - ends[start] <= WIDEST * height:
+            part = np.where((stretch >= start) & (stretch < stop), mask, 0).astype(np.uint8)
+            if part.any():
+                found.append(Part(start, stop, part))
+    return found
+
+
+def _cuts(mask: NDArray[Any]) -> list[tuple[float, float]]:
+    """Return cuts, from left to right: where each crosses the middle row, and its slant.
+
+    A cut goes where little ink lies on it: at most a quarter of the height, since it separates two strokes.
+    """
+    height, width = mask.shape
+    margin = round(0.5 * height)
+    ink = []
+    for slant in SLANTS:
+        # Row by row to the side, so that a slanted cut becomes a column.
+        move = np.array([[1, slant, margin - slant * height / 2], [0, 1, 0]])
+        upright = cv2.warpAffine(mask, move, (width + 2 * margin, height), flags=cv2.INTER_NEAREST)
+        ink.append(upright.sum(axis=0)[margin : margin + width])
+    least = np.min(ink, axis=0).astype(np.float64)
+    slants = np.argmin(ink, axis=0)
+    cuts: list[tuple[float, float]] = []
+    at_least = NARROWEST * height
+    order = np.argsort(cv2.blur(least[None], (max(1, height // 12), 1))[0], kind="stable")
+    for x in order.tolist():
+        if len(cuts) >= CUTS * width / height or least[x] > 0.25 * height:
+            break
+        if at_least <= x <= width - at_least and all(abs(x - other) >= at_least for other, _ in cuts):
+            cuts.append((float(x), SLANTS[slants[x]]))
+    return sorted(cuts)
