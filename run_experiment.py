@@ -41,6 +41,7 @@ At any time, also while it is running: what is not finished is counted as such."
 CONFIRM = """Compare a search's best recipe with the default one, by seeds that it has not used, on the test images.
 
     python run_experiment.py confirm better --seeds 5
+    python run_experiment.py confirm better --seeds 8 --jobs 2
 
 Both recipes are trained with each seed on all training images. Only now are the test images read, and only once for
 each training: the same command continues, and then shows what it found."""
