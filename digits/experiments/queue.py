@@ -163,14 +163,13 @@ class Queue:
             self.mine.discard(trial.number)
             raise LostTrialError from None
 
-    def report(self, trial: optuna.Trial, value: float, step: int) -> bool:
-        """Store the objective after a step, and return whether the trial is to be pruned; LostTrialError as above."""
+    def report(self, trial: optuna.Trial, value: float, step: int) -> None:
+        """Store the objective after a step; LostTrialError as above."""
         try:
             trial.report(value, step)
         except UpdateFinishedTrialError:
             self.mine.discard(trial.number)
             raise LostTrialError from None
-        return trial.should_prune()
 
     def finish(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> None:
         """End the trial; LostTrialError where others have taken it."""

@@ -64,7 +64,10 @@ class Server(RDBStorage):
         try:
             locks = sqlalchemy.create_engine(plain, **engine_kwargs)
             with locks.connect() as connection:
-                connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({SCHEMA_LOCK})"))
+                # Workers that start together wait for the first one alone, not for each before them.
+                if not _has_tables(connection):
+                    connection.execute(sqlalchemy.text("SET statement_timeout = 0"))
+                    connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({SCHEMA_LOCK})"))
                 super().__init__(plain.replace("{", "{{").replace("}", "}}"), engine_kwargs)
             locks.dispose()
         except (exc.SQLAlchemyError, StorageInternalError) as error:
@@ -93,6 +96,14 @@ def _checked(address: str) -> sqlalchemy.URL:
     import psycopg  # noqa: F401 (where it is missing, the sentence says how to install it)
 
     return url.set(drivername="postgresql+psycopg")
+
+
+def _has_tables(connection: sqlalchemy.Connection) -> bool:
+    """Return whether Optuna's tables are all there: the version of their schema is what it writes last."""
+    table = "alembic_version"
+    if not sqlalchemy.inspect(connection).has_table(table):
+        return False
+    return bool(connection.scalar(sqlalchemy.text(f"SELECT count(*) FROM {table}")))
 
 
 def _is_lost(error: BaseException) -> bool:

@@ -66,7 +66,9 @@ def _best_trials(experiment: Experiment) -> list[list[str]]:
     objective = f"{experiment.evaluate_on} {experiment.objective}"
     other = "accuracy" if experiment.objective == "loss" else "loss"
     lines = [["trial", objective, *map(option_text, names), other, "training", "epochs", "n"]]
-    for trial in ranked(experiment)[:BEST]:
+    complete = ranked(experiment)
+    shown = complete[:BEST] + [trial for trial in complete[BEST:] if is_default(experiment, trial)][:1]
+    for trial in shown:
         values = [value_text(trial.values.get(name)) for name in names]
         n = len(trial.trainings)
         score = _other_score(experiment, trial)
@@ -74,7 +76,7 @@ def _best_trials(experiment: Experiment) -> list[list[str]]:
         name = f"{trial.number} (default)" if is_default(experiment, trial) else str(trial.number)
         best = objective_text(experiment, trial.objective or 0.0)
         lines.append([name, best, *values, score, seconds, str(epochs_trained(trial)), str(n)])
-    if experiment.defaults and not any(is_default(experiment, trial) for trial in ranked(experiment)[:BEST]):
+    if experiment.defaults and not any(is_default(experiment, trial) for trial in shown):
         values = [value_text(experiment.defaults.get(name)) for name in names]
         lines.append(["default recipe", "-", *values, "-", "-", "-", "-"])
     return lines

@@ -178,9 +178,10 @@ class Worker:
         total = len(job.seeds) if len(job.seeds) > 1 else job.recipe.epochs
         for step, value in enumerate(values[running.reported :], start=running.reported + 1):
             running.reported = step
-            give_up = self.queue.report(job.trial, value, step)
+            self.queue.report(job.trial, value, step)
             taken = not job.trained and len(job.results) == len(job.seeds)  # whole already: nothing would be saved
-            if give_up and self.definition.kind == "search" and step < total and not taken:
+            # Asked last, because the answer is a comparison with all other trials.
+            if self.definition.kind == "search" and step < total and not taken and job.trial.should_prune():
                 return True
         return False
 

@@ -94,6 +94,15 @@ def test_the_best_trials_of_a_search(objective: str) -> None:
     assert lines[-1][0] == "default recipe" or any("(default)" in line[0] for line in lines)
 
 
+def test_the_default_recipe_is_shown_with_its_results_wherever_it_ranks() -> None:
+    search = make_search()
+    default, *others = search.trials
+    assert default.values.items() >= DEFAULTS.items()
+    lines = table_of(replace(search, trials=(replace(default, objective=9.0), *others)))
+    assert len(lines) == 1 + 10 + 1
+    assert lines[-1][:2] == ["0 (default)", "9.0000"]
+
+
 def test_the_default_recipe_is_marked_among_the_best() -> None:
     search = make_search(4, 1, pruned=0, failed=0)
     assert search.trials[0].values.items() >= DEFAULTS.items()
