@@ -53,6 +53,8 @@ def name_problem(name: str) -> str | None:
     """Return why this cannot be the name that a user chooses for a run's folder, as the end of a sentence, or None."""
     if not name or name.startswith(".") or re.search(r"[/\\\0]", name):
         return "becomes a folder's name: use no slash, and no dot in front"
+    if name == "--":
+        return "becomes a folder's name: use letters, as -- alone ends the options of a command"
     if len(name.encode(errors="replace")) > MOST_BYTES:
         return f"becomes a folder's name: use at most {MOST_BYTES} bytes"
     return None

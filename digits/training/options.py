@@ -101,8 +101,10 @@ def command_line(script: str, options: Options) -> str:
             continue
         if isinstance(chosen, bool):
             words.append(option(name) if chosen else option(f"no_{name}"))
+        elif isinstance(chosen, Path) and str(chosen).startswith("-"):
+            words += [option(name), f"./{chosen}"]  # or it would be taken for an option
         elif str(chosen).startswith("-"):
-            words.append(f"{option(name)}={chosen}")  # or it would be taken for an option
+            words.append(f"{option(name)}={chosen}")
         else:
             words += [option(name), *(shown(chosen).split() if isinstance(chosen, tuple) else [str(chosen)])]
     return shlex.join(words)

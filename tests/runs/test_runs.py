@@ -104,7 +104,7 @@ def test_every_name_is_short_and_legal_everywhere_and_its_own(differences: dict[
     assert run_name("mnist", "cnn", "pytorch", differences={**differences, "seconds": 1}) != name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "/", "a\\b", "a\0b", "é" * 51])
+@pytest.mark.parametrize("name", ["--", "", ".", "..", ".hidden", "a/b", "/", "a\\b", "a\0b", "é" * 51])
 def test_what_a_user_cannot_call_a_run(name: str) -> None:
     assert name_problem(name)
 

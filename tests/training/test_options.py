@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from framework_process import PACKAGES, run_training
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recipes import RECIPES_OF_ANY_KIND
 
@@ -208,6 +208,7 @@ def test_every_option_is_in_one_group_of_the_help() -> None:
     assert sorted([*grouped, "list_models"]) == sorted(name for name, _, _ in flat_fields(Options(Recipe())))
 
 
+@example(Options(Recipe(), output_dir=Path("--"), data_dir=Path("-")))
 @given(OPTIONS)
 def test_recorded_command_gives_the_options_back(options: Options) -> None:
     python, script, *words = shlex.split(command_line("mnist_pytorch.py", options))
