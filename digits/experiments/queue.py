@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,19 +158,13 @@ class Queue:
 
     def note(self, trial: optuna.Trial, name: str, value: Any) -> None:
         """Store something with the trial; LostTrialError where others have taken it."""
-        try:
+        with self._held(trial):
             trial.set_user_attr(name, value)
-        except UpdateFinishedTrialError:
-            self.mine.discard(trial.number)
-            raise LostTrialError from None
 
     def report(self, trial: optuna.Trial, value: float, step: int) -> None:
         """Store the objective after a step; LostTrialError as above."""
-        try:
+        with self._held(trial):
             trial.report(value, step)
-        except UpdateFinishedTrialError:
-            self.mine.discard(trial.number)
-            raise LostTrialError from None
 
     def finish(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> None:
         """End the trial; LostTrialError where others have taken it."""
@@ -188,6 +183,15 @@ class Queue:
             self.finish(trial, TrialState.FAIL)
         except LostTrialError:
             pass
+
+    @contextmanager
+    def _held(self, trial: optuna.Trial) -> Iterator[None]:
+        """Raise LostTrialError where others have taken the trial."""
+        try:
+            yield
+        except UpdateFinishedTrialError:
+            self.mine.discard(trial.number)
+            raise LostTrialError from None
 
     def _fill(self) -> None:
         """Enqueue a root that has no trial: its worker was killed after it had failed the earlier one."""
