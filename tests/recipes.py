@@ -19,6 +19,7 @@ AMOUNTS = st.builds(
     elastic=st.floats(0, 1000),
     smoothness=st.floats(0.1, 100),
     flip=st.floats(0, 1),
+    cutout=st.integers(0, 56),
 )
 
 

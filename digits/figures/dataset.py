@@ -29,6 +29,7 @@ from digits.training.pens import imitate_pens
 
 ROWS = 4
 SEED = 2003  # which images are shown
+CUTOUT = 10  # side of the square that the figure shows erased, pixels: without --cutout, none is
 
 
 def plot_class_distribution(dataset: Dataset) -> Figure:
@@ -78,11 +79,11 @@ def plot_sample_images(dataset: Dataset) -> Figure:
 
 
 def plot_augmentation(dataset: Dataset) -> Figure:
-    """Return eight training images (fewer of few classes), each kind of change alone, and all combined three times."""
+    """Return eight training images (fewer of few classes), each kind of change alone, and all of them combined."""
     num_classes = len(dataset.class_names)
     indices = _sample_indices(dataset.train_labels, num_classes)[: min(8, num_classes)]
     images, labels = dataset.train_images[indices], dataset.train_labels[indices]
-    amount = Augmentation()
+    amount = replace(Augmentation(), cutout=CUTOUT)
     everything = {"rotation", "shift", "scale", "shear", "elastic"}
     kinds: dict[str, set[str]] = {
         "original": set(),
@@ -92,6 +93,7 @@ def plot_augmentation(dataset: Dataset) -> Figure:
         f"sheared, up to {amount.shear:g}": {"shear"},
         f"elastic, alpha {amount.elastic:g}": {"elastic"},
         **{f"all combined, sample {number}": everything for number in (1, 2, 3)},
+        f"all, and --cutout {CUTOUT}": {*everything, "cutout"},
     }
     generator = np.random.default_rng(SEED)
     rows = {kind: augment(images, generator, _only(amount, kept)) if kept else images for kind, kept in kinds.items()}
@@ -103,8 +105,8 @@ def plot_augmentation(dataset: Dataset) -> Figure:
     title = f"{len(rows) - 1} variants of each image: augmentation at its default strength"
     explanation = (
         "How much an image is changed is chosen at random, within these limits, so that its class stays readable; "
-        "--augment trains on new variants in every epoch. Mirroring (--flip) is off by default: most digits have no "
-        "valid mirror image. --pens replaces digits by what other hands and pens write."
+        "--augment trains on new variants in every epoch. Off by default are --flip, as most digits have no valid "
+        "mirror image, and --cutout, which erases a square. --pens replaces digits by what other hands and pens write."
     )
     size = (beside + len(images) * CELL + 2 * MARGIN, grid_height(cells, len(images)))
     with new_figure(title, spelled(dataset.name), explanation, *size) as (figure, top):

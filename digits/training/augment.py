@@ -1,4 +1,4 @@
-"""Augmentation: images rotated, shifted, scaled, sheared and elastically distorted at random."""
+"""Augmentation: images rotated, shifted, scaled, sheared and elastically distorted at random, and a square erased."""
 
 import math
 
@@ -26,19 +26,26 @@ def augment(
     changed = np.empty_like(images, order="C")
     for start in range(0, len(images), CHUNK):
         chunk = images[start : start + CHUNK]
-        columns, rows = _sources(len(chunk), images.shape[1:], generator, amount)
+        # Each image's own line: a generator's numbers so far, and behind them what an amount that is not 0 adds.
+        count = 6 + (2 * images[0].size if amount.elastic else 0) + (2 if amount.cutout else 0)
+        drawn = 2 * generator.random((len(chunk), count), dtype=np.float32) - 1
+        columns, rows = _sources(drawn, images.shape[1:], amount)
         for i, image in enumerate(chunk):
             # Affine and elastic change in one: a pixel is interpolated, and so blurred, once.
             cv2.remap(image, columns[i], rows[i], cv2.INTER_LINEAR, changed[start + i], cv2.BORDER_CONSTANT, 0)
+        if amount.cutout:
+            _erase(changed[start : start + CHUNK], drawn[:, -2:], amount.cutout)
     return changed
 
 
 def _sources(
-    n: int, shape: tuple[int, ...], generator: np.random.Generator, amount: Augmentation
+    drawn: NDArray[np.float32], shape: tuple[int, ...], amount: Augmentation
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return where each pixel of n changed images comes from: columns and rows, both float32 (n, *shape)."""
+    """Return where each pixel of the changed images comes from: columns and rows, both float32 (n, *shape).
+
+    drawn: random numbers in [-1, 1), float32 (n, 6) or, with an elastic part, at least (n, 6 + 2 * height * width).
+    """
     height, width = shape
-    drawn = 2 * generator.random((n, 6 + (2 * height * width if amount.elastic else 0)), dtype=np.float32) - 1
     angle, log_scale, shear, right, down, side = (drawn[:, i, None, None] for i in range(6))
     angle = math.radians(amount.rotation) * angle
     scale = np.exp(math.log1p(amount.scale) * log_scale)
@@ -50,11 +57,23 @@ def _sources(
     columns = (np.cos(angle) * sheared - np.sin(angle) * y) / scale + (width - 1) / 2 + amount.shift * right
     rows = (np.sin(angle) * sheared + np.cos(angle) * y) / scale + (height - 1) / 2 + amount.shift * down
     if amount.elastic:
-        fields = drawn[:, 6:].reshape(n, 2, height, width)
+        fields = drawn[:, 6 : 6 + 2 * height * width].reshape(-1, 2, height, width)
         smooth = _gaussian(height, amount.smoothness) @ fields @ _gaussian(width, amount.smoothness).T
         columns += amount.elastic * smooth[:, 0]
         rows += amount.elastic * smooth[:, 1]
     return columns, rows
+
+
+def _erase(images: NDArray[np.uint8], drawn: NDArray[np.float32], side: int) -> None:
+    """Set a square of each image to the background, in place.
+
+    Any pixel may be its centre, so that near the border a part of it is outside, as in the paper. drawn: float32 (n, 2)
+    in [-1, 1).
+    """
+    height, width = images.shape[1:]
+    corners = np.floor((drawn + 1) / 2 * (height, width)).astype(int) - side // 2
+    for image, (top, left) in zip(images, corners, strict=True):
+        image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = 0
 
 
 def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:

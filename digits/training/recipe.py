@@ -29,7 +29,10 @@ class Augmentation:
     The elastic part is that of Simard, Steinkraus and Platt (2003), 'Best practices for convolutional neural networks
     applied to visual document analysis', ICDAR, with their alpha and sigma. Rotation and scale stay below the 15
     degrees and 15 % of Ciresan et al. (2010), 'Deep, big, simple neural nets for handwritten digit recognition', Neural
-    Computation 22, since here a shift and a shear are added; these two are our own choice.
+    Computation 22, since here a shift and a shear are added; these two are our own choice. The shift alone is what
+    others call a random crop of an image padded by so many pixels, but for fractions of a pixel. The erased square is
+    that of DeVries and Taylor (2017), 'Improved regularization of convolutional neural networks with cutout',
+    arXiv 1708.04552.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
@@ -46,6 +49,8 @@ class Augmentation:
     """standard deviation of the Gaussian that smooths the elastic field, pixels"""
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0
     """fraction of images mirrored left to right: 0.5 for garments, 0 for digits"""
+    cutout: Annotated[int, Field(ge=0, le=56)] = 0
+    """side of a square erased at a random place in each image, pixels; 0 erases none"""
 
 
 @options_dataclass

@@ -32,6 +32,7 @@ VALUES = {
     "augment": st.booleans(),
     "schedule": st.sampled_from(["constant", "cosine", "one-cycle"]),
     "rotation": st.floats(0, 180),
+    "cutout": st.integers(0, 56),
 }
 
 

@@ -23,6 +23,7 @@ amounts = st.builds(
     shear=st.floats(0, 0.3),
     elastic=st.floats(0, 40),
     smoothness=st.floats(1, 8),
+    cutout=st.integers(0, 56),
 )
 
 
@@ -71,7 +72,7 @@ def test_equal_images_are_changed_each_in_its_own_way() -> None:
 @given(st.lists(st.integers(0, 2 * CHUNK), max_size=4), st.booleans())
 def test_parts_are_changed_as_the_whole_is(cuts: list[int], elastic: bool) -> None:
     images = digits()[: 2 * CHUNK + 3]
-    amount = Augmentation() if elastic else Augmentation(elastic=0)
+    amount = Augmentation(cutout=6) if elastic else Augmentation(elastic=0)
     one = generator(5)
     parts = [augment(part, one, amount) for part in np.split(images, sorted(cuts))]
     assert np.array_equal(np.concatenate(parts), augment(images, generator(5), amount))
@@ -142,6 +143,50 @@ def test_shear_moves_sideways_by_the_height_alone() -> None:
         pytest.approx(0.5 - 1.9, abs=0.1),
         pytest.approx(0.5 + 1.9, abs=0.1),
     )
+
+
+@pytest.mark.parametrize("side", [1, 7, 10, 28, 56])
+def test_cutout_erases_a_square_of_its_side_about_any_pixel(side: int) -> None:
+    white = np.full((4000, 28, 28), 255, np.uint8)
+    erased = augment(white, generator(), dataclasses.replace(NOTHING, cutout=side)) == 0
+    # What is left of a square about each pixel, as row and column of its first pixel, height and width.
+    lengths = [sorted({min(c - side // 2 + side, 28) - max(c - side // 2, 0) for c in range(28)})] * 2
+    rows, columns = erased.any(axis=2), erased.any(axis=1)
+    assert np.array_equal(erased, rows[:, :, None] & columns[:, None, :])  # a rectangle
+    for lines, allowed in zip((rows, columns), lengths, strict=True):
+        assert (np.diff(lines.astype(int), axis=1) == 1).sum(axis=1).max() <= 1  # without a gap
+        assert sorted({*lines.sum(axis=1).tolist()}) == allowed
+        # The share of squares that cover each line of pixels: of those about each pixel, equally frequent.
+        expected = [np.mean([0 <= line - c + side // 2 < side for c in range(28)]) for line in range(28)]
+        assert lines.mean(axis=0) == pytest.approx(expected, abs=0.04)
+    if len(lengths[0]) > 1:
+        assert np.abs(np.corrcoef(rows.sum(axis=1), columns.sum(axis=1))[0, 1]) < 0.1
+
+
+def test_cutout_leaves_the_rest_of_an_image_as_it_would_be() -> None:
+    for elastic in (0, 34):
+        amount = Augmentation(elastic=elastic)
+        for image in digits()[:50]:
+            plain, erased = (
+                augment(image[None], generator(3), dataclasses.replace(amount, cutout=side)) for side in (0, 9)
+            )
+            differing = np.argwhere(plain != erased)[:, 1:]
+            assert (erased[0][tuple(differing.T)] == 0).all()
+            assert not len(differing) or np.ptp(differing, axis=0).max() < 9
+
+
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (2, -2), (-1, 2), (4, 4)])
+def test_a_shift_by_whole_pixels_is_a_crop_of_the_padded_image(right: int, down: int) -> None:
+    class Fixed(np.random.Generator):
+        """Gives what shifts by these numbers of pixels, where the largest shift is 4."""
+
+        def random(self, size: tuple[int, int], dtype: type) -> np.ndarray:  # type: ignore[override]
+            return np.tile(np.array([0.5, 0.5, 0.5, (right / 4 + 1) / 2, (down / 4 + 1) / 2, 0.5], dtype), (size[0], 1))
+
+    images = digits()[:30]
+    changed = augment(images, Fixed(np.random.PCG64()), dataclasses.replace(NOTHING, shift=4.0))
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4)))
+    assert np.array_equal(changed, padded[:, 4 + down :, 4 + right :][:, :28, :28])
 
 
 def test_elastic_displacement_has_the_size_that_theory_gives() -> None:

@@ -143,5 +143,5 @@ def test_help_shows_the_file_s_defaults_and_needs_no_framework(framework: str, f
 
 def test_a_recorded_recipe_of_an_earlier_version_means_the_defaults_for_newer_fields() -> None:
     record = recipe_record(Recipe(epochs=7))
-    del record["split"], record["augmentation"]["flip"]
+    del record["split"], record["augmentation"]["flip"], record["augmentation"]["cutout"]
     assert complete_record(record) == recipe_record(Recipe(epochs=7))

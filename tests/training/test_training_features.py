@@ -67,7 +67,7 @@ def pairs(data: Path, once: Once) -> dict[str, tuple[Run, Run]]:
     sgd = ["--optimizer", "sgd", "--learning-rate", "0.01"]
     half_deep = ["--model", "deep-cnn", "--filters", "16", "32", "64", "--dense", "128", "64"]  # a quarter of the work
     everything = ["--schedule", "one-cycle", "--label-smoothing", "0.1", "--ema", "0.9", "--weight-decay", "0.1"]
-    everything += ["--augment", "--flip", "0.5", "--learning-rate", "0.003"]
+    everything += ["--augment", "--flip", "0.5", "--cutout", "9", "--learning-rate", "0.003"]
     plateaus = ["--reduce-on-plateau", "1", "--early-stopping", "3", "--keep-best", "--epochs", "40"]
     # No momentum: when the learning rate changes, PyTorch scales what momentum has gathered, and Keras does not.
     plateaus += ["--learning-rate", "0.1", "--optimizer", "sgd", "--betas", "0", "0.999"]
