@@ -131,7 +131,7 @@ def test_every_option_is_taken() -> None:
         ("--weight-decay -1", "--weight-decay -1 must"),
         ("--augment --rotation -1", "--rotation -1 must"),
         *((f"--augment --{name} 1e308", f"--{name} 1e308 must") for name in vars(Augmentation())),
-        *((f"--{name} 0.5", f"--{name} must") for name in vars(Augmentation())),
+        *((f"--{name} 1", f"--{name} must") for name in vars(Augmentation())),
         ("--model deep-cnn --augment --no-augment --rotation 5", "--rotation must"),
         ("--smoothness 0", "--smoothness 0 must"),
         ("--new-head", "--new-head must"),
