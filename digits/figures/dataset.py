@@ -119,7 +119,7 @@ def plot_augmentation(dataset: Dataset) -> Figure:
 def _only(amount: Augmentation, kept: set[str]) -> Augmentation:
     """Return the augmentation with only these kinds of change."""
     others = {field.name for field in fields(amount)} - kept - {"smoothness"}
-    return replace(amount, **dict.fromkeys(others, 0.0))
+    return replace(amount, **dict.fromkeys(others, 0))
 
 
 def _sample_indices(labels: NDArray[np.uint8], num_classes: int) -> list[int]:
