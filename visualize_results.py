@@ -3,6 +3,7 @@
     python visualize_results.py                                     # every run in outputs/
     python visualize_results.py mnist-cnn-pytorch                   # one of them, by name or by folder
     python visualize_results.py --only confusion_matrix calibration --format svg pdf
+    python visualize_results.py --compare mnist-cnn-pytorch mnist-mlp-pytorch
     python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-tensorflow
 
 A run's figures are written into its folder, those of a dataset into outputs/<dataset>/. Only figures whose runs changed
@@ -19,13 +20,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse
+from digits.command_line import options_dataclass, parse, refuse
 from digits.data import DATA_DIR
 from digits.errors import UserError, run_script
-from digits.evaluation import Evaluation, evaluate_run, missing_writers, write_ensemble
-from digits.evaluation.tables import classes_as_text, run_rows, runs_as_text
+from digits.evaluation import (
+    Evaluation,
+    compare_pair,
+    compare_runs,
+    evaluate_run,
+    missing_writers,
+    write_ensemble,
+)
+from digits.evaluation.tables import classes_as_text, pair_as_text, run_rows, runs_as_text
 from digits.names import plain
-from digits.runs import find_run, find_runs, read_run, read_runs
+from digits.runs import Run, find_run, find_runs, read_run, read_runs
 
 FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
@@ -53,6 +61,8 @@ class Options:
     """kinds of files; the report needs png, and adds it"""
     show: bool = False
     """open the figures in windows too, those of one run at a time; needs a display"""
+    compare: Annotated[tuple[str, ...], Field(title="RUN")] = ()
+    """two runs to compare image by image, by name or folder: networks, seeds, before and after a change"""
     ensemble: Annotated[tuple[str, ...], Field(title="RUN")] = ()
     """runs whose probabilities are averaged first, into a run of its own"""
     ensemble_name: str = ""
@@ -68,24 +78,30 @@ def main() -> int:
         only = [*FIGURES, REPORT]
         formats = ["png", *(ending for ending in formats if ending != "png")]
     named = find_named(options.runs, options.output_dir)
+    chosen = read_pair(options.compare, options.output_dir) if options.compare else None
     if options.ensemble:
         members = [read_run(path) for path in find_named(options.ensemble, options.output_dir)]
         path = write_ensemble(members, options.output_dir, options.ensemble_name or None)
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
         named += [path] if named else []
-    paths = named or find_runs(options.output_dir)
-    if not paths:
+    paths = named if named or chosen else find_runs(options.output_dir)
+    if not (paths or chosen):
         raise UserError(
             f"there are no runs in '{options.output_dir}'; train one with 'python mnist_pytorch.py', then try again."
         )
     runs, faults = read_runs(paths)
+    if chosen:
+        folders = [run.path.resolve() for run in chosen]
+        runs = [*chosen, *(run for run in runs if run.path.resolve() not in folders)]
     if runs:
         evaluations = [evaluate_run(run) for run in runs]
         print(runs_as_text(run_rows(evaluations)), end="")
-        if named:
+        if options.runs:
             for evaluation in evaluations:
                 print(f"\n{plain(evaluation.run.name)}\n{classes_as_text(evaluation)}", end="")
-        faults += render(evaluations, options, asked, only, formats, faults)
+        if chosen:
+            print(f"\n{pair_as_text(compare_pair(*chosen))}", end="")
+        faults += render(evaluations, options, chosen, asked, only, formats, faults)
     sys.stdout.flush()  # so that errors follow the table where both go into one file
     for fault in faults:
         print(f"error: {plain(fault)}", file=sys.stderr)
@@ -98,9 +114,20 @@ def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
     return list({path.resolve(): path for path in paths}.values())
 
 
+def read_pair(names: Sequence[str], outputs: Path) -> tuple[Run, Run]:
+    """Return the two named runs; UserError where one cannot be read, or they were not evaluated on the same images."""
+    folders = find_named(names, outputs)
+    if len(folders) != 2:
+        refuse(f"--compare must name two runs, not {len(folders)}.")
+    a, b = map(read_run, folders)
+    compare_runs([a, b], (a, b))
+    return a, b
+
+
 def render(
     evaluations: Sequence[Evaluation],
     options: Options,
+    chosen: tuple[Run, Run] | None,
     asked: Sequence[str],
     only: Sequence[str],
     formats: Sequence[str],
@@ -119,9 +146,8 @@ def render(
     if options.show:
         check_display()
     display = show_figures if options.show else None
-    rendering = render_all(
-        evaluations, options.output_dir, options.data_dir, only=only, formats=formats, display=display
-    )
+    where = (options.output_dir, options.data_dir)
+    rendering = render_all(evaluations, *where, only=only, formats=formats, display=display, chosen=chosen)
     rendering.notes += missing_writers([one.run for one in evaluations])
     if not rendering.faults:
         rendering.notes += [

@@ -3,7 +3,7 @@
 May import: files, data and runs.
 """
 
-from digits.evaluation.compare import Comparison, PairComparison, compare_runs, why_not_compared
+from digits.evaluation.compare import Comparison, PairComparison, compare_pair, compare_runs, why_not_compared
 from digits.evaluation.ensemble import write_ensemble
 from digits.evaluation.evaluate import Evaluation, evaluate_run, name_intervals
 from digits.evaluation.writers import WriterScores, missing_writers

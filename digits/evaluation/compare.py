@@ -11,6 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.errors import UserError
 from digits.evaluation.paired import SIGNIFICANT, paired_test
 from digits.names import percent, percent_range, spelled
 from digits.runs import ENSEMBLE, Run, number_writers
@@ -36,6 +37,13 @@ class PairComparison:
     recipe_differences: list[str]  # such as 'epochs 3 against 1'; empty where the recipes are equal or one has none
 
     @property
+    def names(self) -> tuple[str, str]:
+        """What the two are called: the names of their folders, or where these are equal, the folders' paths."""
+        if self.a.name == self.b.name:
+            return str(self.a.path), str(self.b.path)
+        return self.a.name, self.b.name
+
+    @property
     def significant(self) -> bool:
         return self.p_value < SIGNIFICANT
 
@@ -43,8 +51,9 @@ class PairComparison:
     def verdict(self) -> str:
         """In plain words: one to four sentences."""
         differing, gap = self.only_a_right + self.only_b_right, abs(self.only_a_right - self.only_b_right)
-        better, worse = (self.a, self.b) if self.only_a_right >= self.only_b_right else (self.b, self.a)
-        both = f"'{self.a.name}' and '{self.b.name}'"
+        named = list(zip((self.a, self.b), self.names, strict=True))
+        (better, its_name), (worse, other_name) = named if self.only_a_right >= self.only_b_right else named[::-1]
+        both = "'{}' and '{}'".format(*self.names)
         if not differing:
             text = f"{both} are correct on exactly the same images: {self.both_right:,} of {self.n:,}."
         elif not gap:
@@ -57,7 +66,7 @@ class PairComparison:
             if self.writers:
                 test = f"paired test over {self.writers} writers; exact McNemar test: {_chance(self.mcnemar)}"
             text = (
-                f"'{better.name}' classifies {gap:,} more of {self.n:,} images correctly than '{worse.name}' "
+                f"'{its_name}' classifies {gap:,} more of {self.n:,} images correctly than '{other_name}' "
                 f"({percent(better.accuracy)} against {percent(worse.accuracy)}); {differing:,} images are classified "
                 f"correctly by only one of the two. Two equally good networks would differ by at least this much with "
                 f"a probability of {_chance(self.p_value)} ({test}): the difference is "
@@ -68,6 +77,8 @@ class PairComparison:
                 text += f"not significant; one of {self.needed:,} images would be."
             else:
                 text += f"not significant; with only {differing} such images, none would be."
+        if len(self.recipe_differences) == 1 and self.a.seed != self.b.seed:
+            return f"{text} They differ in their seed alone, {self.a.seed} against {self.b.seed}."
         if self.recipe_differences:
             return f"{text} Their recipes differ, which may explain it: {', '.join(self.recipe_differences)}."
         return f"{text} This holds for these two trained networks; other seeds give other results." if gap else text
@@ -103,12 +114,15 @@ class Comparison:
     runs: list[Run]  # in the order given
     pairs: list[PairComparison]  # the two frameworks on one model and seed: a's framework is the first by alphabet
     seeds: list[SeedSummary]  # of each recipe that was trained with several seeds
+    chosen: bool = False  # whether `pairs` is the one pair that was asked for, in place of the frameworks
 
 
-def compare_runs(runs: Sequence[Run]) -> list[Comparison]:
+def compare_runs(runs: Sequence[Run], chosen: tuple[Run, Run] | None = None) -> list[Comparison]:
     """Return the runs in groups of equal images, each group compared; every run is in exactly one group.
 
     Groups come in the order of their first run. A run that records no fingerprint is a group of its own.
+    chosen: two of the runs that are compared image by image, in place of the two frameworks; UserError where they are
+    not in one group.
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for i, run in enumerate(runs):
@@ -116,10 +130,15 @@ def compare_runs(runs: Sequence[Run]) -> list[Comparison]:
         images = (run.fingerprint, *(run.held_out or {}).values(), run.labels.tobytes())
         key = (*images, *run.class_names) if run.fingerprint else (i,)
         groups.setdefault(key, []).append(run)
-    return [
-        Comparison(group[0].dataset, group[0].fingerprint, group, _framework_pairs(group), _seed_summaries(group))
-        for group in groups.values()
-    ]
+    comparisons = []
+    for group in groups.values():
+        asked = chosen if chosen and {id(run) for run in chosen} <= {id(run) for run in group} else None
+        pairs = [compare_pair(*asked)] if asked else [] if chosen else _framework_pairs(group)
+        what = (group[0].dataset, group[0].fingerprint, group, pairs, _seed_summaries(group), asked is not None)
+        comparisons.append(Comparison(*what))
+    if chosen and not any(one.chosen for one in comparisons):
+        raise UserError(why_not_compared(compare_runs(chosen))[0])
+    return comparisons
 
 
 def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
@@ -228,5 +247,10 @@ def _recipe_differences(a: Run, b: Run) -> list[str]:
     if not (a.recipe and b.recipe):  # an ensemble has none
         return []
     both = {key: [run.settings.get(key) for run in (a, b)] for key in {**a.settings, **b.settings}}
-    texts = {key: ["none" if value is None else str(value)[:40] for value in both[key]] for key in both}
+    texts = {key: [_text(value)[:40] for value in both[key]] for key in both}
     return [f"{key.replace('_', ' ')} {' against '.join(texts[key])}" for key, (x, y) in both.items() if x != y]
+
+
+def _text(value: object) -> str:
+    """Return a value of a recipe as on the command line: '8 16' for [8, 16]; 'none' for nothing."""
+    return (" ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)) or "none"

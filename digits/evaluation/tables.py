@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from statistics import fmean
 
+from digits.evaluation.compare import PairComparison
 from digits.evaluation.evaluate import Evaluation
 from digits.names import percent, percent_range, plain
 
@@ -98,6 +99,18 @@ def classes_as_text(evaluation: Evaluation) -> str:
             lines.append([one.name, *numbers])
         text += f"\n{as_text(lines)}"
     return text
+
+
+def pair_as_text(pair: PairComparison) -> str:
+    """Return for a terminal how many images both runs, one of them, or neither classifies correctly."""
+    a, b = map(plain, pair.names)
+    lines = [
+        ["", f"{b} correct", f"{b} wrong"],
+        [f"{a} correct", f"{pair.both_right:,}", f"{pair.only_a_right:,}"],
+        [f"{a} wrong", f"{pair.only_b_right:,}", f"{pair.both_wrong:,}"],
+    ]
+    differing = f"They predict different classes for {len(pair.disagreements):,} of {pair.n:,} images.\n"
+    return as_text(lines) + differing + plain(pair.verdict) + "\n"
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -11,8 +11,8 @@ from digits.figures.image_grid import Captioned, plot_image_page
 from digits.figures.page import add_axes, new_figure
 from digits.figures.predictions import MOST
 from digits.figures.style import BLUE, GREEN, GREY, INK, MARGIN, ORANGE, PALE_INK, RED, TEXT_SIZE
-from digits.figures.text import fit_text, run_title
-from digits.names import percent, spelled
+from digits.figures.text import fit_text, pair_titles
+from digits.names import percent
 from digits.runs import Run
 
 Images = NDArray[np.uint8]
@@ -25,8 +25,8 @@ def plot_agreement(pair: PairComparison) -> Figure:
         f"Only one of the two is correct on {percent(differing / pair.n)} of {pair.n:,} {pair.a.evaluated_on} images"
     )
     cell_width, cell_height = 2.7, 1.25
-    a, b = short_name(pair.a, pair.b), short_name(pair.b, pair.a)
-    with new_figure(title, pair_title(pair), pair.verdict, 9.2, 2 * cell_height + 0.45) as (figure, top):
+    a, b = _short_names(pair)
+    with new_figure(title, _subject(pair), pair.verdict, 9.2, 2 * cell_height + 0.45) as (figure, top):
         axes = add_axes(figure, MARGIN + 1.9, top + 0.4, 2 * cell_width, 2 * cell_height)
         axes.set(xlim=(0, 2), ylim=(2, 0))
         axes.set_axis_off()
@@ -65,14 +65,14 @@ def plot_both_wrong(pair: PairComparison, images: Images) -> Figure:
     return _plot_images(pair, images, title, indices)
 
 
-def pair_title(pair: PairComparison) -> str:
-    return f"{run_title(pair.a)} and {short_name(pair.b, pair.a)}"
+def _subject(pair: PairComparison) -> str:
+    a, b, common = pair_titles(pair)
+    return " · ".join([*common, f"{', '.join(a)} and {', '.join(b)}"])
 
 
-def short_name(run: Run, other: Run) -> str:
-    """Return the framework's name where that distinguishes the two, else the run's."""
-    name = spelled(run.framework) if run.framework != other.framework else f"'{run.name}'"
-    return fit_text(name, TEXT_SIZE, 1.25)
+def _short_names(pair: PairComparison) -> list[str]:
+    """Return the first thing that distinguishes each of the two, for which a cell has room."""
+    return [fit_text(alone[0], TEXT_SIZE, 1.25) for alone in pair_titles(pair)[:2]]
 
 
 def _plot_images(pair: PairComparison, images: Images, title: str, indices: NDArray[np.int64]) -> Figure:
@@ -86,14 +86,14 @@ def _plot_images(pair: PairComparison, images: Images, title: str, indices: NDAr
         for i in indices[:MOST].tolist()
     ]
     explanation = (
-        f"Below each image: the predictions of {short_name(pair.a, pair.b)} and {short_name(pair.b, pair.a)} with "
-        "their probabilities in % (blue: correct, red: wrong), then the label."
+        "Below each image: the predictions of {} and {} with their probabilities in % (blue: correct, red: wrong), "
+        "then the label.".format(*_short_names(pair))
         if cells
         else ""
     )
     if len(cells) < len(indices):
         explanation = f"Shown: the {len(cells)} most confident ones. {explanation}"
-    return plot_image_page(title, pair_title(pair), explanation, cells)
+    return plot_image_page(title, _subject(pair), explanation, cells)
 
 
 def _answer(run: Run, index: int, unit: str) -> tuple[str, str]:

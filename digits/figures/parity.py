@@ -22,9 +22,10 @@ WIDTH, HEIGHT = 10.6, 2.6  # inches; the height of one panel
 
 
 def can_show_parity(pair: PairComparison) -> bool:
-    """Return whether both were trained with --parity and the same settings, and recorded the loss of each step."""
+    """Return whether both frameworks trained with --parity and the same settings, and recorded each step's loss."""
     steps = [run.losses is not None and len(run.losses) > 0 for run in (pair.a, pair.b)]
-    return pair.a.parity and pair.a.settings == pair.b.settings and all(steps)
+    alike = pair.a.framework != pair.b.framework and pair.a.settings == pair.b.settings
+    return pair.a.parity and alike and all(steps)
 
 
 def relative_differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from digits.data import Dataset
-from digits.evaluation import Evaluation, PairComparison
+from digits.evaluation import Comparison, Evaluation
 from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
 from digits.figures.classes import plot_calibration, plot_per_class_accuracy
 from digits.figures.comparison import plot_comparison
@@ -72,16 +72,19 @@ def figure_of_comparison(evaluations: Sequence[Evaluation], folder: Path) -> Fig
     return FigureSpec("comparison", folder / "comparison", inputs, partial(plot_comparison, evaluations))
 
 
-def figures_of_pairs(pairs: Sequence[PairComparison], images: Images | None, folder: Path) -> list[list[FigureSpec]]:
+def figures_of_pairs(comparison: Comparison, images: Images | None, folder: Path) -> list[list[FigureSpec]]:
     """Return the figures of each pair, whose files go into `folder`; those with images only where these are given.
 
-    The names of the files end in the model's, the seed where it is not 0, and '-parity' where both were trained for it.
+    The names of the files end in the model's, the seed where it is not 0, and '-parity' where both were trained for it;
+    of a pair that was asked for, in the names of both runs.
     """
     figures = []
     taken: Counter[str] = Counter()
-    for pair in pairs:
+    for pair in comparison.pairs:
         model = safe_name(pair.a.model + (f"-s{pair.a.seed}" if pair.a.seed else ""))
         ending = f"{model}-parity" if pair.a.parity and pair.b.parity else model
+        if comparison.chosen:
+            model = ending = f"{safe_name(pair.a.name)}-and-{safe_name(pair.b.name)}"
         taken[ending] += 1
         number = f"-{taken[ending]}" if taken[ending] > 1 else ""
         plots: dict[str, Callable[[], Figure]] = {}

@@ -27,6 +27,7 @@ from digits.figures.registry import (
 )
 from digits.files import write_whole
 from digits.names import safe_name
+from digits.runs import Run
 from digits.training import Recipe, evaluation_set
 
 
@@ -78,12 +79,13 @@ def render_all(
     only: Collection[str],
     formats: Sequence[str],
     display: Display | None = None,
+    chosen: tuple[Run, Run] | None = None,
 ) -> Rendering:
     """Render the figures named in `only` of the evaluated runs, each in every format; write report.json and the tables.
 
     A run's files go into its folder, a dataset's into outputs/<dataset>/. Where `display` is given, the figures are
     handed to it, those of one folder at a time, whether or not their files are new. What cannot be written or
-    rendered is a fault, and does not keep the rest from being made.
+    rendered is a fault, and does not keep the rest from being made. chosen: as of compare_runs.
     """
     done, cache = Rendering(), FigureCache(outputs)
 
@@ -97,7 +99,7 @@ def render_all(
         except OSError as error:
             done.cannot_write(path, error)
 
-    comparisons = compare_runs([one.run for one in evaluations])
+    comparisons = compare_runs([one.run for one in evaluations], chosen)
     by_run = {id(one.run): one for one in evaluations}
     shown: set[str | None] = set()  # datasets whose own figures an earlier group has
     for comparison, folder in zip(comparisons, _group_folders(comparisons, outputs), strict=True):
@@ -112,7 +114,7 @@ def render_all(
             rows = run_rows(sorted(members, key=lambda one: -one.accuracy))
             write(folder / "comparison.csv", runs_as_csv(rows))
             write(folder / "comparison.md", runs_as_markdown(rows))
-        pair_figures = [render(specs) for specs in figures_of_pairs(comparison.pairs, images, folder)]
+        pair_figures = [render(specs) for specs in figures_of_pairs(comparison, images, folder)]
         dataset_figures = (
             render(figures_of_dataset(dataset, folder)) if dataset and dataset.fingerprint not in shown else []
         )

@@ -9,7 +9,7 @@ from typing import Any
 from digits.evaluation import Evaluation, PairComparison, name_intervals, why_not_compared
 from digits.figures.html import write_page
 from digits.figures.render import Rendering
-from digits.figures.text import run_title
+from digits.figures.text import pair_titles, run_title
 from digits.names import spelled
 from digits.runs import ENSEMBLE, Run
 
@@ -32,6 +32,7 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         facts=_facts,
         intervals=name_intervals,
         pair_name=_pair_name,
+        pair_heading=_pair_heading,
         anchor=_anchors(rendering),
     )
 
@@ -47,6 +48,12 @@ def _pair_name(pair: PairComparison) -> str:
     """Return what both runs of a pair have in common: 'CNN, seed 3, parity'."""
     seed = f", seed {pair.a.seed}" if pair.a.seed else ""
     return spelled(pair.a.model) + seed + (", parity" if pair.a.parity and pair.b.parity else "")
+
+
+def _pair_heading(pair: PairComparison) -> str:
+    """Return 'PyTorch against TensorFlow: CNN', or what else distinguishes the two, then what they have in common."""
+    first, second, (_, *common) = pair_titles(pair)
+    return f"{', '.join(first)} against {', '.join(second)}" + (f": {', '.join(common)}" if common else "")
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

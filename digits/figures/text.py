@@ -7,28 +7,66 @@ from functools import cache
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
+from digits.evaluation import PairComparison
 from digits.figures.style import FONT
 from digits.names import spelled
 from digits.runs import Run, run_name
+from digits.training import differences_of
+
+MOST_DIFFERENCES = 4
+"""How many differences from the default recipe a title names."""
 
 
 def run_title(run: Run) -> str:
-    """Return 'MNIST · CNN · PyTorch', with the seed where it is not 0, 'parity' after --parity, 'validation' where it
-    was evaluated on such images, and what run_name has appended to the name, or else the name that a user has chosen:
-    without it, two such runs would look the same."""
+    """Return 'MNIST · CNN, filters 8 16 · PyTorch': with what is not as in the model's default recipe, with the seed
+    where it is not 0, 'parity' after --parity, 'validation' where it was evaluated on such images, and the name where a
+    user has chosen it."""
+    dataset, model, *others = _title_parts(run)
+    return " · ".join([dataset, ", ".join([model, *_differences(run)]), *others])
+
+
+def pair_titles(pair: PairComparison) -> tuple[list[str], list[str], list[str]]:
+    """Return what is in the first's title alone, in the second's alone, and in both: ['PyTorch'], ['TensorFlow'],
+    ['MNIST', 'CNN']; in place of nothing, 'default', and the names of runs that their titles do not distinguish."""
+    seeds = pair.a.seed != pair.b.seed
+    first, second = (
+        [*parts[:2], *_differences(run), *parts[2:]]
+        for run in (pair.a, pair.b)
+        for parts in [_title_parts(run, seed=seeds)]
+    )
+    common = [part for part in first if part in second]
+    alone = [[part for part in parts if part not in common] for parts in (first, second)]
+    if alone[0] == alone[1]:
+        alone = [[f"'{name}'"] for name in pair.names]
+    return alone[0] or ["default"], alone[1] or ["default"], common
+
+
+def _title_parts(run: Run, seed: bool = False) -> list[str]:
+    """Return dataset, model, framework, and what else a title names; `seed`: the seed in any case."""
     parts = [spelled(part) for part in (run.dataset, run.model, run.framework)]
-    if run.seed:
+    if run.seed or (seed and run.seed is not None):
         parts.append(f"seed {run.seed}")
     if run.parity:
         parts.append("parity")
     if run.evaluated_on == "validation":
         parts.append("validation")
-    usual, _, appended = run.name.partition("+")
-    if usual != run_name(run.dataset, run.model, run.framework, run.seed, run.parity) or run.name != run.info["name"]:
+    usual = run_name(run.dataset, run.model, run.framework, run.seed, run.parity)
+    if run.name.partition("+")[0] != usual or run.name != run.info["name"]:
         parts.append(f"'{run.name}'")
-    elif appended:
-        parts += [part.replace("_", " ").replace("=", " ") for part in appended.split("+") if "evaluate_on" not in part]
-    return " · ".join(parts)
+    return parts
+
+
+def _differences(run: Run) -> list[str]:
+    """Return 'filters 8 16', 'learning rate 0.003', 'augment': what is not as in the model's default recipe."""
+    words = []
+    for name, value in differences_of(run).items():
+        what = name.replace("_", " ")
+        if isinstance(value, bool):
+            words.append(what if value else f"no {what}")
+        elif name != "evaluate_on":
+            words.append(f"{what} {' '.join(map(str, value)) if isinstance(value, list) else value}"[:60])
+    more = len(words) - MOST_DIFFERENCES
+    return words if more < 2 else [*words[:MOST_DIFFERENCES], f"{more} more options"]
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:

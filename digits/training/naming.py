@@ -5,7 +5,7 @@ from typing import Any
 
 from digits.errors import UserError
 from digits.names import plain
-from digits.runs import read_run, run_name, settings_of
+from digits.runs import Run, read_run, run_name, settings_of
 from digits.training.options import Options
 from digits.training.recipe import RECIPES, complete_record, recipe_record, with_precision
 
@@ -24,10 +24,12 @@ def differences(options: Options) -> dict[str, Any]:
     so the default training of `fast` has the plain name on every machine, and another precision, which computes other
     numbers, has not. Where machines with unlike processors share a folder, check_replaceable keeps them apart.
     """
-    default = _settings(Options(with_precision(RECIPES[options.recipe.model])))
-    chosen = _settings(options)
-    changed = [key for key in chosen if chosen[key] != default[key] and key not in ("seed", "parity")]
-    return {key.split()[-1]: chosen[key] for key in changed}
+    return _unlike_default(_settings(options), options.recipe.model)
+
+
+def differences_of(run: Run) -> dict[str, Any]:
+    """Return the same of a finished run; nothing where it has no recipe, or a model that is not there any more."""
+    return _unlike_default(_settings_of(run), run.model) if run.recipe and run.model in RECIPES else {}
 
 
 def check_replaceable(path: Path, options: Options, framework: str) -> None:
@@ -36,8 +38,7 @@ def check_replaceable(path: Path, options: Options, framework: str) -> None:
         run = read_run(path)
     except UserError:
         return
-    settings = settings_of({**run.info, "recipe": complete_record(run.recipe)}) if run.recipe else {}
-    theirs = {"framework": run.framework, "dataset": run.dataset, "model": run.model, **settings}
+    theirs = {"framework": run.framework, "dataset": run.dataset, "model": run.model, **_settings_of(run)}
     ours = {"framework": framework, "dataset": options.dataset, **_settings(options)}
     for key, value in ours.items():
         if theirs.get(key) != value:
@@ -60,6 +61,17 @@ def _settings(options: Options) -> dict[str, Any]:
     info = {"recipe": recipe_record(options.recipe), "init_from": start_name(options)}
     given = {name: getattr(options, name) for name in ("new_head", "freeze_features")}
     return settings_of({**info, **given, "evaluated_on": options.evaluate_on})
+
+
+def _settings_of(run: Run) -> dict[str, Any]:
+    """Return the run's settings, those that its version did not have yet at their defaults."""
+    return settings_of({**run.info, "recipe": complete_record(run.recipe)}) if run.recipe else {}
+
+
+def _unlike_default(settings: dict[str, Any], model: str) -> dict[str, Any]:
+    default = _settings(Options(with_precision(RECIPES[model])))
+    changed = [key for key in settings if settings[key] != default.get(key) and key not in ("seed", "parity")]
+    return {key.split()[-1]: settings[key] for key in changed}
 
 
 def _shown(value: object) -> str:

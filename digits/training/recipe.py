@@ -197,4 +197,6 @@ def complete_record(record: Mapping[str, Any]) -> dict[str, Any]:
     Fields are added such that their default is what all trainings did before.
     """
     usual = recipe_record(Recipe())
-    return {**usual, **record, "augmentation": {**usual["augmentation"], **record.get("augmentation", {})}}
+    amounts = record.get("augmentation")
+    known = amounts if isinstance(amounts, dict) else {}  # run.json may say anything
+    return {**usual, **record, "augmentation": {**usual["augmentation"], **known}}

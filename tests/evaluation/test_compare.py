@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_runs import make_run
 
+from digits.errors import UserError
 from digits.evaluation.compare import compare_pair, compare_runs, why_not_compared
 from digits.evaluation.paired import SIGNIFICANT, paired_test
 from digits.runs.run import Run, read_run
@@ -332,11 +333,27 @@ def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., 
     more = {**recipe, "augmentation": {**recipe["augmentation"], "rotation": 5.0}, "filters": [8, 16]}
     [group] = compare_runs([make(), make(framework="tensorflow", info={"recipe": more})])
     assert group.pairs[0].recipe_differences == [
-        "filters [16, 32] against [8, 16]",
+        "filters 16 32 against 8 16",
         "augmentation rotation 10.0 against 5.0",
     ]
     [group] = compare_runs([make(), make(framework="tensorflow", info={"init_from": "fashion-mnist-cnn-pytorch"})])
     assert group.pairs[0].recipe_differences == ["init from none against fashion-mnist-cnn-pytorch"]
+
+
+def test_a_pair_that_is_asked_for_replaces_the_frameworks(make: Callable[..., Run]) -> None:
+    runs = [make(), make(framework="tensorflow"), make(seed=1), make("fashion-mnist")]
+    digits, clothes = compare_runs(runs, (runs[2], runs[0]))
+    assert [(pair.a, pair.b) for pair in digits.pairs] == [(runs[2], runs[0])]
+    assert (digits.chosen, clothes.chosen, clothes.pairs) == (True, False, [])
+    with pytest.raises(UserError, match="different datasets, mnist and fashion-mnist"):
+        compare_runs(runs, (runs[0], runs[3]))
+
+
+def test_runs_of_one_name_are_called_by_their_folders(make: Callable[..., Run], tmp_path: Path) -> None:
+    one, other = make(), read_run(make_run(tmp_path / "other", labels=LABELS, error_rate=0.4))
+    pair = compare_pair(one, other)
+    assert pair.names == (str(one.path), str(other.path))
+    assert f"than '{other.path}' (" in pair.verdict
 
 
 def test_equal_starts_are_compared_rather_than_others(make: Callable[..., Run]) -> None:

@@ -435,7 +435,55 @@ def test_many_models_have_a_table_of_pairs_in_the_report(tmp_path: Path) -> None
     links = re.findall('<a href="#(pair-[^"]*)"><bdi>([^<]*)</bdi></a>', page)
     assert [name for _, name in links] == [*("CNN", "deep CNN", "LeNet-5", "VGG")]
     for link, name in links:
-        assert f'<h3 id="{link}">PyTorch against TensorFlow: <bdi>{name}</bdi></h3>' in page
+        assert f'<h3 id="{link}"><bdi>PyTorch against TensorFlow: {name}</bdi></h3>' in page
+
+
+def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path) -> None:
+    outputs, data_dir = tmp_path / "outputs", workplace / "mnist_data"
+    small = make_sample_run(outputs, data_dir, recipe=Recipe(filters=(8, 16)), error_rate=0.3, folder="small")
+    usual = make_sample_run(outputs, data_dir)
+    seed = make_sample_run(outputs, data_dir, seed=3)
+    options = ("--output-dir", outputs, "--data-dir", data_dir)
+    result = visualize(*options, "--compare", "small", usual.path)
+    assert (result.returncode, result.stderr) == (0, "")
+    only_small, only_usual = ((a.right & ~b.right).sum() for a, b in ((small, usual), (usual, small)))
+    assert re.search(rf"(?m)^small correct +{(small.right & usual.right).sum()} +{only_small}$", result.stdout)
+    assert re.search(rf"(?m)^small wrong +{only_usual} +{(~small.right & ~usual.right).sum()}$", result.stdout)
+    differing = (small.predictions != usual.predictions).sum()
+    assert f"They predict different classes for {differing} of 1,000 images." in result.stdout
+    assert f"'{usual.name}' classifies {only_usual - only_small} more of 1,000 images correctly" in result.stdout
+    assert "differ, which may explain it: filters 8 16 against 16 32." in result.stdout
+    assert seed.name not in result.stdout  # as of runs that are named, it shows no others
+    across = ("agreement", "disagreements", "both_wrong")
+    names = {f"{name}-small-and-{usual.name}" for name in across}
+    assert figures_of("mnist-sample", names) <= files_in(outputs)
+    page = (outputs / "report.html").read_text(encoding="utf-8")
+    assert "filters 8 16, &#39;small&#39; against default: CNN, PyTorch</bdi></h3>" in page
+    assert "MNIST sample · CNN, filters 8 16 · PyTorch · &#39;small&#39;" in page
+
+    result = visualize(*options, "--compare", usual.name, seed.name, "--only", "agreement")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "They differ in their seed alone, 0 against 3." in result.stdout
+    assert f"agreement-{usual.name}-and-{seed.name}.png" in result.stdout
+
+
+def test_runs_that_cannot_be_compared(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    digits, clothes = make(tmp_path, labels=LABELS), make(tmp_path, "fashion-mnist", labels=LABELS)
+    (outputs / "damaged").mkdir()
+    (outputs / "damaged" / "run.json").write_text("{")
+    for names, status, told in (
+        ((digits.name, clothes.name), 1, "different datasets, mnist and fashion-mnist."),
+        ((digits.name, "nothing"), 1, f"there is no run '{outputs / 'nothing'}'"),
+        ((digits.name, "damaged"), 1, "is not JSON"),
+        ((digits.name, outputs / digits.name), 2, "--compare must name two runs, not 1."),
+        ((digits.name, clothes.name, digits.name, "third"), 2, "--compare must name two runs, not 3."),
+    ):
+        result = visualize("--output-dir", outputs, "--compare", *names)
+        assert (result.returncode, result.stdout) == (status, "")
+        assert told in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not files_in(outputs)
 
 
 def test_only_some_figures_in_other_formats(tmp_path: Path) -> None:
