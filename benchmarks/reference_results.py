@@ -43,7 +43,7 @@ class Row:
     name: str  # of the experiment
     words: str  # options of `run_experiment.py grid`
     reference: str  # test accuracy in percent that the source reports: docs/references.md
-    goal: float  # mean test accuracy in percent
+    goal: float | None  # mean test accuracy in percent
     first: str = ""  # options of a first grid, with whose weights the trainings of `words` start
 
 
@@ -51,6 +51,7 @@ DEEP = "--model deep-cnn --set early_stopping=0 reduce_on_plateau=0 keep_best=of
 ONE_CYCLE = "learning_rate=0.003 schedule=one-cycle ema=0.999"
 COSINE = "learning_rate=0.001 schedule=cosine"
 ROWS = (
+    Row("cnn", "--model cnn --seed 0 1 2 3 4", "97 to 98 (project specification)", None),
     Row("mlp", "--model mlp --seed 0 1 2", "96.5 (Keras comparison)", 97.0),
     Row("lenet5", "--model lenet5 --seed 0 1 2", "98.6 (Keras comparison)", 99.0),
     Row("cnn-wide", "--model cnn-wide --seed 0 1 2", "98.98 (Keras tutorial)", 99.2),
@@ -62,6 +63,7 @@ ROWS = (
         99.65,
         first=f"{DEEP} epochs=30 {ONE_CYCLE} validation_fraction=0 --seed 0 1",
     ),
+    Row("fashion-default", "--dataset fashion-mnist --model cnn --seed 0 1 2 3 4", "-", None),
     Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn --seed 0 1 2", "92.0 (Keras comparison)", 92.5),
     Row(
         "fashion-deep-cnn",
@@ -171,14 +173,16 @@ def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]
         "Test accuracy in percent, beside what the [source](references.md) of each network reports. Written by",
         "`python benchmarks/reference_results.py` from the `run.json` files in [results/](results/): each has the",
         "recipe, the command that repeats it, versions, hardware and the dataset's fingerprint. The test set was",
-        "used once in each training, at its end.",
+        "used once in each training, at its end. Over writers: the 95 % interval of one training by a",
+        "[bootstrap over writers](evaluation.md#writers), the mean of the n intervals.",
         "",
-        "| row | source | goal | framework | n | mean | sd | range | epochs | training, s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| row | source | goal | framework | n | mean | sd | range | over writers | epochs | training, s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (row, framework), seeds in found.items():
         numbers = _numbers([list(infos.values()) for infos in seeds])
-        lines.append(f"| {row.name} | {row.reference} | {row.goal:g} | {FRAMEWORKS[framework]} | {numbers} |")
+        goal = "-" if row.goal is None else f"{row.goal:g}"
+        lines.append(f"| {row.name} | {row.reference} | {goal} | {FRAMEWORKS[framework]} | {numbers} |")
         for copy, info in (kept for infos in seeds for kept in infos.items()):
             copy.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
     lines += ["", "The [experiment](experiments.md) behind each row, for `python run_experiment.py`:", ""]
@@ -193,13 +197,16 @@ def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]
 def _numbers(seeds: list[list[dict[str, Any]]]) -> str:
     """Return the cells from n on; epochs and seconds count both trainings where there are two."""
     if not seeds:
-        return "0 | - | - | - | - | -"
+        return "0 | - | - | - | - | - | -"
     accuracies = [100 * infos[-1]["test"]["accuracy"] for infos in seeds]
     deviation = f"{statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else "-"
     spread = f"{min(accuracies):.2f} to {max(accuracies):.2f}" if len(accuracies) > 1 else "-"
+    intervals = [infos[-1]["test"].get("writer_interval_95") for infos in seeds]
+    bounds = [f"{100 * statistics.mean(ends):.2f}" for ends in zip(*intervals, strict=True)] if all(intervals) else []
+    writers = " to ".join(bounds) or "-"
     seconds = statistics.median(sum(info["seconds"]["training"] for info in infos) for infos in seeds)
     epochs = " + ".join(str(info["recipe"]["epochs"]) for info in seeds[0])
-    return f"{len(seeds)} | {statistics.mean(accuracies):.3f} | {deviation} | {spread} | {epochs} | {seconds:,.0f}"
+    return f"{len(seeds)} | {statistics.mean(accuracies):.3f} | {deviation} | {spread} | {writers} | {epochs} | {seconds:,.0f}"
 
 
 if __name__ == "__main__":
