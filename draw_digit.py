@@ -1,7 +1,7 @@
 """Open a page to draw digits on, upload photos or hold a digit to the webcam, and see how both networks read it.
 
     python draw_digit.py                        # then open http://127.0.0.1:7860
-    python draw_digit.py --host 0.0.0.0         # for the phones in the same network as well
+    python draw_digit.py --host 0.0.0.0         # for the phones in the same network, with a wall for the projector
     curl --data-binary @photo.jpg http://127.0.0.1:7860/predict
 
 Shows the best run of each framework, or those that --run names. Ctrl-C ends it. Nothing is fetched from the internet.
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from rich.console import Console
 
 from digits.command_line import options_dataclass, parse
 from digits.errors import UserError, run_script
-from digits.web import Networks
+from digits.web import Keep, Networks, Wall
 from digits.web.guard import own_hosts
 
 
@@ -35,18 +36,21 @@ class Options:
     """runs to show, by name or folder; the best of each framework if none is given"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
+    keep: Annotated[Path | None, Field(title="DIR")] = None
+    """folder that receives each drawing whose true digit is stated at the wall, as a PNG file of 28x28 pixels"""
 
 
 def main() -> int:
     options = parse(Options(), __doc__)
     networks = Networks(options.run, options.output_dir)
+    wall = Wall(Keep(options.keep) if options.keep else None)
     listener = listen(options.host, options.port)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
     # Service managers end processes by SIGTERM: uploads are deleted then too. 143 is the shell's convention for it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
-            serve(networks, listener, Path(uploads), hosts)
+            serve(networks, wall, listener, Path(uploads), hosts)
     except KeyboardInterrupt:
         print("\nstopped")
     return 130  # the shell's convention for Ctrl-C, as all scripts here have it
@@ -68,7 +72,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(networks: Networks, listener: socket.socket, uploads: Path, hosts: set[str]) -> None:
+def serve(networks: Networks, wall: Wall, listener: socket.socket, uploads: Path, hosts: set[str]) -> None:
     """Serve the page under the names in `hosts`, until Ctrl-C; `uploads` is a folder for Gradio's temporary files."""
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -76,14 +80,22 @@ def serve(networks: Networks, listener: socket.socket, uploads: Path, hosts: set
     # Only now: importing Gradio takes seconds, and it reads these variables.
     import uvicorn
 
+    from digits.web.address import code_as_text, page_addresses, web_address
     from digits.web.page import build_app
 
     # Browsers hold connections open; they get two seconds to notice that this ends.
-    app = build_app(networks, uploads, hosts)
+    addresses = page_addresses(listener)
+    app = build_app(networks, uploads, hosts, wall, addresses)
     settings = uvicorn.Config(app, ws="none", log_level="critical", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
+    address, *others = addresses or [web_address("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)]
     runs = ", ".join(run.name for run in networks.find()) or "no network yet; the page says what to run"
-    print(f"drawing page at http://{f'[{host}]' if ':' in host else host}:{port} ({runs}); Ctrl-C ends it", flush=True)
+    print(f"drawing page at {address} ({runs}); Ctrl-C ends it")
+    if others:
+        print(f"if phones do not find that: {', '.join(others)}")
+    print(f"wall for the projector at {address}/wall#{wall.key}", flush=True)
+    if addresses and sys.stdout.isatty():
+        Console(highlight=False).print(code_as_text(address), style="bright_white on black", end="")
     uvicorn.Server(settings).run(sockets=[listener])
 
 

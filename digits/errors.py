@@ -12,7 +12,7 @@ from types import TracebackType
 EXTRAS = {
     **dict.fromkeys(("torch", "torchvision", "onnxscript"), "pytorch"),
     **dict.fromkeys(("tensorflow", "keras", "tf2onnx"), "tensorflow"),
-    **dict.fromkeys(("fastapi", "gradio", "uvicorn"), "page"),
+    **dict.fromkeys(("fastapi", "gradio", "segno", "uvicorn"), "page"),
     "psycopg": "postgresql",
 }
 """Which of pyproject.toml's extras brings a package that the base installation lacks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ FLAGS = (
 )
 
 
+CANVAS = "#drawing canvas"
 Pixels = np.ndarray  # uint8
 
 
@@ -37,6 +41,7 @@ class Page:
 
     address: str  # ends without a slash
     process: subprocess.Popen[str]
+    key: str  # of its wall
 
 
 @contextmanager
@@ -61,7 +66,9 @@ def serving_page(cwd: Path, *arguments: object, **environment: object) -> Iterat
             line = process.stdout.readline()
             address = re.search(r"http://[\w.]+:\d+", line)
             assert address, line + process.stderr.read()
-            yield Page(address[0], process)
+            while not (wall := re.search("/wall#(.+)", line)):
+                line = process.stdout.readline()
+            yield Page(address[0], process, wall[1])
         finally:
             stop(process)
 
@@ -96,11 +103,70 @@ def chromium(profile: Path, *flags: str):
         driver.quit()
 
 
+def as_phone(driver, width: int, height: int) -> None:
+    """Have the browser show and do what a phone does; the size is in CSS pixels."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+
+def strokes_of(digit: Pixels) -> list[list[tuple[float, float]]]:
+    """Return the digit's strokes, from its middle line: lists of points (x, y) in 0..28, drawn one after another."""
+    mask = cv2.resize(digit, (112, 112), interpolation=cv2.INTER_CUBIC) > 110
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    ridge = (depth > 2) & (depth >= 0.98 * cv2.dilate(depth, np.ones((5, 5), np.uint8)))
+    rest = [(x / 4, y / 4) for y, x in np.argwhere(ridge)]
+    strokes = [[rest.pop(0)]]
+    while rest:
+        x, y = strokes[-1][-1]
+        nearest = min(rest, key=lambda point: (point[0] - x) ** 2 + (point[1] - y) ** 2)
+        rest.remove(nearest)
+        if np.hypot(nearest[0] - x, nearest[1] - y) > 5:
+            strokes.append([])
+        if not strokes[-1] or np.hypot(nearest[0] - x, nearest[1] - y) > 0.7:
+            strokes[-1].append(nearest)
+    return strokes
+
+
+def draw_with_finger(driver, digit: Pixels, canvas: str = CANVAS) -> None:
+    """Draw the digit's strokes on the canvas, as a phone sends them."""
+    box = driver.execute_script(f"return document.querySelector('{canvas}').getBoundingClientRect().toJSON()")
+    for stroke in strokes_of(digit):
+        for kind, points in (("Start", stroke[:1]), ("Move", stroke), ("End", [()])):
+            for point in points:
+                x, y = point or (0, 0)
+                place = {"x": box["x"] + x * box["width"] / 28, "y": box["y"] + y * box["height"] / 28}
+                touch = {"type": f"touch{kind}", "touchPoints": [place] if point else []}
+                driver.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+
+
 def requests_of(driver) -> Sequence[str]:
     """Return the addresses that the page asked for since the last call, those that were blocked included."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     sent = [message for message in messages if message["method"] == "Network.requestWillBeSent"]
     return [message["params"]["request"]["url"] for message in sent]
+
+
+def ask(address: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """Return status and body of what the server answers, errors included."""
+    request = urllib.request.Request(address, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def send(page: Page, event: str, value: object) -> tuple[int, str]:
+    """Do what the page does when `event` happens ('draw', 'photo'); return the status and the answer."""
+    body = json.dumps({"data": [value]}).encode()
+    status, answer = ask(f"{page.address}/gradio_api/run/{event}", body, Content_Type="application/json")
+    return status, json.loads(answer)["data"][0] if status == 200 else answer.decode()
+
+
+def data_url(photo: bytes) -> str:
+    """Return the bytes of a PNG file as the page sends them."""
+    return f"data:image/png;base64,{base64.b64encode(photo).decode()}"
 
 
 def photo_of(digit: Pixels) -> Pixels:

@@ -21,7 +21,7 @@ ALLOWED = {
     "evaluation": {"files", "data", "runs"},
     "figures": {"files", "data", "training", "runs", "evaluation"},
     "inference": {"files", "runs", "photos"},
-    "web": {"photos", "inference"},
+    "web": {"files", "data", "photos", "inference"},
     "experiments": {"files", "data", "training", "runs", "evaluation", "figures"},
     "models": {"files", "data", "training", "runs"},
 }

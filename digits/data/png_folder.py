@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -79,14 +79,11 @@ def read_png_folder(folder: Path, report: Callable[[str], None] | None = None) -
 def write_png_folder(dataset: Dataset, folder: Path) -> None:
     """Write the dataset as train/{label}_{index}.png and test/{label}_{index}.png; `folder` must not exist yet.
 
-    read_png_folder gives the same arrays again. The label is the class's name, or its number where the names are not
-    sorted or not allowed in file names.
+    read_png_folder gives the same arrays again. The label is that of labels_for_files.
     """
     if folder.exists():
         raise UserError(f"'{folder}' already exists; choose another folder, or delete it first.")
-    names = list(dataset.class_names)
-    if names != sorted(names, key=_in_order) or not all(SAFE.fullmatch(name) for name in names):
-        names = [str(number) for number in range(len(names))]
+    names = labels_for_files(dataset.class_names)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(folder) as hidden:
         for part in ("train", "test"):
@@ -98,6 +95,17 @@ def write_png_folder(dataset: Dataset, folder: Path) -> None:
                 with naming(path):
                     Image.fromarray(image).save(path)
         hidden.rename(folder)
+
+
+def labels_for_files(class_names: Sequence[str]) -> list[str]:
+    """Return for each class what a file's name begins with, so that read_png_folder numbers the classes in this order.
+
+    That is the class's name, or its number where the names are not sorted or not allowed in file names.
+    """
+    names = list(class_names)
+    if names != sorted(names, key=_in_order) or not all(SAFE.fullmatch(name) for name in names):
+        names = [str(number) for number in range(len(names))]
+    return names
 
 
 def count_leaks(arrays: Arrays) -> int:

@@ -1,6 +1,9 @@
-"""The page of draw_digit.py: a canvas, photos and the webcam, answered by trained networks.
+"""The page of draw_digit.py: a canvas, photos and the webcam, answered by trained networks, and a wall for a class.
 
-May import: photos and inference. `page` is imported by module, since Gradio takes seconds and reads its settings then.
+May import: files, data, photos and inference. `page` is imported by module, since Gradio takes seconds and reads its
+settings then.
 """
 
 from digits.web.answers import Networks
+from digits.web.keep import Keep
+from digits.web.wall import Wall

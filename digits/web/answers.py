@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -57,46 +58,54 @@ class Networks:
         return f"There is no {FRAMEWORKS[framework]} network to compare with yet: '{command}' trains one."
 
 
-def classify(photo: Photo, runs: Sequence[TrainedRun]) -> tuple[Digit | None, Probabilities]:
-    """Return the digit in the photo, and each run's probabilities for it."""
-    digit = find_digit(photo.pixels, size=photo.size)
-    return digit, [run.predict(digit.image[None])[0] for run in runs] if digit else []
+@dataclass(frozen=True)
+class Reading:
+    """What the networks read in a photo."""
+
+    runs: Sequence[TrainedRun]
+    digit: Digit | None
+    probabilities: Probabilities  # none where there is no digit
 
 
-def as_json(photo: Photo, runs: Sequence[TrainedRun]) -> dict[str, Any]:
+def read_digit(photo: Photo | None, networks: Networks) -> Reading:
+    """Return the digit in the photo, and each run's probabilities for it; neither without a photo."""
+    runs = networks.find()
+    digit = find_digit(photo.pixels, size=photo.size) if photo and runs else None
+    return Reading(runs, digit, [run.predict(digit.image[None])[0] for run in runs] if digit else [])
+
+
+def as_json(reading: Reading) -> dict[str, Any]:
     """Return the answer of /predict: the digit's box, each run's answer, and whether they agree."""
-    digit, probabilities = classify(photo, runs)
     answers = [
         {"run": run.name, "framework": run.framework, **describe(own, run.class_names)}
         | {"probabilities": [round(float(value), 4) for value in own]}
-        for run, own in zip(runs, probabilities, strict=False)
+        for run, own in zip(reading.runs, reading.probabilities, strict=False)
     ]
     return {
-        "found": digit is not None,
-        "box": list(digit.box) if digit else None,
+        "found": reading.digit is not None,
+        "box": list(reading.digit.box) if reading.digit else None,
         "runs": answers,
         "agree": len({str(answer["digit"]) for answer in answers}) == 1,
     }
 
 
-def as_html(photo: Photo | None, networks: Networks) -> str:
+def as_html(reading: Reading, missing: str = "") -> str:
     """Return the answer for people: a verdict, each run's ten bars, and the 28x28 image that the networks saw.
 
-    Without a photo, or where nothing is trained, a sentence on what to do.
+    Without a digit, or where nothing is trained, a sentence on what to do. missing: what Networks.missing says.
     """
-    runs = networks.find()
+    runs, digit, probabilities = reading.runs, reading.digit, reading.probabilities
     if not runs:
         return message(f"No network is trained yet: {TRAIN_FIRST}, then try again.")
-    digit, probabilities = classify(photo, runs) if photo else (None, [])
     if digit is None:
-        return message("No digit here yet: draw or show one, large.", networks.missing())
+        return message("No digit here yet: draw or show one, large.", missing)
     png = base64.b64encode(cv2.imencode(".png", digit.image)[1].tobytes()).decode()
     seen = (
         f'<div class="seen"><h2>What {"the networks" if len(runs) > 1 else "the network"} saw</h2>'
         f'<img alt="the digit in 28 by 28 pixels" src="data:image/png;base64,{png}"></div>'
     )
     bars = [_bars(run, own) for run, own in zip(runs, probabilities, strict=True)]
-    return message(_verdict(runs, probabilities), networks.missing(), *bars, seen)
+    return message(_verdict(runs, probabilities), missing, *bars, seen)
 
 
 def message(verdict: str, note: str = "", *parts: str) -> str:

@@ -18,6 +18,7 @@ from digits.web.room import Busy, Room
 
 MAX_BYTES = 20_000_000  # of a request that carries a photo; phones make photos of 2 to 12 MB
 MAX_JSON_BYTES = 4_000_000  # of any other request: a frame of a webcam
+MAX_LABEL_BYTES = 1000  # of what the wall sends
 MAX_JSON_VALUES = 1000
 """Most values in such a request. Four million bytes can be a million lists, which take Python a hundred million."""
 MALFORMED = "this request is not one that the page sends; reload the page and try again."
@@ -27,6 +28,7 @@ PHOTOS_BYTES, JSON_BYTES = 3 * MAX_BYTES, 4 * MAX_JSON_BYTES
 SECONDS, BYTES_A_SECOND = 5.0, 400_000  # a request may take so many seconds to arrive, and longer the larger it is
 NEEDED = (
     *("", "predict", "config", "theme.css", "favicon.ico", "manifest.json", "assets/.+", "static/.+"),
+    *("wall", "wall/(drawings|label|remove|clear)"),
     *("gradio_api/heartbeat/.+", "gradio_api/upload", "gradio_api/upload_progress", "gradio_api/run/.+"),
     *("gradio_api/queue/(join|data)", "gradio_api/stream/.+", "gradio_api/startup-events"),
 )
@@ -124,7 +126,9 @@ class Guard:
         if from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
             raise HTTPException(403, "the request comes from a page of another site; only this page may send it.")
         if not self.needed.fullmatch(path) or ".." in path:
-            raise HTTPException(404, "there is nothing here; the page is at /, and /predict takes photos.")
+            raise HTTPException(
+                404, "there is nothing here; the page is at /, its wall at /wall, and /predict takes photos."
+            )
         if scope["method"] != "POST":
             return None
         length = headers.get("content-length", "")
@@ -133,6 +137,8 @@ class Guard:
         most = MAX_BYTES if path.rstrip("/") in PHOTOS else MAX_JSON_BYTES
         if int(length) > most:
             raise HTTPException(413, f"the photo has more than {most:,} bytes; shrink it first.")
+        if path.startswith("/wall/") and int(length) > MAX_LABEL_BYTES:
+            raise HTTPException(413, MALFORMED)
         return int(length)
 
     def _is_own(self, host: str) -> bool:

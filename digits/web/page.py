@@ -1,9 +1,10 @@
-"""The page to draw on, made with Gradio, and /predict beside it, for programs."""
+"""The page to draw on, made with Gradio, /predict beside it for programs, and the wall."""
 
 import base64
 import io
 import os
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,16 +19,22 @@ from digits.errors import UserError
 from digits.inference import TRAIN_FIRST
 from digits.photos import decode_photo, read_photo
 from digits.photos.read import MAX_PIXELS, Photo, TooManyPixels
-from digits.web.answers import Networks, as_html, as_json, message
+from digits.web.answers import Networks, Reading, as_html, as_json, message, read_digit
 from digits.web.guard import MAX_BYTES, Guard
 from digits.web.room import Busy, Room
+from digits.web.wall import Wall
+from digits.web.wall_page import add_wall
 
 KEPT_SECONDS = 10
 """An upload is deleted when it is this old, which is checked as often; until then the page that sent it shows it."""
 ORDINARY_PIXELS = 4_000_000  # larger photos are read one at a time; a drawing or a frame of a webcam has fewer
 KEPT_SESSIONS = 20  # Gradio keeps the last photo that each open page sent, for so many pages; none is needed later
-HELP = """# Draw a digit
-Two networks, one trained in PyTorch and one in TensorFlow, read it as you draw. For programs there is `/predict`."""
+TITLE = "# Draw a digit"
+NOTE = """\
+Two networks, one trained in PyTorch and one in TensorFlow, read what you draw. Drawings appear on [the wall](/wall)
+too, until somebody clears it; photos and the webcam's images do not."""
+MARK = re.compile("[0-9a-f]{32}")
+"""By which the page names a drawing. No other page can guess it, and change what is not its own."""
 Answer = TypeVar("Answer")
 
 
@@ -48,8 +55,13 @@ class Reader:
                 return await run_in_threadpool(read, MAX_PIXELS)
 
 
-def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fastapi.FastAPI:
-    """Return the application: /predict and the page. Gradio puts uploads into `uploads`; for `hosts` see Guard."""
+def build_app(
+    networks: Networks, uploads: Path, hosts: Collection[str], wall: Wall, addresses: Sequence[str] = ()
+) -> fastapi.FastAPI:
+    """Return the application: /predict, the wall and the page.
+
+    Gradio puts uploads into `uploads`; for `hosts` see Guard, for `addresses` add_wall.
+    """
     reader = Reader()
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -60,9 +72,10 @@ def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fast
         except UserError as error:
             return JSONResponse({"error": str(error)}, 503 if isinstance(error, Busy) else 400)
 
+    add_wall(app, wall, networks, addresses)
     gr.mount_gradio_app(
         app,
-        _build_page(networks, reader, uploads.resolve()),
+        _build_page(networks, reader, uploads.resolve(), wall),
         path="/",
         max_file_size=MAX_BYTES,
         show_error=False,
@@ -70,6 +83,7 @@ def build_app(networks: Networks, uploads: Path, hosts: Collection[str]) -> fast
         pwa=False,
         footer_links=[],
         css=_template("answer.css"),
+        head=f"<style>{_template('phone.css')}</style>",  # `css` reaches only what is inside the page's frame
         # System fonts: Gradio's own themes load theirs from Google.
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
@@ -84,15 +98,23 @@ def _template(name: str) -> str:
 def _predict(data: bytes, networks: Networks, max_pixels: int) -> dict[str, Any]:
     if not data:
         raise UserError("the request has no body; send the photo's bytes.")
-    runs = networks.find()
-    if not runs:
+    if not networks.find():
         raise Busy(f"no network is trained yet; {TRAIN_FIRST}.")
-    return as_json(decode_photo(io.BytesIO(data), True, max_pixels), runs)
+    return as_json(read_digit(decode_photo(io.BytesIO(data), True, max_pixels), networks))
 
 
-def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
+def _build_page(networks: Networks, reader: Reader, uploads: Path, wall: Wall) -> gr.Blocks:
     def read(sent: object, max_pixels: int) -> str:
-        return as_html(_photo(sent, uploads, max_pixels), networks)
+        mark, sent = _mark(sent)
+        reading = read_digit(_photo(sent, uploads, max_pixels), networks)
+        if mark and reading.digit:
+            wall.put(mark, reading.digit.image, reading.runs, reading.probabilities)
+        elif mark and not sent:
+            wall.withdraw(mark)
+        return as_html(reading, networks.missing())
+
+    def start() -> str:
+        return as_html(Reading(networks.find(), None, []), networks.missing())
 
     async def answer_to(sent: object) -> str:
         try:
@@ -105,7 +127,7 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
     page.has_launched = True
     page.state_session_capacity = KEPT_SESSIONS
     with page:
-        gr.Markdown(HELP)
+        gr.Markdown(TITLE, elem_id="title")
         with gr.Row():
             with gr.Column(min_width=300):
                 with gr.Tab("Draw") as draw_tab:
@@ -129,7 +151,8 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
                         buttons=[],
                     )
             with gr.Column(min_width=300):
-                answer = gr.HTML(as_html(None, networks), elem_id="answer")
+                answer = gr.HTML(start(), elem_id="answer")
+        gr.Markdown(NOTE)
         # Without the queue: an answer takes milliseconds, and only the latest drawing counts. Without Gradio's own
         # reading of photos: it has no limit on pixels.
         quietly: dict[str, Any] = {"preprocess": False, "show_progress": "hidden"}
@@ -137,10 +160,17 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path) -> gr.Blocks:
         at_once(drawing.input, answer_to, drawing, answer, api_name="draw", trigger_mode="always_last")
         at_once(photo.change, answer_to, photo, answer, api_name="photo")
         at_once(draw_tab.select, answer_to, drawing, answer)
-        at_once([photo_tab.select, webcam_tab.select], lambda: (None, as_html(None, networks)), None, [photo, answer])
-        at_once(page.load, lambda: as_html(None, networks), None, answer)
+        at_once([photo_tab.select, webcam_tab.select], lambda: (None, start()), None, [photo, answer])
+        at_once(page.load, start, None, answer)
         webcam.stream(answer_to, webcam, answer, stream_every=0.5, concurrency_limit=None, **quietly)
     return page
+
+
+def _mark(sent: object) -> tuple[str | None, object]:
+    """Return the mark of a drawing and its data URL, '' for one that was undone; anything else as it is, unmarked."""
+    if isinstance(sent, dict) and MARK.fullmatch(str(sent.get("drawing"))):
+        return str(sent["drawing"]), sent.get("url") or ""
+    return None, sent
 
 
 def _photo(sent: Any, uploads: Path, max_pixels: int) -> Photo | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import http.server
 import io
@@ -17,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable
@@ -30,31 +28,14 @@ import numpy as np
 import pytest
 from conftest import Trained
 from fastapi.responses import JSONResponse
-from page_driver import Page, Pixels, photo_of, png_of, serving_page, stop
+from page_driver import Page, Pixels, ask, data_url, photo_of, png_of, send, serving_page, stop
 from paths import ROOT
 from PIL import Image
 
 
-def ask(address: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    """Return status and body of what the server answers, errors included."""
-    request = urllib.request.Request(address, body, {name.replace("_", "-"): value for name, value in headers.items()})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
-def send(page: Page, event: str, value: object) -> tuple[int, str]:
-    """Do what the page does when `event` happens ('draw', 'photo'); return the status and the answer."""
-    body = json.dumps({"data": [value]}).encode()
-    status, answer = ask(f"{page.address}/gradio_api/run/{event}", body, Content_Type="application/json")
-    return status, json.loads(answer)["data"][0] if status == 200 else answer.decode()
-
-
 def draw(page: Page, photo: bytes) -> str:
     """Return the page's answer to a drawing."""
-    status, answer = send(page, "draw", f"data:image/png;base64,{base64.b64encode(photo).decode()}")
+    status, answer = send(page, "draw", data_url(photo))
     assert status == 200
     return answer
 

@@ -10,13 +10,26 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from page_driver import CHROMEDRIVER, CHROMIUM, Page, Pixels, chromium, photo_of, png_of, requests_of, serving_page
+from page_driver import (
+    CANVAS,
+    CHROMEDRIVER,
+    CHROMIUM,
+    Page,
+    Pixels,
+    as_phone,
+    chromium,
+    draw_with_finger,
+    photo_of,
+    png_of,
+    requests_of,
+    serving_page,
+    strokes_of,
+)
 from PIL import Image
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
 )
-CANVAS = "#drawing canvas"
 CLICK_LABEL = """
 const button = [...document.querySelectorAll('#webcam button')].find(one => one.innerText.trim() == arguments[0]);
 button?.click();
@@ -62,24 +75,6 @@ def click(driver: Any, selector: str) -> None:
 
 def open_tab(driver: Any, name: str) -> None:
     next(tab for tab in driver.find_elements("css selector", "button[role=tab]") if tab.text == name).click()
-
-
-def strokes_of(digit: Pixels) -> list[list[tuple[float, float]]]:
-    """Return the digit's strokes, from its middle line: lists of points (x, y) in 0..28, drawn one after another."""
-    mask = cv2.resize(digit, (112, 112), interpolation=cv2.INTER_CUBIC) > 110
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-    ridge = (depth > 2) & (depth >= 0.98 * cv2.dilate(depth, np.ones((5, 5), np.uint8)))
-    rest = [(x / 4, y / 4) for y, x in np.argwhere(ridge)]
-    strokes = [[rest.pop(0)]]
-    while rest:
-        x, y = strokes[-1][-1]
-        nearest = min(rest, key=lambda point: (point[0] - x) ** 2 + (point[1] - y) ** 2)
-        rest.remove(nearest)
-        if np.hypot(nearest[0] - x, nearest[1] - y) > 5:
-            strokes.append([])
-        if not strokes[-1] or np.hypot(nearest[0] - x, nearest[1] - y) > 0.7:
-            strokes[-1].append(nearest)
-    return strokes
 
 
 def plot_with_mouse(driver: Any, digit: Pixels) -> None:
@@ -148,18 +143,9 @@ def test_all_of_it_by_keyboard(browser: Any) -> None:
 
 def test_with_a_finger_on_a_phone(page: Page, digits: dict[int, Pixels], tmp_path: Path) -> None:
     with chromium(tmp_path / "profile") as driver:
-        phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-        driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        as_phone(driver, 360, 740)
         open_page(driver, page)
-        box = driver.execute_script(f"return document.querySelector('{CANVAS}').getBoundingClientRect().toJSON()")
-        for stroke in strokes_of(digits[4]):
-            for kind, points in (("Start", stroke[:1]), ("Move", stroke), ("End", [()])):
-                for point in points:
-                    x, y = point or (0, 0)
-                    place = {"x": box["x"] + x * box["width"] / 28, "y": box["y"] + y * box["height"] / 28}
-                    touch = {"type": f"touch{kind}", "touchPoints": [place] if point else []}
-                    driver.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+        draw_with_finger(driver, digits[4])
         wait_for(driver, lambda: "They agree: 4" in answer_in(driver))
         # Neither did the finger scroll the page, nor need anybody scroll it sideways.
         assert driver.execute_script("return [scrollX, scrollY]") == [0, 0]

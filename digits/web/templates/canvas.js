@@ -1,9 +1,10 @@
-// The sheet to draw on. After each change `props.value` is the drawing as a data URL, '' for an empty sheet, and the
-// event 'input' asks the server. Gradio's own canvas needs WebGL and sends fifteen files a stroke; this sends one.
+// The sheet to draw on. After each change the event 'input' asks the server, with `props.value` { drawing, url }: the
+// drawing's random name and the drawing as a data URL, '' where all strokes were undone. It is only '' after Clear, which
+// ends a drawing: the next one gets a name of its own. Gradio's own canvas needs WebGL and sends fifteen files a stroke; this sends one.
 const canvas = element.querySelector('canvas');
 const pen = canvas.getContext('2d');
 const SIDE = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
-let strokes = [], drawing = false, cursor = null, timer = null;
+let strokes = [], drawing = false, cursor = null, timer = null, id = '';
 
 function paint() {
     pen.fillStyle = 'white';
@@ -22,7 +23,7 @@ function paint() {
 function send() {
     timer = null;
     paint(); // without the cursor
-    props.value = strokes.length ? canvas.toDataURL('image/png') : '';
+    props.value = id && { drawing: id, url: strokes.length ? canvas.toDataURL('image/png') : '' };
     trigger('input');
     mark();
 }
@@ -49,6 +50,12 @@ function point_of(event) {
     return [(event.clientX - box.left) * SIDE / box.width, (event.clientY - box.top) * SIDE / box.height];
 }
 
+function begin_stroke(point) {
+    // crypto.randomUUID would need HTTPS, which a phone in a classroom does not have.
+    id ||= [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, '0')).join('');
+    strokes.push([point]);
+}
+
 function undo() {
     strokes.pop();
     change(true);
@@ -56,6 +63,7 @@ function undo() {
 
 function clear() {
     strokes = [];
+    id = '';
     change(true);
 }
 
@@ -64,7 +72,7 @@ canvas.addEventListener('pointerdown', event => {
     canvas.setPointerCapture(event.pointerId);
     drawing = true;
     cursor = null;
-    strokes.push([point_of(event)]);
+    begin_stroke(point_of(event));
     change(false);
 });
 canvas.addEventListener('pointermove', event => {
@@ -89,7 +97,7 @@ element.addEventListener('keydown', event => {
         cursor = from.map((value, axis) => Math.min(SIDE, Math.max(0, value + ARROWS[event.key][axis])));
         if (event.shiftKey) {
             const last = strokes.at(-1)?.at(-1);
-            if (last?.join() !== from.join()) strokes.push([from]); // the pen was lifted in between
+            if (last?.join() !== from.join()) begin_stroke(from); // the pen was lifted in between
             strokes.at(-1).push(cursor);
         }
         change(false);
