@@ -45,7 +45,9 @@ from digits.training import (
     split_dataset,
 )
 from digits.training.memory import keep_freed_memory
+from digits.training.workers import ALONE, Workers
 from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights
+from models.pytorch.parallel import join_workers
 from models.pytorch.training import Scores, TrainingState, device_name, in_float32, make_model, make_optimizer
 
 PACKAGES = ("torch", "numpy", "onnx")
@@ -72,7 +74,12 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
 
 
 def train(
-    model: nn.Module, dataset: Dataset, recipe: Recipe, device: torch.device, checkpoint: Checkpoint | None = None
+    model: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    workers: Workers = ALONE,
 ) -> Progress:
     """Train the model in place; return a row an epoch, as in history.csv, and the loss of each step.
 
@@ -88,6 +95,7 @@ def train(
     state = TrainingState(model, optimizer, recipe.ema)
     progress = state.resume(checkpoint)
     history = progress.history
+    model = workers.parallel(model)
 
     print(HEADER)
     epoch_images = images_of_epochs(dataset, recipe, len(history))
@@ -99,8 +107,8 @@ def train(
 
         model.train()
         with EpochProgress(len(history), recipe.epochs, len(order)) as table:
-            scores = Scores(train_labels[order], len(dataset.class_names), recipe.label_smoothing)
-            for batch, rate in zip(batches, rates, strict=True):
+            scores = Scores(train_labels[order], len(dataset.class_names), recipe, workers)
+            for batch, rate in zip(map(workers.part, batches), rates, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 optimizer.zero_grad()
@@ -108,6 +116,7 @@ def train(
                     logits = model(images[batch])
                 logits = logits.to(torch.get_default_dtype())
                 loss = F.cross_entropy(logits, train_labels[batch], label_smoothing=recipe.label_smoothing)
+                loss = workers.weighted(loss)
                 loss.backward()
                 optimizer.step()
 
@@ -115,14 +124,14 @@ def train(
                     state.average.update_parameters(model)
                 scores.add(logits)
                 if table.needs_update():
-                    table.show(scores.count, *scores.mean())
-            loss_and_accuracy = scores.mean()
-            progress.losses += scores.step_losses(recipe.batch_size)
+                    table.show(scores.count * workers.count, *scores.mean())
+            loss_and_accuracy, step_losses = scores.of_epoch()
+            progress.losses += step_losses
             table.finish_training()
 
             validation = {}
             if len(validation_indices):
-                probabilities = predict(state.evaluated(), validation_images)
+                probabilities = workers.share_out(predict, state.evaluated(), validation_images)
                 validation["loss"] = cross_entropy(validation_labels, probabilities)
                 validation["accuracy"] = accuracy(validation_labels, probabilities.argmax(axis=1))
             history.append(table.finish(*loss_and_accuracy, validation, rates[-1]))
@@ -148,18 +157,23 @@ def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
     recipe = options.recipe
-    dataset = load_dataset(options.dataset, options.data_dir)
-    run = NewRun(options, dataset, "pytorch", PACKAGES, started)
-
     device = set_up(options.device, recipe.seed, recipe.precision)
+    workers = join_workers(device)
+    with workers.together():
+        dataset = load_dataset(options.dataset, options.data_dir)
+        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers)
+
     model = make_model(options, len(dataset.class_names)).to(device)
     parameters = count_parameters(model)
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
-    progress = train(model, dataset, recipe, device, run.checkpoint)
+    progress = train(model, dataset, recipe, device, run.checkpoint, workers)
     if recipe.precision == "float64":
         model = in_float32(model)
-    probabilities = predict(model, run.images)
+    probabilities = workers.share_out(predict, model, run.images)
+    if workers.rank:
+        workers.wait()  # until the first has written the run
+        return
 
     with run.writing() as folder:
         save_checkpoint(model, folder / "model.pt")
@@ -167,6 +181,7 @@ def main(options: Options) -> None:
         export_onnx(model, folder / "model.onnx", dataset.class_names)
         outcome = run.write_results(folder, device_name(device), parameters, progress, probabilities)
     print(f"{outcome}\n{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")
+    workers.wait()
 
 
 if __name__ == "__main__":

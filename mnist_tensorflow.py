@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from digits.data import Dataset, load_dataset
 from digits.training import Checkpoint, NewRun, Progress, epoch_length, images_of_epochs, is_over, split_dataset
+from digits.training.workers import ALONE, Workers
 from models.tensorflow.callbacks import (
     EpochTable,
     EvaluateAverage,
@@ -47,6 +48,7 @@ from models.tensorflow.callbacks import (
 )
 from models.tensorflow.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.tensorflow.fit import LookUp, StepRates, Trainer, index_batches, set_precision
+from models.tensorflow.parallel import join_workers
 from models.tensorflow.training import TrainingState, device_name, in_float32, make_model, make_optimizer
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
@@ -74,14 +76,20 @@ def set_up(device: str, seed: int, precision: str = "float32") -> str:
 
 
 def train(
-    model: keras.Model, dataset: Dataset, recipe: Recipe, device: str, checkpoint: Checkpoint | None = None
+    model: keras.Model,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: str,
+    checkpoint: Checkpoint | None = None,
+    workers: Workers = ALONE,
 ) -> Progress:
     """Train the model in place; return a row an epoch, as in history.csv, and the loss of each step.
 
     The whole training set lies on the device; what `fit` is fed are indices, looked up by the first layer.
     """
     train_indices, validation_indices = split_dataset(dataset, recipe)
-    validation = (validation_indices, dataset.train_labels[validation_indices])
+    held_out = workers.held_out(validation_indices)
+    validation = (held_out, dataset.train_labels[held_out])
     num_images = epoch_length(len(train_indices), recipe.batch_size)
     steps = math.ceil(num_images / recipe.batch_size)
 
@@ -89,10 +97,10 @@ def train(
         set_precision(model, "mixed_bfloat16")
     indices = keras.Input((), dtype="int64")
     with tf.device("GPU:0" if device == "cuda" else "CPU:0"):
-        look_up = LookUp(dataset.train_images, changing=recipe.changes_images)
+        look_up = LookUp(dataset.train_images, changing=recipe.changes_images, workers=workers)
         rates = StepRates(steps)
         trainer = Trainer(indices, model(look_up(indices)))
-        trainer.prepare(steps, recipe.label_smoothing)
+        trainer.prepare(steps, recipe.label_smoothing, workers)
 
     trainer.compile(
         make_optimizer(rates, recipe),
@@ -104,13 +112,14 @@ def train(
     state = TrainingState(model, trainer)
     progress = state.resume(checkpoint)
     first = len(progress.history)
+    trainer = workers.parallel(trainer)
 
-    batches = index_batches(train_indices, dataset.train_labels, recipe, first)
+    batches = index_batches(train_indices, dataset.train_labels, recipe, first, workers)
     new_images = NewImagesEachEpoch(look_up, images_of_epochs(dataset, recipe, first))
     callbacks = [new_images] if recipe.changes_images else []
     callbacks += [
         LearningRates(rates, recipe, progress),
-        EpochTable(progress, recipe, num_images, rates),
+        EpochTable(progress, recipe, num_images, len(validation_indices), rates, workers),
         EvaluateAverage(state),
     ]
     if recipe.keep_best:
@@ -146,18 +155,23 @@ def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
     recipe = options.recipe
-    dataset = load_dataset(options.dataset, options.data_dir)
-    run = NewRun(options, dataset, "tensorflow", PACKAGES, started)
-
     device = set_up(options.device, recipe.seed, recipe.precision)
+    workers = join_workers(device)
+    with workers.together():
+        dataset = load_dataset(options.dataset, options.data_dir)
+        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers)
+
     model = make_model(options, len(dataset.class_names))
     parameters = count_parameters(model)
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
-    progress = train(model, dataset, recipe, device, run.checkpoint)
+    progress = train(model, dataset, recipe, device, run.checkpoint, workers)
     if recipe.precision == "float64":
         model = in_float32(model)
-    probabilities = predict(model, run.images)
+    probabilities = workers.share_out(predict, model, run.images)
+    if workers.rank:
+        workers.wait()  # until the first has written the run
+        return
 
     with run.writing() as folder:
         save_checkpoint(model, folder / "model.keras")
@@ -165,6 +179,7 @@ def main(options: Options) -> None:
         export_onnx(model, folder / "model.onnx", dataset.class_names)
         outcome = run.write_results(folder, device_name(device), parameters, progress, probabilities)
     print(f"{outcome}\n{run.path}: predictions, probabilities, history.csv, run.json, model.keras, model.onnx, weights")
+    workers.wait()
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ class RunInfo(TypedDict):
     command: NotRequired[str]
     versions: NotRequired[dict[str, Any]]
     hardware: NotRequired[dict[str, Any]]
+    workers: NotRequired[Count]  # processes that trained together; one where absent
     parameters: NotRequired[dict[str, Count]]
     seconds: NotRequired[Seconds]
     images_per_second: NotRequired[Amount]

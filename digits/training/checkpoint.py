@@ -20,6 +20,7 @@ from digits.errors import UserError
 from digits.files import write_whole
 from digits.training.batches import epoch_length, split_dataset
 from digits.training.options import Options
+from digits.training.workers import ALONE, Workers
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
 FREE = {"resume", "data_dir", "output_dir", "name", "recipe_file"}
@@ -38,10 +39,18 @@ class Progress:
 class Checkpoint:
     """The checkpoint file of one training."""
 
-    def __init__(self, run: Path, options: Options, dataset: Dataset, versions: dict[str, str]) -> None:
-        """UserError where something that is no file is in its place."""
+    def __init__(
+        self,
+        run: Path,
+        options: Options,
+        dataset: Dataset,
+        versions: dict[str, str],
+        workers: Workers = ALONE,
+    ) -> None:
+        """UserError where something that is no file is in its place. Of several workers, only the first touches it."""
         self.path = checkpoint_path(run)
-        self.resume, self.recipe, self.dataset = options.resume, options.recipe, dataset
+        self.resume, self.recipe, self.dataset = options.resume or bool(workers.restarts), options.recipe, dataset
+        self.workers = workers
         self.seconds = 0.0  # of training that an earlier process has done
         self._epochs = 0  # of this training that the file is known to hold
         if os.path.lexists(self.path) and not os.path.isfile(self.path):
@@ -58,9 +67,10 @@ class Checkpoint:
         """Return what the last finished epoch left, or None where the training starts afresh.
 
         `load` is given the framework's own bytes. UserError where the file is damaged, which `load` may say by any
-        exception, or is that of a training with other options.
+        exception, or is that of a training with other options; also where workers differ in options, data or versions.
         """
-        if (earlier := self.read()) is None:
+        self.workers.agree(self.about)
+        if (earlier := self.workers.from_first(self.read)) is None:
             return None
         progress, state = earlier
         try:
@@ -74,6 +84,8 @@ class Checkpoint:
     def read(self) -> tuple[Progress, bytes] | None:
         """Return the progress and the framework's bytes, or None, as `restore` does."""
         if not self.resume:
+            if self.workers.restarts is not None:
+                self.delete()  # or what restarts this training when it dies would continue that one
             return None
         try:
             line, _, state = self.path.read_bytes().partition(b"\n")
@@ -121,6 +133,8 @@ class Checkpoint:
 
     def write(self, progress: Progress, state: bytes) -> None:
         """Replace the earlier checkpoint by the training as it stands; UserError where that fails."""
+        if self.workers.rank:
+            return
         facts = {"about": self.about, **dataclasses.asdict(progress)}
         head = {"sha256": _digest(facts, state), **facts}
         try:

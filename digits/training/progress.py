@@ -1,6 +1,8 @@
 """What a training prints while it runs: a live line on stderr, and a table row for each epoch on stdout."""
 
 import math
+import os
+import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -13,11 +15,19 @@ from digits.errors import UserError
 HEADER = "epoch  loss     accuracy  val. loss  val. accuracy  seconds  images/s"
 
 
+def say_nothing() -> None:
+    """Have this process print nothing but errors: another one prints the same."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    EpochProgress.hidden = True
+
+
 class EpochProgress:
     """One epoch: shows how many images are done, and at the end prints the epoch's row and returns it for history.csv.
 
     The live line is only shown where stderr is a terminal.
     """
+
+    hidden: bool | None = None  # None: where stderr is no terminal
 
     def __init__(self, epoch: int, epochs: int, num_images: int) -> None:
         self.epoch, self.epochs, self.num_images = epoch, epochs, num_images
@@ -28,7 +38,7 @@ class EpochProgress:
             desc=f"epoch {epoch + 1}/{epochs}",
             unit=" images",
             leave=False,
-            disable=None,
+            disable=self.hidden,
             dynamic_ncols=True,
             mininterval=0,  # needs_update says when; by its own rules tqdm would skip every second update, or more
             miniters=1,

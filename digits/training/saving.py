@@ -32,17 +32,25 @@ from digits.training.naming import check_replaceable, run_path, start_name
 from digits.training.options import Options, command_line
 from digits.training.recipe import recipe_record
 from digits.training.schedule import kept_epoch
+from digits.training.workers import ALONE, Workers
 
 
 class NewRun:
     """The run that a training is to write: its place is checked before the training, its files are written after it."""
 
     def __init__(
-        self, options: Options, dataset: Dataset, framework: str, packages: Iterable[str], started: float
+        self,
+        options: Options,
+        dataset: Dataset,
+        framework: str,
+        packages: Iterable[str],
+        started: float,
+        workers: Workers = ALONE,
     ) -> None:
         """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start.
 
-        UserError where the run cannot be written, would replace one of another recipe, or has no images to evaluate.
+        Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
+        recipe, or has no images to evaluate.
         """
         self.options, self.dataset, self.framework, self.started = options, dataset, framework, started
         recipe, on_validation = options.recipe, options.evaluate_on == "validation"
@@ -58,9 +66,11 @@ class NewRun:
         self.labels = labels.astype(np.int64)
         self.versions = versions(packages)
         self.path = run_path(options, framework)
-        self.checkpoint = Checkpoint(self.path, options, dataset, self.versions)
-        check_writable(self.path)
-        check_replaceable(self.path, options, framework)
+        self.workers = workers
+        self.checkpoint = Checkpoint(self.path, options, dataset, self.versions, workers)
+        if workers.rank == 0:
+            check_writable(self.path)
+            check_replaceable(self.path, options, framework)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
@@ -104,6 +114,7 @@ class NewRun:
             "command": command_line(f"mnist_{self.framework}.py", self.options),
             "versions": self.versions,
             "hardware": hardware(device),
+            "workers": self.workers.count,
             "parameters": dict(zip(("trainable", "non_trainable"), parameters, strict=True)),
             "seconds": {"training": round(training_seconds, 3), "total": round(seconds, 3)},
             "images_per_second": round(

@@ -10,7 +10,18 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.training import HEADER, Checkpoint, EpochProgress, Progress, Recipe, is_best, is_over, learning_rates
+from digits.training import (
+    ALONE,
+    HEADER,
+    Checkpoint,
+    EpochProgress,
+    Progress,
+    Recipe,
+    Workers,
+    is_best,
+    is_over,
+    learning_rates,
+)
 from models.tensorflow.fit import LookUp, StepRates
 from models.tensorflow.training import TrainingState
 
@@ -40,11 +51,26 @@ class LearningRates(keras.callbacks.Callback):
 
 
 class EpochTable(keras.callbacks.Callback):
-    """Show the live line, print each epoch's line, and keep its row of history.csv and the losses of its steps."""
+    """Show the live line, print each epoch's line, and keep its row of history.csv and the losses of its steps.
 
-    def __init__(self, progress: Progress, recipe: Recipe, num_images: int, rates: StepRates) -> None:
+    What Keras has measured is of this worker's images (of its loss, that part of the whole), and is added up.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        recipe: Recipe,
+        num_images: int,
+        num_validation: int,
+        rates: StepRates,
+        workers: Workers = ALONE,
+    ) -> None:
         super().__init__()
         self.progress, self.recipe, self.num_images, self.rates = progress, recipe, num_images, rates
+        self.workers = workers
+        own, held_out = workers.size(num_images, recipe.batch_size), workers.size(num_validation)
+        validation = held_out / max(num_validation, 1)
+        self.shares = {"accuracy": own / num_images, "val_loss": validation, "val_accuracy": validation}
 
     def on_train_begin(self, logs: Logs = None) -> None:
         print(HEADER)
@@ -55,17 +81,20 @@ class EpochTable(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if logs and self.table.needs_update():
             images_done = min((batch + 1) * self.recipe.batch_size, self.num_images)
-            self.table.show(images_done, logs["loss"], logs["accuracy"])
+            self.table.show(images_done, logs["loss"] * self.workers.count, logs["accuracy"])
 
     def on_test_begin(self, logs: Logs = None) -> None:
         self.table.finish_training()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = logs or {}
+        logs = {name: self._sum(value * self.shares.get(name, 1.0)) for name, value in (logs or {}).items()}
         validation = {name: logs[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in logs}
         rate = float(self.rates.rates[-1])
         self.progress.history.append(self.table.finish(logs["loss"], logs["accuracy"], validation, rate))
-        self.progress.losses += self.model.step_losses.numpy().tolist()
+        self.progress.losses += self.workers.sum(self.model.step_losses.numpy()).tolist()
+
+    def _sum(self, value: float) -> float:
+        return float(self.workers.sum(np.array(value, np.float64)))
 
 
 class EvaluateAverage(keras.callbacks.Callback):
