@@ -16,6 +16,8 @@ EXTRAS = {
     "psycopg": "postgresql",
 }
 """Which of pyproject.toml's extras brings a package that the base installation lacks."""
+LOST_WORKER = "by peer|Connection refused|Broken pipe|Socket closed|ollective op|oordination (service|agent)|c10d"
+"""In what PyTorch and TensorFlow say when another process of the same training has gone."""
 INTERRUPTED = "\ninterrupted; what was complete before this call still is."
 
 
@@ -71,6 +73,9 @@ def _explain(error: BaseException) -> int | None:
     elif isinstance(error, MemoryError) or re.search("out of memory|OOM when|allocate memory", str(error)):
         what = "lower --batch-size, --filters or --dense of a training, or close other programs"
         print(f"error: there is not enough memory; {what}.", file=sys.stderr)
+    elif re.search(LOST_WORKER, str(error)):
+        advice = "see what it says, and start all workers again; --resume goes on from the last checkpoint"
+        print(f"error: another worker of this training has ended or cannot be reached; {advice}.", file=sys.stderr)
     else:
         return None
     return 1
