@@ -74,8 +74,10 @@ def _explain(error: BaseException) -> int | None:
         what = "lower --batch-size, --filters or --dense of a training, or close other programs"
         print(f"error: there is not enough memory; {what}.", file=sys.stderr)
     elif re.search(LOST_WORKER, str(error)):
+        reason = " ".join(str(error).split())[:200]
         advice = "see what it says, and start all workers again; --resume goes on from the last checkpoint"
-        print(f"error: another worker of this training has ended or cannot be reached; {advice}.", file=sys.stderr)
+        what = "another worker of this training has ended or cannot be reached"
+        print(f"error: {what} ({reason}); {advice}.", file=sys.stderr)
     else:
         return None
     return 1

@@ -22,8 +22,6 @@ from digits.training import ALONE, SeveralWorkers, Workers
 from digits.training.cluster import check_port, read_cluster
 
 GROUP = 0x6D6E6973  # of all our sums, unlike the small numbers that the strategy gives its own
-FIRST_KEY = 100_000
-"""Of sums outside of training steps, each of which has a key of its own; those in a step have the same in each step."""
 
 
 def join_workers(device: str) -> Workers:
@@ -57,11 +55,10 @@ class ParallelWorkers(SeveralWorkers):
         Its normalisations, its dropouts and its optimizer are changed in place, and those of models in it; what is
         saved of them is as ever.
         """
-        model.optimizer.apply = partial(self.apply, model.optimizer.apply)
-        key = itertools.count(2, 2)
+        model.optimizer.apply = partial(self.apply, model.optimizer.apply, next(_keys))
         for layer in _layers_in(model):
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.call = partial(self.normalise, layer, layer.call, next(key))
+                layer.call = partial(self.normalise, layer, layer.call, (next(_keys), next(_keys)))
             elif isinstance(layer, keras.layers.Dropout):
                 layer.call = partial(self.drop, layer)
         return model
@@ -77,9 +74,9 @@ class ParallelWorkers(SeveralWorkers):
         share = tf.cast(self.stop - self.start, loss.dtype) / tf.cast(self.total, loss.dtype)
         return tf.where(share > 0, loss * share, 0)  # a mean of no images is not a number
 
-    def apply(self, change: Any, gradients: list[tf.Tensor], variables: Any = None) -> None:
+    def apply(self, change: Any, key: int, gradients: list[tf.Tensor], variables: Any = None) -> None:
         """Have `change`, an optimizer's apply, change the variables by the sum of all workers' gradients."""
-        flat = self._reduce(tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0), 1)
+        flat = self._reduce(tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0), key)
         parts = tf.split(flat, [int(np.prod(gradient.shape)) for gradient in gradients])
         pairs = zip(parts, gradients, strict=True)
         change([tf.reshape(part, gradient.shape) for part, gradient in pairs], variables)
@@ -88,7 +85,7 @@ class ParallelWorkers(SeveralWorkers):
         self,
         layer: keras.layers.BatchNormalization,
         call: Any,
-        key: int,
+        keys: tuple[int, int],
         inputs: tf.Tensor,
         training: bool = False,
         mask: None = None,
@@ -97,7 +94,7 @@ class ParallelWorkers(SeveralWorkers):
         if not (training and layer.trainable):
             return call(inputs, training=training)
         values = tf.cast(inputs, layer.moving_mean.dtype)
-        mean, variance = self._moments(values, key)
+        mean, variance = self._moments(values, keys)
         for moving, moment in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
             moving.assign(moving * layer.momentum + moment * (1 - layer.momentum))
         scaled = (values - mean) * tf.math.rsqrt(variance + layer.epsilon)
@@ -111,7 +108,7 @@ class ParallelWorkers(SeveralWorkers):
         mask = keras.random.dropout(ones, layer.rate, seed=layer.seed_generator)
         return inputs * mask[self.start : self.stop]
 
-    def _moments(self, values: tf.Tensor, key: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _moments(self, values: tf.Tensor, keys: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
         """Return mean and variance, (C,), of the values of all workers."""
         axes = list(range(len(values.shape) - 1))
         n = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), values.dtype)
@@ -119,7 +116,7 @@ class ParallelWorkers(SeveralWorkers):
         variance = tf.math.divide_no_nan(tf.reduce_sum((values - mean) ** 2, axes), n)
         ours = tf.concat([mean, variance, [n]], 0)
         place = tf.one_hot(self.rank, self.count, dtype=values.dtype)
-        all_ours = self._sum_of(place[:, None] * ours, key)  # (workers, 2 C + 1): zeros from all others
+        all_ours = self._sum_of(place[:, None] * ours, keys)  # (workers, 2 C + 1): zeros from all others
         # Chan, Golub and LeVeque (1983), 'Algorithms for computing the sample variance': no large numbers cancel out.
         C = values.shape[-1]
         means, variances, counts = tf.split(all_ours, [C, C, 1], axis=1)
@@ -127,12 +124,12 @@ class ParallelWorkers(SeveralWorkers):
         mean = tf.reduce_sum(shares * means, 0)
         return mean, tf.reduce_sum(shares * (variances + (means - mean) ** 2), 0)
 
-    def _sum_of(self, values: tf.Tensor, key: int) -> tf.Tensor:
+    def _sum_of(self, values: tf.Tensor, keys: tuple[int, int]) -> tf.Tensor:
         """Return the sum of all workers' values; its gradient is the sum of their gradients."""
 
         @tf.custom_gradient
         def summed(values: tf.Tensor) -> Any:
-            return self._reduce(values, key), lambda gradient: self._reduce(gradient, key + 1)
+            return self._reduce(values, keys[0]), lambda gradient: self._reduce(gradient, keys[1])
 
         return summed(values)
 
@@ -149,7 +146,7 @@ class ParallelWorkers(SeveralWorkers):
 
 
 _connected: list[Any] = []  # the strategy, as long as the process lives
-_keys = itertools.count(FIRST_KEY)
+_keys = itertools.count(1)  # of sums, by which workers find each other's; those of a step are the same in each step
 
 
 def _layers_in(model: keras.Model) -> list[keras.layers.Layer]:

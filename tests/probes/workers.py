@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-IMAGES = 87
-"""77 of them are trained on. Neither 2 nor 3 divides that; in batches of 25, the last one has 2 images."""
+IMAGES = 95
+"""85 of them are trained on. Neither 2 nor 3 divides that, nor the batches of 25 and the last one of 10."""
 
 
 def train_on(script: ModuleType, folder: str, count: int, commands: list[list[str]]) -> list[str]:
@@ -84,6 +84,7 @@ def work(script: ModuleType, worker: dict[str, Any]) -> int:
         return replace(sample, train_images=sample.train_images[:IMAGES], train_labels=sample.train_labels[:IMAGES])
 
     script.load_dataset = few
+    script.export_onnx = lambda *_: None  # takes longer than these trainings
     expect_death(script, worker.get("killed", ""))
     for words in worker["commands"]:
         options = parse_options(script.__doc__, words)
