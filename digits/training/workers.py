@@ -110,7 +110,7 @@ class SeveralWorkers(Workers):
         if batch_size:
             return len(own_rows(num_images, batch_size, self.rank, self.count))
         share = share_of(num_images, self.rank, self.count, EVALUATION_BATCH)
-        return share.stop - share.start
+        return len(range(share.start, share.stop))
 
     def held_out(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         share = share_of(len(indices), self.rank, self.count, EVALUATION_BATCH)
@@ -145,14 +145,16 @@ class SeveralWorkers(Workers):
                     )
 
     def from_first(self, read: Callable[[], T]) -> T:
-        found, fault = None, None
+        found: T | None = None
+        fault: str | None = None
         try:
             found = read() if self.rank == 0 else None
         except UserError as error:
             fault = str(error)
-        found, fault = self.exchange((found, fault))[0]
+        answer, fault = self.exchange((found, fault))[0]
         self._refuse([fault])
-        return found  # type: ignore[return-value]
+        result: T = answer
+        return result
 
     def share_out(self, predict: Predict, model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         part = share_of(len(images), self.rank, self.count, EVALUATION_BATCH)

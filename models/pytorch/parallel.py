@@ -74,13 +74,14 @@ class ParallelWorkers(SeveralWorkers):
         """Return this worker's part of the batch; loss, normalisation and dropout are then of that batch."""
         self.total = len(batch)
         self.share = share_of(self.total, self.rank, self.count)
-        self.held = self.share.stop - self.share.start
+        self.held = len(range(self.share.start, self.share.stop))
         # A worker without images computes one that counts nowhere, so that it takes part in all sums.
         return batch[self.share] if self.held else batch[:1]
 
     def weighted(self, loss: Tensor) -> Tensor:
         """Return the mean loss of this worker's part, such that the workers' mean is that of the whole batch."""
-        return loss * (self.held * self.count / self.total)
+        weighted: Tensor = loss * (self.held * self.count / self.total)
+        return weighted
 
     def own(self, values: Tensor) -> Tensor:
         """Return the values, one an image of the part, of images that are this worker's own."""
@@ -97,7 +98,9 @@ class ParallelWorkers(SeveralWorkers):
         layer.num_batches_tracked += 1
         layer.running_mean.lerp_(mean, NORM_MOMENTUM)
         layer.running_var.lerp_(variance if layer.biased else variance * (n / max(n - 1, 1)), NORM_MOMENTUM)
-        return _Normalise.apply(values, layer.weight, layer.bias, mean, variance, n, layer.eps, self.held)
+        how = (mean, variance, n, layer.eps, self.held)
+        normalised: Tensor = _Normalise.apply(values, layer.weight, layer.bias, *how)
+        return normalised
 
     def _moments(self, values: Tensor, layer: BatchNorm1d | BatchNorm2d) -> tuple[Tensor, Tensor, int]:
         """Return mean and variance, (C,), of the values of all workers, and how many values a channel has."""

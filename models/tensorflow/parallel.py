@@ -127,11 +127,10 @@ class ParallelWorkers(SeveralWorkers):
     def _sum_of(self, values: tf.Tensor, keys: tuple[int, int]) -> tf.Tensor:
         """Return the sum of all workers' values; its gradient is the sum of their gradients."""
 
-        @tf.custom_gradient
         def summed(values: tf.Tensor) -> Any:
             return self._reduce(values, keys[0]), lambda gradient: self._reduce(gradient, keys[1])
 
-        return summed(values)
+        return tf.custom_gradient(summed)(values)
 
     def _reduce(self, values: tf.Tensor, key: int) -> tf.Tensor:
         return tf.raw_ops.CollectiveReduceV2(
