@@ -18,6 +18,9 @@ from paths import ROOT
 from digits.runs import read_run
 
 pytestmark = pytest.mark.training
+thorough = pytest.mark.skipif(
+    "DISTRIBUTED" not in os.environ, reason="takes minutes; the environment variable DISTRIBUTED=1 asks for it"
+)
 
 TEXT = "--dataset mnist-sample --model mlp --dense 16 12 --epochs 4 --batch-size 25 --precision float64 --name killed"
 WORDS = TEXT.split()
@@ -48,6 +51,7 @@ def resumed(framework: str, place: Path) -> np.ndarray:
     return losses
 
 
+@thorough
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_worker_ends_the_others_and_resume_goes_on(framework: str, rank: int, place: Path) -> None:
     workers: list[dict[str, Any]] = [{}, {}, {}]
@@ -65,6 +69,7 @@ def test_a_killed_worker_ends_the_others_and_resume_goes_on(framework: str, rank
     np.testing.assert_allclose(again, expected, rtol=1e-12)  # type: ignore[arg-type]
 
 
+@thorough
 def test_the_first_killed_while_it_writes(framework: str, place: Path) -> None:
     first, second = run(framework, place, {"killed": "writing"}, {})
     assert first["status"] == -signal.SIGKILL
@@ -83,6 +88,7 @@ def test_other_options_are_found_before_the_first_step(framework: str, place: Pa
     assert not list((place / "outputs").iterdir())
 
 
+@thorough
 def test_a_worker_without_the_dataset_ends_all(framework: str, place: Path) -> None:
     ends = run(framework, place, {}, {"commands": [[*WORDS, "--data-dir", "empty"]]})
     assert [end["status"] for end in ends] == [1, 1]
@@ -91,6 +97,7 @@ def test_a_worker_without_the_dataset_ends_all(framework: str, place: Path) -> N
     assert not list((place / "outputs").iterdir())
 
 
+@thorough
 def test_a_worker_that_starts_later(framework: str, place: Path) -> None:
     ends = run(framework, place, {}, {"delay": 3})
     assert [end["status"] for end in ends] == [0, 0]
