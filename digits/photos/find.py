@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.ink import ink_mask, ink_strength
+from digits.photos.ink import highest, ink_mask, ink_strength
 from digits.photos.mnist_form import mnist_form
 from digits.photos.normalize import scaled, to_mnist
 from digits.photos.rulings import find_rulings, without_rulings
@@ -97,7 +97,8 @@ class _Ink:
     def own(self, pieces: list[Piece]) -> NDArray[Any]:
         """Return where the ink of the pieces is in their box, uint8 (H, W)."""
         left, top, right, bottom = box_of(pieces)
-        return np.isin(self.labels[top:bottom, left:right], [piece.label for piece in pieces]).astype(np.uint8)
+        labels = self.labels[top:bottom, left:right]
+        return np.logical_or.reduce([labels == piece.label for piece in pieces]).view(np.uint8)
 
     def _cut_out(self, own: NDArray[Any], box: Box, steps: Steps | None = None) -> Digit:
         """Return the digit whose pixels in the box are given."""
@@ -109,8 +110,8 @@ class _Ink:
         # The grey edge around a stroke belongs to it, however faint; the paper's grain further away does not.
         near = cv2.dilate(own, np.ones((3, 3), np.uint8))
         # Relative to the digit's own full ink, which may be fainter than something else in the photo.
-        ink = np.clip(strength / float(np.percentile(strength[own > 0], 70)), 0, 1) * near
-        image = to_mnist(ink.astype(np.float32))
+        ink = np.minimum(strength / highest(strength[own > 0], 0.3), 1) * near
+        image = to_mnist(ink)
         if steps is not None:
             steps |= {"5 digit": _dark_on_white(ink), "6 as MNIST": image}
         return Digit(image, self._box_in_photo(left, top, right, bottom))
@@ -173,6 +174,8 @@ def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:
     size = max(3, max(mask.shape) // WIDE)
     # OpenCV takes what is beyond the edge for dark.
     wide = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
+    if not cv2.countNonZero(wide):
+        return None
     labels, pieces = find_pieces(wide)
     edge = [piece.label for piece in pieces if touches_edge(piece, mask.shape)]
     if not edge or not (mask & (1 - wide)).any():

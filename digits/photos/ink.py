@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.photos.normalize import scaled
+from digits.photos.segments import connected
 
 Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 SMALL = 160  # longest side, in pixels, at which the paper's brightness is estimated: light changes slowly
+MIDDLE = np.float32(127.5)  # grey levels count from here, so that an inverted photo has the opposite ones
 DARKEST_PAPER = 48.0
 """Grey level below which darkness of the paper is not compensated: there a camera only records its own noise."""
 LEAST_CONTRAST = 0.06
@@ -19,6 +22,8 @@ LEAST_CONTRAST = 0.06
 LEAST_SIGNAL_TO_NOISE = 9.0
 """Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
 ink in harsh photographs (digits/photos/synthetic.py) reaches 26 or more."""
+SAMPLES = 30  # most pixels a side that the paper's slope is fitted to
+SAME_PAPER = 1.0  # grey levels
 FAINTEST = 0.5
 """A stroke thinner than a pixel has at least this fraction of full ink wherever it is thinnest."""
 
@@ -28,10 +33,16 @@ def ink_strength(grey: NDArray[Any]) -> Floats:
 
     Works for dark on light and for light on dark, in any light that changes more slowly than a stroke is wide.
     """
-    if is_light_on_dark(grey):
-        grey = np.subtract(255, grey, dtype=np.uint8)
-    paper = _paper(grey)
-    strength = np.clip((paper - grey) / np.maximum(paper, DARKEST_PAPER), 0, 1)
+    small = _small(grey)
+    trend = _trend(small)
+    if _is_light_on_dark(small, trend):
+        grey, small, trend = cv2.bitwise_not(grey), cv2.bitwise_not(small), -trend
+    paper = _paper(small, trend)
+    # (paper - grey) / paper in few passes over the photo: what changes slowly is computed on the small one.
+    share = 1 / np.maximum(paper, DARKEST_PAPER)
+    light = _enlarged(paper * share, grey) if paper.min() < DARKEST_PAPER else np.float32(1)
+    strength: Floats = cv2.multiply(grey, _enlarged(share, grey), dtype=cv2.CV_32F)
+    np.maximum(np.subtract(light, strength, out=strength), 0, out=strength)
     # A wider blur for larger photos: it removes the sensor's noise and the grain of the paper.
     sigma = max(grey.shape) / 600
     return np.asarray(cv2.GaussianBlur(strength, (0, 0), sigma) if sigma > 0.4 else strength)
@@ -39,14 +50,20 @@ def ink_strength(grey: NDArray[Any]) -> Floats:
 
 def is_light_on_dark(grey: NDArray[Any]) -> bool:
     """Return whether what stands out from its surroundings is lighter than they are."""
-    small = cv2.GaussianBlur(_small(grey), (3, 3), 0)
-    level = np.clip(small - _trend(small) + 127.5, 0, 255)
-    away = level - cv2.medianBlur(level.astype(np.uint8), max(3, min(small.shape) // 2 | 1))
+    small = _small(grey)
+    return _is_light_on_dark(small, _trend(small))
+
+
+def _is_light_on_dark(small: NDArray[Any], trend: Floats) -> bool:
+    away = cv2.GaussianBlur(small, (3, 3), 0) - MIDDLE - trend
+    # The median of half the photo around each pixel changes so slowly that a fraction of the pixels gives it.
+    coarse = scaled(np.clip(away + MIDDLE, 0, 255).astype(np.uint8), -(-max(small.shape) // 4))
+    away -= _enlarged(cv2.medianBlur(coarse, max(3, min(coarse.shape) // 2 | 1)) - MIDDLE, away)
     # At the photo's edge it is the table beside the sheet that stands out.
-    y, x = (np.linspace(-1, 1, side) for side in small.shape)
-    away *= np.exp(-(y * y))[:, None] * np.exp(-(x * x))
+    y, x, _ = _coordinates(small.shape)
+    away *= np.exp(-y * y) * np.exp(-x * x)
     # The square favours the strong and narrow, ink, over the weak and wide, shadows.
-    return float(np.square(np.maximum(away, 0)).sum()) > float(np.square(np.minimum(away, 0)).sum())
+    return float((away * np.abs(away)).sum()) > 0
 
 
 def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tuple[NDArray[np.uint8], float]:
@@ -56,9 +73,7 @@ def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tup
     """
     # Full strength: what the strongest thousandth of the photo reaches. A digit's strokes cover more than that.
     step = 1 if max(strength.shape) < 200 else 2  # every other pixel of a large photo gives the same, faster
-    values = strength[::step, ::step].ravel()
-    rank = min(values.size - 1, max(5, values.size // 1000))
-    full = full or float(np.partition(values, -rank - 1)[-rank - 1])
+    full = full or highest(strength[::step, ::step], 0.001, 5)
     noise = _noise(strength)
     if full < max(LEAST_CONTRAST, LEAST_SIGNAL_TO_NOISE * noise):
         return np.zeros(strength.shape, np.uint8), 0.0
@@ -66,32 +81,31 @@ def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tup
     if enlarged:
         size = max(3, max(strength.shape) // 8 | 1)
         around = np.clip(cv2.dilate(strength, np.ones((size, size), np.uint8)), FAINTEST * full, full)
-    return (strength > np.maximum(0.4 * around, 3 * noise)).astype(np.uint8), full
+    return (strength > np.maximum(0.4 * around, 3 * noise)).view(np.uint8), full
 
 
-def _paper(grey: NDArray[Any]) -> Floats:
-    """Return the brightness that each pixel would have without ink on it, float32 (H, W).
+def _paper(small: NDArray[Any], trend: Floats) -> Floats:
+    """Return the brightness that each pixel of the small photo would have without ink on it, float32 (H, W).
 
     A grey closing removes all that is darker than its surroundings and narrower than a sixth of the photo, and keeps
     the edge of a shadow sharp. Wider strokes, up to a third of the photo, differ from shadows and from the table in
     not reaching its edge.
     """
-    small = cv2.medianBlur(_small(grey), 3)
     # At the edge a closing mistakes a slope for a hollow, so it is given a level image.
-    trend = _trend(small)
-    level = small - trend
-    narrow, wide = (
+    level = cv2.medianBlur(small, 3) - MIDDLE - trend
+    closed, wide = (
         cv2.morphologyEx(level, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
         for size in (max(3, min(small.shape) // part | 1) for part in (6, 3))
     )
-    dark = (wide - level > 0.5 * np.percentile(narrow - level, 99.5)).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
-    ends = stats[:, :2] + stats[:, 2:4]
-    inside = (stats[:, :2] > 0).all(axis=1) & (ends < [small.shape[1], small.shape[0]]).all(axis=1)
-    inside[0] = False  # what is not dark
-    strokes = cv2.dilate(inside[labels].astype(np.uint8), np.ones((7, 7), np.uint8))
-    closed = np.where(strokes, wide, narrow) + trend
-    return np.asarray(cv2.resize(np.clip(closed, 0, 255), grey.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    if float((wide - closed).max()) > SAME_PAPER:
+        dark = (wide - level > 0.5 * highest((closed - level)[::2, ::2], 0.005)).view(np.uint8)
+        labels, stats = connected(dark)
+        ends = stats[:, :2] + stats[:, 2:4]
+        inside = (stats[:, :2] > 0).all(axis=1) & (ends < [small.shape[1], small.shape[0]]).all(axis=1)
+        inside[0] = False  # what is not dark
+        strokes = cv2.dilate(inside.view(np.uint8)[labels], np.ones((7, 7), np.uint8))
+        closed = np.where(strokes > 0, wide, closed)
+    return np.asarray(np.clip(closed + trend + MIDDLE, 0, 255))
 
 
 def _trend(small: NDArray[Any]) -> Floats:
@@ -99,23 +113,40 @@ def _trend(small: NDArray[Any]) -> Floats:
 
     Iteratively reweighted: what lies far from the last fit counts little in the next.
     """
-    height, width = small.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    step = -(-max(small.shape) // 40)
-    some, values = terms[::step, ::step].reshape(-1, 6), small[::step, ::step].ravel().astype(np.float32)
-    weights = np.ones_like(values)
+    y, x, terms = _coordinates(small.shape)
+    step = -(-max(small.shape) // SAMPLES)
+    values = small[::step, ::step].ravel() - MIDDLE
+    weighted = terms
     for _ in range(4):
-        weighted = some * weights[:, None]
         # A little of the identity: a photo one pixel wide has no slope across.
-        fit = np.linalg.solve(weighted.T @ some + 1e-3 * np.eye(6), weighted.T @ values)
-        away = np.abs(values - some @ fit)
-        weights = 1 / np.maximum(away, 4)
-    return (terms @ fit.astype(np.float32)).astype(np.float32)
+        fit = np.linalg.solve(weighted @ terms.T + 1e-3 * np.eye(6), weighted @ values).astype(np.float32)
+        weighted = terms / np.maximum(np.abs(values - fit @ terms), 4)
+    across, down = fit[1] * x + fit[3] * x * x, fit[0] + fit[2] * y + fit[5] * y * y
+    return np.asarray(fit[4] * y * x + across + down)
+
+
+@lru_cache(maxsize=8)
+def _coordinates(shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+    """Return y (H, 1) and x (1, W), from -1 to 1, and the terms of a paraboloid at some of the pixels, (6, N)."""
+    y, x = (axis.astype(np.float32) for axis in np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j])
+    step = -(-max(shape) // SAMPLES)
+    some_x, some_y = (grid.ravel() for grid in np.meshgrid(x[0, ::step], y[::step, 0]))
+    terms = [np.ones_like(some_x), some_x, some_y, some_x * some_x, some_x * some_y, some_y * some_y]
+    return y, x, np.array(terms)
 
 
 def _small(grey: NDArray[Any]) -> NDArray[Any]:
     return scaled(grey, min(SMALL, max(grey.shape)))
+
+
+def _enlarged(values: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
+    return cv2.resize(values, like.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def highest(values: Floats, fraction: float, at_least: int = 1) -> float:
+    """Return the value that this fraction of the values, or so many of them, exceeds."""
+    rank = min(values.size - 1, max(at_least, int(values.size * fraction)))
+    return float(np.partition(values.ravel(), -rank - 1)[-rank - 1])
 
 
 def _noise(strength: Floats) -> float:
@@ -123,23 +154,21 @@ def _noise(strength: Floats) -> float:
 
     The 90th percentile of the medians of tiles: grain is coarser where there is less light.
     """
-    if min(strength.shape) < 2:
-        return 0.0
     step = max(2, max(strength.shape) // 200)  # far enough apart for the blur not to make neighbours alike
-    across = np.abs(strength[::step, step:] - strength[::step, :-step])
-    down = np.abs(strength[step:, ::step] - strength[:-step, ::step])
-    tiles = 6 if min(*across.shape, *down.shape) >= 60 else 1  # a digit of a few pixels is all edges
+    some = strength[::step, ::step]
+    tiles = 6 if min(some.shape) >= 60 else 1  # a digit of a few pixels is all edges
+    # Every other row, or column, gives nearly the same median, faster.
+    across, down = np.diff(some[:: min(tiles, 2)], axis=1), np.diff(some[:, :: min(tiles, 2)], axis=0)
+    if not across.size or not down.size:
+        return 0.0
     # Grain is the same in both directions; the lines of a table are not.
-    some = 2 if tiles > 1 else 1  # every fourth pixel gives nearly the same median, faster
-    across, down = across[::some, ::some], down[::some, ::some]
-    medians = np.minimum(_tile_medians(across, tiles), _tile_medians(down, tiles))
-    return 1.4826 * float(np.percentile(medians, 90)) / 2**0.5
+    medians = np.sort(np.minimum(_tile_medians(np.abs(across), tiles), _tile_medians(np.abs(down), tiles)))
+    return 1.4826 * float(medians[round(0.9 * (len(medians) - 1))]) / 2**0.5
 
 
-def _tile_medians(values: Floats, tiles: int) -> list[float]:
-    """Return the median of each of tiles x tiles parts of the values."""
-    return [
-        float(np.median(tile)) if tile.size else 0.0
-        for rows in np.array_split(values, tiles, axis=0)
-        for tile in np.array_split(rows, tiles, axis=1)
-    ]
+def _tile_medians(values: Floats, tiles: int) -> NDArray[Any]:
+    """Return the median of each of tiles x tiles equal parts of the values, float32 (tiles**2,)."""
+    height, width = (side // tiles for side in values.shape)
+    parts = values[: tiles * height, : tiles * width].reshape(tiles, height, tiles, width)
+    each = parts.swapaxes(1, 2).reshape(tiles * tiles, -1)
+    return np.asarray(np.partition(each, each.shape[1] // 2, axis=1)[:, each.shape[1] // 2])

@@ -18,6 +18,7 @@ COVERED, HIDDEN = 0.6, 0.4
 """So much of a line is seen between the strokes that touch it; the second, where digits stand on it."""
 THICKEST = 12
 """A line is at most one such part of the photo's longest side thick."""
+USUAL = 3.0  # pixels that a line is thick until it is measured
 MOST_LINES = 80  # of each direction; a sheet of squared paper has fewer
 
 
@@ -51,7 +52,8 @@ def find_lines(mask: Mask, covered: float = COVERED, gaps: int = 1) -> list[Line
     # A middle may jump by a pixel from one column to the next.
     middles = cv2.dilate(middles, np.ones((3, 1), np.uint8))
     shortest, gap = int(SPAN * width), max(3, width // 25)
-    found = cv2.HoughLinesP(middles, 1, np.pi / 360, max(8, shortest // 2), None, shortest, gaps * gap)
+    angle = max(np.pi / 360, 2 / width)  # a step of it moves a line's ends by a pixel, or less in a large photo
+    found = cv2.HoughLinesP(middles, 1, angle, max(8, shortest // 2), None, shortest, gaps * gap)
     if found is None:
         return []
     segments = np.asarray(found, np.float64).reshape(-1, 4)
@@ -62,6 +64,9 @@ def find_lines(mask: Mask, covered: float = COVERED, gaps: int = 1) -> list[Line
             continue
         slope = (to_y - y) / (right - left)
         curve = (y - slope * left, slope, 0.0)
+        near = free & (np.abs(ys - (curve[0] + slope * xs)) <= _away(USUAL))
+        if np.count_nonzero(near) < covered * shortest:  # most often what is left beside a line that was found
+            continue
         line = _follow(mask, curve, (left, right), xs[free], ys[free], lengths[free], gap, covered)
         if line is not None and line.stop - line.start >= shortest:
             lines.append(line)
@@ -72,9 +77,8 @@ def find_lines(mask: Mask, covered: float = COVERED, gaps: int = 1) -> list[Line
 def _runs(mask: Mask) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the runs of ink in the mask's columns: their column, middle and length."""
     tall = mask.shape[0] + 2
-    columns = np.zeros((mask.shape[1], tall), np.uint8)
-    columns[:, 1:-1] = mask.T
-    changes = np.flatnonzero(columns.ravel()[1:] != columns.ravel()[:-1])  # in turn where a run starts and stops
+    columns = cv2.copyMakeBorder(cv2.transpose(mask), 0, 0, 1, 1, cv2.BORDER_CONSTANT).ravel()
+    changes = np.flatnonzero(columns[1:] != columns[:-1])  # in turn where a run starts and stops
     xs, starts = np.divmod(changes[::2], tall)
     stops = changes[1::2] % tall
     return xs, (starts + stops - 1) / 2, stops - starts
@@ -96,25 +100,30 @@ def _follow(
     """
     everywhere = np.arange(mask.shape[1])
     start, stop = (int(end) for end in stretch)
-    width = 3.0
+    width = USUAL
     for _ in range(3):
         line = Line(curve, start, stop, width)
-        near = np.abs(ys - line.at(xs)) <= 1.5 + width / 4
+        near = np.abs(ys - line.at(xs)) <= _away(width)
         heights = np.clip(np.rint(line.at(everywhere)), 0, mask.shape[0] - 1).astype(np.int64)
         inked = mask[heights, everywhere] > 0
         inked[xs[near]] = True
         columns = np.flatnonzero(inked)
         if len(columns) < 8:
             return None
-        breaks = np.flatnonzero(np.diff(columns) > gap)
-        starts, stops = columns[np.r_[0, breaks + 1]], columns[np.r_[breaks, len(columns) - 1]]
+        breaks = np.flatnonzero(columns[1:] - columns[:-1] > gap)
+        starts, stops = columns[[0, *breaks + 1]], columns[[*breaks, -1]]
         # The stretch that has most of the last one in it.
         best = int(np.argmax(np.minimum(stops, stop) - np.maximum(starts, start)))
         start, stop = int(starts[best]), int(stops[best])
-        chosen = near & (xs >= start) & (xs <= stop)
-        if chosen.sum() < max(8, covered * (stop - start)):
+        chosen = np.flatnonzero(near & (xs >= start) & (xs <= stop))
+        if len(chosen) < max(8, covered * (stop - start)):
             return None
         width = float(np.median(lengths[chosen]))
         c, b, a = np.polyfit(xs[chosen], ys[chosen], 2)
         curve = (float(a), float(b), float(c))
     return Line(curve, start, stop + 1, width)
+
+
+def _away(width: float) -> float:
+    """Return how far, in pixels, the middle of a run of a line so wide may lie from the line's own."""
+    return 1.5 + width / 4

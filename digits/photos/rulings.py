@@ -13,6 +13,7 @@ from digits.photos.segments import find_pieces
 
 Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 
+OUTER = 6  # such a part of the photo at each side is where a margin line stands
 NEARLY_ALL = 0.8
 """A line that spans this fraction of the photo may have one end in the open, where it is faint or bent."""
 
@@ -36,7 +37,8 @@ def find_rulings(mask: Mask, several: bool = False) -> Rulings | None:
     A digit has long and straight strokes too, but they end in the open. A printed line goes on to the photo's edge or
     to another line that does. Where several digits are looked for, a line below some of them is taken out as well.
     """
-    level, upright = find_lines(mask), find_lines(np.ascontiguousarray(mask.T))
+    level = find_lines(mask)
+    upright = find_lines(np.ascontiguousarray(mask.T)) if level or _has_ink_beside(mask) else []
     # Digits that stand on a line hide most of it.
     underlines = [line for line in find_lines(mask, HIDDEN, 2) if _is_underline(line, mask)] if several else []
     count = -1
@@ -121,13 +123,19 @@ def _rows_beside(mask: Mask, line: Line, count: int) -> Mask:
     return np.where(inside, mask[np.clip(ys, 0, mask.shape[0] - 1), xs], 0)
 
 
+def _has_ink_beside(mask: Mask) -> bool:
+    """Return whether there is ink where _is_margin looks for upright lines."""
+    outer = -(-mask.shape[1] // OUTER)
+    return bool(mask[:, :outer].any() or mask[:, -outer:].any())
+
+
 def _is_margin(line: Line, width: int) -> bool:
     """Return whether the upright line stands in the photo's outer sixths.
 
     Further in, where there is no level line, it is the stem of a 1, 4, 7 or 9 that fills the photo: paper is ruled from
     side to side, but hardly ever upright alone.
     """
-    return abs(float(line.at((line.start + line.stop) / 2)) / width - 0.5) > 1 / 3
+    return abs(float(line.at((line.start + line.stop) / 2)) / width - 0.5) > 0.5 - 1 / OUTER
 
 
 def _reach(line: Line) -> int:

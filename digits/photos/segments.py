@@ -50,13 +50,29 @@ class Piece:
 
 def find_pieces(mask: NDArray[Any]) -> tuple[NDArray[Any], list[Piece]]:
     """Return the labels, int32 (H, W), and the pieces of the mask that are more than specks, the largest first."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask), connectivity=8)
+    labels, stats = connected(mask)
     large = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= max(4, SMALLEST * mask.size))
     pieces = [
         Piece(label, Box(x, y, x + width, y + height), area)
         for label, (x, y, width, height, area) in zip(large.tolist(), stats[large].tolist(), strict=True)
     ]
     return labels, sorted(pieces, key=lambda piece: -piece.area)
+
+
+def connected(mask: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return which piece of the mask, uint8 (H, W), each pixel belongs to, int32 (H, W), and OpenCV's statistics.
+
+    Only the box around all of it is looked at, by the algorithm that is fastest there.
+    """
+    x, y, width, height = cv2.boundingRect(mask)
+    labels = np.zeros(mask.shape, np.int32)
+    part = np.ascontiguousarray(mask[y : y + height, x : x + width])
+    if not part.size:
+        return labels, np.zeros((1, 5), np.int32)
+    _, found, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(part, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    labels[y : y + height, x : x + width] = found
+    stats[:, :2] += [x, y]
+    return labels, stats
 
 
 def box_of(pieces: Sequence[Piece]) -> Box:
