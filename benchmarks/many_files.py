@@ -1,12 +1,12 @@
 """How many image files predict_digit.py answers each second, by kind of file, on one core and on all; and its memory.
 
-    python -m benchmarks.many_files                                # three kinds: MNIST's form, scans, photographs
-    python -m benchmarks.many_files --kind mnist --files 1000000   # memory and speed for a million files
+    python -m benchmarks.many_files                                            # all kinds of files
+    python -m benchmarks.many_files --kind mnist --files 1000000 --workers 2   # memory and speed for a million files
 
-Makes the files in a temporary folder: MNIST's test digits as 28x28 PNGs, and photographs of them
-(digits/photos/synthetic.py, medium) of 100x100 pixels as PNGs and of 12 megapixels as JPEGs. The files are in the
-system's cache when they are read. Start-up is part of the time. Linux only. Needs MNIST in mnist_data/ and a trained
-run in outputs/.
+Makes the files in a temporary folder: MNIST's test digits as they are, as grey scans of 100x100 pixels (dark on light,
+with grain), and photographs of them (digits/photos/synthetic.py, medium) of 100x100 pixels, all as PNGs, and of 12
+megapixels as JPEGs. The files are in the system's cache when they are read. Start-up is part of the time. Linux only.
+Needs MNIST in mnist_data/ and a trained run in outputs/.
 """
 
 import io
@@ -17,11 +17,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import Field
 from tqdm import tqdm
 
 from benchmarks.processes import ROOT
@@ -31,10 +32,10 @@ from digits.errors import UserError, run_script
 from digits.machine import cores, hardware
 from digits.photos.synthetic import photograph
 
-FILES = {"mnist": 20_000, "scans": 3_000, "photographs": 60}
-DISTINCT = {"mnist": 10_000, "scans": 300, "photographs": 6}
+FILES = {"mnist": 50_000, "scans": 10_000, "snapshots": 10_000, "photographs": 100}
+DISTINCT = {"mnist": 10_000, "scans": 1_000, "snapshots": 300, "photographs": 6}
 """Different images of each kind; more files are copies of them."""
-Kind = Literal["all", "mnist", "scans", "photographs"]
+Kind = Literal["all", "mnist", "scans", "snapshots", "photographs"]
 
 
 @options_dataclass
@@ -42,7 +43,9 @@ class Options:
     kind: Kind = "all"
     """kind of files"""
     files: int = 0
-    """number of files of each kind; 0: 20,000, 3,000 and 60"""
+    """number of files of each kind; 0: 50,000, 10,000, 10,000 and 100"""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """processes that read; 0: one, and then one for each core"""
     run: str = ""
     """the run that answers; the best one for digits if not given"""
     data_dir: Path = DATA_DIR
@@ -70,7 +73,7 @@ def main() -> None:
         number = options.files or FILES[kind]
         with tempfile.TemporaryDirectory() as folder:
             make_files(Path(folder), kind, number, digits)
-            for workers in sorted({1, cores()}):
+            for workers in [options.workers] if options.workers else sorted({1, cores()}):
                 cost = measure(Path(folder), workers, options)
                 each = 1000 * cost.cpu_seconds / number
                 print(
@@ -84,16 +87,25 @@ def make_files(folder: Path, kind: str, number: int, digits: NDArray[np.uint8]) 
     """Write so many image files of this kind."""
     contents = []
     for i in range(min(number, DISTINCT[kind])):
-        pixels = digits[i] if kind == "mnist" else photograph([[digits[i]]], "medium", np.random.default_rng([0, i]))
-        image = Image.fromarray(pixels)
-        if kind != "mnist":
-            image = image.resize((100, 100) if kind == "scans" else (3000, 4000), Image.Resampling.BICUBIC)
+        image = _image(kind, digits[i], np.random.default_rng([0, i]))
         buffer = io.BytesIO()
         image.save(buffer, "JPEG" if kind == "photographs" else "PNG")
         contents.append(buffer.getvalue())
     suffix = "jpg" if kind == "photographs" else "png"
     for i in tqdm(range(number), desc=f"writing {kind}", disable=None, leave=False):
         (folder / f"{i:07}.{suffix}").write_bytes(contents[i % len(contents)])
+
+
+def _image(kind: str, digit: NDArray[np.uint8], generator: np.random.Generator) -> Image.Image:
+    """Return the digit, uint8 (28, 28), as an image of this kind."""
+    if kind == "mnist":
+        return Image.fromarray(digit)
+    if kind == "scans":
+        large = np.asarray(Image.fromarray(digit).resize((100, 100), Image.Resampling.BICUBIC))
+        grain = generator.normal(0, 2, large.shape)
+        return Image.fromarray(np.clip(245 - 0.85 * large + grain, 0, 255).astype(np.uint8))
+    photo = Image.fromarray(photograph([[digit]], "medium", generator))
+    return photo.resize((100, 100) if kind == "snapshots" else (3000, 4000), Image.Resampling.BICUBIC)
 
 
 def measure(folder: Path, workers: int, options: Options) -> Cost:

@@ -55,6 +55,7 @@ def as_text(answer: Answer) -> str:
         return f"{name}: {' '.join(answer['numbers'])}{note}; boxes in '{answer['boxes']}'"
     if answer["digit"] is None:
         return f"{name}: no digit found"
-    doubt = "" if answer["sure"] else "not sure, perhaps "
+    doubt = "" if answer["probability"] >= SURE else "not sure, perhaps "
     other = f"{answer['runner_up']}, {answer['runner_up_probability']:.1%}"
-    return f"{name}: {doubt}{answer['digit']} ({answer['probability']:.1%}; next {other})"
+    more = ", one of several digits; --multiple reads all" if answer.get("several") else ""
+    return f"{name}: {doubt}{answer['digit']} ({answer['probability']:.1%}; next {other}){more}"

@@ -88,8 +88,12 @@ def _answer(
         for group in choose(groups, probabilities)
     ]
     digits = [digit for group in described for digit in group]
+    if several := any(not digit.alone for group in groups for digit in group):
+        digits[0]["sure"] = False
     # The fields of one digit are filled where there is just one.
     answer = {"path": path, **(digits[0] if len(digits) == 1 else {**describe(None, ()), "box": None})}
+    if several:
+        answer["several"] = True
     if copy:
         del answer["box"]
         answer["digits"] = digits

@@ -1,6 +1,6 @@
 """Find the digit in a photo, or all of them, and bring each into MNIST's form of 28x28 pixels.
 
-    digit = find_digit(pixels)          # None where there is no ink
+    digit = find_digit(pixels)          # None where there is none
     digit.image, digit.box              # uint8 (28, 28); left, top, right, bottom in the photo's pixels
 
 Paper may be ruled, squared, coloured or in shadow, the ink dark on light or light on dark. Both functions take any
@@ -9,7 +9,7 @@ uint8 array, grey (H, W) or colour (H, W, 3), and never raise for one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -21,7 +21,16 @@ from digits.photos.ink import highest, ink_mask, ink_strength
 from digits.photos.mnist_form import mnist_form
 from digits.photos.normalize import scaled, to_mnist
 from digits.photos.rulings import find_rulings, without_rulings
-from digits.photos.segments import Box, Piece, box_of, digits_in_rows, find_pieces, pieces_of_one, touches_edge
+from digits.photos.segments import (
+    Box,
+    Piece,
+    box_of,
+    digits_in_rows,
+    find_pieces,
+    other_digits,
+    pieces_of_one,
+    touches_edge,
+)
 from digits.photos.sheet import find_sheet, straightened
 from digits.photos.signs import is_sign
 from digits.photos.splits import parts_of
@@ -43,10 +52,12 @@ class Digit:
     box: tuple[int, int, int, int]
     splits: tuple[tuple[int, int, Digit], ...] = ()
     """Where it may be several that touch: each digit that may be among them, and the cuts that it lies between."""
+    alone: bool = True
+    """Whether nothing else in the photo looks like a digit; not looked at where all digits are asked for."""
 
 
 def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> Digit | None:
-    """Return the photo's one digit, or None where there is no ink. `steps` receives an image of each stage.
+    """Return the photo's one digit, or None where there is none. `steps` receives an image of each stage.
 
     `size` is the (width, height) of the photo where `pixels` are a shrunken copy of it. An image that has MNIST's form
     already is the digit, as it is.
@@ -57,7 +68,10 @@ def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | No
         return Digit(*ready)
     ink = _find(pixels, False, steps, size)
     pieces = pieces_of_one(ink.pieces, ink.mask.shape) if ink else []
-    return ink.digit(pieces, steps) if ink and pieces else None
+    if not ink or not pieces or is_sign(ink.own(pieces)):
+        return None
+    others = other_digits(ink.pieces, pieces, ink.mask.shape)
+    return replace(ink.digit(pieces, steps), alone=all(is_sign(ink.own([other])) for other in others))
 
 
 def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> list[list[Digit]]:

@@ -53,6 +53,8 @@ def widened(mask: NDArray[np.uint8], by: float) -> Floats:
 def scaled(pixels: NDArray[Any], longest: int) -> NDArray[Any]:
     """Return the pixels (H, W), uint8 or float32, scaled to this longest side, without jagged edges."""
     scale = longest / max(pixels.shape)
+    if scale == 1:
+        return pixels
     height, width = (max(1, round(side * scale)) for side in pixels.shape)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return cv2.resize(pixels, (width, height), interpolation=method)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -121,6 +122,22 @@ def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
         chosen += near
         rest = [piece for piece in rest if piece not in near]
     return chosen
+
+
+def other_digits(pieces: list[Piece], chosen: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
+    """Return the pieces that look like digits beside the one that the chosen pieces are taken for.
+
+    Those about as tall as it, and no wider than a digit; of the chosen ones, where two as tall stand side by side.
+    """
+    digit, ink = box_of(chosen), sum(piece.area for piece in chosen)
+    tall = sorted((p for p in chosen if p.box.height > 0.8 * digit.height), key=lambda piece: piece.box.left)
+    beside = [right for left, right in pairwise(tall) if right.box.left >= left.box.right]
+    apart = [p for p in pieces if p not in chosen and p.area > 0.2 * ink and not touches_edge(p, shape)]
+    return beside + [
+        piece
+        for piece in apart
+        if 0.6 < piece.box.height / digit.height < 1 / 0.6 and piece.box.width < 1.2 * piece.box.height
+    ]
 
 
 def _is_dot(part: Box, digit: Box) -> bool:

@@ -23,7 +23,7 @@ def is_sign(mask: NDArray[Any]) -> bool:
     height, width = mask.shape
     if width > 2.5 * height:
         return True
-    if min(height, width) < 6 or not 0.5 < width / height < 2:
+    if min(height, width) < 6 or width <= 0.5 * height:
         return False
     ninths = cv2.resize(mask.astype(np.float32), (3, 3), interpolation=cv2.INTER_AREA)
     corners, sides, centre = ninths[::2, ::2], ninths.ravel()[1::2], ninths[1, 1]

@@ -117,20 +117,40 @@ def test_an_underline_takes_no_digit_with_it(underline: int) -> None:
     assert found >= {8: 9, 0: 7}[underline]
 
 
+SIGNS = {
+    "+": [((10, 40), (70, 42)), ((41, 10), (39, 70))],
+    "x": [((12, 12), (68, 68)), ((12, 66), (66, 12))],
+    "=": [((10, 30), (70, 28)), ((10, 50), (70, 50))],
+    "-": [((10, 40), (70, 42))],
+}
+
+
 @pytest.mark.parametrize("pen", [5, 9])
-def test_signs_are_no_digits(pen: int) -> None:
-    signs = {
-        "+": [((10, 40), (70, 42)), ((41, 10), (39, 70))],
-        "x": [((12, 12), (68, 68)), ((12, 66), (66, 12))],
-        "=": [((10, 25), (70, 23)), ((10, 55), (70, 55))],
-        "-": [((10, 40), (70, 42))],
-    }
-    for strokes in signs.values():
-        mask = np.zeros((80, 80), np.uint8)
-        for start, stop in strokes:
-            cv2.line(mask, start, stop, 1, pen)
-        x, y, width, height = cv2.boundingRect(mask)
-        assert is_sign(mask[y : y + height, x : x + width])
+@pytest.mark.parametrize("sign", SIGNS)
+def test_signs_are_no_digits(sign: str, pen: int) -> None:
+    mask = np.zeros((80, 80), np.uint8)
+    for start, stop in SIGNS[sign]:
+        cv2.line(mask, start, stop, 1, pen)
+    x, y, width, height = cv2.boundingRect(mask)
+    assert is_sign(mask[y : y + height, x : x + width])
+    assert find_digit(np.pad(235 - 200 * mask, 40, constant_values=235)) is None
+
+
+def test_one_digit_among_several_is_not_alone() -> None:
+    images = IMAGES[::50]
+    assert all(find_digit(number([image], 0)).alone for image in images)
+    for one, other in itertools.pairwise(images):
+        for apart in (8, 60):  # two that are taken for the strokes of one digit, and two that are not
+            assert not find_digit(number([one, other], apart)).alone
+
+
+def test_a_digit_beside_a_sign_is_alone() -> None:
+    sheet = np.pad(number([IMAGES[0]], 0), ((0, 0), (0, 160)), constant_values=236)
+    for start, stop in SIGNS["+"]:
+        cv2.line(sheet, *(tuple(np.add(end, (180, 80)).tolist()) for end in (start, stop)), 40, 7)
+    digit = find_digit(sheet)
+    assert digit.alone
+    assert digit.box[2] < 180
 
 
 def test_digits_are_no_signs() -> None:
