@@ -19,8 +19,10 @@ from paths import ROOT
 from PIL import Image
 
 from digits.inference import answer_files, list_files, load_runs, many
+from digits.inference.answers import as_text
 from digits.photos import find_digit
 from digits.photos.mnist_form import mnist_form
+from digits.photos.synthetic_pages import number
 
 DIGITS = mnist_data()[0].reshape(-1, 28, 28).astype(np.uint8)
 
@@ -126,6 +128,17 @@ def test_what_a_person_should_look_at_is_copied(folder: Path, outputs: Path, tmp
         assert copied == {Path(answer["path"]).relative_to(photos) for answer in found if not answer["sure"]}
         assert {Path("0007.png"), Path("empty.png")} < copied
     assert (photos / "unsure" / "empty.png").read_bytes() == (photos / "empty.png").read_bytes()
+
+
+def test_a_photo_of_two_digits_says_so(outputs: Path, tmp_path: Path) -> None:
+    for name, digits in (("one", DIGITS[:1]), ("two", DIGITS[:4000:2000])):
+        Image.fromarray(number(list(digits), 40)).save(tmp_path / f"{name}.png")
+    ((one, two),) = answer_files(list_files([tmp_path]), load_runs((), outputs), workers=1)
+    assert "several" not in one
+    assert two["several"]
+    assert not two["sure"]
+    assert as_text(two).endswith("%), one of several digits; --multiple reads all")
+    assert "several" not in as_text(one)
 
 
 def test_a_table_is_begun_anew_only_where_none_is(folder: Path, outputs: Path, tmp_path: Path) -> None:
