@@ -112,7 +112,7 @@ class _Ink:
         """Return where the ink of the pieces is in their box, uint8 (H, W)."""
         left, top, right, bottom = box_of(pieces)
         labels = self.labels[top:bottom, left:right]
-        return np.logical_or.reduce([labels == piece.label for piece in pieces]).view(np.uint8)
+        return np.asarray(np.any([labels == piece.label for piece in pieces], axis=0), np.uint8)
 
     def _cut_out(self, own: NDArray[Any], box: Box, steps: Steps | None = None) -> Digit:
         """Return the digit whose pixels in the box are given."""

@@ -38,7 +38,7 @@ def stroke_width(ink: Floats) -> float:
     return 2 * float(np.median(depths)) - 1 if len(depths) else 0.0
 
 
-def middle_depths(mask: NDArray[np.uint8]) -> Floats:
+def middle_depths(mask: NDArray[Any]) -> Floats:
     """Return how deep the strokes' middle line lies in the ink, in pixels: half their width, at each of its pixels."""
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     return np.asarray(depth[(depth > 0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)))])
