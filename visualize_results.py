@@ -5,6 +5,7 @@
     python visualize_results.py --only confusion_matrix calibration --format svg pdf
     python visualize_results.py --compare mnist-cnn-pytorch mnist-mlp-pytorch
     python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-tensorflow
+    python visualize_results.py --robustness mnist-cnn-pytorch mnist-cnn-tensorflow
 
 A run's figures are written into its folder, those of a dataset into outputs/<dataset>/. Only figures whose runs changed
 are rendered again. A damaged run is left out, with a message that names it.
@@ -39,7 +40,16 @@ FIGURES = (
     *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
     *("incorrect_predictions", "correct_predictions", "writers"),
     *("class_distribution", "sample_images", "augmentation"),
-    *("comparison", "parity", "agreement", "disagreements", "both_wrong", "confusion_matrices"),
+    *(
+        "comparison",
+        "robustness",
+        "corruptions",
+        "parity",
+        "agreement",
+        "disagreements",
+        "both_wrong",
+        "confusion_matrices",
+    ),
 )
 REPORT = "report"
 
@@ -67,6 +77,8 @@ class Options:
     """runs whose probabilities are averaged first, into a run of its own"""
     ensemble_name: str = ""
     """with --ensemble: name of that run; DATASET-MODEL-ensemble if not given"""
+    robustness: Annotated[tuple[str, ...], Field(title="RUN")] = ()
+    """runs to measure first on images corrupted in 15 ways, which takes minutes; the results stay in their folders"""
 
 
 def main() -> int:
@@ -84,6 +96,11 @@ def main() -> int:
         path = write_ensemble(members, options.output_dir, options.ensemble_name or None)
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
         named += [path] if named else []
+    if options.robustness:
+        from digits.robustness import measure_robustness, robustness_as_text
+
+        measured = [read_run(path) for path in find_named(options.robustness, options.output_dir)]
+        print(robustness_as_text(measure_robustness(measured, options.data_dir)))
     paths = named if named or chosen else find_runs(options.output_dir)
     if not (paths or chosen):
         raise UserError(

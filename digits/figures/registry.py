@@ -21,9 +21,11 @@ from digits.figures.confusion import plot_confusion, plot_confusions
 from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
 from digits.figures.parity import can_show_parity, plot_parity
 from digits.figures.predictions import Images, plot_correct_predictions, plot_incorrect_predictions
+from digits.figures.robustness import plot_corruptions, plot_robustness
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
 from digits.names import safe_name
+from digits.robustness import CORRUPTIONS, Robustness
 from digits.runs import Run
 
 
@@ -98,6 +100,22 @@ def figures_of_pairs(comparison: Comparison, images: Images | None, folder: Path
         inputs = (_hash(pair.a), _hash(pair.b))
         figures.append([FigureSpec(name, paths[name], inputs, plot) for name, plot in plots.items()])
     return figures
+
+
+def figures_of_robustness(
+    measured: Sequence[tuple[Run, Robustness]], images: Images | None, folder: Path
+) -> list[FigureSpec]:
+    """Return the figures of the runs that were measured on corrupted images; what these look like only where the
+    images are given."""
+    if not measured:
+        return []
+    results = (f"{_hash(run)} {robustness}" for run, robustness in measured)
+    specs = [FigureSpec("robustness", folder / "robustness", tuple(results), partial(plot_robustness, measured))]
+    if images is not None:
+        dataset, few = measured[0][0].dataset, images[: len(CORRUPTIONS)]
+        inputs = (dataset, hashlib.sha256(few.tobytes()).hexdigest())
+        specs.append(FigureSpec("corruptions", folder / "corruptions", inputs, partial(plot_corruptions, few, dataset)))
+    return specs
 
 
 def figure_of_all_runs(runs: Sequence[Run], outputs: Path) -> FigureSpec:

@@ -23,10 +23,12 @@ from digits.figures.registry import (
     figure_of_comparison,
     figures_of_dataset,
     figures_of_pairs,
+    figures_of_robustness,
     figures_of_run,
 )
 from digits.files import write_whole
 from digits.names import safe_name
+from digits.robustness import Robustness, read_robustness, robustness_as_csv
 from digits.runs import Run
 from digits.training import Recipe, evaluation_set
 
@@ -46,7 +48,7 @@ class Group:
 
     comparison: Comparison
     evaluations: list[Evaluation]
-    comparison_figures: list[RenderedFigure]  # one, or none of a single run
+    comparison_figures: list[RenderedFigure]  # of several runs, and of those measured on corrupted images
     pair_figures: list[list[RenderedFigure]]  # of each pair
     dataset_figures: list[RenderedFigure]
     run_figures: list[list[RenderedFigure]]  # of each evaluated run
@@ -114,6 +116,10 @@ def render_all(
             rows = run_rows(sorted(members, key=lambda one: -one.accuracy))
             write(folder / "comparison.csv", runs_as_csv(rows))
             write(folder / "comparison.md", runs_as_markdown(rows))
+        measured = _read_robustness(members, done)
+        comparison_figures += render(figures_of_robustness(measured, images, folder))
+        if measured:
+            write(folder / "robustness.csv", robustness_as_csv(measured))
         pair_figures = [render(specs) for specs in figures_of_pairs(comparison, images, folder)]
         dataset_figures = (
             render(figures_of_dataset(dataset, folder)) if dataset and dataset.fingerprint not in shown else []
@@ -160,6 +166,18 @@ def render_figures(
     if display and displayed:
         display(displayed)
     return rendered
+
+
+def _read_robustness(evaluations: Sequence[Evaluation], done: Rendering) -> list[tuple[Run, Robustness]]:
+    """Return the runs that were measured on corrupted images; a damaged file is a fault."""
+    measured = []
+    for evaluation in evaluations:
+        try:
+            if (one := read_robustness(evaluation.run)) is not None:
+                measured.append((evaluation.run, one))
+        except UserError as error:
+            done.faults.append(str(error))
+    return measured
 
 
 def _find_dataset(comparison: Comparison, data_dir: Path, done: Rendering) -> tuple[Dataset | None, Images | None]:

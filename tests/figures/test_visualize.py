@@ -285,7 +285,8 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
     for run in runs:
         expected |= figures_of(run.name, RUN_FIGURES | IMAGE_FIGURES)
     assert files_in(outputs) == expected
-    assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - {"parity", "writers"}  # --only knows
+    others = {"parity", "writers", "robustness", "corruptions"}
+    assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - others  # --only knows
     assert files_in(outputs, "csv") - {f"{run.name}/history.csv" for run in runs} == {"mnist-sample/comparison.csv"}
     assert files_in(outputs, "md") == {"mnist-sample/comparison.md"}
     assert "of which 20 rendered now" in result.stdout

@@ -1,0 +1,8 @@
+"""Robustness: how well trained networks classify images that are corrupted in 15 ways, after MNIST-C.
+
+May import: files, data, training (the images a run was evaluated on), runs, evaluation and inference.
+"""
+
+from digits.robustness.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from digits.robustness.measure import measure_robustness
+from digits.robustness.results import Robustness, read_robustness, robustness_as_csv, robustness_as_text

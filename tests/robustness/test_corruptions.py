@@ -1,0 +1,223 @@
+"""The corruptions do what the paper says of them, by as much as their amounts say, and the seed decides the rest."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from digits.data.sample import stratified_sample
+from digits.robustness import CORRUPTIONS, STRENGTHS, corrupt
+
+NAMES = sorted(CORRUPTIONS)
+
+
+@cache
+def digits() -> np.ndarray:
+    """Return 100 real digits, uint8 (100, 28, 28)."""
+    return stratified_sample()[2][::10][:100]
+
+
+def grey(value: int, n: int = 200) -> np.ndarray:
+    return np.full((n, 28, 28), value, np.uint8)
+
+
+def spot(row: int, column: int, n: int = 200) -> np.ndarray:
+    """Return images of one white square of 3x3 pixels about a pixel."""
+    image = np.zeros((n, 28, 28), np.uint8)
+    image[:, row - 1 : row + 2, column - 1 : column + 2] = 255
+    return image
+
+
+def centres(images: np.ndarray) -> np.ndarray:
+    """Return each image's centre of mass from the middle of the image, (N, 2): down and right."""
+    weights = images / images.sum(axis=(1, 2), keepdims=True)
+    return np.einsum("nij,kij->nk", weights, np.indices((28, 28))) - 13.5
+
+
+def test_they_are_those_of_the_benchmark() -> None:
+    assert set(NAMES) == {
+        *("shot_noise", "impulse_noise", "glass_blur", "motion_blur", "shear", "scale", "rotate", "brightness"),
+        *("translate", "stripe", "fog", "spatter", "dotted_line", "zigzag", "canny_edges"),
+    }
+    assert all(one.published in STRENGTHS for one in CORRUPTIONS.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seed_and_strength_decide_and_more_changes_more(name: str) -> None:
+    images = digits()
+    before = images.copy()
+    distances = []
+    for strength in STRENGTHS:
+        changed = corrupt(images, name, strength)
+        assert (changed.shape, changed.dtype) == (images.shape, np.uint8)
+        assert np.array_equal(changed, corrupt(images, name, strength))
+        distances.append(np.abs(changed.astype(float) - images).mean())
+    assert np.array_equal(images, before)
+    assert distances[0] > 0
+    # The published amounts of mud and fog do not grow in every step: smaller drops, rougher fog.
+    assert distances == sorted(distances) or (name in ("spatter", "fog") and distances[0] < distances[-1])
+    fixed = {"scale", "brightness", "stripe", "canny_edges"}  # nothing in them is random
+    assert np.array_equal(corrupt(images, name, 3), corrupt(images, name, 3, seed=1)) == (name in fixed)
+
+
+def test_no_image_is_a_special_case() -> None:
+    for name in NAMES:
+        for n in (0, 1):
+            assert corrupt(np.zeros((n, 28, 28), np.uint8), name, 5).shape == (n, 28, 28)
+
+
+def test_shot_noise_has_the_mean_and_the_variance_of_counted_photons() -> None:
+    counts = corrupt(grey(51), "shot_noise", 1) / 255
+    assert counts.mean() == pytest.approx(0.2, rel=0.01)
+    assert counts.var() == pytest.approx(0.2 / 60, rel=0.03)
+    assert not corrupt(grey(0), "shot_noise", 5).any()
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_impulse_noise_makes_its_share_of_pixels_black_or_white(strength: int) -> None:
+    changed = corrupt(grey(100), "impulse_noise", strength)
+    share = CORRUPTIONS["impulse_noise"].amounts[strength - 1]
+    assert np.mean(changed == 0) == pytest.approx(share / 2, rel=0.1)
+    assert np.mean(changed == 255) == pytest.approx(share / 2, rel=0.1)
+    assert np.mean(changed == 100) == pytest.approx(1 - share, rel=0.01)
+
+
+def test_brightness_is_added_up_to_white() -> None:
+    assert np.unique(corrupt(grey(51), "brightness", 5)).tolist() == [178]  # 51 + 127.5, rounded to even
+    assert np.unique(corrupt(grey(200), "brightness", 5)).tolist() == [255]
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_glass_swaps_pixels_no_further_than_it_says(strength: int) -> None:
+    sigma, reach, rounds = CORRUPTIONS["glass_blur"].amounts[strength - 1]
+    changed = corrupt(spot(14, 14), "glass_blur", strength)
+    # Two blurs, each rounded to nothing four standard deviations away; a pixel may be swapped again by its neighbours.
+    assert changed.mean() == pytest.approx(spot(14, 14).mean(), rel=0.1)
+    assert len({image.tobytes() for image in changed}) == len(changed)
+    spread = np.sqrt(((np.indices((28, 28)) - 14) ** 2 * (changed / changed.sum())[:, None]).sum(axis=(0, 2, 3)))
+    at_least = np.sqrt(2 / 3 + 2 * sigma**2)  # of the spot itself and the two blurs
+    assert (spread > at_least).all()
+    assert (spread < at_least + 1.5 * reach * np.sqrt(rounds)).all()
+
+
+def test_motion_smears_to_one_side_by_half_a_gaussian() -> None:
+    changed = corrupt(spot(14, 22, 2000), "motion_blur", 1)
+    steps = np.arange(11)
+    weights = np.exp(-0.5 * (steps / 3) ** 2)
+    expected = (steps * weights).sum() / weights.sum()
+    down, left = (centres(changed) - (0.5, 8.5)).T * ((1,), (-1,))
+    assert changed.mean() == pytest.approx(spot(14, 22).mean(), rel=0.02)  # none of it leaves the image
+    assert np.hypot(down, left) == pytest.approx(expected, abs=0.2)
+    angles = np.degrees(np.arctan2(down, left))
+    assert (angles.min(), angles.max()) == (pytest.approx(-45, abs=4), pytest.approx(45, abs=4))
+
+
+@pytest.mark.parametrize("strength", [1, 2])
+def test_shear_moves_rows_by_their_height(strength: int) -> None:
+    found = centres(corrupt(spot(19, 14), "shear", strength))
+    amount = CORRUPTIONS["shear"].amounts[strength - 1]
+    assert found[:, 0] == pytest.approx(5.5, abs=0.05)
+    assert np.abs(found[:, 1] - 0.5) == pytest.approx(5.5 * amount, abs=0.05)
+    assert 0.4 < np.mean(found[:, 1] > 0.5) < 0.6
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_rotation_is_by_its_angle_to_either_side(strength: int) -> None:
+    found = centres(corrupt(spot(14, 22), "rotate", strength))
+    angles = np.arctan2(found[:, 0], found[:, 1]) - np.arctan2(0.5, 8.5)
+    assert np.hypot(*found.T) == pytest.approx(np.hypot(0.5, 8.5), abs=0.05)
+    assert np.abs(angles) == pytest.approx(CORRUPTIONS["rotate"].amounts[strength - 1], abs=0.02)
+    assert 0.4 < np.mean(angles > 0) < 0.6
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_scale_shrinks_about_the_centre(strength: int) -> None:
+    size = CORRUPTIONS["scale"].amounts[strength - 1]
+    changed = corrupt(spot(14, 22, 1), "scale", strength)
+    assert centres(changed)[0] == pytest.approx((0.5 * size, 8.5 * size), abs=0.2)
+    assert changed.sum() / spot(14, 22, 1).sum() == pytest.approx(size**2, abs=0.2)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_translation_moves_by_whole_pixels_along_both_axes(strength: int) -> None:
+    image = np.arange(784, dtype=np.int64).reshape(1, 28, 28) % 251
+    changed = corrupt(np.repeat(image, 200, axis=0).astype(np.uint8), "translate", strength)
+    padded = np.pad(image[0], strength).astype(np.uint8)
+    ends = (0, 2 * strength)
+    expected = {padded[top : top + 28, left : left + 28].tobytes() for top in ends for left in ends}
+    assert {one.tobytes() for one in changed} == expected
+
+
+def test_stripes_are_inverted_columns_at_both_sides() -> None:
+    images, changed = digits(), corrupt(digits(), "stripe", 4)
+    assert np.array_equal(changed[:, :, 7:21], images[:, :, 7:21])
+    for side in (slice(7), slice(21, None)):
+        assert np.array_equal(changed[:, :, side], 255 - images[:, :, side])
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_fog_takes_contrast_and_is_smooth(strength: int) -> None:
+    density, smoothness = CORRUPTIONS["fog"].amounts[strength - 1]
+    images = np.zeros((400, 28, 28), np.uint8)
+    images[:, :14] = 255
+    changed = corrupt(images, "fog", strength) / 255
+    # Beside each other across the border, fog differs little, and the digit by what is left of its contrast.
+    assert (changed[:, 13] - changed[:, 14]).mean() == pytest.approx(1 / (1 + density), abs=0.03)
+    fog = (changed[:, 14:] * (1 + density)) / density
+    assert 0 <= fog.min() < fog.max() <= 1.01
+    near, far = (np.std(fog[:, :, step:] - fog[:, :, :-step]) for step in (4, 8))
+    # Differences grow with the distance to the power 2 log2(smoothness), and no smooth field's faster than linearly.
+    assert far / near == pytest.approx(2 ** min(2 * np.log2(smoothness), 1), rel=0.15)
+    assert len({image.tobytes() for image in changed}) == len(changed)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_spatter_covers_a_part_with_mud(strength: int) -> None:
+    changed = corrupt(grey(255), "spatter", strength)
+    covered = changed < 255
+    assert 0.01 < covered.mean() < 0.6
+    assert changed[covered].max() <= round(255 * (0.2 + 0.8 * 63 / 255))  # of the white, at most a fifth is left
+    assert changed.min() == 63
+    drawn = np.random.default_rng(0).permutation(len(covered))
+    assert (covered.any(axis=(1, 2)) & ~covered.all(axis=(1, 2)))[drawn].mean() > 0.5
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_dotted_lines_cross_the_image_two_columns_on_two_off(strength: int) -> None:
+    changed = corrupt(grey(0), "dotted_line", strength)
+    columns = np.arange(28)
+    assert not changed[:, :, columns % 4 < 2].any()
+    assert (changed[:, :, columns % 4 >= 2].max(axis=1) > 0.7 * 255).all()
+    if strength == 1:
+        rows = changed.argmax(axis=1)[:, columns % 4 >= 2]
+        x = columns[columns % 4 >= 2]
+        residual = rows - np.array([np.polyval(np.polyfit(x, row, 1), x) for row in rows])
+        assert np.abs(residual).max() <= 1  # straight, as far as whole rows show it
+        assert {0, 27} <= {*rows.ravel().tolist()}
+
+
+def test_a_zigzag_has_peaks_of_two_pixels_every_eight() -> None:
+    changed = corrupt(grey(0), "zigzag", 1)
+    inside = (changed[:, [0, 1, -2, -1]].max(axis=(1, 2)) == 0) & (changed.max(axis=(1, 2)) > 0)
+    rows = changed[inside][:, :, 2:26].argmax(axis=1)
+    assert len(rows) > 50
+    wave = np.abs(np.arange(24) % 8 - 4) - 2
+    x = np.arange(24)
+    residual = rows - wave - np.array([np.polyval(np.polyfit(x, row - wave, 1), x) for row in rows])
+    assert np.abs(residual).max() <= 1.01
+    assert np.ptp(rows, axis=1).min() >= 4
+    assert not changed[:, :, [0, 1, -2, -1]].any()
+
+
+def test_canny_edges_are_the_outline_alone() -> None:
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[:, 8:20, 8:20] = 255
+    edges = corrupt(image, "canny_edges", 5)[0]
+    assert sorted({*edges.ravel().tolist()}) == [0, 255]
+    assert not edges[10:18, 10:18].any()
+    assert not edges[:6].any()
+    assert all(edges[row, 7:9].any() and edges[row, 19:21].any() for row in range(10, 18))
+    mixed = corrupt(image, "canny_edges", 1)[0]
+    assert mixed[12, 12] == round(0.4 * 255)

@@ -1,0 +1,143 @@
+"""Runs on corrupted images: the numbers, the file that keeps them, figures and table, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figure_checks import assert_readable, words
+from framework_process import run_forked
+from linear_run import make_linear_run
+from paths import ROOT
+from picture_runs import make_sample_run
+
+from digits.data import load_dataset
+from digits.errors import UserError
+from digits.figures.robustness import plot_corruptions, plot_robustness
+from digits.inference import load_run
+from digits.robustness import CORRUPTIONS, STRENGTHS, Robustness, corrupt, measure_robustness, read_robustness
+from digits.runs import Run, read_run
+from digits.training import Recipe, evaluation_set
+
+
+@pytest.fixture
+def sample_data(workplace: Path) -> Path:
+    return workplace / "mnist_data"
+
+
+@pytest.fixture
+def run(tmp_path: Path, sample_data: Path) -> Run:
+    """A run on mnist-sample whose network is one random matrix."""
+    return with_network(make_sample_run(tmp_path / "outputs", sample_data))
+
+
+def with_network(run: Run) -> Run:
+    """Give the run a model.onnx."""
+    shutil.copy(make_linear_run(run.path.parent.parent / "other") / "model.onnx", run.path)
+    return read_run(run.path)
+
+
+def test_numbers_are_those_of_the_network_on_the_corrupted_images(run: Run, sample_data: Path) -> None:
+    ((same, found),) = measure_robustness([run], sample_data)
+    assert same is run
+    images = load_dataset("mnist-sample", sample_data).test_images
+    network = load_run(run)
+
+    def accuracy(images: np.ndarray) -> float:
+        return float(np.mean(network.predict(images).argmax(axis=1) == run.labels))
+
+    assert found.clean == accuracy(images)
+    assert list(found.accuracy) == list(CORRUPTIONS)
+    for name, strength in (("rotate", 1), ("stripe", 4), ("canny_edges", 5)):
+        assert found.accuracy[name][strength - 1] == accuracy(corrupt(images, name, strength))
+    assert found.mean == pytest.approx(np.mean([*found.accuracy.values()]))
+    assert found.interval_95[0] < found.mean < found.interval_95[1]
+    assert (found.n, found.evaluated_on) == (1000, "test")
+    assert read_robustness(run) == found
+    # What is known is not measured again; another network's numbers are not taken for this one's.
+    (run.path / "robustness.json").write_text(json.dumps({**json.loads(text_of(run)), "clean": 0.125}))
+    assert measure_robustness([run], sample_data)[0][1].clean == 0.125
+    with (run.path / "model.onnx").open("ab") as file:
+        file.write(b"\x32\x00")  # a field that is empty
+    assert read_robustness(run) is None
+
+
+def text_of(run: Run) -> str:
+    return (run.path / "robustness.json").read_text()
+
+
+def test_a_run_on_validation_images_is_measured_on_them(tmp_path: Path, sample_data: Path) -> None:
+    dataset = load_dataset("mnist-sample", sample_data)
+    held_out = {"validation_fraction": 0.1, "split": "random", "seed": 3}
+    images, labels, _ = evaluation_set(dataset, Recipe(**held_out))
+    run = make_sample_run(tmp_path / "outputs", sample_data, held_out=held_out)
+    run = with_network(run)
+    object.__setattr__(run, "labels", labels.astype(np.int64))
+    ((_, found),) = measure_robustness([run], sample_data)
+    assert (found.n, found.evaluated_on) == (len(images), "validation")
+
+
+def test_what_cannot_be_measured_is_refused(run: Run, sample_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="mnist-sample"):
+        measure_robustness([run], tmp_path)
+    object.__setattr__(run, "labels", run.labels[::-1].copy())
+    with pytest.raises(UserError, match="has other images of mnist-sample than those"):
+        measure_robustness([run], sample_data)
+    (run.path / "model.onnx").unlink()
+    with pytest.raises(UserError, match=r"model\.onnx' is missing"):
+        measure_robustness([run], sample_data)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"clean": 2}'])
+def test_a_damaged_file_is_named(run: Run, text: str) -> None:
+    (run.path / "robustness.json").write_text(text)
+    with pytest.raises(UserError, match=r"robustness\.json' is damaged; delete it"):
+        read_robustness(run)
+
+
+def test_script_prints_a_table_and_later_calls_show_the_figures(run: Run, sample_data: Path) -> None:
+    outputs = run.path.parent
+
+    def visualize(*words: str) -> str:
+        done = run_forked("figures", "--output-dir", outputs, "--data-dir", sample_data, *words, cwd=ROOT)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    table = visualize("--robustness", run.name, "--only", "robustness", "corruptions").splitlines()[:2]
+    assert table[0].split() == ["run", "clean", "corrupted", "95", "%", "interval", "worst", "corruption"]
+    assert table[1].startswith(run.name)
+    folder = outputs / "mnist-sample"
+    assert {path.name for path in folder.iterdir()} == {"corruptions.png", "robustness.png", "robustness.csv"}
+    with (folder / "robustness.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 1 + len(CORRUPTIONS) * len(STRENGTHS)
+    assert {(row["run"], row["n"], row["evaluated_on"]) for row in rows} == {(run.name, "1000", "test")}
+    shutil.rmtree(folder)
+    visualize()
+    assert (folder / "robustness.png").is_file()
+    assert "under corruption" in (outputs / "report.html").read_text()
+
+
+@pytest.mark.parametrize("count", [1, 3, 14])
+def test_figures_can_be_read(run: Run, count: int) -> None:
+    random = np.random.default_rng(0)
+    measured = []
+    for _ in range(count):
+        accuracy = {name: tuple(sorted(random.random(5), reverse=True)) for name in CORRUPTIONS}
+        measured.append((run, Robustness("", 0, 1000, "test", 0.99, accuracy, (0.4, 0.6))))
+    figure = plot_robustness(measured)
+    assert_readable(figure)
+    assert run.name in words(figure)
+    best = max(one.mean for _, one in measured)
+    assert f"{100 * best:.1f} % under corruption" in words(figure)
+    assert ("The best 12 of 14 runs" in words(figure).replace("\n", " ")) == (count == 14)
+
+
+def test_figure_of_corruptions_can_be_read() -> None:
+    figure = plot_corruptions(np.zeros((3, 28, 28), np.uint8), "mnist")
+    assert_readable(figure)
+    assert len(figure.axes[0].images) == len(CORRUPTIONS) * len(STRENGTHS)
