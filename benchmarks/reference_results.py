@@ -206,7 +206,8 @@ def _numbers(seeds: list[list[dict[str, Any]]]) -> str:
     writers = " to ".join(bounds) or "-"
     seconds = statistics.median(sum(info["seconds"]["training"] for info in infos) for infos in seeds)
     epochs = " + ".join(str(info["recipe"]["epochs"]) for info in seeds[0])
-    return f"{len(seeds)} | {statistics.mean(accuracies):.3f} | {deviation} | {spread} | {writers} | {epochs} | {seconds:,.0f}"
+    mean = f"{statistics.mean(accuracies):.3f}"
+    return f"{len(seeds)} | {mean} | {deviation} | {spread} | {writers} | {epochs} | {seconds:,.0f}"
 
 
 if __name__ == "__main__":

@@ -73,6 +73,6 @@ def corrupt(images: NDArray[np.uint8], name: str, strength: int, seed: int = 0) 
     """
     corruption = CORRUPTIONS[name]
     generator = np.random.default_rng([seed, list(CORRUPTIONS).index(name), strength])
-    changed = corruption.apply(images.astype(np.float32) / 255, corruption.amounts[strength - 1], generator)
+    changed = corruption.apply(images.astype(np.float32) / np.float32(255), corruption.amounts[strength - 1], generator)
     result: NDArray[np.uint8] = np.rint(255 * np.clip(changed, 0, 1)).astype(np.uint8)
     return result

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,8 @@ def measure_robustness(runs: Sequence[Run], data_dir: Path) -> list[tuple[Run, R
     groups: dict[str, list[tuple[Run, TrainedRun]]] = {}
     for run in runs:
         if found[run.path] is None:
-            images = json.dumps([run.dataset, run.fingerprint, run.held_out], sort_keys=True)
-            groups.setdefault(images, []).append((run, load_run(run)))  # all faults before the minutes of measuring
+            seen = json.dumps([run.dataset, run.fingerprint, run.held_out], sort_keys=True)
+            groups.setdefault(seen, []).append((run, load_run(run)))  # all faults before the minutes of measuring
     with tqdm(
         total=sum(len(group) for group in groups.values()) * len(CORRUPTIONS) * len(STRENGTHS), disable=None
     ) as bar:
@@ -57,7 +58,7 @@ def _images_of(run: Run, data_dir: Path) -> NDArray[np.uint8]:
 
 
 def _classify(
-    group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8], bar: tqdm[None]
+    group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8], bar: tqdm[NoReturn]
 ) -> list[list[NDArray[np.bool_]]]:
     """Return for each run which images it classifies correctly: without corruption, then in the order of CORRUPTIONS,
     from the weakest to the strongest."""

@@ -27,8 +27,9 @@ def dotted_line(images: Images, lines: int, generator: np.random.Generator) -> I
     changed = images
     for _ in range(lines):
         left, right = generator.uniform(0, height - 1, (2, n, 1))
-        changed = changed + np.where(column % 4 >= 2, _ink(left + (right - left) * column / (width - 1), height), 0)
-    return changed.astype(np.float32)
+        inked = _ink(left + (right - left) * column / (width - 1), height)
+        changed = changed + np.where(column % 4 >= 2, inked, 0).astype(np.float32)
+    return changed
 
 
 def zigzag(images: Images, lines: int, generator: np.random.Generator) -> Images:
@@ -41,8 +42,8 @@ def zigzag(images: Images, lines: int, generator: np.random.Generator) -> Images
         middle, slope = generator.uniform(0, height - 1, (n, 1)), generator.uniform(-5, 5, (n, 1)) / (width - 5)
         inked = _ink(middle + slope * (column - (width - 1) / 2) + wave, height)
         inked[:, :, :2] = inked[:, :, -2:] = 0
-        changed = changed + inked
-    return changed.astype(np.float32)
+        changed = changed + inked.astype(np.float32)
+    return changed
 
 
 def canny_edges(images: Images, share: float, generator: np.random.Generator) -> Images:
@@ -52,15 +53,16 @@ def canny_edges(images: Images, share: float, generator: np.random.Generator) ->
     low, high = (255 * threshold for threshold in EDGES)
     for i, image in enumerate(images):
         blurred = cv2.GaussianBlur(255 * image, (9, 9), 1, borderType=cv2.BORDER_CONSTANT)
-        gradients = (
-            cv2.Sobel(blurred, cv2.CV_32F, *axes, borderType=cv2.BORDER_CONSTANT).round().astype(np.int16)
+        across, down = (
+            np.rint(cv2.Sobel(blurred, cv2.CV_32F, *axes, borderType=cv2.BORDER_CONSTANT)).astype(np.int16)
             for axes in ((1, 0), (0, 1))
         )
-        edges[i] = cv2.Canny(*gradients, low, high, L2gradient=True)
-    return (1 - share) * images + share * edges / 255
+        edges[i] = cv2.Canny(across, down, low, high, L2gradient=True)
+    return np.float32(1 - share) * images + np.float32(share / 255) * edges
 
 
 def _ink(rows: NDArray[np.float64], height: int) -> NDArray[np.float64]:
     """Return the ink of lines whose middles are at these rows, (N, W), as (N, H, W): 1 there, 0 from REACH on."""
     distance = np.abs(np.arange(height)[:, None] - rows[:, None, :])
-    return np.clip(1 + np.log(np.maximum(1 - distance / REACH, 1e-9)), 0, 1)
+    ink: NDArray[np.float64] = np.clip(1 + np.log(np.maximum(1 - distance / REACH, 1e-9)), 0, 1)
+    return ink

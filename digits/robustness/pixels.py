@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 
 Images = NDArray[np.float32]
 FOGS = 64  # fractals of which windows are taken: 512 kB each while they are made
@@ -25,7 +25,8 @@ def impulse_noise(images: Images, share: float, generator: np.random.Generator) 
 
 def brightness(images: Images, added: float, generator: np.random.Generator) -> Images:
     """Return brighter images."""
-    return np.minimum(images + np.float32(added), 1)
+    brighter: Images = np.minimum(images + np.float32(added), np.float32(1))
+    return brighter
 
 
 def fog(images: Images, amount: tuple[float, float], generator: np.random.Generator) -> Images:
@@ -44,7 +45,7 @@ def fog(images: Images, amount: tuple[float, float], generator: np.random.Genera
     fogs = (fogs / fogs.max(axis=(1, 2), keepdims=True)).astype(np.float32)
 
     n, height, width = images.shape
-    which = generator.integers(FOGS, size=n)[:, None, None]
+    which = generator.integers(FOGS, size=(n, 1, 1))
     top, left = generator.integers(FOG_SIZE, size=(2, n, 1, 1))
     rows, columns = np.arange(height)[:, None], np.arange(width)
     windows = fogs[which, (top + rows) % FOG_SIZE, (left + columns) % FOG_SIZE]
