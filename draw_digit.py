@@ -2,6 +2,7 @@
 
     python draw_digit.py                        # then open http://127.0.0.1:7860
     python draw_digit.py --host 0.0.0.0         # for the phones in the same network, with a wall for the projector
+    python draw_digit.py --export site          # a page that needs no server: for GitHub Pages, say
     curl --data-binary @photo.jpg http://127.0.0.1:7860/predict
 
 Shows the best run of each framework, or those that --run names. Ctrl-C ends it. Nothing is fetched from the internet.
@@ -20,7 +21,9 @@ from rich.console import Console
 
 from digits.command_line import options_dataclass, parse
 from digits.errors import UserError, run_script
+from digits.inference import TRAIN_FIRST
 from digits.web import Keep, Networks, Wall
+from digits.web.export import export_site
 from digits.web.guard import own_hosts
 
 
@@ -38,11 +41,15 @@ class Options:
     """folder of runs"""
     keep: Annotated[Path | None, Field(title="DIR")] = None
     """folder that receives each drawing whose true digit is stated at the wall, as a PNG file of 28x28 pixels"""
+    export: Annotated[Path | None, Field(title="DIR")] = None
+    """write the page into this folder, as one that evaluates the networks itself and needs no server, and end"""
 
 
 def main() -> int:
     options = parse(Options(), __doc__)
     networks = Networks(options.run, options.output_dir)
+    if options.export:
+        return export(networks, options.export)
     wall = Wall(Keep(options.keep) if options.keep else None)
     listener = listen(options.host, options.port)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
@@ -54,6 +61,20 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nstopped")
     return 130  # the shell's convention for Ctrl-C, as all scripts here have it
+
+
+def export(networks: Networks, folder: Path) -> int:
+    """Write the page that needs no server, and say what it is made of; return the exit status."""
+    runs = networks.find()
+    if not runs:
+        raise UserError(f"there is no trained run; {TRAIN_FIRST}, then export again.")
+    size = export_site(runs, folder)
+    print(
+        f"wrote '{folder}': {', '.join(run.name for run in runs)}; {size / 1e6:.1f} MB. Open '{folder / 'index.html'}'."
+    )
+    if missing := networks.missing():
+        print(missing)
+    return 0
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """The page of draw_digit.py: a canvas, photos and the webcam, answered by trained networks, and a wall for a class.
 
 May import: files, data, photos and inference. `page` is imported by module, since Gradio takes seconds and reads its
-settings then.
+settings then. `export` writes the page that needs no server: `graph` makes what its JavaScript evaluates.
 """
 
 from digits.web.answers import Networks

@@ -73,12 +73,20 @@ def add_wall(app: fastapi.FastAPI, wall: Wall, networks: Networks, addresses: Se
     @app.post("/wall/label", dependencies=with_key)
     def label(sent: Label) -> JSONResponse:
         runs = networks.find()
-        wall.label(sent.number, sent.change, sent.label, runs[0].class_names if runs else ())
+        try:
+            wall.label(sent.number, sent.change, sent.label, runs[0].class_names if runs else ())
+        except OSError as error:
+            raise HTTPException(
+                507, f"the image cannot be saved ({error.strerror}), so the label was not taken."
+            ) from None
         return JSONResponse({})
 
     @app.post("/wall/remove", dependencies=with_key)
     def remove(sent: Which) -> JSONResponse:
-        wall.remove(sent.number)
+        try:
+            wall.remove(sent.number)
+        except OSError as error:
+            raise HTTPException(507, f"the saved image cannot be deleted ({error.strerror}).") from None
         return JSONResponse({})
 
     @app.post("/wall/clear", dependencies=with_key)
@@ -97,10 +105,6 @@ def add_wall(app: fastapi.FastAPI, wall: Wall, networks: Networks, addresses: Se
     @app.exception_handler(UserError)
     def explain(_: fastapi.Request, error: UserError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 409 if isinstance(error, Gone) else 400)
-
-    @app.exception_handler(OSError)
-    def not_written(_: fastapi.Request, error: OSError) -> JSONResponse:
-        return JSONResponse({"error": f"the image cannot be saved ({error.strerror}); it has no label."}, 507)
 
 
 def _address_for_phones(asked: Any, addresses: Sequence[str]) -> str:

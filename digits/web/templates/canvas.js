@@ -2,7 +2,7 @@
 // drawing's random name and the drawing as a data URL, '' where all strokes were undone. It is only '' after Clear, which
 // ends a drawing: the next one gets a name of its own. Gradio's own canvas needs WebGL and sends fifteen files a stroke; this sends one.
 const canvas = element.querySelector('canvas');
-const pen = canvas.getContext('2d');
+const pen = canvas.getContext('2d', { willReadFrequently: true });
 const SIDE = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
 let strokes = [], drawing = false, cursor = null, timer = null, id = '';
 
