@@ -1,19 +1,18 @@
-"""Several runs on the same images: where they agree, whether a difference is significant, how seeds scatter."""
+"""Several runs on the same images: where they agree, and whether a difference is significant."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.evaluation.paired import SIGNIFICANT, paired_test
-from digits.names import percent, percent_range, spelled
+from digits.evaluation.recipes import RecipeSummary, summarize_recipes
+from digits.names import percent
 from digits.runs import ENSEMBLE, Run, number_writers
 
 
@@ -85,27 +84,6 @@ class PairComparison:
 
 
 @dataclass(frozen=True)
-class SeedSummary:
-    """Runs of one recipe, model and framework that differ in the seed alone."""
-
-    runs: list[Run]  # one for each seed, by seed
-    mean: float  # of the test accuracies
-    standard_deviation: float  # of the sample (n - 1)
-    minimum: float
-    maximum: float
-
-    def sentence(self) -> str:
-        """Return the summary in words."""
-        first = self.runs[0]
-        return (
-            f"{spelled(first.dataset)}, {spelled(first.model)}, {spelled(first.framework)}: mean test accuracy "
-            f"{percent(self.mean)} over n = {len(self.runs)} seeds ({', '.join(str(run.seed) for run in self.runs)}), "
-            f"standard deviation {100 * self.standard_deviation:.2f} percentage points, range "
-            f"{percent_range((self.minimum, self.maximum))}."
-        )
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Runs that were evaluated on the same images and may therefore be compared."""
 
@@ -113,7 +91,7 @@ class Comparison:
     fingerprint: str | None  # of the dataset; None only where `runs` is one run that records none
     runs: list[Run]  # in the order given
     pairs: list[PairComparison]  # the two frameworks on one model and seed: a's framework is the first by alphabet
-    seeds: list[SeedSummary]  # of each recipe that was trained with several seeds
+    recipes: list[RecipeSummary]  # of each recipe, over its seeds
     chosen: bool = False  # whether `pairs` is the one pair that was asked for, in place of the frameworks
 
 
@@ -134,7 +112,7 @@ def compare_runs(runs: Sequence[Run], chosen: tuple[Run, Run] | None = None) -> 
     for group in groups.values():
         asked = chosen if chosen and {id(run) for run in chosen} <= {id(run) for run in group} else None
         pairs = [compare_pair(*asked)] if asked else [] if chosen else _framework_pairs(group)
-        what = (group[0].dataset, group[0].fingerprint, group, pairs, _seed_summaries(group), asked is not None)
+        what = (group[0].dataset, group[0].fingerprint, group, pairs, summarize_recipes(group), asked is not None)
         comparisons.append(Comparison(*what))
     if chosen and not any(one.chosen for one in comparisons):
         raise UserError(why_not_compared(compare_runs(chosen))[0])
@@ -225,22 +203,6 @@ def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:
     ]
     served = {id(run) for a, b in candidates if a.settings == b.settings for run in (a, b)}
     return [compare_pair(a, b) for a, b in candidates if a.settings == b.settings or not served & {id(a), id(b)}]
-
-
-def _seed_summaries(runs: Sequence[Run]) -> list[SeedSummary]:
-    recipes: dict[tuple[str, str, str], dict[int, Run]] = {}
-    for run in runs:
-        if run.seed is not None:
-            recipe = json.dumps({**run.settings, "seed": None}, sort_keys=True)
-            # Each seed once: a copy of a run is no further evidence.
-            recipes.setdefault((run.model, run.framework, recipe), {}).setdefault(run.seed, run)
-    summaries = []
-    for by_seed in recipes.values():
-        if len(by_seed) > 1:
-            accuracies = [run.accuracy for run in by_seed.values()]
-            numbers = (mean(accuracies), stdev(accuracies), min(accuracies), max(accuracies))
-            summaries.append(SeedSummary([by_seed[seed] for seed in sorted(by_seed)], *numbers))
-    return summaries
 
 
 def _recipe_differences(a: Run, b: Run) -> list[str]:

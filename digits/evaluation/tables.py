@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from statistics import fmean
+from typing import Any
 
 from digits.evaluation.compare import PairComparison
 from digits.evaluation.evaluate import Evaluation
+from digits.evaluation.recipes import RecipeSummary, option_text
 from digits.names import percent, percent_range, plain
 
 
@@ -34,6 +36,7 @@ class RunRow:
     loss: float
     training_seconds: float | None  # None where the run does not record it
     parameters: int | None  # None where the run does not record it
+    recipe: dict[str, Any]  # of each option its value: a column each, after the others
 
 
 def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
@@ -44,7 +47,8 @@ def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
         what = (run.name, run.dataset, run.model, run.framework, run.seed)
         intervals = (*one.interval, *one.wilson)
         writers = None if one.writers is None else len(one.writers.numbers)
-        others = (writers, one.loss, run.training_seconds, run.parameters)
+        recipe = {key: value for key, value in run.settings.items() if key not in ("model", "seed")}
+        others = (writers, one.loss, run.training_seconds, run.parameters, recipe)
         rows.append(RunRow(*what, run.evaluated_on, one.n, one.accuracy, *intervals, *others))
     return rows
 
@@ -57,8 +61,22 @@ def runs_as_text(rows: Sequence[RunRow]) -> str:
 
 
 def runs_as_csv(rows: Sequence[RunRow]) -> str:
-    """Return comparison.csv."""
-    return as_csv([field.name for field in fields(RunRow)], map(astuple, rows))
+    """Return comparison.csv: the fields of RunRow, the recipe's options in columns of their own."""
+    *names, _ = (field.name for field in fields(RunRow))
+    options = list(dict.fromkeys(option for row in rows for option in row.recipe))
+    lines = ([*astuple(row)[:-1], *(option_text(row.recipe.get(option)) for option in options)] for row in rows)
+    return as_csv([*names, *(option.replace(" ", "_") for option in options)], lines)
+
+
+def recipes_as_csv(recipes: Sequence[RecipeSummary]) -> str:
+    """Return recipes.csv: accuracy by recipe, the mean over its seeds and their standard deviation."""
+    header = ["model", "framework", "recipe", "n", "seeds", "mean", "standard_deviation", "minimum", "maximum"]
+    lines = [
+        [one.model, one.framework, one.differences, len(one.runs), " ".join(map(str, one.seeds)), *numbers]
+        for one in recipes
+        for numbers in [(one.mean, one.standard_deviation, one.minimum, one.maximum)]
+    ]
+    return as_csv(header, lines)
 
 
 def runs_as_markdown(rows: Sequence[RunRow]) -> str:
@@ -120,8 +138,7 @@ def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
+    for row in (header, *rows):
         cells = [plain(value) if isinstance(value, str) else value for value in row]
         writer.writerow("'" + cell if isinstance(cell, str) and cell[:1] in FORMULA else cell for cell in cells)
     return file.getvalue()

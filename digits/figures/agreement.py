@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from digits.evaluation import PairComparison
+from digits.evaluation import PairComparison, known_label_errors
 from digits.figures.image_grid import Captioned, plot_image_page
 from digits.figures.page import add_axes, new_figure
-from digits.figures.predictions import MOST
+from digits.figures.predictions import MOST, WRONG_LABELS
 from digits.figures.style import BLUE, GREEN, GREY, INK, MARGIN, ORANGE, PALE_INK, RED, TEXT_SIZE
 from digits.figures.text import fit_text, pair_titles
 from digits.names import percent
@@ -78,22 +78,24 @@ def _short_names(pair: PairComparison) -> list[str]:
 def _plot_images(pair: PairComparison, images: Images, title: str, indices: NDArray[np.int64]) -> Figure:
     short = max(map(len, pair.a.class_names)) <= 2
     unit, word = (" %", "label ") if short else ("", "")  # long names leave no room for these
-    cells = [
-        Captioned(
-            images[i],
-            [_answer(pair.a, i, unit), _answer(pair.b, i, unit), (word + pair.a.class_names[pair.a.labels[i]], INK)],
-        )
-        for i in indices[:MOST].tolist()
-    ]
-    explanation = (
-        "Below each image: the predictions of {} and {} with their probabilities in % (blue: correct, red: wrong), "
-        "then the label.".format(*_short_names(pair))
+    known = set(known_label_errors(pair.a).tolist())
+    cells = []
+    for i in indices[:MOST].tolist():
+        label = word + pair.a.class_names[pair.a.labels[i]] + (" ✗" if i in known else "")
+        answers = [_answer(pair.a, i, unit), _answer(pair.b, i, unit)]
+        cells.append(Captioned(images[i], [*answers, (label, INK)], i in known))
+    a, b = _short_names(pair)
+    reading = (
+        f"Below each image: the predictions of {a} and {b} with their probabilities in % (blue: correct, red: wrong), "
+        "then the label."
         if cells
         else ""
     )
-    if len(cells) < len(indices):
-        explanation = f"Shown: the {len(cells)} most confident ones. {explanation}"
-    return plot_image_page(title, _subject(pair), explanation, cells)
+    explanation = f"Shown: the {len(cells)} most confident ones." if len(cells) < len(indices) else ""
+    if known:
+        explanation += f" The labels of {len(known & set(indices.tolist()))} of all are known to be wrong."
+        reading += f" {WRONG_LABELS}"
+    return plot_image_page(title, _subject(pair), explanation.strip(), cells, reading=reading)
 
 
 def _answer(run: Run, index: int, unit: str) -> tuple[str, str]:

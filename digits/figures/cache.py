@@ -4,15 +4,19 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from digits.figures.page import Words
 from digits.files import read_bytes, write_whole
 
 CACHE_FILE = ".figures.json"
 """The file in the outputs folder that records what each figure was made from. Without it, all are rendered again."""
+FRAGMENTS = ".figures"
+"""The folder beside it with the figures as parts of a page (see vector.py), by their keys."""
 LARGEST = 16 << 20  # bytes; it takes some 500 a figure
 SOURCE = Path(__file__).parents[1]
 
@@ -31,21 +35,36 @@ class FigureCache:
         if isinstance(entries, dict):
             self.entries = {path: entry for path, entry in entries.items() if isinstance(entry, dict)}
 
-    def words(self, path: Path, key: str) -> str | None:
+    def words(self, path: Path, key: str) -> Words | None:
         """Return the words of the figure at `path` where it is what this key would give, else None."""
         entry = self.entries.get(self._name(path), {})
-        words = entry.get("words")
         fresh = entry.get("key") == key and entry.get("state") == _state(path)
-        return words if fresh and isinstance(words, str) else None
+        if not fresh or (path.suffix == ".png" and not self.fragment(key).is_file()):
+            return None
+        try:
+            return Words(**entry["words"])
+        except (KeyError, TypeError):  # of an earlier version
+            return None
 
-    def remember(self, path: Path, key: str, words: str) -> None:
-        """Record that the figure at `path` was just rendered."""
-        self.entries[self._name(path)] = {"key": key, "state": _state(path), "words": words}
+    def fragment(self, key: str) -> Path:
+        """Return the file of the figure as part of a page."""
+        return self.outputs / FRAGMENTS / f"{key[:32]}.svg"
+
+    def remember(self, path: Path, key: str, words: Words, fragment: str | None = None) -> None:
+        """Record that the figure at `path` was just rendered, and keep it as part of a page. Raises OSError."""
+        if fragment is not None:
+            self.fragment(key).parent.mkdir(exist_ok=True)
+            write_whole(self.fragment(key), fragment)
+        self.entries[self._name(path)] = {"key": key, "state": _state(path), "words": asdict(words)}
 
     def save(self) -> None:
-        """Write the file, without the figures that are gone. Raises OSError."""
+        """Write the file, without the figures that are gone, and delete their parts of pages. Raises OSError."""
         kept = {name: entry for name, entry in self.entries.items() if (self.outputs / name).is_file()}
         write_whole(self.outputs / CACHE_FILE, json.dumps(kept, indent=0))
+        names = {self.fragment(str(entry.get("key"))).name for entry in kept.values()}
+        for file in (self.outputs / FRAGMENTS).glob("*.svg"):
+            if file.name not in names:
+                file.unlink(missing_ok=True)
 
     def _name(self, path: Path) -> str:
         return os.path.relpath(path, self.outputs)

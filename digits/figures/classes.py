@@ -39,14 +39,15 @@ def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
         else f"Lowest recall: class '{fit_text(worst.name, TITLE_SIZE, 2.5)}', {percent(worst.recall)} of "
         f"{worst.support:,} images"
     )
-    explanation = (
+    reading = (
         f"Dots: recall, the fraction of a class's {on} images that were classified correctly, with its 95 % "
-        f"{'Wilson interval' if evaluation.writers is None else 'interval over writers'}. Dashed line: accuracy over "
-        f"all classes, {percent(evaluation.accuracy)}."
+        f"{'Wilson interval' if evaluation.writers is None else 'interval over writers'}. Dashed line: the accuracy "
+        "over all classes."
     )
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     column, width, height = 2.2, 9.4, max(ROW * len(scores), 1.0)
-    with new_figure(title, run_title(evaluation.run), explanation, width, height + 0.5) as (figure, top):
+    explanation = f"Accuracy over all classes: {percent(evaluation.accuracy)}."
+    with new_figure(title, run_title(evaluation.run), explanation, width, height + 0.5, reading) as (figure, top):
         axes = add_axes(figure, MARGIN + left, top, width - 2 * MARGIN - left - column, height)
         axes.axvline(100 * evaluation.accuracy, color=PALE_INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
         lowest = 100.0
@@ -74,12 +75,15 @@ def plot_calibration(evaluation: Evaluation) -> Figure:
     title = f"Mean confidence {percent(confidence)}, accuracy {percent(evaluation.accuracy)}"
     explanation = (
         f"On average the network is {'under' if confidence < evaluation.accuracy else 'over'}confident. Expected "
-        f"calibration error (Guo et al. 2017): {percent(evaluation.expected_calibration_error)}, the mean distance "
-        "from the diagonal, each bin weighted by its images. Bars: 95 % Wilson intervals, long where a bin has few "
-        "images."
+        f"calibration error: {percent(evaluation.expected_calibration_error)}."
+    )
+    reading = (
+        "The expected calibration error (Guo et al. 2017) is the mean distance from the diagonal, each bin weighted by "
+        "its images. Bars: 95 % Wilson intervals, long where a bin has few images."
     )
     width, side, counts = 8.2, 4.6, 1.2
-    with new_figure(title, run_title(evaluation.run), explanation, width, side + counts + 0.7) as (figure, top):
+    size = (width, side + counts + 0.7)
+    with new_figure(title, run_title(evaluation.run), explanation, *size, reading) as (figure, top):
         left = MARGIN + 0.75
         axes = add_axes(figure, left, top + 0.05, width - left - MARGIN - 0.1, side)
         axes.plot([0, 100], [0, 100], color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)

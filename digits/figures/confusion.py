@@ -26,18 +26,18 @@ from digits.runs import Run
 
 # Inches.
 LONGEST_LABEL = 1.3
-COLOUR_BAR_GAP, COLOUR_BAR, COLOUR_BAR_LABELS = 0.15, 0.16, 0.75
+COLOUR_BAR, COLOUR_BAR_LABELS = 0.16, 0.75
+WIDTH = 11.8  # that of the figures with images: shown equally wide, their texts are equally large
 
 
 def plot_confusion(run: Run) -> Figure:
     """Return one run's matrix twice: as counts, and as errors in per cent of each true class."""
     matrix, names = _matrix(run), _labels(run)
-    side = max(5.2, min(0.2 * len(matrix), 10.4))
     left, below = room_for_labels(names)
-    panel = left + side + COLOUR_BAR_GAP + COLOUR_BAR + COLOUR_BAR_LABELS
+    side = max((WIDTH - 3 * MARGIN) / 2 - left, min(0.2 * len(matrix), 10.4))
     n, interval = len(run.labels), percent_range(accuracy_interval(run.right, run.writer_numbers))
     title = f"Accuracy {percent(run.accuracy)} on {n:,} {run.evaluated_on} images (95 % interval {interval})"
-    size = (2 * panel + 3 * MARGIN, 0.3 + side + below)
+    size = (2 * (left + side) + 3 * MARGIN, 0.3 + side + below + 0.15 + COLOUR_BAR + 0.5)
     with new_figure(title, run_title(run), _worst_error(matrix, names), *size) as (figure, top):
         for index, (title, plot, bar_label) in enumerate(
             [
@@ -45,12 +45,12 @@ def plot_confusion(run: Run) -> Figure:
                 ("Errors, % of each true class (grey: recall, %)", plot_errors, "% (square-root scale)"),
             ]
         ):
-            start = MARGIN + index * (panel + MARGIN) + left
+            start = MARGIN + index * (left + side + MARGIN) + left
             axes = add_axes(figure, start, top + 0.3, side, side)
             mesh = plot(axes, matrix, names)
             axes.set_title(title, pad=8)
-            bar = add_axes(figure, start + side + COLOUR_BAR_GAP, top + 0.3, COLOUR_BAR, side)
-            plot_colour_bar(figure, mesh, bar, bar_label)
+            bar = add_axes(figure, start, top + 0.3 + side + below + 0.15, side, COLOUR_BAR)
+            plot_colour_bar(figure, mesh, bar, bar_label, "horizontal")
     return figure
 
 
@@ -68,18 +68,18 @@ def plot_confusions(runs: Sequence[Run]) -> Figure:
         for first in range(0, len(runs), columns)
     ]
     width = MARGIN + columns * panel_width + COLOUR_BAR + COLOUR_BAR_LABELS + MARGIN
-    errors = sorted(1 - run.accuracy for run in runs)
-    explanation = (
-        "Images of a true class (row) predicted as another one (column), in % of the true class; grey: recall."
-    )
-    kinds = " and ".join(sorted({run.evaluated_on for run in runs}))
-    title = f"Errors of the run: {percent(errors[0])} of its {kinds} images"
-    if len(runs) > 1:
-        title = f"Errors of {len(runs)} runs: {percent_range((errors[0], errors[-1]))} of their {kinds} images"
-        explanation += " All panels have the same colour scale."
+    kinds: dict[str, list[float]] = {}
+    for run in runs:
+        kinds.setdefault(run.evaluated_on, []).append(1 - run.accuracy)
+    ranges = [f"{percent_range((min(errors), max(errors)))} of {kind} images" for kind, errors in kinds.items()]
+    title = f"Errors of {len(runs)} runs: {', '.join(ranges)}"
+    if len(runs) == 1:
+        title = f"Errors of the run: {percent(1 - runs[0].accuracy)} of its {runs[0].evaluated_on} images"
+    reading = "Images of a true class (row) predicted as another one (column), in % of the true class; grey: recall."
+    reading += " All panels have the same colour scale." if len(runs) > 1 else ""
     scale = error_scale(matrices)
     subject = ", ".join(dict.fromkeys(spelled(run.dataset) for run in runs))
-    with new_figure(title, subject, explanation, width, sum(row_heights) - MARGIN) as (figure, header):
+    with new_figure(title, subject, "", width, sum(row_heights) - MARGIN, reading) as (figure, header):
         for index, (run, matrix, labels) in enumerate(zip(runs, matrices, names, strict=True)):
             row, column = divmod(index, columns)
             start, top = MARGIN + column * panel_width + left, header + sum(row_heights[:row])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,18 @@ def plot_errors(axes: Axes, matrix: Matrix, names: list[str], scale: Normalize |
     return _plot_matrix(axes, percent, texts, names, ERROR_COLOURS, scale or error_scale([matrix]), empty=empty)
 
 
-def plot_colour_bar(figure: Figure, mesh: QuadMesh, axes: Axes, label: str) -> None:
+def plot_colour_bar(
+    figure: Figure,
+    mesh: QuadMesh,
+    axes: Axes,
+    label: str,
+    orientation: Literal["vertical", "horizontal"] = "vertical",
+) -> None:
     """Plot the colours of the cells `mesh`, with their values, into `axes`."""
-    bar = figure.colorbar(mesh, cax=axes, format=FuncFormatter(lambda value, _: f"{value:g}"))
+    form = FuncFormatter(lambda value, _: f"{value:g}")
+    bar = figure.colorbar(mesh, cax=axes, orientation=orientation, format=form)
     bar.set_label(label, color=PALE_INK)
+    bar.solids.set_rasterized(True)  # in a vector graphic it would be hundreds of rectangles
     bar.outline.set_visible(False)
     if not isinstance(mesh.norm, LogNorm):
         bar.locator = MaxNLocator(6, steps=[1, 2, 5, 10])
@@ -106,9 +115,10 @@ def _plot_matrix(
         norm=scale,
         edgecolors=GRID_GREY,
         linewidth=min(0.6, 2 * cell),
+        clip_on=False,
     )
     axes.set(xlim=(0, len(names)), ylim=(len(names), 0), aspect="equal")  # the first class is the upper row
-    size = min(SMALL_SIZE, 72 * cell * 0.27)
+    size = min(SMALL_SIZE, 72 * cell * 0.3)
     longest = max((text_width(text, size) for row in texts for text in row), default=0.0)
     size *= min(1.0, 0.9 * cell / max(longest, 1e-9))
     if size >= 5:  # points; smaller numbers cannot be read, and the colours remain

@@ -72,9 +72,7 @@ def plot_sample_images(dataset: Dataset) -> Figure:
     cells = [Captioned(images[i], [(names[labels[i]], INK)]) for i in _sample_indices(labels, len(names))]
     height, width = images.shape[1:]
     title = f"{len(cells)} of {len(labels):,} training images"
-    explanation = (
-        f"Chosen at random. Each has {height} x {width} grey-scale pixels; ink is shown dark here and stored bright."
-    )
+    explanation = f"Chosen at random. Each has {height} x {width} grey-scale pixels; ink is stored bright."
     return plot_image_page(title, spelled(dataset.name), explanation, cells, min(COLUMNS, len(names)))
 
 

@@ -1,8 +1,7 @@
 """Pages in HTML that hold everything they show, and request nothing from anywhere."""
 
-import base64
 import os
-import struct
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from digits.figures.style import DOTS_PER_INCH
+from digits.figures.vector import COLOUR, dark_colour
 from digits.files import write_whole
 from digits.names import percent, percent_range, plain, spelled
 
@@ -32,20 +31,29 @@ def write_page(path: Path, template: str, *, templates: Path = TEMPLATES, **valu
     )
     environment.filters |= {"percent": percent, "range": percent_range, "thousands": _thousands, "spelled": spelled}
     where = partial(os.path.relpath, start=path.parent)
-    page = environment.get_template(template).stream(image=_image, where=where, **values)
-    write_whole(path, page)  # piece by piece: the images of many runs are never in memory all at once
+    styles: dict[str, str] = {}
+    functions = {"fragment": partial(_fragment, styles), "figure_rules": partial(_figure_rules, styles)}
+    page = environment.get_template(template).stream(where=where, **functions, **values)
+    write_whole(path, page)  # piece by piece: the figures of many runs are never in memory all at once
 
 
-def _image(path: Path) -> dict[str, Any]:
-    """Return a PNG file's data URI, and its width and height in CSS pixels at which its text has its nominal size."""
-    data = path.read_bytes()
-    width, height = struct.unpack(">II", data[16:24])  # where every PNG has them
-    return {
-        # Markup, so that megabytes of letters and digits are not searched for what to escape.
-        "uri": Markup(f"data:image/png;base64,{base64.b64encode(data).decode()}"),
-        "width": round(width * 96 / DOTS_PER_INCH),
-        "height": round(height * 96 / DOTS_PER_INCH),
-    }
+def _fragment(styles: dict[str, str], path: Path) -> Markup:
+    """Return the figure's <svg> element, each style a class: its name, by the style, is added to the page's `styles`."""
+
+    def named(style: re.Match[str]) -> str:
+        return f'class="{styles.setdefault(style[1], f"s{len(styles)}")}"'
+
+    text = path.read_text(encoding="utf-8")
+    return Markup(re.sub("<[^>]*>", lambda tag: re.sub('style="([^"]*)"', named, tag[0]), text))
+
+
+def _figure_rules(styles: dict[str, str]) -> Markup:
+    """Return the figures' styles in CSS, and the values of their colours: on light pages and paper, on dark pages."""
+    rules = "".join(f".{name}{{{style}}}\n" for style, name in styles.items())
+    used = sorted({"000000", *COLOUR.findall(rules)})
+    light = "".join(f"--c{colour}:#{colour};" for colour in used)
+    dark = "".join(f"--c{colour}:#{dark_colour(colour)};" for colour in used)
+    return Markup(f"{rules}:root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}")
 
 
 def _thousands(number: float | None, digits: int = 0) -> str:

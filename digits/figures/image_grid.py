@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -29,11 +30,11 @@ class Captioned:
 
 
 def plot_image_page(
-    title: str, subject: str, explanation: str, cells: Sequence[Captioned], columns: int = COLUMNS
+    title: str, subject: str, explanation: str, cells: Sequence[Captioned], columns: int = COLUMNS, reading: str = ""
 ) -> Figure:
     """Return a figure of a header and these images, as wide as COLUMNS of them."""
     height = max(grid_height(cells, columns), 0.0)
-    with new_figure(title, subject, explanation, COLUMNS * CELL + 2 * MARGIN, height) as (figure, top):
+    with new_figure(title, subject, explanation, COLUMNS * CELL + 2 * MARGIN, height, reading) as (figure, top):
         plot_grid(figure, MARGIN, top, cells, columns)
     return figure
 
@@ -58,9 +59,11 @@ def plot_grid(figure: Figure, left: float, top: float, cells: Sequence[Captioned
     axes.set_axis_off()
     for number, cell in enumerate(cells):
         x, y = number % columns * CELL + (CELL - IMAGE) / 2, number // columns * row_height(cells)
-        # Each image on its own: put together they would be resampled across their borders.
+        # Each image on its own: put together they would be resampled across their borders. "none": in a vector graphic
+        # it stays 28 x 28 pixels large.
         place = (x, x + IMAGE, y + IMAGE, y)
-        axes.imshow(cell.image, cmap="gray_r", vmin=0, vmax=255, extent=place, interpolation="nearest")
+        grey: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 255}
+        axes.imshow(cell.image, **grey, extent=place, interpolation="none", clip_on=False)
         colour, thickness = (RED, 2.4) if cell.framed else (GRID_GREY, 0.8)
         frame = Rectangle((x, y), IMAGE, IMAGE, fill=False, edgecolor=colour, linewidth=thickness, clip_on=False)
         axes.add_patch(frame)

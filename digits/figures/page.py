@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from digits.figures.style import DOTS_PER_INCH, LINE, MARGIN, PALE_INK, TEXT_SIZE, TITLE_SIZE, figure_style
@@ -18,29 +20,48 @@ from digits.figures.text import fit_text, printable, wrap_text
 from digits.files import write_whole
 
 
+@dataclass(frozen=True)
+class Words:
+    """What the header of a figure says."""
+
+    title: str  # the answer that the figure gives, with its number
+    subject: str  # which run or dataset it is about
+    explanation: str  # what else there is to know about these results
+    reading: str  # how to read any figure of this kind
+
+
+class Page(Figure):
+    """A figure that knows its header."""
+
+    words: Words
+    header: float  # inches that it takes
+    header_texts: list[Text]
+
+
 @contextmanager
 def new_figure(
-    title: str, subject: str, explanation: str, width: float, height: float
-) -> Iterator[tuple[Figure, float]]:
+    title: str, subject: str, explanation: str, width: float, height: float, reading: str = ""
+) -> Iterator[tuple[Page, float]]:
     """Yield a figure with a header and `height` inches free below it, and at how many inches from the top these begin.
 
-    title: the answer that the figure gives, with its number; subject: which run or dataset it is about; explanation:
-    what else to know. The three together become the figure's label, which is its alternative text on a page.
-    Until the block ends, everything is plotted in our style.
+    The texts are those of Words; together they become the figure's label. Until the block ends, everything is plotted
+    in our style.
     """
     room = width - 2 * MARGIN
     with figure_style():
         titles = wrap_text(title, TITLE_SIZE, room, "bold")
-        lines = wrap_text(explanation, TEXT_SIZE, room)
+        lines = wrap_text(f"{explanation} {reading}".strip(), TEXT_SIZE, room)
         below_title = MARGIN + 0.32 * len(titles) + 0.06
         top = below_title + LINE * (1 + len(lines)) + 0.18
-        figure = Figure(figsize=(width, top + height + MARGIN))
+        figure = Page(figsize=(width, top + height + MARGIN))
+        figure.words, figure.header = Words(title, subject, explanation, reading), top
         for number, line in enumerate(titles):
             add_text(figure, MARGIN, MARGIN + 0.32 * number, line, size=TITLE_SIZE, weight="bold")
         add_text(figure, MARGIN, below_title, fit_text(subject, TEXT_SIZE, room), color=PALE_INK)
         for number, line in enumerate(lines):
             add_text(figure, MARGIN, below_title + LINE * (1 + number), line)
-        figure.set_label(". ".join(map(printable, (title, subject, explanation))).strip())
+        figure.header_texts = list(figure.texts)
+        figure.set_label(". ".join(map(printable, (title, subject, f"{explanation} {reading}"))).strip())
         yield figure, top
 
 

@@ -12,6 +12,7 @@ from digits.names import percent
 from digits.runs import Run
 
 MOST = 40
+WRONG_LABELS = "Red frames: the label is known to be wrong (Northcutt et al. 2021)."
 
 Images = NDArray[np.uint8]
 
@@ -30,17 +31,17 @@ def plot_incorrect_predictions(evaluation: Evaluation, images: Images) -> Figure
         if shown
         else ""
     )
-    explanation = "Below each image: the predicted class and its probability in red, then the label." if shown else ""
-    if len(shown) < len(errors):
-        explanation = f"Shown: the {len(shown)} most confident errors. {explanation}"
+    explanation = f"Shown: the {len(shown)} most confident errors." if len(shown) < len(errors) else ""
+    reading = "Below each image: the predicted class and its probability in red, then the label." if shown else ""
     if known and evaluation.accuracy_without_known_errors is not None:
         among = len(known & set(errors.tolist()))
+        reading += f" {WRONG_LABELS}"
         explanation += (
-            f" Red frames: the label is known to be wrong (Northcutt et al. 2021), as it is for {among} of all errors. "
-            f"Accuracy without the {len(known)} test images with such labels: "
-            f"{percent(evaluation.accuracy_without_known_errors)}; with them: {percent(evaluation.accuracy)}."
+            f" The labels of {among} of all errors are known to be wrong. Accuracy without the {len(known)} test "
+            f"images with such labels: {percent(evaluation.accuracy_without_known_errors)}; with them: "
+            f"{percent(evaluation.accuracy)}."
         )
-    return plot_image_page(title, run_title(run), explanation, cells)
+    return plot_image_page(title, run_title(run), explanation.strip(), cells, reading=reading)
 
 
 def plot_correct_predictions(evaluation: Evaluation, images: Images) -> Figure:
@@ -56,15 +57,15 @@ def plot_correct_predictions(evaluation: Evaluation, images: Images) -> Figure:
         for i in _most_confident_first(run, right)
     ]
     title = f"{len(right):,} of {evaluation.n:,} {run.evaluated_on} images classified correctly"
-    explanation = ""
+    reading = ""
     if cells:
         title += f", half of them with a probability above {chance(float(np.median(confidence[right])))}"
-        explanation = (
+        reading = (
             "One column per class, from the most confident correct prediction (top) to the least confident (bottom)."
             if len(run.class_names) <= COLUMNS
             else "Correct predictions, from the most to the least confident."
         )
-    return plot_image_page(title, run_title(run), explanation, cells)
+    return plot_image_page(title, run_title(run), "", cells, reading=reading)
 
 
 def chance(probability: float) -> str:

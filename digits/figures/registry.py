@@ -118,10 +118,10 @@ def figures_of_robustness(
     return specs
 
 
-def figure_of_all_runs(runs: Sequence[Run], outputs: Path) -> FigureSpec:
-    """Return the figure of all runs' errors side by side."""
+def figure_of_confusions(runs: Sequence[Run], folder: Path) -> FigureSpec:
+    """Return the figure of these runs' errors side by side, whose file goes into `folder`."""
     inputs = tuple(map(_hash, runs))
-    return FigureSpec("confusion_matrices", outputs / "confusion_matrices", inputs, partial(plot_confusions, runs))
+    return FigureSpec("confusion_matrices", folder / "confusion_matrices", inputs, partial(plot_confusions, runs))
 
 
 def _hash(run: Run) -> str:

@@ -13,19 +13,20 @@ from matplotlib.figure import Figure
 from digits.data import Dataset, load_dataset
 from digits.errors import UserError
 from digits.evaluation import Comparison, Evaluation, compare_runs
-from digits.evaluation.tables import run_rows, runs_as_csv, runs_as_markdown
+from digits.evaluation.tables import recipes_as_csv, run_rows, runs_as_csv, runs_as_markdown
 from digits.figures.cache import CACHE_FILE, FigureCache, figure_key
-from digits.figures.page import save_figure
+from digits.figures.page import Page, Words, save_figure
 from digits.figures.predictions import Images
 from digits.figures.registry import (
     FigureSpec,
-    figure_of_all_runs,
     figure_of_comparison,
+    figure_of_confusions,
     figures_of_dataset,
     figures_of_pairs,
     figures_of_robustness,
     figures_of_run,
 )
+from digits.figures.vector import as_fragment
 from digits.files import write_whole
 from digits.names import safe_name
 from digits.robustness import Robustness, read_robustness, robustness_as_csv
@@ -39,7 +40,8 @@ class RenderedFigure:
 
     name: str
     path: Path  # with the ending of the first format
-    words: str  # what it says, as text
+    words: Words
+    fragment: Path  # of the figure as part of a page (see vector.py), where the first format is PNG
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Group:
     evaluations: list[Evaluation]
     comparison_figures: list[RenderedFigure]  # of several runs, and of those measured on corrupted images
     pair_figures: list[list[RenderedFigure]]  # of each pair
+    confusions: list[RenderedFigure]  # of all runs side by side
     dataset_figures: list[RenderedFigure]
     run_figures: list[list[RenderedFigure]]  # of each evaluated run
 
@@ -59,7 +62,6 @@ class Rendering:
     """What a call of render_all has done, and what it could not do."""
 
     groups: list[Group] = field(default_factory=list)
-    overview: list[RenderedFigure] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)  # of figures, in all formats
     names: set[str] = field(default_factory=set)  # of these, as in --only
     new: int = 0  # of these, rendered now
@@ -116,17 +118,21 @@ def render_all(
             rows = run_rows(sorted(members, key=lambda one: -one.accuracy))
             write(folder / "comparison.csv", runs_as_csv(rows))
             write(folder / "comparison.md", runs_as_markdown(rows))
+            write(folder / "recipes.csv", recipes_as_csv(comparison.recipes))
         measured = _read_robustness(members, done)
         comparison_figures += render(figures_of_robustness(measured, images, folder))
         if measured:
             write(folder / "robustness.csv", robustness_as_csv(measured))
+        confusions = render([figure_of_confusions(comparison.runs, folder)])
         pair_figures = [render(specs) for specs in figures_of_pairs(comparison, images, folder)]
         dataset_figures = (
             render(figures_of_dataset(dataset, folder)) if dataset and dataset.fingerprint not in shown else []
         )
         shown.add(comparison.fingerprint)
-        done.groups.append(Group(comparison, members, comparison_figures, pair_figures, dataset_figures, run_figures))
-    done.overview = render([figure_of_all_runs([one.run for one in evaluations], outputs)])
+        figures = (comparison_figures, pair_figures, confusions, dataset_figures, run_figures)
+        done.groups.append(Group(comparison, members, *figures))
+    if len({one.run.dataset for one in evaluations}) == 1:  # errors on unlike datasets are not to be compared
+        render([figure_of_confusions([one.run for one in evaluations], outputs)])
     try:
         cache.save()
     except OSError as error:
@@ -150,10 +156,12 @@ def render_figures(
         try:
             if stale or display:
                 figure = spec.plot()
+                assert isinstance(figure, Page)
                 displayed += [figure] if display else []
                 for path in stale:
                     save_figure(figure, path)
-                    cache.remember(path, key, str(figure.get_label()))
+                    fragment = as_fragment(figure, key) if path.suffix == ".png" else None
+                    cache.remember(path, key, figure.words, fragment)
                     done.new += 1
         except OSError as error:
             done.cannot_write(paths[0], error)
@@ -162,7 +170,8 @@ def render_figures(
         else:
             done.files += paths
             done.names.add(spec.name)
-            rendered.append(RenderedFigure(spec.name, paths[0], cache.words(paths[0], key) or ""))
+            if words := cache.words(paths[0], key):
+                rendered.append(RenderedFigure(spec.name, paths[0], words, cache.fragment(key)))
     if display and displayed:
         display(displayed)
     return rendered

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from digits.data import MNIST
 from digits.evaluation import Evaluation, PairComparison, name_intervals, why_not_compared
 from digits.figures.html import write_page
-from digits.figures.render import Rendering
+from digits.figures.render import Group, RenderedFigure, Rendering
 from digits.figures.text import pair_titles, run_title
 from digits.names import spelled
 from digits.runs import ENSEMBLE, Run
@@ -19,22 +20,61 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
 
     Raises OSError.
     """
+    explained: dict[str, list[str]] = {}
+    for figure in _figures(rendering.groups):
+        texts = explained.setdefault(figure.name, []) if figure.words.reading else []
+        texts += [figure.words.reading] if figure.words.reading not in texts else []
     write_page(
         path,
         "report.html",
-        groups=rendering.groups,
-        overview=rendering.overview,
+        groups=_sections(rendering.groups),
         not_compared=why_not_compared([group.comparison for group in rendering.groups]),
         left_out=left_out,
         notes=rendering.notes,
+        explained=explained,
+        readings=lambda figure: f"reading-{figure.name}" if figure.words.reading else "",
         number_of_runs=sum(len(group.evaluations) for group in rendering.groups),
+        heading=_heading,
         title=run_title,
         facts=_facts,
         intervals=name_intervals,
         pair_name=_pair_name,
         pair_heading=_pair_heading,
+        pairs_heading=lambda group: "Two runs" if group.comparison.chosen else "PyTorch against TensorFlow",
+        difference=_difference,
         anchor=_anchors(rendering),
     )
+
+
+def _sections(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups by dataset, MNIST first, the others as they came; test images before validation images."""
+    datasets = list(dict.fromkeys(group.comparison.dataset for group in groups))
+
+    def place(group: Group) -> tuple[bool, int, bool]:
+        dataset = group.comparison.dataset
+        return dataset != MNIST.name, datasets.index(dataset), group.comparison.runs[0].held_out is not None
+
+    return sorted(groups, key=place)
+
+
+def _figures(groups: Sequence[Group]) -> Iterator[RenderedFigure]:
+    """Yield all figures of the page, in its order."""
+    for group in _sections(groups):
+        for figures in [group.comparison_figures, group.confusions] if len(group.evaluations) > 1 else []:
+            yield from figures
+        for figures in [*group.pair_figures, group.dataset_figures, *group.run_figures]:
+            yield from figures
+
+
+def _heading(group: Group) -> str:
+    """Return 'MNIST', or 'MNIST, validation images'."""
+    return spelled(group.comparison.dataset) + (", validation images" if group.comparison.runs[0].held_out else "")
+
+
+def _difference(pair: PairComparison) -> str:
+    if not pair.only_a_right + pair.only_b_right:
+        return "no difference"
+    return "significant" if pair.significant else "not significant"
 
 
 def _anchors(rendering: Rendering) -> Callable[[Evaluation], str]:

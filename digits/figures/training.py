@@ -26,26 +26,26 @@ def plot_training_curves(run: Run) -> Figure:
     history = run.history
     epochs = [row["epoch"] for row in history]
     best = best_epoch(history) if "validation_accuracy" in history[0] else None
-    explanation = "Loss: mean cross-entropy per image, in nats."
+    explanation, reading = "", "Loss: mean cross-entropy per image, in nats."
     if best is None:
         number = f"{len(history)} epoch{'s' if len(history) > 1 else ''}"
         title = f"Training accuracy {percent(history[-1]['train_accuracy'])} after {number}; no validation images"
     else:
         accuracy = percent(history[best - 1]["validation_accuracy"])
         title = f"Best validation accuracy {accuracy}, in epoch {best} of {len(history)}"
-        explanation += (
+        reading += (
             " Training values are means over the epoch, while the weights change, with dropout where the network has "
             "it; validation values are measured after the epoch, without dropout, and can therefore be better."
         )
         if run.recipe:
-            explanation += (
-                f" The weights of the {'best' if run.recipe.get('keep_best') is True else 'last'} epoch are kept."
+            explanation = (
+                f"The weights of the {'best' if run.recipe.get('keep_best') is True else 'last'} epoch are kept."
             )
     rates = [row.get("learning_rate", 0.0) for row in history]
     changing = len(set(rates)) > 1
     size = 6.0 if len(epochs) <= 30 else 0.0  # markers of many epochs would hide the lines
     below = STRIP + 1.15 if changing else 0.0
-    with new_figure(title, run_title(run), explanation, WIDTH, HEIGHT + 0.95 + below) as (figure, top):
+    with new_figure(title, run_title(run), explanation, WIDTH, HEIGHT + 0.95 + below, reading) as (figure, top):
         panel = (WIDTH - 2 * MARGIN - 0.7) / 2 - 0.55
         for column, (quantity, name, unit) in enumerate([("loss", "Loss", 1), ("accuracy", "Accuracy, %", 100)]):
             axes = add_axes(figure, MARGIN + 0.6 + column * (panel + 1.0), top + 0.3, panel, HEIGHT)

@@ -17,6 +17,10 @@ MOST_BARS = 300
 WORST = 10
 IMAGES = COLUMNS // 2  # of a writer: two writers stand side by side
 CHART, LABELS, HEADING, GAP = 1.9, 0.75, 0.28, 0.3  # inches
+READING = (
+    "Below: misclassified images of the writers with the most errors in red frames, the most confident first, as class "
+    "and what it was taken for; where there are fewer, correct ones follow."
+)
 COLOURS = dict(zip(SERIES, (BLUE, ORANGE), strict=True))
 
 
@@ -33,9 +37,8 @@ def plot_writers(evaluation: Evaluation, images: NDArray[np.uint8] | None) -> Fi
     panel = HEADING + max((grid_height(one, IMAGES) for one in cells), default=0) + 0.15
     below = -(-len(cells) // 2) * panel
     width = COLUMNS * CELL + GAP + 2 * MARGIN
-    with new_figure(
-        _title(scores), run_title(run), _explanation(evaluation, scores, bool(cells)), width, CHART + LABELS + below
-    ) as (figure, top):
+    words, size = (_title(scores), run_title(run), _explanation(evaluation, scores)), (width, CHART + LABELS + below)
+    with new_figure(*words, *size, READING if cells else "") as (figure, top):
         _plot_errors(figure, scores, run, (MARGIN + 0.45, top, width - 2 * MARGIN - 0.5, CHART))
         for place, (number, grid) in enumerate(zip(worst, cells, strict=True)):
             left = MARGIN + place % 2 * (IMAGES * CELL + GAP)
@@ -56,7 +59,7 @@ def _title(scores: WriterScores) -> str:
     )
 
 
-def _explanation(evaluation: Evaluation, scores: WriterScores, shown: bool) -> str:
+def _explanation(evaluation: Evaluation, scores: WriterScores) -> str:
     series = " and ".join(f"{percent(one.accuracy)} for {one.name}" for one in scores.series)
     text = f"Accuracy {series}."
     if scores.bootstrap:
@@ -65,9 +68,6 @@ def _explanation(evaluation: Evaluation, scores: WriterScores, shown: bool) -> s
             f"{100 * scores.bootstrap.standard_error:.3f} percentage points, is "
             f"{scores.bootstrap.design_effect**0.5:.2f} times that of {evaluation.n:,} independent images."
         )
-    if shown:
-        text += " Below: misclassified images of the writers with the most errors in red frames, the most confident "
-        text += "first, as class and what it was taken for; where there are fewer, correct ones follow."
     return text
 
 
@@ -77,7 +77,7 @@ def _plot_errors(figure: Figure, scores: WriterScores, run: Run, place: tuple[fl
     count = min(int((scores.errors > 0).sum()), MOST_BARS)
     heights = scores.errors[:count]
     series = [_series_of(run, number) for number in scores.numbers[:count].tolist()]
-    axes.bar(range(count), heights, width=0.8, color=[COLOURS.get(number, GREY) for number in series])
+    axes.bar(range(count), heights, width=0.8, color=[COLOURS.get(number, GREY) for number in series], clip_on=False)
     for line, (number, colour) in enumerate(COLOURS.items()):
         of = sum(one.writers for one in scores.series if one.name == SERIES[number])
         text = f"{SERIES[number]}: {series.count(number):,} of {of:,} writers with errors"

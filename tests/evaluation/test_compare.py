@@ -20,6 +20,7 @@ from make_runs import make_run
 from digits.errors import UserError
 from digits.evaluation.compare import compare_pair, compare_runs, why_not_compared
 from digits.evaluation.paired import SIGNIFICANT, paired_test
+from digits.evaluation.tables import recipes_as_csv
 from digits.runs.run import Run, read_run
 
 LABELS = np.arange(200) % 10
@@ -247,7 +248,7 @@ def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..
     assert [len(group.runs) for group in comparisons] == [1, 2, 1, 1]
     assert comparisons[0].runs == [tested]
     assert [len(group.pairs) for group in comparisons] == [0, 1, 0, 0]
-    assert not any(group.seeds for group in comparisons)
+    assert all(len(one.runs) == 1 for group in comparisons for one in group.recipes)
     first, second = why_not_compared(comparisons)
     named = "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1'"
     assert first == (
@@ -373,7 +374,7 @@ def test_an_ensemble_is_no_framework(make: Callable[..., Run]) -> None:
     ensemble = make(folder="e", info={"framework": "ensemble", "seed": None, "recipe": None})
     [group] = compare_runs([make(), ensemble])
     assert group.pairs == []
-    assert group.seeds == []
+    assert [one.runs[0].framework for one in group.recipes] == ["pytorch"]
     assert compare_pair(make(), ensemble).recipe_differences == []
 
 
@@ -383,16 +384,21 @@ def test_an_ensemble_is_no_framework(make: Callable[..., Run]) -> None:
 def test_seeds_of_one_recipe_are_summed_up(make: Callable[..., Run]) -> None:
     runs = [make(seed=seed) for seed in (2, 0, 1)] + [make(framework="tensorflow")]
     [group] = compare_runs(runs)
-    [summary] = group.seeds
+    summary, alone = sorted(group.recipes, key=lambda one: one.framework)
     accuracies = [run.accuracy for run in runs[:3]]
-    assert [run.seed for run in summary.runs] == [0, 1, 2]
-    assert (len(summary.runs), summary.minimum, summary.maximum) == (3, min(accuracies), max(accuracies))
+    assert (summary.model, summary.framework, summary.differences) == ("cnn", "pytorch", "")
+    assert summary.seeds == [run.seed for run in summary.runs] == [0, 1, 2]
+    assert (summary.minimum, summary.maximum) == (min(accuracies), max(accuracies))
     assert summary.mean == pytest.approx(mean(accuracies))
     assert summary.standard_deviation == pytest.approx(stdev(accuracies)) == pytest.approx(np.std(accuracies, ddof=1))
-    sentence = summary.sentence()
-    assert "MNIST, CNN, PyTorch" in sentence
-    assert "n = 3 seeds (0, 1, 2)" in sentence
-    assert f"{100 * mean(accuracies):.2f} %" in sentence
+    assert (alone.mean, alone.standard_deviation) == (runs[3].accuracy, None)
+    assert group.recipes[0].mean == max(summary.mean, alone.mean)
+    header, *lines = recipes_as_csv(group.recipes).splitlines()
+    assert header == "model,framework,recipe,n,seeds,mean,standard_deviation,minimum,maximum"
+    assert (
+        f"cnn,pytorch,,3,0 1 2,{summary.mean},{summary.standard_deviation},{min(accuracies)},{max(accuracies)}" in lines
+    )
+    assert f"cnn,tensorflow,,1,0,{alone.mean},,{alone.mean},{alone.mean}" in lines
 
 
 def test_another_recipe_is_no_further_seed_and_a_copy_is_no_further_evidence(make: Callable[..., Run]) -> None:
@@ -401,9 +407,12 @@ def test_another_recipe_is_no_further_seed_and_a_copy_is_no_further_evidence(mak
     slower = dataclasses.replace(slower, info={**slower.info, "recipe": {**slower.recipe, "learning_rate": 1e-4}})
     copy = make(folder="kept")
     [group] = compare_runs([first, slower, copy])
-    assert group.seeds == []
+    assert {one.differences: one.seeds for one in group.recipes} == {
+        "learning rate 0.001": [0],
+        "learning rate 0.0001": [1],
+    }
     [group] = compare_runs([first, copy, make(seed=5)])
-    assert [run.name for run in group.seeds[0].runs] == ["mnist-cnn-pytorch", "mnist-cnn-pytorch-s5"]
+    assert [[run.name for run in one.runs] for one in group.recipes] == [["mnist-cnn-pytorch", "mnist-cnn-pytorch-s5"]]
 
 
 def test_seeds_of_one_recipe_have_started_alike(make: Callable[..., Run]) -> None:
@@ -411,7 +420,8 @@ def test_seeds_of_one_recipe_have_started_alike(make: Callable[..., Run]) -> Non
     runs[1].info["recipe"]["augmentation"]["rotation"] = 0.0
     runs += [make(seed=seed, init_from="a", frozen=True) for seed in (5, 6)]
     [group] = compare_runs(runs)
-    assert [[run.seed for run in summary.runs] for summary in group.seeds] == [[2, 3], [5, 6]]
+    assert sorted(one.seeds for one in group.recipes) == [[0], [1], [2, 3], [4], [5, 6]]
+    assert {one.differences.count("new head yes") for one in group.recipes if one.seeds == [5, 6]} == {1}
 
 
 def test_a_comparison_reads_whatever_a_recipe_holds(make: Callable[..., Run]) -> None:
@@ -420,4 +430,4 @@ def test_a_comparison_reads_whatever_a_recipe_holds(make: Callable[..., Run]) ->
         [make(info={"recipe": odd}), make(framework="tensorflow"), make(seed=1, info={"recipe": odd})]
     )
     assert group.pairs[0].recipe_differences
-    assert len(group.seeds) == 1
+    assert len(group.recipes) == 2

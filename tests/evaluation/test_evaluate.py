@@ -365,7 +365,8 @@ NASTY = ["a|b", "<script>alert(1)</script>", "=1+1", "*bold* _it_ `code`", "[x](
 
 def row_named(name: str) -> RunRow:
     numbers = (10_000, 0.98765, 0.985, 0.99, 0.985, 0.99, None, 0.034567, 14.483, 206_922)
-    return RunRow(name, "mnist", "cnn", "pytorch", 0, "test", *numbers)
+    recipe = {"filters": [8, 16], "augmentation rotation": 10.0, "=1+1": None}
+    return RunRow(name, "mnist", "cnn", "pytorch", 0, "test", *numbers, recipe)
 
 
 def test_the_terminals_table() -> None:
@@ -392,7 +393,14 @@ def test_csv_is_read_back_whatever_the_name(name: str) -> None:
     assert float(found["accuracy"]) == row.accuracy
     assert float(found["loss"]) == row.loss
     assert int(found["parameters"]) == row.parameters
-    assert list(found) == [field.name for field in dataclasses.fields(RunRow)]
+    *columns, _ = (field.name for field in dataclasses.fields(RunRow))
+    assert list(found) == [*columns, "filters", "augmentation_rotation", "'=1+1"]
+    assert (found["seed"], found["filters"], found["augmentation_rotation"], found["'=1+1"]) == (
+        "0",
+        "8 16",
+        "10.0",
+        "none",
+    )
 
 
 @given(st.text(max_size=30))

@@ -23,10 +23,10 @@ def test_all_files_of_a_search(tmp_path: Path) -> None:
     assert [path.name for path in rendering.files] == [f"{name}.{end}" for name in names for end in ("png", "svg")]
     assert {path.name for path in tmp_path.iterdir()} == {
         *(path.name for path in [*written, *rendering.files]),
-        ".figures.json",
+        *(".figures", ".figures.json"),
     }
     page = html.unescape((tmp_path / "report.html").read_text())
-    assert page.count("<img ") == 5
+    assert page.count('<svg class="figure"') == 5
     assert "60 of 60 trials ended: 36 complete, 24 pruned. Pruning saved 31 % of the epochs" in page
     assert "python run_experiment.py x" in page
     assert "The best of many trials looks better than it is" in page

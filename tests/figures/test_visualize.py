@@ -281,15 +281,17 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
         assert report["accuracy"] == pytest.approx(run.accuracy)
     across = {"comparison", "agreement-cnn", "disagreements-cnn", "both_wrong-cnn"}
     dataset = {"class_distribution", "sample_images", "augmentation"}
-    expected = {"confusion_matrices.png", *figures_of("mnist-sample", across | dataset)}
+    expected = {"confusion_matrices.png", *figures_of("mnist-sample", across | dataset | {"confusion_matrices"})}
     for run in runs:
         expected |= figures_of(run.name, RUN_FIGURES | IMAGE_FIGURES)
     assert files_in(outputs) == expected
     others = {"parity", "writers", "robustness", "corruptions"}
     assert {Path(name).stem.split("-")[0] for name in expected} == {*FIGURES} - others  # --only knows
-    assert files_in(outputs, "csv") - {f"{run.name}/history.csv" for run in runs} == {"mnist-sample/comparison.csv"}
+    assert files_in(outputs, "csv") - {f"{run.name}/history.csv" for run in runs} == {
+        *("mnist-sample/comparison.csv", "mnist-sample/recipes.csv")
+    }
     assert files_in(outputs, "md") == {"mnist-sample/comparison.md"}
-    assert "of which 20 rendered now" in result.stdout
+    assert "of which 21 rendered now" in result.stdout
 
     times = {name: (outputs / name).stat().st_mtime_ns for name in expected}
     page = (outputs / "report.html").read_bytes()
@@ -303,7 +305,7 @@ def test_all_from_start_to_end_and_unchanged_figures_only_once(tmp_path: Path, w
     (runs[0].path / "confusion_matrix.png").unlink()
     assert "of which 2 rendered now" in visualize(*options).stdout
     make_sample_run(outputs, data_dir, "tensorflow", error_rate=0.3)
-    assert "of which 11 rendered now" in visualize(*options).stdout  # 6 of the run, 4 across, all matrices
+    assert "of which 12 rendered now" in visualize(*options).stdout  # 6 of the run, 4 across, all matrices twice
 
 
 def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workplace: Path) -> None:
@@ -312,12 +314,14 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     result = visualize("--output-dir", outputs, "--data-dir", tmp_path / "nowhere")
     assert result.returncode == 0
     assert "note: the figures that show images of mnist-sample are left out" in result.stdout
-    assert files_in(outputs) == {"confusion_matrices.png", *figures_of(run.name, RUN_FIGURES)}
+    matrices = {"confusion_matrices.png", "mnist-sample/confusion_matrices.png"}
+    assert files_in(outputs) == matrices | figures_of(run.name, RUN_FIGURES)
     add_info(run.path, dataset_fingerprint="0" * 64)
     result = visualize("--output-dir", outputs, "--data-dir", workplace / "mnist_data")
     assert result.returncode == 0
     assert "has other images than these runs were evaluated on" in result.stdout
-    assert files_in(outputs) == {"confusion_matrices.png", *figures_of(run.name, RUN_FIGURES)}
+    matrices = {"confusion_matrices.png", "mnist-sample/confusion_matrices.png"}
+    assert files_in(outputs) == matrices | figures_of(run.name, RUN_FIGURES)
 
 
 def test_validation_runs_are_shown_as_such_with_their_own_images(tmp_path: Path, workplace: Path) -> None:
@@ -338,11 +342,11 @@ def test_validation_runs_are_shown_as_such_with_their_own_images(tmp_path: Path,
     )
     assert re.search(rf"(?m)^{tested.name} .* 1,000$", result.stdout)
     across = {"comparison", "agreement-cnn", "disagreements-cnn", "both_wrong-cnn"}
+    across |= {"confusion_matrices"}
     assert files_in(outputs / "mnist-sample-validation") == {f"{name}.png" for name in across}
     images = {"class_distribution", "sample_images", "augmentation"}  # of the dataset, once
-    assert {name for name in files_in(outputs) if name.startswith("mnist-sample/")} == figures_of(
-        "mnist-sample", images
-    )
+    shown = {name for name in files_in(outputs) if name.startswith("mnist-sample/")}
+    assert shown == figures_of("mnist-sample", images | {"confusion_matrices"})
     assert files_in(path) == {f"{name}.png" for name in RUN_FIGURES | IMAGE_FIGURES}
     assert json.loads((path / "report.json").read_text())["evaluated_on"] == "validation"
     page = (outputs / "report.html").read_text(encoding="utf-8")
@@ -436,7 +440,7 @@ def test_many_models_have_a_table_of_pairs_in_the_report(tmp_path: Path) -> None
     links = re.findall('<a href="#(pair-[^"]*)"><bdi>([^<]*)</bdi></a>', page)
     assert [name for _, name in links] == [*("CNN", "deep CNN", "LeNet-5", "VGG")]
     for link, name in links:
-        assert f'<h3 id="{link}"><bdi>PyTorch against TensorFlow: {name}</bdi></h3>' in page
+        assert re.search(f'<summary><h4><bdi>PyTorch against TensorFlow: {name}</bdi></h4> [^<]*</summary>\n<div id="{link}">', page)
 
 
 def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path) -> None:
@@ -459,7 +463,7 @@ def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path) -> None:
     names = {f"{name}-small-and-{usual.name}" for name in across}
     assert figures_of("mnist-sample", names) <= files_in(outputs)
     page = (outputs / "report.html").read_text(encoding="utf-8")
-    assert "filters 8 16, &#39;small&#39; against default: CNN, PyTorch</bdi></h3>" in page
+    assert "filters 8 16, &#39;small&#39; against default: CNN, PyTorch</bdi></h4>" in page
     assert "MNIST sample · CNN, filters 8 16 · PyTorch · &#39;small&#39;" in page
 
     result = visualize(*options, "--compare", usual.name, seed.name, "--only", "agreement")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,8 @@ def test_markup_in_names_stays_text(page: Path, tmp_path: Path) -> None:
     elements = read_elements(page, tmp_path)
     assert "<script" not in elements
     assert "example.invalid/x.png&gt;" in elements
-    assert elements.count("<img ") == elements.count('src="data:image/png;base64,')
+    assert "<img " not in elements
+    assert elements.count('<svg class="figure"') > 20
 
 
 def test_light_dark_and_phone(page: Path, tmp_path: Path) -> None:
@@ -68,17 +70,36 @@ def test_light_dark_and_phone(page: Path, tmp_path: Path) -> None:
     assert corner["dark"] < 0.2
 
 
-def test_a_phone_need_not_scroll_the_page_sideways(page: Path, tmp_path: Path) -> None:
-    # A page may not run scripts, so a frame measures it: a copy without its policy, in a window of a phone's width.
+def test_a_phone_need_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
+    """Neither the page nor a table in it, all parts unfolded, at 390 pixels."""
+    # A browser's window has a least width, and a page may not run scripts: one with a frame of that width measures it.
+    text = html.escape(page.read_text(encoding="utf-8").replace("<details>", "<details open>"))
+    measure = """<script>onload = () => {
+        const inside = document.querySelector("iframe").contentDocument, root = inside.documentElement
+        const wider = [...inside.querySelectorAll(".scroll, .frame")].filter(one => one.scrollWidth > one.clientWidth)
+        document.title = [root.scrollWidth, root.clientWidth, wider.length, inside.querySelectorAll(".scroll").length]
+    }</script>"""
     probe = tmp_path / "probe.html"
-    text = page.read_text(encoding="utf-8")
-    policy = next(line for line in text.splitlines() if "Content-Security-Policy" in line)
-    measure = "<script>document.title = document.documentElement.scrollWidth + ' of ' + innerWidth</script></body>"
-    probe.write_text(text.replace(policy, "").replace("</body>", measure), encoding="utf-8")
-    result = open_page(probe, tmp_path, "--window-size=500,900", "--dump-dom")
+    frame = f'<iframe style="width: 390px; height: 900px; border: 0" srcdoc="{text}"></iframe>'
+    probe.write_text(f"<!DOCTYPE html><title></title>{frame}{measure}", encoding="utf-8")
+    result = open_page(probe, tmp_path, "--window-size=800,1000", "--dump-dom")
     title = result.stdout.partition("<title>")[2].partition("</title>")[0]
-    wide, window = map(int, title.split(" of "))
-    assert wide <= window == 500
+    wide, window, wider, tables = map(int, title.split(","))
+    assert wide <= window == 390
+    assert wider == 0
+    assert tables > 5
+
+
+def test_a_dark_page_has_no_pale_block(page: Path, tmp_path: Path) -> None:
+    unfolded = tmp_path / "unfolded.html"
+    unfolded.write_text(page.read_text(encoding="utf-8").replace("<details>", "<details open>"), encoding="utf-8")
+    shares = {}
+    for dark in (False, True):
+        take_screenshot(unfolded, tmp_path / "page.png", 1200, 12_000, dark=dark)
+        pixels = imread(tmp_path / "page.png")[..., :3]
+        shares[dark] = float((pixels.mean(axis=2) > 0.8).mean())
+    assert shares[False] > 0.8
+    assert shares[True] < 0.04  # letters, and the ink of digits
 
 
 def test_it_prints(page: Path, tmp_path: Path) -> None:

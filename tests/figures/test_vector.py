@@ -1,0 +1,105 @@
+"""Figures as parts of a page: the same drawing, small, for light and for dark pages."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_runs import make_run
+from PIL import Image
+
+from digits.evaluation import compare_runs, evaluate_run
+from digits.figures.agreement import plot_agreement
+from digits.figures.confusion import plot_confusion
+from digits.figures.page import Page
+from digits.figures.predictions import plot_incorrect_predictions
+from digits.figures.style import BLUE, GREEN, INK, ORANGE, PALE_INK, RED
+from digits.figures.vector import COLOUR, as_fragment, dark_colour
+from digits.runs import read_run
+
+LABELS = np.arange(1000) % 10
+IMAGES = np.random.default_rng(0).integers(0, 256, (1000, 28, 28), dtype=np.uint8)
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the ratio of contrast of two colours, 'rrggbb' (WCAG 2.1, 1.4.3)."""
+    luminances = []
+    for colour in (first, second):
+        parts = [value / 255 for value in bytes.fromhex(colour)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        luminances.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    dark, light = sorted(luminances)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("colour", [INK, PALE_INK, BLUE, ORANGE, GREEN, RED])
+def test_colours_stand_out_on_a_dark_page(colour: str) -> None:
+    assert contrast(dark_colour(colour[1:]), dark_colour("ffffff")) >= 4.5
+
+
+def test_white_becomes_the_page_and_black_white() -> None:
+    assert dark_colour("ffffff") == "171717"
+    template = Path(__file__).parents[2] / "digits" / "figures" / "templates" / "page.html"
+    assert "--ground: #171717" in template.read_text(encoding="utf-8")
+    assert dark_colour("000000") == "ffffff"
+
+
+def parsed(fragment: str) -> ElementTree.Element:
+    space = 'xmlns:xlink="http://www.w3.org/1999/xlink" '
+    return ElementTree.fromstring(fragment.replace("<svg ", f"<svg {space}", 1))
+
+
+def test_images_keep_their_pixels(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path, labels=LABELS, error_rate=0.02))
+    evaluation = evaluate_run(run)
+    figure = plot_incorrect_predictions(evaluation, IMAGES)
+    assert isinstance(figure, Page)
+    root = parsed(as_fragment(figure, "a" * 64))
+    images = root.findall(".//image")
+    assert len(images) == len(evaluation.errors)
+    for image, index in zip(images, evaluation.errors, strict=True):
+        assert image.get("class") == "ink"
+        data = base64.b64decode(image.attrib["{http://www.w3.org/1999/xlink}href"].partition("base64,")[2])
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("L")), 255 - IMAGES[index])
+    texts = [text.text for text in root.iter("text")]
+    assert texts[1::2] == [f"label {run.labels[index]}" for index in evaluation.errors]
+    assert all(text.get_visible() for text in figure.header_texts)  # as they were
+
+
+def test_the_header_is_left_out_and_every_colour_can_change(tmp_path: Path) -> None:
+    figure = plot_confusion(read_run(make_run(tmp_path, labels=LABELS, error_rate=0.1)))
+    assert isinstance(figure, Page)
+    fragment = as_fragment(figure, "a" * 64)
+    assert figure.words.title not in fragment
+    assert "Predicted class" in fragment
+    assert COLOUR.search(fragment)
+    assert not re.search(r"(fill|stroke): ?#", fragment)
+    assert re.findall('class="([a-z]+)"', fragment) == ["figure", *["light", "dark"] * 2]  # the colour bars
+    assert len(fragment) < 40_000
+    assert "\n" not in fragment
+
+
+def test_ids_differ_between_figures_and_are_the_same_again(tmp_path: Path) -> None:
+    runs = [read_run(make_run(tmp_path, framework=name, labels=LABELS)) for name in ("pytorch", "tensorflow")]
+    figure = plot_agreement(compare_runs(runs)[0].pairs[0])
+    confusion = plot_confusion(runs[0])
+    assert isinstance(figure, Page)
+    assert isinstance(confusion, Page)
+    first, again, other = (as_fragment(confusion, letter * 64) for letter in "aab")
+    assert first == again
+    ids = [set(re.findall(' id="([^"]*)"', fragment)) for fragment in (first, other, as_fragment(figure, "c" * 64))]
+    assert not ids[0] & ids[1]
+    assert not (ids[0] | ids[1]) & ids[2]
+
+
+def test_what_a_class_is_called_stays_text(tmp_path: Path) -> None:
+    names = ['<b style="}">', "&amp;", "fill:#000000", *"3456789"]
+    figure = plot_confusion(read_run(make_run(tmp_path, labels=LABELS, class_names=names)))
+    assert isinstance(figure, Page)
+    root = parsed(as_fragment(figure, "a" * 64))
+    assert {*names} <= {text.text for text in root.iter("text")}
