@@ -46,6 +46,7 @@ from digits.training import (
 )
 from digits.training.memory import keep_freed_memory
 from digits.training.workers import ALONE, Workers
+from models.pytorch.events import EventLog
 from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.pytorch.parallel import join_workers
 from models.pytorch.training import Scores, TrainingState, device_name, in_float32, make_model, make_optimizer
@@ -54,15 +55,19 @@ PACKAGES = ("torch", "numpy", "onnx")
 
 
 def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
-    """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
+    """Seed every generator and return the device that 'auto', 'cpu', 'cuda' or 'mps' (an Apple GPU; untested) means.
 
-    UserError where 'cuda' is asked for and PyTorch sees no GPU.
+    UserError where PyTorch sees no such GPU.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu, or check driver and wheel.")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: PyTorch sees no Apple GPU here; use --device cpu.")
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
 
+    if device == "mps":
+        return torch.device("mps")
     if device == "cpu" or not torch.cuda.is_available():
         keep_freed_memory()
         return torch.device("cpu")  # its kernels are deterministic as they are
@@ -161,7 +166,7 @@ def main(options: Options) -> None:
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers)
+        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers, EventLog)
 
     model = make_model(options, len(dataset.class_names)).to(device)
     parameters = count_parameters(model)

@@ -46,6 +46,7 @@ from models.tensorflow.callbacks import (
     SaveCheckpoint,
     StopEarly,
 )
+from models.tensorflow.events import EventLog
 from models.tensorflow.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.tensorflow.fit import LookUp, StepRates, Trainer, index_batches, set_precision
 from models.tensorflow.parallel import join_workers
@@ -57,11 +58,13 @@ PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 def set_up(device: str, seed: int, precision: str = "float32") -> str:
     """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
 
-    UserError where 'cuda' is asked for and TensorFlow sees no GPU.
+    UserError where 'cuda' is asked for and TensorFlow sees no GPU, and for 'mps', which is PyTorch's.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cuda" and not gpus:
         raise UserError("--device cuda: TensorFlow sees no CUDA GPU here; use --device cpu, or install its CUDA build.")
+    if device == "mps":
+        raise UserError("--device mps is for mnist_pytorch.py; TensorFlow has no such device: use --device cpu.")
     keras.utils.set_random_seed(seed)
     keras.config.set_floatx("float64" if precision == "float64" else "float32")
     keras.config.set_dtype_policy(keras.config.floatx())
@@ -159,7 +162,7 @@ def main(options: Options) -> None:
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers)
+        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers, EventLog)
 
     model = make_model(options, len(dataset.class_names))
     parameters = count_parameters(model)

@@ -14,6 +14,7 @@ EXTRAS = {
     **dict.fromkeys(("tensorflow", "keras", "tf2onnx"), "tensorflow"),
     **dict.fromkeys(("fastapi", "gradio", "segno", "uvicorn"), "page"),
     "psycopg": "postgresql",
+    "tensorboard": "tensorboard",
 }
 """Which of pyproject.toml's extras brings a package that the base installation lacks."""
 LOST_WORKER = "by peer|Connection refused|Broken pipe|Socket closed|ollective op|oordination (service|agent)|c10d"

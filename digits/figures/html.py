@@ -38,7 +38,7 @@ def write_page(path: Path, template: str, *, templates: Path = TEMPLATES, **valu
 
 
 def _fragment(styles: dict[str, str], path: Path) -> Markup:
-    """Return the figure's <svg> element, each style a class: its name, by the style, is added to the page's `styles`."""
+    """Return the figure's <svg> element with classes in place of its styles, which are added to `styles` with names."""
 
     def named(style: re.Match[str]) -> str:
         return f'class="{styles.setdefault(style[1], f"s{len(styles)}")}"'

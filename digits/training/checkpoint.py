@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from digits.data import Dataset
 from digits.errors import UserError
@@ -23,7 +23,7 @@ from digits.training.options import Options
 from digits.training.workers import ALONE, Workers
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
-FREE = {"resume", "data_dir", "output_dir", "name", "recipe_file"}
+FREE = {"resume", "data_dir", "output_dir", "log_dir", "name", "recipe_file"}
 COLUMNS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "seconds", "images_per_second"}
 VALIDATION_COLUMNS = {"validation_loss", "validation_accuracy"}
 
@@ -36,8 +36,17 @@ class Progress:
     losses: list[float]  # of each step
 
 
+class EventLog(Protocol):
+    """What shows a training as it goes (models/*/events.py)."""
+
+    def write(self, progress: Progress) -> None:
+        """Show the last epoch."""
+
+
 class Checkpoint:
     """The checkpoint file of one training."""
+
+    log: EventLog | None = None  # is told of every epoch whose checkpoint is written
 
     def __init__(
         self,
@@ -146,6 +155,8 @@ class Checkpoint:
                 f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or fix the permissions."
             ) from None
         self._epochs = len(progress.history)
+        if self.log:
+            self.log.write(progress)
 
     def delete(self) -> None:
         """Delete the file: the run is written."""

@@ -27,7 +27,7 @@ GROUPS = {
         *("ema", "early_stopping", "reduce_on_plateau", "keep_best", "parity"),
     ),
     "augmentation": ("augment", *AMOUNTS, "pens"),
-    "run": ("seed", "precision", "device", "resume", "name", "output_dir"),
+    "run": ("seed", "precision", "device", "resume", "name", "output_dir", "log_dir"),
 }
 NEEDS = {"new_head": "init_from", "freeze_features": "init_from", **dict.fromkeys(AMOUNTS, "augment")}
 """Options that have no effect without another one."""
@@ -54,12 +54,14 @@ class Options:
     """print the networks with their parameters, recipes and sources, and exit"""
     resume: bool = False
     """continue a killed training with the same options after its last finished epoch"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to compute; auto takes a CUDA GPU if the framework finds one"""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """where to compute; auto takes a CUDA GPU if there is one; mps is for Apple GPUs in PyTorch, and untested"""
     data_dir: Path = DATA_DIR
     """folder that download_mnist.py keeps the datasets in"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
+    log_dir: Annotated[Path | None, Field(title="DIR")] = None
+    """folder to write what TensorBoard shows into, a folder for each run; needs the package tensorboard"""
     name: str | None = None
     """name of this run's folder; if not given, it says dataset, model, framework, seed and what is not the default"""
 
@@ -83,6 +85,8 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     recipe = with_precision(options.recipe)
     if problem := find_problem(recipe):
         refuse(problem)
+    if options.device == "mps" and recipe.precision == "float64":
+        refuse("--device mps does not compute in float64; choose another --precision or --device.")
     if options.evaluate_on == "validation" and not recipe.validation_fraction:
         refuse("--evaluate-on validation must have images held out: set --validation-fraction above 0.")
     if options.name is not None and (problem := name_problem(options.name)):

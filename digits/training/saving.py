@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,8 @@ from digits.runs import (
     writing_run,
 )
 from digits.training.batches import evaluation_set, split_dataset
-from digits.training.checkpoint import Checkpoint, Progress
+from digits.training.checkpoint import Checkpoint, EventLog, Progress
+from digits.training.event_log import event_folder
 from digits.training.memory import peak_memory
 from digits.training.naming import check_replaceable, run_path, start_name
 from digits.training.options import Options, command_line
@@ -46,8 +47,10 @@ class NewRun:
         packages: Iterable[str],
         started: float,
         workers: Workers = ALONE,
+        event_log: Callable[[Path], EventLog] | None = None,
     ) -> None:
-        """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start.
+        """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start;
+        `event_log` makes what writes event files into a folder.
 
         Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
         recipe, or has no images to evaluate.
@@ -71,6 +74,8 @@ class NewRun:
         if workers.rank == 0:
             check_writable(self.path)
             check_replaceable(self.path, options, framework)
+            if event_log and (folder := event_folder(options, self.path)):
+                self.checkpoint.log = event_log(folder)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:

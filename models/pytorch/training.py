@@ -60,8 +60,8 @@ def in_float32(model: nn.Module) -> nn.Module:
 
 
 def device_name(device: torch.device) -> str:
-    """Return what run.json calls the device: the name of the GPU, or 'cpu'."""
-    return torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    """Return what run.json calls the device: the name of the GPU, 'mps' or 'cpu'."""
+    return torch.cuda.get_device_name() if device.type == "cuda" else device.type
 
 
 class TrainingState:

@@ -1,0 +1,40 @@
+"""What TensorBoard is to show of a training, in both frameworks alike; each writes it in its own way (EventLog)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from digits.training.checkpoint import Progress
+from digits.training.options import Options
+
+
+def event_folder(options: Options, run: Path) -> Path | None:
+    """Return the folder of this run's event files, below --log-dir; None without that option.
+
+    Event files of an earlier training of that name are deleted, unless this one resumes it: TensorBoard would show both
+    as one. Raises ModuleNotFoundError where TensorBoard is not installed, and OSError.
+    """
+    if options.log_dir is None:
+        return None
+    if find_spec("tensorboard") is None:
+        raise ModuleNotFoundError(name="tensorboard")
+    folder = options.log_dir / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in [] if options.resume else list(folder.glob("events.out.tfevents.*")):
+        file.unlink()
+    return folder
+
+
+def scalars_of_last_epoch(progress: Progress) -> Iterator[tuple[str, float, int]]:
+    """Yield tag, value and step: of each column of history.csv with its epoch, and the loss of each step with its
+    number, from 1."""
+    row = progress.history[-1]
+    for tag, value in row.items():
+        if tag != "epoch":
+            yield tag, value, int(row["epoch"])
+    steps = len(progress.losses) // len(progress.history)
+    first = len(progress.losses) - steps
+    for number, loss in enumerate(progress.losses[first:], first + 1):
+        yield "step_loss", loss, number
