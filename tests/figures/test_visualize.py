@@ -440,7 +440,9 @@ def test_many_models_have_a_table_of_pairs_in_the_report(tmp_path: Path) -> None
     links = re.findall('<a href="#(pair-[^"]*)"><bdi>([^<]*)</bdi></a>', page)
     assert [name for _, name in links] == [*("CNN", "deep CNN", "LeNet-5", "VGG")]
     for link, name in links:
-        assert re.search(f'<summary><h4><bdi>PyTorch against TensorFlow: {name}</bdi></h4> [^<]*</summary>\n<div id="{link}">', page)
+        assert re.search(
+            f'<summary><h4><bdi>PyTorch against TensorFlow: {name}</bdi></h4> [^<]*</summary>\n<div id="{link}">', page
+        )
 
 
 def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path) -> None:
