@@ -92,8 +92,8 @@ def _plot_images(pair: PairComparison, images: Images, title: str, indices: NDAr
         else ""
     )
     explanation = f"Shown: the {len(cells)} most confident ones." if len(cells) < len(indices) else ""
-    if known:
-        explanation += f" The labels of {len(known & set(indices.tolist()))} of all are known to be wrong."
+    if marked := len(known & set(indices.tolist())):
+        explanation += f" The label of {marked} of all {len(indices):,} is known to be wrong."
         reading += f" {WRONG_LABELS}"
     return plot_image_page(title, _subject(pair), explanation.strip(), cells, reading=reading)
 

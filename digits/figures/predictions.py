@@ -37,7 +37,7 @@ def plot_incorrect_predictions(evaluation: Evaluation, images: Images) -> Figure
         among = len(known & set(errors.tolist()))
         reading += f" {WRONG_LABELS}"
         explanation += (
-            f" The labels of {among} of all errors are known to be wrong. Accuracy without the {len(known)} test "
+            f" The label of {among} of all {len(errors):,} is known to be wrong. Accuracy without the {len(known)} test "
             f"images with such labels: {percent(evaluation.accuracy_without_known_errors)}; with them: "
             f"{percent(evaluation.accuracy)}."
         )

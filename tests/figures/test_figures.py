@@ -270,7 +270,7 @@ def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_p
         *(f"{predictions[known]}  90.0 %", f"label {run.labels[known]} ✗"),
     ]
     assert [patch.get_linewidth() > 2 for patch in axes.patches] == [False, True]
-    assert "The labels of 1 of all errors are known to be wrong." in words(figure)
+    assert "The label of 1 of all 2 is known to be wrong." in words(figure)
     assert "with such labels: 99.99 %; with them: 99.98 %" in words(figure)
     figure = plot_both_wrong(
         compare_pair(run, replace(run, path=tmp_path / "copy")), np.resize(IMAGES, (10_000, 28, 28))
@@ -281,7 +281,7 @@ def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_p
         f"label {run.labels[known]} ✗",
     ]
     assert [patch.get_linewidth() > 2 for patch in axes.patches] == [False, True]
-    assert "The labels of 1 of all are known to be wrong." in words(figure)
+    assert "The label of 1 of all 2 is known to be wrong." in words(figure)
 
 
 def test_a_run_without_errors_and_one_without_right_answers(tmp_path: Path) -> None:
