@@ -37,8 +37,8 @@ def plot_incorrect_predictions(evaluation: Evaluation, images: Images) -> Figure
         among = len(known & set(errors.tolist()))
         reading += f" {WRONG_LABELS}"
         explanation += (
-            f" The label of {among} of all {len(errors):,} is known to be wrong. Accuracy without the {len(known)} test "
-            f"images with such labels: {percent(evaluation.accuracy_without_known_errors)}; with them: "
+            f" The label of {among} of all {len(errors):,} is known to be wrong. Accuracy without the {len(known)} "
+            f"test images with such labels: {percent(evaluation.accuracy_without_known_errors)}; with them: "
             f"{percent(evaluation.accuracy)}."
         )
     return plot_image_page(title, run_title(run), explanation.strip(), cells, reading=reading)

@@ -241,6 +241,7 @@ def test_a_figure_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 # --- the script ---
 
+MATRICES = {"confusion_matrices.png", "mnist/confusion_matrices.png"}
 RUN_FIGURES = {"training_curves", "confusion_matrix", "per_class_accuracy", "calibration"}
 IMAGE_FIGURES = {"incorrect_predictions", "correct_predictions"}
 
@@ -549,7 +550,7 @@ def test_named_runs_only(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert second.name not in result.stdout
     assert result.stdout.count(f"\n{first.name} ") == 1  # named twice, rendered once
-    assert files_in(outputs) == {"confusion_matrices.png", *figures_of(first.name, RUN_FIGURES)}
+    assert files_in(outputs) == MATRICES | figures_of(first.name, RUN_FIGURES)
 
 
 def test_bad_runs_are_named_and_the_others_rendered(tmp_path: Path) -> None:
@@ -567,7 +568,7 @@ def test_bad_runs_are_named_and_the_others_rendered(tmp_path: Path) -> None:
     for file, line in zip([half / "run.json", tampered / "predictions.npy", wrong / "run.json"], lines, strict=True):
         assert f"'{file}'" in line
         assert f"'{file}'" in page
-    assert files_in(outputs) == {"confusion_matrices.png", *figures_of(good.name, RUN_FIGURES)}
+    assert files_in(outputs) == MATRICES | figures_of(good.name, RUN_FIGURES)
 
 
 def test_forged_texts_in_run_json_lead_nowhere_else(tmp_path: Path) -> None:
