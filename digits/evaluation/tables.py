@@ -48,8 +48,8 @@ def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
         intervals = (*one.interval, *one.wilson)
         writers = None if one.writers is None else len(one.writers.numbers)
         recipe = {key: value for key, value in run.settings.items() if key not in ("model", "seed")}
-        others = (writers, one.loss, run.training_seconds, run.parameters, recipe)
-        rows.append(RunRow(*what, run.evaluated_on, one.n, one.accuracy, *intervals, *others))
+        others = (writers, one.loss, run.training_seconds, run.parameters)
+        rows.append(RunRow(*what, run.evaluated_on, one.n, one.accuracy, *intervals, *others, recipe))
     return rows
 
 

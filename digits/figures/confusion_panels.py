@@ -63,6 +63,7 @@ def plot_colour_bar(
     form = FuncFormatter(lambda value, _: f"{value:g}")
     bar = figure.colorbar(mesh, cax=axes, orientation=orientation, format=form)
     bar.set_label(label, color=PALE_INK)
+    assert bar.solids is not None
     bar.solids.set_rasterized(True)  # in a vector graphic it would be hundreds of rectangles
     bar.outline.set_visible(False)
     if not isinstance(mesh.norm, LogNorm):
