@@ -79,17 +79,20 @@ def test_a_phone_need_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
         const inside = document.querySelector("iframe").contentDocument, root = inside.documentElement
         const parts = [...inside.querySelectorAll(".scroll, .frame")]
         const wider = parts.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent.slice(0, 60))
-        document.title = JSON.stringify([root.scrollWidth, root.clientWidth, parts.length, wider])
+        const shown = [...inside.querySelectorAll(".light, .dark")].filter(one => getComputedStyle(one).display != "none")
+        const kinds = [...new Set(shown.map(one => one.getAttribute("class")))]
+        document.title = JSON.stringify([root.scrollWidth, root.clientWidth, parts.length, wider, kinds])
     }</script>"""
     probe = tmp_path / "probe.html"
     frame = f'<iframe style="width: 390px; height: 900px; border: 0" srcdoc="{text}"></iframe>'
     probe.write_text(f"<!DOCTYPE html><title></title>{frame}{measure}", encoding="utf-8")
     result = open_page(probe, tmp_path, "--window-size=800,1000", "--dump-dom")
     title = result.stdout.partition("<title>")[2].partition("</title>")[0]
-    wide, window, parts, wider = json.loads(html.unescape(title))
+    wide, window, parts, wider, kinds = json.loads(html.unescape(title))
     assert wide <= window == 390
     assert wider == []
     assert parts > 20
+    assert kinds == ["light"]  # of the two colour bars that every matrix has
 
 
 def test_a_dark_page_has_no_pale_block(page: Path, tmp_path: Path) -> None:
