@@ -79,7 +79,8 @@ def test_a_phone_need_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
         const inside = document.querySelector("iframe").contentDocument, root = inside.documentElement
         const parts = [...inside.querySelectorAll(".scroll, .frame")]
         const wider = parts.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent.slice(0, 60))
-        const shown = [...inside.querySelectorAll(".light, .dark")].filter(one => getComputedStyle(one).display != "none")
+        const both = [...inside.querySelectorAll(".light, .dark")]
+        const shown = both.filter(one => getComputedStyle(one).display != "none")
         const kinds = [...new Set(shown.map(one => one.getAttribute("class")))]
         document.title = JSON.stringify([root.scrollWidth, root.clientWidth, parts.length, wider, kinds])
     }</script>"""
