@@ -31,6 +31,7 @@ OPTIONS = st.builds(
     device=st.sampled_from(["auto", "cpu", "cuda"]),
     data_dir=PATHS,
     output_dir=PATHS,
+    log_dir=st.none() | PATHS,
     name=st.none() | NAMES.filter(lambda name: name_problem(name) is None),
     evaluate_on=st.sampled_from(["test", "validation"]),
 )
@@ -65,7 +66,7 @@ def test_every_option_is_taken() -> None:
         "--optimizer sgd --learning-rate 3e-4 --betas 0.5 0.6 --label-smoothing 0.1 --ema 0.9 --early-stopping 2 "
         "--reduce-on-plateau 4 --no-keep-best --augment --rotation 5 --flip 0.5 --seed 4 --validation-fraction 0.2 "
         "--precision bfloat16 --parity --init-from 'a run' --new-head --freeze-features --resume --device cpu "
-        "--data-dir 'my data' --output-dir /runs"
+        "--data-dir 'my data' --output-dir /runs --log-dir logs"
     )
     recipe = Recipe(
         "deep-cnn",
@@ -98,6 +99,7 @@ def test_every_option_is_taken() -> None:
         device="cpu",
         data_dir=Path("my data"),
         output_dir=Path("/runs"),
+        log_dir=Path("logs"),
     )
 
 
@@ -149,6 +151,7 @@ def test_every_option_is_taken() -> None:
         ("--model transformer", "--model transformer must"),
         ("--precision float16", "--precision float16 must"),
         ("--device tpu", "--device tpu must"),
+        ("--device mps --precision float64", "--device mps does not compute in float64"),
         ("--epochs", "--epochs: expected one argument"),
         ("--betas 0.9", "--betas: expected 2 arguments"),
         ("--nothing-like-it 0.9", "there is no option --nothing-like-it; --help lists all."),

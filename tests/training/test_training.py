@@ -342,9 +342,11 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], *parts: str) -> 
         assert part in done.stderr
 
 
-def test_cuda_without_a_gpu(framework: str, workplace: Path, tmp_path: Path) -> None:
-    done = run_forked(framework, *SAMPLE, "--device", "cuda", "--output-dir", str(tmp_path), cwd=workplace)
-    assert_one_sentence(done, "--device cuda", "--device cpu")
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+@pytest.mark.skipif(sys.platform == "darwin", reason="PyTorch may see an Apple GPU there")
+def test_a_device_that_is_not_there(framework: str, device: str, workplace: Path, tmp_path: Path) -> None:
+    done = run_forked(framework, *SAMPLE, "--device", device, "--output-dir", str(tmp_path), cwd=workplace)
+    assert_one_sentence(done, f"--device {device}", "--device cpu")
     assert list(tmp_path.iterdir()) == []
 
 
