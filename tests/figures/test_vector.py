@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from make_runs import make_run
+from paths import ROOT
 from PIL import Image
 
 from digits.evaluation import compare_runs, evaluate_run
@@ -44,7 +45,7 @@ def test_colours_stand_out_on_a_dark_page(colour: str) -> None:
 
 def test_white_becomes_the_page_and_black_white() -> None:
     assert dark_colour("ffffff") == "171717"
-    template = Path(__file__).parents[2] / "digits" / "figures" / "templates" / "page.html"
+    template = ROOT / "digits" / "figures" / "templates" / "page.html"
     assert "--ground: #171717" in template.read_text(encoding="utf-8")
     assert dark_colour("000000") == "ffffff"
 
