@@ -45,7 +45,7 @@ def as_fragment(figure: Page, key: str) -> str:
     place = f"0 {72 * figure.header:.1f} {72 * width:.1f} {72 * (height - figure.header):.1f}"
     _, _, drawing = buffer.getvalue().partition("</metadata>")
     drawing = re.sub(r'<image (?:[^>"]|"[^"]*")*>', lambda found: _images(found[0]), drawing)
-    return plain(f'<svg class="figure" {size} viewBox="{place}" role="img">{_shorter(drawing)}')
+    return plain(f'<svg class="figure" {size} viewBox="{place}">{_shorter(drawing)}')
 
 
 def dark_colour(colour: str) -> str:
