@@ -59,23 +59,20 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
 
     UserError where PyTorch sees no such GPU.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch sees no CUDA GPU here; use --device cpu, or check driver and wheel.")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device mps: PyTorch sees no Apple GPU here; use --device cpu.")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device, True):
+        raise UserError(f"--device {device}: PyTorch sees no such GPU; use --device cpu, or check driver and wheel.")
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
 
-    if device == "mps":
-        return torch.device("mps")
-    if device == "cpu" or not torch.cuda.is_available():
+    if device == "cpu" or not (device == "mps" or available["cuda"]):
         keep_freed_memory()
         return torch.device("cpu")  # its kernels are deterministic as they are
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.use_deterministic_algorithms(True, warn_only=True)
     # It would overwrite each fresh buffer with NaN.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return torch.device("cuda")
+    return torch.device("mps" if device == "mps" else "cuda")
 
 
 def train(

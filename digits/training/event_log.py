@@ -10,11 +10,11 @@ from digits.training.checkpoint import Progress
 from digits.training.options import Options
 
 
-def event_folder(options: Options, run: Path) -> Path | None:
+def event_folder(options: Options, run: Path, resume: bool) -> Path | None:
     """Return the folder of this run's event files, below --log-dir; None without that option.
 
-    Event files of an earlier training of that name are deleted, unless this one resumes it: TensorBoard would show both
-    as one. Raises ModuleNotFoundError where TensorBoard is not installed, and OSError.
+    Event files of an earlier training of that name are deleted, unless this one is to resume it: TensorBoard would show
+    both as one. Raises ModuleNotFoundError where TensorBoard is not installed, and OSError.
     """
     if options.log_dir is None:
         return None
@@ -22,7 +22,7 @@ def event_folder(options: Options, run: Path) -> Path | None:
         raise ModuleNotFoundError(name="tensorboard")
     folder = options.log_dir / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in [] if options.resume else list(folder.glob("events.out.tfevents.*")):
+    for file in [] if resume else list(folder.glob("events.out.tfevents.*")):
         file.unlink()
     return folder
 

@@ -74,7 +74,7 @@ class NewRun:
         if workers.rank == 0:
             check_writable(self.path)
             check_replaceable(self.path, options, framework)
-            if event_log and (folder := event_folder(options, self.path)):
+            if event_log and (folder := event_folder(options, self.path, self.checkpoint.resume)):
                 self.checkpoint.log = event_log(folder)
 
     @contextmanager

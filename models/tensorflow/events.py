@@ -3,7 +3,6 @@
 Not by Keras's callback: the losses it knows are means over the epoch so far, not those of the steps.
 """
 
-from functools import cached_property
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,9 +15,8 @@ class EventLog:
     """The event files of one training."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.writer = tf.summary.create_file_writer(str(folder))
 
-    @cached_property
     def writer(self) -> tf.summary.SummaryWriter:
         # Not before the first epoch: with it TensorFlow starts, and set_up could no longer choose its threads.
         return tf.summary.create_file_writer(str(self.folder))
