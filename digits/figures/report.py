@@ -60,9 +60,14 @@ def _sections(groups: Sequence[Group]) -> list[Group]:
 def _figures(groups: Sequence[Group]) -> Iterator[RenderedFigure]:
     """Yield all figures of the page, in its order."""
     for group in _sections(groups):
-        for figures in [group.comparison_figures, group.confusions] if len(group.evaluations) > 1 else []:
-            yield from figures
-        for figures in [*group.pair_figures, group.dataset_figures, *group.run_figures]:
+        several = [group.confusions] if len(group.evaluations) > 1 else []
+        for figures in [
+            group.comparison_figures,
+            *several,
+            *group.pair_figures,
+            group.dataset_figures,
+            *group.run_figures,
+        ]:
             yield from figures
 
 
