@@ -17,10 +17,6 @@ class EventLog:
     def __init__(self, folder: Path) -> None:
         self.writer = tf.summary.create_file_writer(str(folder))
 
-    def writer(self) -> tf.summary.SummaryWriter:
-        # Not before the first epoch: with it TensorFlow starts, and set_up could no longer choose its threads.
-        return tf.summary.create_file_writer(str(self.folder))
-
     def write(self, progress: Progress) -> None:
         """Write the numbers of the last epoch."""
         with self.writer.as_default():
