@@ -17,11 +17,13 @@ import time
 
 from digits.errors import UserError, expect_interruptions, run_script
 from digits.training import Options, Recipe, parse_options
+from digits.training.waiting import sleep_if_busy
 
 if __name__ == "__main__":
     expect_interruptions()
     # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
+    sleep_if_busy()  # PyTorch's threads, while they wait for each other
 
 import numpy as np
 import torch
