@@ -109,7 +109,7 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path, wall: Wall) -
         reading = read_digit(_photo(sent, uploads, max_pixels), networks)
         if mark and reading.digit:
             wall.put(mark, reading.digit.image, reading.runs, reading.probabilities)
-        elif mark and not sent:
+        elif mark:  # undone, or a mere dash by now
             wall.withdraw(mark)
         return as_html(reading, networks.missing())
 

@@ -165,6 +165,20 @@ def sheets_of(images: Pixels) -> Iterator[Pixels]:
         yield sheet
 
 
+def signs() -> Iterator[Pixels]:
+    """Yield - + x and = as the page's pen makes them, uint8 (280, 280)."""
+    for strokes in (
+        [(60, 140, 220, 140)],
+        [(60, 140, 220, 140), (140, 60, 140, 220)],
+        [(80, 80, 200, 200), (200, 80, 80, 200)],
+        [(60, 90, 220, 90), (60, 190, 220, 190)],
+    ):
+        sheet = np.full((280, 280), 255, np.uint8)
+        for left, top, right, bottom in strokes:
+            cv2.line(sheet, (left, top), (right, bottom), 0, 20, cv2.LINE_AA)
+        yield sheet
+
+
 @in_browser
 def test_its_images_are_the_server_s(browser: Any, workplace: Path, test_images: Pixels) -> None:
     """Cut out, scaled and centred in JavaScript: but for rounding the same pixels, and the same probabilities."""
@@ -172,6 +186,12 @@ def test_its_images_are_the_server_s(browser: Any, workplace: Path, test_images:
     script = "const digit = findDigit(arguments[0], 280); return digit && Array.from(digit)"
     found = [browser.execute_script(script, sheet.ravel().tolist()) for sheet in sheets]
     assert found.pop() is None
+    for sign in signs():
+        four = cv2.line(sign.copy(), (140, 60), (60, 140), 0, 20, cv2.LINE_AA)  # a diagonal makes a 4 of a plus
+        for sheet in (sign, four):
+            nothing = browser.execute_script(script, sheet.ravel().tolist()) is None
+            assert nothing == (find_digit(sheet) is None)
+        assert find_digit(sign) is None
     here = np.array(found, np.uint8).reshape(-1, 28, 28)
     digits = [find_digit(sheet) for sheet in sheets[:-1]]
     there = np.stack([digit.image for digit in digits if digit])

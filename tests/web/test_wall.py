@@ -101,6 +101,9 @@ def test_only_drawings_are_shown(wall: Page, digits: dict[int, Pixels]) -> None:
     assert "agree" in send(wall, "draw", {"drawing": "x", "url": data_url(three)})[1]
     draw(wall, 1, np.full((90, 90), 255, np.uint8))
     assert state(wall)["drawn"] == 0
+    draw(wall, 1, photo_of(digits[3]))
+    draw(wall, 1, np.full((90, 90), 255, np.uint8))  # where it is none any more
+    assert state(wall)["drawn"] == 0
 
 
 def test_labels_count_what_was_right(wall: Page, digits: dict[int, Pixels]) -> None:

@@ -1,6 +1,7 @@
 // The sheet to draw on. After each change the event 'input' asks the server, with `props.value` { drawing, url }: the
 // drawing's random name and the drawing as a data URL, '' where all strokes were undone. It is only '' after Clear, which
-// ends a drawing: the next one gets a name of its own. Gradio's own canvas needs WebGL and sends fifteen files a stroke; this sends one.
+// ends a drawing: the next one gets a name of its own. Gradio's own canvas needs WebGL and sends fifteen files a stroke;
+// this sends one.
 const canvas = element.querySelector('canvas');
 const pen = canvas.getContext('2d', { willReadFrequently: true });
 const SIDE = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing

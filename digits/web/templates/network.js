@@ -5,7 +5,8 @@ function probabilitiesOf(network, image) {
     const values = [Float32Array.from(image)];
     for (const step of network.steps) {
         const inputs = step.inputs.map(number => values[number]);
-        values.push(OPERATIONS[step.op](step, inputs, where => network.weights.subarray(where.start, where.start + size(where.shape))));
+        const weights = ({ start, shape }) => network.weights.subarray(start, start + size(shape));
+        values.push(OPERATIONS[step.op](step, inputs, weights));
     }
     return values.at(-1);
 }

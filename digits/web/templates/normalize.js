@@ -10,8 +10,9 @@ function findDigit(grey, side) {
     const { labels, pieces } = findPieces(strength);
     const own = new Set(piecesOfOne(pieces, side).map(piece => piece.label));
     if (!own.size) return null;
-    const digit = new Plane(side, side, i => own.has(labels[i]) ? 1 : 0);
-    const ink = strength.cropped(digit, 0), near = dilated(digit.cropped(digit, 0));
+    const whole = new Plane(side, side, i => own.has(labels[i]) ? 1 : 0), digit = whole.cropped(whole, 0);
+    if (isSign(digit)) return null;
+    const ink = strength.cropped(whole, 0), near = dilated(digit);
     return toMnist(new Plane(ink.rows, ink.columns, i => ink.values[i] * near.values[i]));
 }
 
@@ -113,6 +114,35 @@ function gap(box, others) {
     )));
 }
 
+// --- digits/photos/signs.py: plus, minus, times and equals are no digits ---
+
+function isSign(mask) {
+    const { rows, columns } = mask;
+    if (columns > 2.5 * rows) return true;
+    if (Math.min(rows, columns) < 6 || columns <= 0.5 * rows) return false;
+    const ninths = resampled(mask, areaTaps(rows, 3), areaTaps(columns, 3)).values;
+    const of = (...places) => places.map(i => ninths[i]);
+    const corners = of(0, 2, 6, 8), sides = of(1, 3, 5, 7), centre = ninths[4], least = Math.min, most = Math.max;
+    const plus = most(...corners) < 0.1 * least(...sides) && least(centre, ...sides) > 0.1;
+    const times = most(...sides) < 0.4 * least(...corners) && least(centre, ...corners) > 0.1;
+    const bars = least(...of(0, 1, 2, 6, 7, 8)), equals = most(...of(3, 4, 5)) < 0.4 * bars && bars > 0.1;
+    return (plus || times || equals) && !hasHole(mask);
+}
+
+function hasHole(mask) { // whether paper is not reached from the outside
+    const paper = mask.padded(1), stack = [0];
+    paper.values[0] = 1;
+    while (stack.length) {
+        const i = stack.pop(), x = i % paper.columns;
+        for (const near of [i - paper.columns, i + paper.columns, x ? i - 1 : -1, x < paper.columns - 1 ? i + 1 : -1]) {
+            if (paper.values[near] !== 0) continue; // undefined outside
+            paper.values[near] = 1;
+            stack.push(near);
+        }
+    }
+    return paper.values.includes(0);
+}
+
 // --- digits/photos/normalize.py: a digit's ink in the form of MNIST's images ---
 
 function toMnist(ink) {
@@ -120,22 +150,25 @@ function toMnist(ink) {
     const width = strokeWidth(fine) / FINE, missing = Math.min(Math.max(width, THINNEST), THICKEST) - width;
     if (width > 0 && Math.abs(missing) > 0.125) {
         const frame = Math.ceil(FINE * Math.abs(missing)) + 2;
-        const wide = widened(new Plane(fine.rows, fine.columns, i => fine.values[i] > 0.5 ? 1 : 0).padded(frame), FINE * missing);
+        const wide = widened(solid(fine).padded(frame), FINE * missing);
         fine = scaled(wide.cropped(wide, 0.3), FINE * BOX);
     }
     return centred(fine);
 }
 
 function strokeWidth(ink) {
-    const depth = distances(new Plane(ink.rows, ink.columns, i => ink.values[i] > 0.5 ? 1 : 0).padded(1));
+    const depth = distances(solid(ink).padded(1));
     const around = dilated(depth).values;
     const middle = depth.values.filter((value, i) => value > 0 && value >= around[i]).sort();
     if (!middle.length) return 0;
     return middle[Math.floor((middle.length - 1) / 2)] + middle[Math.ceil((middle.length - 1) / 2)] - 1;
 }
 
+const solid = ({ rows, columns, values }) => new Plane(rows, columns, i => values[i] > 0.5 ? 1 : 0);
+
 function widened(mask, by) {
-    const inside = distances(mask).values, outside = distances(new Plane(mask.rows, mask.columns, i => 1 - mask.values[i])).values;
+    const paper = new Plane(mask.rows, mask.columns, i => 1 - mask.values[i]);
+    const inside = distances(mask).values, outside = distances(paper).values;
     return new Plane(mask.rows, mask.columns, i => Math.min(1, Math.max(0, inside[i] - outside[i] + by / 2 + 0.5)));
 }
 
@@ -212,19 +245,21 @@ function cubicTaps(from, to) { // cv2.INTER_CUBIC
 }
 
 function dilated(plane) { // cv2.dilate by 3x3
-    const tall = plane.place(plane.rows, plane.columns, (y, x) => Math.max(plane.at(y - 1, x), plane.at(y, x), plane.at(y + 1, x)));
-    return plane.place(plane.rows, plane.columns, (y, x) => Math.max(tall.at(y, x - 1), tall.at(y, x), tall.at(y, x + 1)));
+    const { rows, columns } = plane;
+    const tall = plane.place(rows, columns, (y, x) => Math.max(plane.at(y - 1, x), plane.at(y, x), plane.at(y + 1, x)));
+    return plane.place(rows, columns, (y, x) => Math.max(tall.at(y, x - 1), tall.at(y, x), tall.at(y, x + 1)));
 }
 
-// cv2.distanceTransform with DIST_L2 and a mask of 5: the length of the shortest way to a pixel of 0, in steps to a neighbour,
-// a diagonal one, and a knight's move. In single precision, as there: where distances are equal there, they have to be here.
+// cv2.distanceTransform with DIST_L2 and a mask of 5: the length of the shortest way to a pixel of 0, in steps to a
+// neighbour, a diagonal one, and a knight's move. In single precision, as there: equal distances have to stay equal.
 function distances(mask) {
     const [ONE, DIAGONAL, KNIGHT] = [1, 1.4, 2.1969].map(Math.fround);
     const steps = [
         [-1, 0, ONE], [0, -1, ONE], [-1, -1, DIAGONAL], [-1, 1, DIAGONAL],
         [-1, -2, KNIGHT], [-1, 2, KNIGHT], [-2, -1, KNIGHT], [-2, 1, KNIGHT],
     ];
-    const result = new Plane(mask.rows, mask.columns, i => mask.values[i] ? Infinity : 0), { rows, columns, values } = result;
+    const { rows, columns } = mask, result = new Plane(rows, columns, i => mask.values[i] ? Infinity : 0);
+    const { values } = result;
     for (const sign of [1, -1]) {
         for (let k = 0; k < values.length; k++) {
             const i = sign > 0 ? k : values.length - 1 - k, y = Math.floor(i / columns), x = i % columns;

@@ -26,7 +26,8 @@ function bars({ framework, run, classes }, probabilities, best) {
     classes.forEach((name, i) => {
         const bar = element('div'), percent = `${(100 * probabilities[i]).toFixed(1)}%`;
         bar.style.width = percent;
-        made.append(element('div', i === best ? 'bar first' : 'bar', element('span', '', name), element('div', '', bar), element('span', '', percent)));
+        const parts = [element('span', '', name), element('div', '', bar), element('span', '', percent)];
+        made.append(element('div', i === best ? 'bar first' : 'bar', ...parts));
     });
     return made;
 }
@@ -63,5 +64,5 @@ function answerTo(image) {
 const sheet = document.querySelector('#drawing');
 startCanvas(sheet, {}, () => answerTo(readSheet(sheet.querySelector('canvas'))));
 answerTo(null);
-document.querySelector('#note').textContent = `${networks.map(({ run }) => run).join(' and ')} ${networks.length > 1 ? 'are' : 'is'} `
-    + 'evaluated in this page. What you draw does not leave your device.';
+const names = networks.map(({ run }) => run).join(' and '), verb = networks.length > 1 ? 'are' : 'is';
+document.querySelector('#note').textContent = `${names} ${verb} evaluated in this page. What you draw does not leave your device.`;

@@ -24,8 +24,9 @@ function counts() {
         return made;
     };
     const percent = (some, all) => `${some} of ${all} (${Math.round(100 * some / all)} %)`;
-    const lines = [line(state.drawn, state.drawn === state.most ? 'latest drawings' : state.drawn === 1 ? 'drawing' : 'drawings')];
-    if (state.compared) lines.push(line(percent(state.agreed, state.compared), `read alike by ${state.runs.length > 2 ? 'all' : 'both'} networks`));
+    const kind = state.drawn === state.most ? 'latest drawings' : 'drawing' + (state.drawn === 1 ? '' : 's');
+    const lines = [line(state.drawn, kind)], all = state.runs.length > 2 ? 'all' : 'both';
+    if (state.compared) lines.push(line(percent(state.agreed, state.compared), `read alike by ${all} networks`));
     for (const run of state.runs) {
         if (run.read) lines.push(line(percent(run.right, run.read), `read correctly by ${run.framework}`));
     }
@@ -54,7 +55,8 @@ function tile(drawing) {
     for (const answer of drawing.answers) {
         const right = drawing.label === null ? '' : String(answer.digit) === drawing.label ? 'right' : 'wrong';
         const line = element('li', '', right);
-        line.append(element('span', answer.framework), element('b', answer.digit), `${(100 * answer.probability).toFixed(0)} %`);
+        const percent = `${(100 * answer.probability).toFixed(0)} %`;
+        line.append(element('span', answer.framework), element('b', answer.digit), percent);
         answers.append(line);
     }
     made.replaceChildren(image, answers, element('span', drawing.label === null ? '' : `is ${drawing.label}`, 'label'));
