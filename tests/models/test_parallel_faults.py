@@ -92,7 +92,7 @@ def test_other_options_are_found_before_the_first_step(framework: str, place: Pa
 def test_a_worker_without_the_dataset_ends_all(framework: str, place: Path) -> None:
     ends = run(framework, place, {}, {"commands": [[*WORDS, "--data-dir", "empty"]]})
     assert [end["status"] for end in ends] == [1, 1]
-    assert "run: python download_mnist.py" in ends[0]["err"]
+    assert "run 'python download_mnist.py" in ends[0]["err"]
     assert not (place / "empty").exists()
     assert not list((place / "outputs").iterdir())
 
