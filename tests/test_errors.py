@@ -60,6 +60,22 @@ def test_too_little_memory_is_one_sentence(error: str) -> None:
     assert words.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "[gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:7080: Connection reset by peer. This is typically",
+        "[gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:53407.",
+    ],
+)
+def test_a_lost_worker_is_one_sentence(reason: str) -> None:
+    process = start(f"lambda: (_ for _ in ()).throw(RuntimeError({reason!r}))")
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 1
+    said = f"error: another worker of this training has ended or cannot be reached ({reason}); see what it says"
+    assert words.decode().startswith(said)
+    assert words.count(b"\n") == 1
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     process = start("lambda: 1 / 0")
     _, words = process.communicate(timeout=30)
