@@ -123,7 +123,7 @@ def children(parent: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 def test_torchrun_starts_killed_workers_again_from_the_checkpoint(place: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    words = [*WORDS, "--epochs", "60"]
+    words = [*WORDS, "--epochs", "20", "--batch-size", "50"]
     process = subprocess.Popen(
         [*launch, "--max-restarts", "1", str(ROOT / "mnist_pytorch.py"), *words],
         cwd=place,
@@ -142,9 +142,9 @@ def test_torchrun_starts_killed_workers_again_from_the_checkpoint(place: Path) -
     os.kill(workers[1], signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    lines = [line for line in out.splitlines() if "/60 " in line]
+    lines = [line for line in out.splitlines() if "/20 " in line]
     epochs = [int(line.partition("/")[0]) for line in lines]
-    assert len(epochs) == 60  # none twice, and none left out
+    assert len(epochs) == 20  # none twice, and none left out
     assert epochs == sorted(epochs)
     assert out.count("killed: predictions") == 1
     assert read_run(place / "outputs" / "killed").info["workers"] == 2
