@@ -81,7 +81,7 @@ def assert_equal(path: Path, expected: Path, workers: int, tolerance: float = 1e
 EVERY = [(model, optimizer) for model in WIDTHS for optimizer in ("sgd", "adam")]
 TRIED = {"pytorch": [("deep-cnn", "adam"), ("vit", "sgd")], "tensorflow": [("deep-cnn", "adam")]}
 COUNTS = {"pytorch": (2, 3), "tensorflow": (3,)}
-"""What `make test` trains. CI sets DISTRIBUTED, and then every network is trained on 1, 2 and 3 workers."""
+"""What `make test` trains. Where DISTRIBUTED is set, every network is trained on 1, 2 and 3 workers."""
 
 
 def test_a_hundred_steps_are_the_same_on_one_two_and_three_workers(framework: str, train: Train) -> None:
