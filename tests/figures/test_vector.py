@@ -23,6 +23,8 @@ from digits.figures.style import BLUE, GREEN, INK, ORANGE, PALE_INK, RED
 from digits.figures.vector import COLOUR, as_fragment, dark_colour
 from digits.runs import read_run
 
+pytestmark = pytest.mark.slow
+
 LABELS = np.arange(1000) % 10
 IMAGES = np.random.default_rng(0).integers(0, 256, (1000, 28, 28), dtype=np.uint8)
 
