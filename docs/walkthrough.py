@@ -48,11 +48,9 @@ def run(*words: str) -> str:
 
     In a process of its own: one Python process, such as this notebook's, cannot hold both frameworks.
     """
-    done = subprocess.run(
-        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-    )
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
-        raise RuntimeError(done.stdout)
+        raise RuntimeError(done.stdout + done.stderr)
     return done.stdout
 
 
