@@ -74,12 +74,13 @@ class ParallelWorkers(SeveralWorkers):
         share = tf.cast(self.stop - self.start, loss.dtype) / tf.cast(self.total, loss.dtype)
         return tf.where(share > 0, loss * share, 0)  # a mean of no images is not a number
 
-    def apply(self, change: Any, key: int, gradients: list[tf.Tensor], variables: Any = None) -> None:
+    def apply(self, change: Any, key: int, gradients: list[tf.Tensor], variables: list[Any]) -> None:
         """Have `change`, an optimizer's apply, change the variables by the sum of all workers' gradients."""
         flat = self._reduce(tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0), key)
-        parts = tf.split(flat, [int(np.prod(gradient.shape)) for gradient in gradients])
-        pairs = zip(parts, gradients, strict=True)
-        change([tf.reshape(part, gradient.shape) for part, gradient in pairs], variables)
+        # The shape of a gradient is not always known while the step is traced; its variable's is.
+        parts = tf.split(flat, [int(np.prod(variable.shape)) for variable in variables])
+        pairs = zip(parts, variables, strict=True)
+        change([tf.reshape(part, variable.shape) for part, variable in pairs], variables)
 
     def normalise(
         self,
