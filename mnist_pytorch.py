@@ -48,6 +48,7 @@ from digits.training import (
 )
 from digits.training.memory import keep_freed_memory
 from digits.training.workers import ALONE, Workers
+from models.pytorch.architecture import describe_network, list_models
 from models.pytorch.events import EventLog
 from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.pytorch.parallel import join_workers
@@ -71,8 +72,7 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
         keep_freed_memory()
         return torch.device("cpu")  # its kernels are deterministic as they are
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # It would overwrite each fresh buffer with NaN.
+    torch.use_deterministic_algorithms(True, warn_only=True)  # but do not write NaN into each fresh buffer:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device("mps" if device == "mps" else "cuda")
 
@@ -165,7 +165,7 @@ def main(options: Options) -> None:
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers, EventLog)
+        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers, EventLog, describe_network)
 
     model = make_model(options, len(dataset.class_names)).to(device)
     parameters = count_parameters(model)
@@ -189,4 +189,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(lambda: main(OPTIONS)))
+    sys.exit(run_script(list_models if OPTIONS.list_models else lambda: main(OPTIONS)))

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from digits.data import Dataset, load_dataset
 from digits.training import Checkpoint, NewRun, Progress, epoch_length, images_of_epochs, is_over, split_dataset
 from digits.training.workers import ALONE, Workers
+from models.tensorflow.architecture import describe_network, list_models
 from models.tensorflow.callbacks import (
     EpochTable,
     EvaluateAverage,
@@ -162,7 +163,7 @@ def main(options: Options) -> None:
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers, EventLog)
+        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers, EventLog, describe_network)
 
     model = make_model(options, len(dataset.class_names))
     parameters = count_parameters(model)
@@ -186,4 +187,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(lambda: main(OPTIONS)))
+    sys.exit(run_script(list_models if OPTIONS.list_models else lambda: main(OPTIONS)))

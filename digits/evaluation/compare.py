@@ -13,7 +13,10 @@ from digits.errors import UserError
 from digits.evaluation.paired import SIGNIFICANT, paired_test
 from digits.evaluation.recipes import RecipeSummary, summarize_recipes
 from digits.names import percent
-from digits.runs import ENSEMBLE, Run, number_writers
+from digits.runs import ENSEMBLE, Run, layer_differences, number_writers
+
+SIZES = {"filters", "dense", "dropout", "parity"}
+"""Fields of a recipe that change the layers themselves."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +212,16 @@ def _recipe_differences(a: Run, b: Run) -> list[str]:
     if not (a.recipe and b.recipe):  # an ensemble has none
         return []
     both = {key: [run.settings.get(key) for run in (a, b)] for key in {**a.settings, **b.settings}}
-    texts = {key: [_text(value)[:40] for value in both[key]] for key in both}
-    return [f"{key.replace('_', ' ')} {' against '.join(texts[key])}" for key, (x, y) in both.items() if x != y]
+    differing = [key for key, (x, y) in both.items() if x != y]
+    sentences = []
+    for key in differing:
+        if key == "layers" and "model" in differing:
+            continue  # two networks have other layers anyway
+        if key == "layers" and a.layers and b.layers and SIZES.isdisjoint(differing):
+            sentences.append(f"the code of the network in {layer_differences(a.layers, b.layers)}")
+        else:
+            sentences.append(f"{key.replace('_', ' ')} {' against '.join(_text(value)[:40] for value in both[key])}")
+    return sentences
 
 
 def _text(value: object) -> str:

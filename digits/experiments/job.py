@@ -174,7 +174,8 @@ class Job:
         self.history, self._seen, self._resumed = [], None, resume
         framework = str(self.values["framework"])
         script = self.place.script(framework)
-        words = split(command_line(script.name, self._options()))[2:]
+        # By name, because a network that was edited would otherwise give its run another one.
+        words = split(command_line(script.name, replace(self._options(), name=self.run.name)))[2:]
         log = self.place.folder / "logs" / f"{self.trial.number:04d}-{self.run.name}.log"
         self._process = TrainingProcess(script, [*words, *["--resume"][: int(resume)]], log, self.place.jobs)
 

@@ -11,9 +11,10 @@ from pydantic import Field
 from digits.command_line import options_dataclass, parse, refuse
 from digits.data import DATA_DIR
 from digits.runs import name_problem
+from digits.training import RECIPES
 
 Framework = Literal["pytorch", "tensorflow"]
-Model = Literal["cnn", "cnn-wide", "mlp", "lenet5", "fashion-cnn", "deep-cnn", "vgg", "resnet", "vit", "fast"]
+Model = Literal[*RECIPES]  # type: ignore[valid-type]
 Device = Literal["auto", "cpu", "cuda"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(title="NAME")]

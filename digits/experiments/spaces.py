@@ -29,4 +29,4 @@ _SPACES = {
 def default_space(model: str) -> dict[str, Range | Alternatives]:
     """Return what a search varies of the model's recipe."""
     batches = ",".join(str(factor * RECIPES[model].batch_size) for factor in (1, 2, 4))
-    return parse_space((f"batch_size={batches}", *_SPACES[model]), "the default space")
+    return parse_space((f"batch_size={batches}", *_SPACES.get(model, (*_STEPS, _DROPOUT))), "the default space")

@@ -12,7 +12,7 @@ from digits.figures.html import write_page
 from digits.figures.render import Group, RenderedFigure, Rendering
 from digits.figures.text import pair_titles, run_title
 from digits.names import spelled
-from digits.runs import ENSEMBLE, Run
+from digits.runs import ENSEMBLE, Run, code_of
 
 
 def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> None:
@@ -42,6 +42,7 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         pair_heading=_pair_heading,
         pairs_heading=lambda group: "Two runs" if group.comparison.chosen else "PyTorch against TensorFlow",
         difference=_difference,
+        repeat=_repeat,
         anchor=_anchors(rendering),
     )
 
@@ -101,6 +102,13 @@ def _pair_heading(pair: PairComparison) -> str:
     return f"{', '.join(first)} against {', '.join(second)}" + (f": {', '.join(common)}" if common else "")
 
 
+def _repeat(run: Run) -> list[str]:
+    """Return the command that repeats the run, below a comment where the code of its network was not this project's."""
+    ours, theirs = code_of({"model": run.model}), code_of(run.info)
+    comment = f"# the code of {run.model} was another: its layers have the fingerprint {theirs}, not {ours}"
+    return [*([] if ours in (None, theirs) else [comment]), run.info.get("command", "")]
+
+
 def _facts(run: Run) -> list[tuple[str, str]]:
     """Return what one must know to repeat the run, as terms and texts, as far as run.json records it."""
     info = run.info
@@ -108,6 +116,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     recipe = {key: value for key, value in run.recipe.items() if key != "augmentation" or run.recipe.get("augment")}
     facts = [
         ("Recipe", _pairs(recipe)),
+        ("Network", f"{len(run.layers)} layers, fingerprint {_fingerprint(run)}" if run.layers else ""),
         ("Weights", _weights(run)),
         ("Versions", _pairs(info.get("versions", {}))),
         ("Hardware", _pairs(info.get("hardware", {}))),
@@ -117,6 +126,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Finished", info.get("created", "")),
     ]
     return [(term, text) for term, text in facts if text]
+
+
+def _fingerprint(run: Run) -> str:
+    architecture = run.info.get("architecture")
+    return architecture["fingerprint"] if architecture else ""
 
 
 def _weights(run: Run) -> str:

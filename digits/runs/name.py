@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from digits.runs.architecture import code_of
 from digits.runs.schema import evaluated_on
 
 LONGEST = 40
@@ -41,12 +42,13 @@ def run_name(
 
 def settings_of(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a training besides data and framework, by name, from what run.json holds: the recipe, parts
-    of a value one by one ('augmentation rotation'), what it started from, and the images that it was evaluated on."""
+    of a value one by one ('augmentation rotation'), what it started from, the images that it was evaluated on, and the
+    code of its network, by its layers."""
     settings: dict[str, Any] = {}
     for key, value in (info.get("recipe") or {}).items():
         settings |= {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
     start = {key: info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
-    return {**settings, **start, "evaluate_on": evaluated_on(info)} if settings else {}
+    return {**settings, **start, "evaluate_on": evaluated_on(info), "layers": code_of(info)} if settings else {}
 
 
 def name_problem(name: str) -> str | None:

@@ -83,6 +83,12 @@ class Run:
         return self.info.get("recipe") or {}
 
     @property
+    def layers(self) -> dict[str, str]:
+        """What each layer of the network is, by name; empty where the run does not record it."""
+        architecture = self.info.get("architecture")
+        return architecture["layers"] if architecture else {}
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What decides a training besides data and framework, as settings_of; empty where no recipe is recorded."""
         return settings_of(self.info)

@@ -1,43 +1,40 @@
 """The table of networks that --list-models prints: parameters, default recipe and source of each."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
 
+from digits.names import FRAMEWORKS, spelled
 from digits.training.recipe import RECIPES, Recipe
 
-
-class Entry(NamedTuple):
-    """What the recipe of a network does not say."""
-
-    trainable: int  # parameters, for 10 classes and the default widths, as both frameworks count them
-    non_trainable: int  # running means and variances of the normalisations
-    source: str
-
-
-NETWORKS = {
-    "cnn": Entry(206_922, 0, "the project specification"),
-    "cnn-wide": Entry(225_546, 0, "the Keras tutorial"),
-    "mlp": Entry(55_050, 0, "the Keras comparison"),
-    "lenet5": Entry(61_706, 0, "LeCun et al. 1998"),
-    "fashion-cnn": Entry(315_146, 0, "the Keras comparison"),
-    "deep-cnn": Entry(468_906, 1_408, "the deep Keras project"),
-    "vgg": Entry(584_170, 0, "Simonyan & Zisserman 2015"),
-    "resnet": Entry(308_074, 1_344, "He et al. 2016"),
-    "vit": Entry(138_826, 0, "Dosovitskiy et al. 2021"),
-    "fast": Entry(212_682, 0, "tuomaso/train_mnist_fast"),
+SOURCES = {
+    "cnn": "the project specification",
+    "cnn-wide": "the Keras tutorial",
+    "mlp": "the Keras comparison",
+    "lenet5": "LeCun et al. 1998",
+    "fashion-cnn": "the Keras comparison",
+    "deep-cnn": "the deep Keras project",
+    "vgg": "Simonyan & Zisserman 2015",
+    "resnet": "He et al. 2016",
+    "vit": "Dosovitskiy et al. 2021",
+    "fast": "tuomaso/train_mnist_fast",
 }
-"""Every network, by name, in the order of RECIPES."""
+"""Where each network of this project comes from."""
 
 NOTES = """\
 Parameters: trainable + running statistics, for 10 classes. Recipe: with Adam; the learning rate follows its
 schedule. docs/references.md describes the sources."""
 
 
-def models_table() -> str:
-    """Return the table, a line a network, with a heading and notes below; no line is longer than 120 characters."""
+def models_table(counts: Mapping[str, tuple[int, int] | None], framework: str) -> str:
+    """Return the table, a line a network, with a heading and notes below; no line is longer than 120 characters.
+
+    counts: trainable and other parameters by network, counted in the framework; None where it does not have that one.
+    """
     rows = [("model", "parameters", "recipe", "source")]
-    for name, entry in NETWORKS.items():
-        parameters = f"{entry.trainable:,}" + (f" + {entry.non_trainable:,}" if entry.non_trainable else "")
-        rows.append((name, parameters, _in_few_words(RECIPES[name]), entry.source))
+    for name, count in counts.items():
+        parameters = "".join(f"{spelled(other)} only" for other in FRAMEWORKS if other != framework)
+        if count:
+            parameters = f"{count[0]:,}" + (f" + {count[1]:,}" if count[1] else "")
+        rows.append((name, parameters, _in_few_words(RECIPES[name]), SOURCES.get(name, "your own")))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "", NOTES])

@@ -69,16 +69,11 @@ class Options:
 def parse_options(description: str, arguments: Sequence[str] | None = None) -> Options:
     """Return the options of a training script from its command line (default: sys.argv).
 
-    The defaults are those of the model that is asked for. `--help` and `--list-models` print and exit; a mistyped
-    option or a value that makes no sense exits with status 2.
+    The defaults are those of the model that is asked for. `--help` prints and exits; a mistyped option or a value that
+    makes no sense exits with status 2.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(Options(_default_recipe(words)), description, words, groups=GROUPS, needs=NEEDS)
-    if options.list_models:
-        from digits.training.model_table import models_table  # not needed to train
-
-        print(models_table())
-        raise SystemExit(0)
     for name, _, value in flat_fields(options):
         if str(value).encode(errors="ignore").decode() != str(value):
             refuse(f"{option(name)} {value} has bytes that are not UTF-8 text; rename it.")

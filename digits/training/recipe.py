@@ -16,7 +16,9 @@ from pydantic import Field
 
 from digits.command_line import option, options_dataclass
 from digits.machine import has_bfloat16
+from digits.training.default_recipes import DEFAULTS
 
+Model = Literal[*DEFAULTS]  # type: ignore[valid-type]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 MAX_WIDTH = 4096  # filters or units in one layer; a training at this width takes several GB
@@ -57,9 +59,7 @@ class Augmentation:
 class Recipe:
     """The defaults are those of the model `cnn`: the project's specification."""
 
-    model: Literal["cnn", "cnn-wide", "mlp", "lenet5", "fashion-cnn", "deep-cnn", "vgg", "resnet", "vit", "fast"] = (
-        "cnn"
-    )
+    model: Model = "cnn"
     """network to train; --list-models describes each"""
     filters: tuple[int, ...] = (16, 32)
     """filters of the convolutions, stage by stage"""
@@ -113,39 +113,7 @@ class Recipe:
         return self.augment or self.pens > 0
 
 
-RECIPES: dict[str, Recipe] = {
-    recipe.model: recipe
-    for recipe in (
-        # model, filters, dense, dropout, epochs, batch size, optimizer, learning rate, schedule
-        Recipe("cnn", (16, 32), (128,), 0.25, 3, 64, "adam", 0.001, "constant"),
-        Recipe("cnn-wide", (32, 64), (128,), 0.25, 12, 128, "adam", 0.003, "one-cycle"),
-        Recipe("mlp", (), (64, 64), 0.5, 30, 128, "adam", 0.003, "one-cycle"),
-        Recipe("lenet5", (6, 16), (120, 84), 0.0, 20, 128, "adam", 0.003, "one-cycle"),
-        Recipe("fashion-cnn", (32, 64), (128,), 0.0, 12, 128, "adam", 0.002, "one-cycle"),
-        # A Keras project's own settings, whichever data it is trained on.
-        Recipe(
-            "deep-cnn", (32, 64, 128), (256, 128), 0.5, 30, 128, early_stopping=5, reduce_on_plateau=3, keep_best=True
-        ),
-        Recipe("vgg", (32, 64, 128), (256,), 0.5, 12, 128, "adam", 0.001, "one-cycle"),
-        Recipe("resnet", (32, 64, 128), (), 0.0, 15, 128, "adam", 0.003, "one-cycle", weight_decay=0.05),
-        Recipe("vit", (), (64, 128), 0.1, 20, 128, "adam", 0.003, "one-cycle", weight_decay=0.05),
-        Recipe(
-            "fast",
-            (16, 32),
-            (256,),
-            0.0,
-            1,
-            256,
-            "adam",
-            0.015,
-            "one-cycle",
-            (0.7, 0.9),
-            label_smoothing=0.05,
-            validation_fraction=0,
-            precision="auto",
-        ),
-    )
-}
+RECIPES: dict[str, Recipe] = {name: Recipe(name, **fields) for name, fields in DEFAULTS.items()}
 """The default recipe of each model, by the model's name."""
 
 

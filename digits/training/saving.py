@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +30,9 @@ from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint, EventLog, Progress
 from digits.training.event_log import event_folder
 from digits.training.memory import peak_memory
-from digits.training.naming import check_replaceable, run_path, start_name
+from digits.training.naming import check_replaceable, layers_note, run_path, start_name
 from digits.training.options import Options, command_line
-from digits.training.recipe import recipe_record
+from digits.training.recipe import Recipe, recipe_record
 from digits.training.schedule import kept_epoch
 from digits.training.workers import ALONE, Workers
 
@@ -48,9 +49,11 @@ class NewRun:
         started: float,
         workers: Workers = ALONE,
         event_log: Callable[[Path], EventLog] | None = None,
+        describe: Callable[[Recipe, int], dict[str, Any]] | None = None,
     ) -> None:
         """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start;
-        `event_log` makes what writes event files into a folder.
+        `event_log` makes what writes event files into a folder; `describe` gives what run.json is to say of the layers
+        of a recipe's network for so many classes.
 
         Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
         recipe, or has no images to evaluate.
@@ -68,12 +71,17 @@ class NewRun:
         self.images, labels, self.writers = evaluation_set(dataset, recipe if on_validation else None)
         self.labels = labels.astype(np.int64)
         self.versions = versions(packages)
-        self.path = run_path(options, framework)
         self.workers = workers
+        self.architecture = architecture = describe and describe(recipe, len(dataset.class_names))
+        self.path = run_path(options, framework, architecture)
         self.checkpoint = Checkpoint(self.path, options, dataset, self.versions, workers)
+        if architecture:
+            self.checkpoint.about["layers"] = architecture["fingerprint"]
         if workers.rank == 0:
             check_writable(self.path)
-            check_replaceable(self.path, options, framework)
+            check_replaceable(self.path, options, framework, architecture)
+            if architecture and (note := layers_note(self.path, options, architecture)):
+                print(note)
             if event_log and (folder := event_folder(options, self.path, self.checkpoint.resume)):
                 self.checkpoint.log = event_log(folder)
 
@@ -113,6 +121,7 @@ class NewRun:
             "framework": self.framework,
             "seed": recipe.seed,
             "recipe": recipe_record(recipe),
+            "architecture": self.architecture,
             "init_from": start_name(self.options),
             "new_head": self.options.new_head,
             "freeze_features": self.options.freeze_features,

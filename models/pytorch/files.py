@@ -14,15 +14,19 @@ from digits.files import naming, write_file
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
 from digits.training import ModelConfig
 from digits.training.weights import (
+    check_layers,
     check_names_and_shapes,
     config_from_json,
     fitting_weights,
     initial_weights,
+    note_layers,
+    read_layers,
     read_weights,
     reading,
     shapes_of,
     write_weights,
 )
+from models.pytorch.architecture import layer_texts
 from models.pytorch.networks import build_model, config_of
 
 
@@ -53,7 +57,8 @@ def freeze_features(model: nn.Module) -> None:
 def save_checkpoint(model: nn.Module, path: Path) -> None:
     """Write PyTorch's own form of a trained model: its state_dict, and what is needed to build the model again."""
     buffer = io.BytesIO()  # torch.save itself ends in a RuntimeError where the disk is full
-    torch.save({"network": vars(config_of(model)), "state_dict": model.state_dict()}, buffer)
+    about = {"network": vars(config_of(model)), "layers": layer_texts(config_of(model))}
+    torch.save({**about, "state_dict": model.state_dict()}, buffer)
     write_file(path, buffer.getbuffer())
 
 
@@ -63,6 +68,7 @@ def load_checkpoint(path: Path) -> nn.Module:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
         config = config_from_json(json.dumps(checkpoint["network"]))
         check_names_and_shapes(path, _expected_shapes(config), _without_counters(checkpoint["state_dict"]))
+        check_layers(path, checkpoint.get("layers", {}), layer_texts(config))
         model = build_model(config)
         model.load_state_dict(checkpoint["state_dict"])
     return model
@@ -70,7 +76,8 @@ def load_checkpoint(path: Path) -> nn.Module:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
-    write_weights(path, config_of(model), get_weights(model))
+    config = config_of(model)
+    write_weights(path, config, get_weights(model), layer_texts(config))
 
 
 def load_weights(path: Path) -> nn.Module:
@@ -78,6 +85,7 @@ def load_weights(path: Path) -> nn.Module:
     with reading(path, "weights file"):
         config, arrays = read_weights(path)
         check_names_and_shapes(path, _expected_shapes(config), arrays)
+        check_layers(path, read_layers(path), layer_texts(config))
         model = build_model(config)
         set_weights(model, arrays)
     return model
@@ -88,6 +96,7 @@ def start_from(path: Path, config: ModelConfig, new_head: bool) -> nn.Module:
     config, arrays = initial_weights(path, config, new_head)
     model = build_model(config)
     set_weights(model, fitting_weights(path, arrays, get_weights(model)))
+    note_layers(path, layer_texts(config))
     return model
 
 

@@ -130,19 +130,22 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, filters, kernel_size=3, padding=1, stride=stride, bias=False)
         self.norm1 = BatchNorm2d(filters)
+        self.relu1 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(filters, filters, kernel_size=3, padding=1, bias=False)
         self.norm2 = BatchNorm2d(filters)
         self.projects = (inputs, 1) != (filters, stride)
         if self.projects:
             self.conv3 = nn.Conv2d(inputs, filters, kernel_size=1, stride=stride, bias=False)
             self.norm3 = BatchNorm2d(filters)
+        self.relu2 = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
-        changed = F.relu(self.norm1(self.conv1(maps)), inplace=True)
+        changed = self.relu1(self.norm1(self.conv1(maps)))
         changed = self.norm2(self.conv2(changed))
         if self.projects:
             maps = self.norm3(self.conv3(maps))
-        return F.relu(changed + maps, inplace=True)
+        added: Tensor = self.relu2(changed + maps)
+        return added
 
 
 class PatchEmbedding(nn.Linear):

@@ -11,8 +11,8 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from digits.training import ModelConfig
-from models.pytorch.deep import deep_cnn, resnet, vgg, vit
+from digits.training import ModelConfig, network_function
+from models.pytorch import deep
 from models.pytorch.layers import FlattenPixels, ScalePixels
 
 PIXEL_RANGE = (-1.0, 1.0)
@@ -152,23 +152,9 @@ def fast(config: ModelConfig) -> nn.Sequential:
     )
 
 
-MODELS = {
-    "cnn": cnn,
-    "cnn-wide": cnn_wide,
-    "mlp": mlp,
-    "lenet5": lenet5,
-    "fashion-cnn": fashion_cnn,
-    "deep-cnn": deep_cnn,
-    "vgg": vgg,
-    "resnet": resnet,
-    "vit": vit,
-    "fast": fast,
-}
-
-
 def build_model(config: ModelConfig) -> nn.Sequential:
-    """Return the network with fresh weights from PyTorch's global generator."""
-    model = MODELS[config.model](config)
+    """Return the network with fresh weights from PyTorch's global generator; UserError where there is none."""
+    model: nn.Sequential = network_function(config.model, vars(deep) | globals(), "pytorch")(config)
     model.config = config  # type: ignore[assignment]
     return model.to(memory_format=torch.channels_last)
 

@@ -3,4 +3,4 @@
 May import: tensorflow and keras, and digits.data, digits.runs and digits.training; never PyTorch.
 """
 
-from models.tensorflow.networks import MODELS, PIXEL_RANGE, build_model, config_of
+from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of

@@ -9,8 +9,8 @@ take it away again. The deeper networks are in models/tensorflow/deep.py. docs/r
 import keras
 from keras import layers
 
-from digits.training import ModelConfig
-from models.tensorflow.deep import deep_cnn, resnet, vgg, vit
+from digits.training import ModelConfig, network_function
+from models.tensorflow import deep
 from models.tensorflow.layers import scale_pixels
 
 PIXEL_RANGE = (0.0, 1.0)
@@ -150,23 +150,9 @@ def fast(config: ModelConfig) -> keras.Sequential:
     )
 
 
-MODELS = {
-    "cnn": cnn,
-    "cnn-wide": cnn_wide,
-    "mlp": mlp,
-    "lenet5": lenet5,
-    "fashion-cnn": fashion_cnn,
-    "deep-cnn": deep_cnn,
-    "vgg": vgg,
-    "resnet": resnet,
-    "vit": vit,
-    "fast": fast,
-}
-
-
 def build_model(config: ModelConfig) -> keras.Model:
-    """Return the network with fresh weights from Keras's global generator."""
-    model = MODELS[config.model](config)
+    """Return the network with fresh weights from Keras's global generator; UserError where there is none."""
+    model = network_function(config.model, vars(deep) | globals(), "tensorflow")(config)
     model.name = config.model
     model.config = config
     return model

@@ -15,17 +15,19 @@ import onnxruntime
 import pytest
 from conftest import Once
 from framework_process import OTHER, PACKAGES, ask, ask_both
+from paths import ROOT
 from probes.networks import CHECKPOINT, PIXEL_RANGE
 
 from digits.data.datasets import load_dataset
-from digits.training.model_table import NETWORKS, models_table
+from digits.runs import STANDARD
+from digits.training.model_table import SOURCES, models_table
 from digits.training.recipe import RECIPES
 
 GOLDEN = Path(__file__).parent / "golden" / "logits.npz"
 BATCH_NORMED = ("deep-cnn", "resnet")
 HEADS_CHANGED = [*BATCH_NORMED, "vit"]
 IMAGES = 200
-EVERY_NETWORK = pytest.mark.parametrize("name", RECIPES)
+EVERY_NETWORK = pytest.mark.parametrize("name", STANDARD)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +73,23 @@ def new_heads(computed: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
 
 @EVERY_NETWORK
 def test_parameters_are_as_many_in_both_and_in_the_table(facts: dict[str, Any], name: str) -> None:
+    parameters = facts["pytorch"][name]["parameters"]
     for framework in PACKAGES:
-        assert facts[framework][name]["parameters"] == [NETWORKS[name].trainable, NETWORKS[name].non_trainable]
-    assert (NETWORKS[name].non_trainable > 0) == (name in BATCH_NORMED)
+        assert facts[framework][name]["parameters"] == facts[framework][name]["counted"] == parameters
+    assert (parameters[1] > 0) == (name in BATCH_NORMED)
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    assert f"| `{name}` | {sum(parameters):,} |" in page
+
+
+@EVERY_NETWORK
+def test_layers_are_the_same_in_both_and_those_of_the_project(facts: dict[str, Any], name: str) -> None:
+    ours, theirs = (facts[framework][name]["architecture"] for framework in PACKAGES)
+    assert ours == theirs
+    assert list(ours["layers"]) == list(theirs["layers"])
+    assert ours["default_fingerprint"] == STANDARD[name], "after a change that is meant: digits/runs/architecture.py"
+    assert ours["fingerprint"] != ours["default_fingerprint"]  # 7 classes
+    assert ours["layers"]["head"].startswith("dense, output 7, weight 7x")
+    assert any(text == "dropout, rate 0.3" or "rate 0.3" in text for text in ours["layers"].values())
 
 
 @EVERY_NETWORK
@@ -174,7 +190,9 @@ def test_keras_file_needs_none_of_our_code(folder: Path, facts: dict[str, Any], 
 
 
 @pytest.mark.parametrize("name", HEADS_CHANGED)
-def test_new_head_and_frozen_features(framework: str, new_heads: dict[str, Any], name: str) -> None:
+def test_new_head_and_frozen_features(
+    framework: str, facts: dict[str, Any], new_heads: dict[str, Any], name: str
+) -> None:
     found = new_heads[framework][name]
     head = {"head.weight", "head.bias"}
     assert set(found["fewer_classes"]) == head
@@ -182,34 +200,35 @@ def test_new_head_and_frozen_features(framework: str, new_heads: dict[str, Any],
     assert set(found["trained"]) == head  # running means and variances rest as well
     units = found["head_shape"][1]
     assert found["head_shape"] == [7, units]
-    everything = NETWORKS[name].trainable + NETWORKS[name].non_trainable - 3 * (units + 1)
+    everything = sum(facts[framework][name]["parameters"]) - 3 * (units + 1)
     assert found["parameters"] == [7 * (units + 1), everything - 7 * (units + 1)]
 
 
 @EVERY_NETWORK
 def test_golden_logits(framework: str, facts: dict[str, Any], name: str) -> None:
     golden = np.load(GOLDEN)
-    assert set(golden.files) == {"images", *RECIPES}
+    assert set(golden.files) == {"images", *STANDARD}
     expected = golden[name]
     np.testing.assert_allclose(facts[framework][name]["golden"], expected, atol=1e-4 * np.abs(expected).max())
     assert np.ptp(expected, axis=0).min() > 1e-2  # the images are told apart
 
 
 def test_table_of_models() -> None:
-    table = models_table()
+    counts = {name: (1000 + number, 7 * number) for number, name in enumerate(RECIPES)}
+    table = models_table({**counts, "vit": None}, "tensorflow")
     lines = table.splitlines()
     assert max(map(len, lines)) <= 120
     assert lines[0].split() == ["model", "parameters", "recipe", "source"]
     rows = dict(zip(RECIPES, lines[1:], strict=False))
-    assert list(NETWORKS) == list(RECIPES)
+    assert list(SOURCES) == list(STANDARD)
     for name, line in rows.items():
         assert line.split()[0] == name
-        assert f"{NETWORKS[name].trainable:,}" in line
+        assert ("PyTorch only" if name == "vit" else f"{counts[name][0]:,}") in line
         assert f"{RECIPES[name].epochs} epoch" in line
         assert f"batch {RECIPES[name].batch_size}" in line
         assert f" {RECIPES[name].learning_rate:g}" in line
-        assert NETWORKS[name].source in line
-        assert line.index(NETWORKS[name].source) == lines[0].index("source")
+        source = SOURCES.get(name, "your own")
+        assert line.index(source) == lines[0].index("source")
 
 
 def write_golden_logits(folder: Path) -> None:

@@ -35,7 +35,11 @@ def refusals(script: ModuleType, paths: list[str], edited: bool = False) -> list
     files, networks = import_module(f"models.{framework}.files"), import_module(f"models.{framework}.networks")
     cnn = networks.cnn
     if edited:
-        networks.MODELS["cnn"] = lambda config: cnn(replace(config, filters=(16, 40)))
+
+        def another(config):
+            return cnn(replace(config, filters=(16, 40)))
+
+        networks.cnn = another
     sentences = []
     for path in paths:
         load = files.load_checkpoint if path.endswith((".pt", ".keras")) else files.load_weights

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import shlex
 from pathlib import Path
 
 import pytest
-from framework_process import PACKAGES, run_training
+from framework_process import PACKAGES, run_forked, run_training
 from hypothesis import example, given
 from hypothesis import strategies as st
+from make_runs import make_run
+from paths import ROOT
 from recipes import RECIPES_OF_ANY_KIND
 
 from digits.command_line import flat_fields, option
 from digits.data import CATALOGUE
-from digits.runs import name_problem
-from digits.training.model_table import models_table
+from digits.runs import STANDARD, name_problem
 from digits.training.naming import differences, run_path
 from digits.training.options import GROUPS, Options, command_line, parse_options
 from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem
@@ -254,6 +257,21 @@ def test_names_of_other_trainings() -> None:
     assert folder_of("--name mine --epochs 1 --output-dir here") == "here/mine"
 
 
+def test_a_network_with_other_layers_has_another_name(tmp_path: Path) -> None:
+    options = parse(f"--epochs 2 --output-dir {tmp_path}")
+    usual, other = ({"fingerprint": "x", "default_fingerprint": one, "layers": {}} for one in (STANDARD["cnn"], "abc"))
+    plain = tmp_path / "mnist-cnn-pytorch+epochs=2"
+    assert run_path(options, "pytorch", usual) == run_path(options, "pytorch") == plain
+    assert run_path(options, "pytorch", other).name == "mnist-cnn-pytorch+epochs=2+layers=abc"
+    assert run_path(dataclasses.replace(options, name="mine"), "pytorch", other).name == "mine"
+    # In the place of the project's network lies another: nothing there is replaced.
+    path = make_run(tmp_path, folder=plain.name)
+    assert run_path(options, "pytorch", usual) == path
+    info = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps({**info, "architecture": other}))
+    assert run_path(options, "pytorch", usual).name == f"{path.name}+layers={STANDARD['cnn'][:8]}"
+
+
 def test_help_needs_no_framework(framework: str, tmp_path: Path) -> None:
     done = run_training(framework, "--help", cwd=tmp_path, blocked=BLOCKED)
     assert (done.returncode, done.stderr) == (0, "")
@@ -269,8 +287,13 @@ def test_mistyped_option_needs_no_framework(framework: str, tmp_path: Path) -> N
     assert done.stderr == "error: --epochs -1 must be at least 0.\n"
 
 
-def test_list_of_models_is_the_same_from_both_and_needs_no_framework(tmp_path: Path) -> None:
-    tables = [run_training(name, "--list-models", cwd=tmp_path, blocked=BLOCKED) for name in PACKAGES]
-    for done in tables:
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == tables[0].stdout == f"{models_table()}\n"
+@pytest.mark.training
+def test_list_of_models_counts_the_parameters(framework: str, tmp_path: Path) -> None:
+    done = run_forked(framework, "--list-models", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^(\S+) +([\d,]+)(?: \+ ([\d,]+))? ", done.stdout, re.MULTILINE)
+    numbers = {name: sum(int(part.replace(",", "")) for part in parts if part) for name, *parts in listed}
+    assert list(numbers) == list(STANDARD)
+    for name, number in numbers.items():
+        assert f"| `{name}` | {number:,} |" in page
