@@ -16,8 +16,7 @@ import sys
 import time
 
 from digits.errors import UserError, expect_interruptions, run_script
-from digits.training import Options, Recipe, parse_options
-from digits.training.waiting import sleep_if_busy
+from digits.training import ALONE, Options, Recipe, Workers, parse_options, sleep_if_busy
 
 if __name__ == "__main__":
     expect_interruptions()
@@ -47,7 +46,6 @@ from digits.training import (
     split_dataset,
 )
 from digits.training.memory import keep_freed_memory
-from digits.training.workers import ALONE, Workers
 from models.pytorch.architecture import describe_network, list_models
 from models.pytorch.events import EventLog
 from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights

@@ -17,7 +17,7 @@ import sys
 import time
 
 from digits.errors import UserError, expect_interruptions, run_script
-from digits.training import Options, Recipe, parse_options
+from digits.training import ALONE, Options, Recipe, Workers, parse_options
 
 if __name__ == "__main__":
     expect_interruptions()
@@ -36,7 +36,6 @@ from numpy.typing import NDArray
 
 from digits.data import Dataset, load_dataset
 from digits.training import Checkpoint, NewRun, Progress, epoch_length, images_of_epochs, is_over, split_dataset
-from digits.training.workers import ALONE, Workers
 from models.tensorflow.architecture import describe_network, list_models
 from models.tensorflow.callbacks import (
     EpochTable,

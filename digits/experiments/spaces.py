@@ -22,7 +22,7 @@ _SPACES = {
     "vgg": (*_STEPS, _SCHEDULE, _DROPOUT, _DECAY),
     "resnet": (*_STEPS, _SCHEDULE, _DECAY),
     "vit": (*_STEPS, _SCHEDULE, _DROPOUT, _DECAY),
-    "fast": (*_STEPS, _SCHEDULE, _DROPOUT),
+    "fast": ("learning_rate=1e-3..3e-2:log", "ema=0,0.99,0.999", _SCHEDULE, _DROPOUT),  # one epoch has to do
 }
 
 

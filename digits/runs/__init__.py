@@ -26,4 +26,4 @@ from digits.runs.run import (
     write_run_files,
     writing_run,
 )
-from digits.runs.schema import ENSEMBLE, FORMAT, HeldOut, RunInfo, Score, read_info
+from digits.runs.schema import ENSEMBLE, FORMAT, Architecture, HeldOut, RunInfo, Score, read_info

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from digits.runs.schema import Architecture
+
 SHORT = 8  # letters of a fingerprint in names and titles
 SHOWN = 6  # layers that a sentence names
 
@@ -68,7 +70,7 @@ def in_order(layers: Sequence[Layer]) -> list[Layer]:
     return sorted(layers, key=lambda layer: (blocks.index(layer.name.partition(".")[0]), layer.name))
 
 
-def architecture_of(layers: Sequence[Layer], usual: Sequence[Layer]) -> dict[str, Any]:
+def architecture_of(layers: Sequence[Layer], usual: Sequence[Layer]) -> Architecture:
     """Return what run.json holds of a network with these layers; `usual`: those it has with its default recipe.
 
     default_fingerprint does not depend on options such as --filters: where it is another, the code is.

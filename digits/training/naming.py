@@ -100,7 +100,7 @@ def _code_at(path: Path) -> str | None:
 
 def _settings(options: Options, architecture: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what settings_of will say of the run."""
-    info = {"recipe": recipe_record(options.recipe), "init_from": start_name(options)}
+    info: dict[str, Any] = {"recipe": recipe_record(options.recipe), "init_from": start_name(options)}
     info |= {"model": options.recipe.model, "architecture": architecture}
     given = {name: getattr(options, name) for name in ("new_head", "freeze_features")}
     return settings_of({**info, **given, "evaluated_on": options.evaluate_on})

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from digits.machine import hardware, versions
 from digits.runs import (
     FORMAT,
     LOSSES,
+    Architecture,
     HeldOut,
     RunInfo,
     Score,
@@ -49,7 +49,7 @@ class NewRun:
         started: float,
         workers: Workers = ALONE,
         event_log: Callable[[Path], EventLog] | None = None,
-        describe: Callable[[Recipe, int], dict[str, Any]] | None = None,
+        describe: Callable[[Recipe, int], Architecture] | None = None,
     ) -> None:
         """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start;
         `event_log` makes what writes event files into a folder; `describe` gives what run.json is to say of the layers

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from digits.errors import UserError
-from digits.runs import Layer, architecture_of, in_order, layer_type, parameters_in
+from digits.runs import Architecture, Layer, architecture_of, in_order, layer_type, parameters_in
 from digits.training import RECIPES, ModelConfig, Recipe, model_config
 from digits.training.model_table import models_table
 from models.pytorch.layers import Average, FlattenPixels, ScalePixels
@@ -33,7 +33,7 @@ KINDS = {
 """What the layers are called that both frameworks have; others by their class and what PyTorch prints of it."""
 
 
-def describe_network(recipe: Recipe, num_classes: int) -> dict[str, Any]:
+def describe_network(recipe: Recipe, num_classes: int) -> Architecture:
     """Return what run.json holds under 'architecture'. UserError where PyTorch does not have the network."""
     asked, usual = model_config(recipe, num_classes, PIXEL_RANGE), _usual(recipe.model)
     layers = layers_of(asked)

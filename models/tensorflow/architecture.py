@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from digits.errors import UserError
-from digits.runs import Layer, architecture_of, in_order, layer_type, parameters_in
+from digits.runs import Architecture, Layer, architecture_of, in_order, layer_type, parameters_in
 from digits.training import RECIPES, ModelConfig, Recipe, model_config
 from digits.training.model_table import models_table
 from models.tensorflow.networks import PIXEL_RANGE, build_model
@@ -46,7 +46,7 @@ NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
 """Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out) and a dense layer's."""
 
 
-def describe_network(recipe: Recipe, num_classes: int) -> dict[str, Any]:
+def describe_network(recipe: Recipe, num_classes: int) -> Architecture:
     """Return what run.json holds under 'architecture'. UserError where TensorFlow does not have the network."""
     asked, usual = model_config(recipe, num_classes, PIXEL_RANGE), _usual(recipe.model)
     found = layers_of(asked)
