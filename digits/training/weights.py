@@ -212,6 +212,7 @@ def layers_from_json(text: str | bytes) -> dict[str, str]:
 def config_from_json(text: str | bytes) -> ModelConfig:
     """Return the network that the text describes; some exception where it describes none."""
     content = json.loads(text)
+    layers_from_json(text)  # or an exception
     content.pop("layers", None)
     config = TypeAdapter(ModelConfig).validate_json(json.dumps(content))
     if json.loads(config_to_json(config)) != content:
