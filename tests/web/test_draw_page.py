@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from page_driver import (
     CANVAS,
-    CHROMEDRIVER,
-    CHROMIUM,
     Page,
     Pixels,
     as_phone,
     chromium,
     draw_with_finger,
+    in_browser,
     photo_of,
     png_of,
     requests_of,
@@ -27,9 +26,7 @@ from page_driver import (
 )
 from PIL import Image
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
-)
+pytestmark = in_browser
 CLICK_LABEL = """
 const button = [...document.querySelectorAll('#webcam button')].find(one => one.innerText.trim() == arguments[0]);
 button?.click();

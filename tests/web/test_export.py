@@ -23,12 +23,11 @@ from linear_run import make_linear_run
 from onnx import TensorProto, helper, numpy_helper
 from page_driver import (
     CANVAS,
-    CHROMEDRIVER,
-    CHROMIUM,
     Pixels,
     as_phone,
     chromium,
     draw_with_finger,
+    in_browser,
     requests_of,
     strokes_of,
 )
@@ -39,10 +38,6 @@ from digits.inference import TrainedRun, load_runs
 from digits.photos import find_digit
 from digits.web.export import MAX_BYTES, export_site
 from digits.web.graph import READERS, read_network
-
-in_browser = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
-)
 
 
 def export(cwd: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

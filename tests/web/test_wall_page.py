@@ -15,8 +15,6 @@ import pytest
 from conftest import Trained
 from page_driver import (
     CANVAS,
-    CHROMEDRIVER,
-    CHROMIUM,
     Page,
     Pixels,
     as_phone,
@@ -24,6 +22,7 @@ from page_driver import (
     chromium,
     data_url,
     draw_with_finger,
+    in_browser,
     photo_of,
     png_of,
     requests_of,
@@ -34,9 +33,7 @@ from selenium.common import StaleElementReferenceException
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
-    ),
+    in_browser,
 ]
 PHONES = ((390, 844), (360, 640))
 LOWEST = """
