@@ -88,10 +88,10 @@ def _answer(
         for group in choose(groups, probabilities)
     ]
     digits = [digit for group in described for digit in group]
-    if several := any(not digit.alone for group in groups for digit in group):
+    one = digits and (len(digits) == 1 or not copy)
+    if several := not copy and (len(digits) > 1 or any(not digit.alone for group in groups for digit in group)):
         digits[0]["sure"] = False
-    # The fields of one digit are filled where there is just one.
-    answer = {"path": path, **(digits[0] if len(digits) == 1 else {**describe(None, ()), "box": None})}
+    answer = {"path": path, **(digits[0] if one else {**describe(None, ()), "box": None})}
     if several:
         answer["several"] = True
     if copy:

@@ -82,7 +82,7 @@ def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | N
     if ink is None:
         return []
     rows = digits_in_rows(ink.pieces, ink.mask.shape)
-    groups = [[ink.with_splits(pieces) for pieces in group if not is_sign(ink.own(pieces))] for group in rows]
+    groups = [[ink.digit(pieces) for pieces in group if not is_sign(ink.own(pieces))] for group in rows]
     return [group for group in groups if group]
 
 
@@ -98,13 +98,9 @@ class _Ink:
     size: Size  # the photo's width and height
 
     def digit(self, pieces: list[Piece], steps: Steps | None = None) -> Digit:
-        """Return the digit that the pieces make up."""
-        return self._cut_out(self.own(pieces), box_of(pieces), steps)
-
-    def with_splits(self, pieces: list[Piece]) -> Digit:
-        """Return the digit, and those that it may be cut into where it is wide."""
+        """Return the digit that the pieces make up, and those that it may be cut into where it is wide."""
         own, box = self.own(pieces), box_of(pieces)
-        digit = self._cut_out(own, box)
+        digit = self._cut_out(own, box, steps)
         parts = [(part.start, part.stop, self._cut_out(part.mask, box)) for part in parts_of(own)]
         return Digit(digit.image, digit.box, tuple(parts))
 

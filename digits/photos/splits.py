@@ -32,7 +32,8 @@ class Part(NamedTuple):
 def parts_of(mask: NDArray[Any]) -> list[Part]:
     """Return every digit that the ink, uint8 (H, W) of 0 and 1 without a margin, may hold; [] where it is but one.
 
-    The whole, from the first cut to the last, is among them where it could be a digit.
+    The whole, from the first cut to the last, is among them where it could be a digit. What lies between neighbouring
+    cuts always is, however wide: there is a way from the first cut to the last.
     """
     height, width = mask.shape
     if width <= WIDE * height or height < 8:
@@ -45,13 +46,15 @@ def parts_of(mask: NDArray[Any]) -> list[Part]:
     rows = np.arange(height)[:, None] - height / 2
     stretch = sum((x >= at - slant * rows).astype(np.int64) for at, slant in cuts)
     ends = [0, *(at for at, _ in cuts), width]
+    # Slanted cuts that cross may leave nothing between them.
+    inked = np.unique(stretch[mask > 0]).tolist()
     found = []
-    for start, stop in combinations(range(len(ends)), 2):
-        if NARROWEST * height <= ends[stop] - ends[start] <= WIDEST * height:
-            part = np.where((stretch >= start) & (stretch < stop), mask, 0).astype(np.uint8)
-            if part.any():
-                found.append(Part(start, stop, part))
-    return found
+    for start, stop in combinations(range(len(inked) + 1), 2):
+        first, last = inked[start], inked[stop - 1]
+        if stop == start + 1 or ends[last + 1] - ends[first] <= WIDEST * height:
+            part = np.where((stretch >= first) & (stretch <= last), mask, 0).astype(np.uint8)
+            found.append(Part(start, stop, part))
+    return found if len(inked) > 1 else []
 
 
 def _cuts(mask: NDArray[Any]) -> list[tuple[float, float]]:

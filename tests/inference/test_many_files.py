@@ -1,6 +1,7 @@
 """predict_digit.py on many files: tables that survive a kill, all cores, shards, what a person should look at."""
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -139,6 +140,17 @@ def test_a_photo_of_two_digits_says_so(outputs: Path, tmp_path: Path) -> None:
     assert not two["sure"]
     assert as_text(two).endswith("%), one of several digits; --multiple reads all")
     assert "several" not in as_text(one)
+
+
+def test_a_photo_of_two_digits_that_touch_says_so_where_the_network_sees_two(outputs: Path, tmp_path: Path) -> None:
+    for i, apart in itertools.product(range(20), (0, -3)):
+        Image.fromarray(number([DIGITS[100 * i], DIGITS[2000 + 100 * i]], apart)).save(tmp_path / f"{i}{apart}.png")
+    answers = [a for some in answer_files(list_files([tmp_path]), load_runs((), outputs), workers=1) for a in some]
+    assert len(answers) == 40
+    assert all(answer["digit"] is not None for answer in answers)
+    several = [answer for answer in answers if answer.get("several")]
+    assert len(several) >= 25
+    assert not any(answer["sure"] for answer in several)
 
 
 def test_a_table_is_begun_anew_only_where_none_is(folder: Path, outputs: Path, tmp_path: Path) -> None:

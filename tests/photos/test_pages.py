@@ -181,6 +181,21 @@ def test_digits_that_touch_may_be_cut_apart(apart: int) -> None:
     assert good >= 7
 
 
+def test_there_is_always_a_way_from_the_first_cut_to_the_last() -> None:
+    """Otherwise ink between two cuts would be lost: that of a stretch wider than any digit, or beside crossing cuts."""
+    cut = 0
+    for i, apart in itertools.product(range(60), (0, -4)):
+        ink = np.uint8(number([IMAGES[8 * i], IMAGES[500 - 8 * i]], apart) < 150)
+        x, y, width, height = cv2.boundingRect(ink)
+        mask = ink[y : y + height, x : x + width]
+        parts = {(part.start, part.stop): part.mask for part in parts_of(mask)}
+        if parts:
+            cut += 1
+            way = [parts[at, at + 1] for at in range(max(stop for _, stop in parts))]
+            assert np.array_equal(np.sum(way, axis=0), mask)
+    assert cut > 60
+
+
 def test_one_digit_is_hardly_ever_cut() -> None:
     assert np.mean([bool(found_in(number([image], 0))[0].splits) for image in IMAGES[::10]]) < 0.35
     assert parts_of(np.ones((40, 10), np.uint8)) == []
