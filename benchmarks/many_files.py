@@ -1,6 +1,7 @@
 """How many image files predict_digit.py answers each second, by kind of file, on one core and on all; and its memory.
 
     python -m benchmarks.many_files                                            # all kinds of files
+    python -m benchmarks.many_files --kind scans --files 40000 --repeats 3     # taking turns, with the ratio of the two
     python -m benchmarks.many_files --kind mnist --files 1000000 --workers 2   # memory and speed for a million files
 
 Makes the files in a temporary folder: MNIST's test digits as they are, as grey scans of 100x100 pixels (dark on light,
@@ -17,6 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
 import numpy as np
@@ -46,6 +48,8 @@ class Options:
     """number of files of each kind; 0: 50,000, 10,000, 10,000 and 100"""
     workers: Annotated[int, Field(ge=0)] = 0
     """processes that read; 0: one, and then one for each core"""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """how often each number of processes is measured, taking turns; the table shows medians"""
     run: str = ""
     """the run that answers; the best one for digits if not given"""
     data_dir: Path = DATA_DIR
@@ -66,21 +70,28 @@ class Cost:
 def main() -> None:
     options = parse(Options(), __doc__)
     machine = hardware("cpu")
-    print(f"{machine['processor']}, {machine['cores']} cores")
-    print(f"{'kind':12}{'files':>10}{'workers':>9}{'seconds':>9}{'files/s':>9}{'CPU ms a file':>15}{'peak MB':>9}")
+    print(f"{machine['processor']}, {machine['cores']} cores, medians of {options.repeats}")
+    print(
+        f"{'kind':12}{'files':>10}{'workers':>9}{'seconds':>9}{'files/s':>9}{'CPU ms a file':>15}{'peak MB':>9}"
+        f"{'times one':>11}"
+    )
     digits = load_dataset("mnist", options.data_dir).test_images
     for kind in FILES if options.kind == "all" else [options.kind]:
         number = options.files or FILES[kind]
+        processes = [options.workers] if options.workers else sorted({1, cores()})
         with tempfile.TemporaryDirectory() as folder:
             make_files(Path(folder), kind, number, digits)
-            for workers in [options.workers] if options.workers else sorted({1, cores()}):
-                cost = measure(Path(folder), workers, options)
-                each = 1000 * cost.cpu_seconds / number
-                print(
-                    f"{kind:12}{number:10,}{workers:9}{cost.seconds:9.1f}{number / cost.seconds:9,.0f}{each:15.3f}"
-                    f"{cost.peak_bytes / 1e6:9.0f}",
-                    flush=True,
-                )
+            costs = [{n: measure(Path(folder), n, options) for n in processes} for _ in range(options.repeats)]
+        for n in processes:
+            seconds = median(cost[n].seconds for cost in costs)
+            each = 1000 * median(cost[n].cpu_seconds for cost in costs) / number
+            peak = max(cost[n].peak_bytes for cost in costs) / 1e6
+            times = [cost[1].seconds / cost[n].seconds for cost in costs if 1 in cost and n > 1]
+            spread = f"{median(times):11.2f} ({min(times):.2f} to {max(times):.2f})" if times else ""
+            print(
+                f"{kind:12}{number:10,}{n:9}{seconds:9.1f}{number / seconds:9,.0f}{each:15.3f}{peak:9.0f}{spread}",
+                flush=True,
+            )
 
 
 def make_files(folder: Path, kind: str, number: int, digits: NDArray[np.uint8]) -> None:
