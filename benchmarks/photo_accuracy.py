@@ -25,7 +25,7 @@ from benchmarks.photo_sets import Photo, enlarged, made, real
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
-from digits.inference import SURE, TrainedRun, average, choose, images_of, load_runs
+from digits.inference import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
 from digits.machine import hardware
 from digits.metrics import wilson_interval
 from digits.photos import find_digit, find_digits
@@ -115,17 +115,24 @@ def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> Score:
 
 
 def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
-    """Return the digits read and their probabilities, in reading order."""
+    """Return the digits read and their probabilities, in reading order, as predict_digit.py answers.
+
+    The answer for a photo of one digit has probability 0, so that it is not sure, where several are seen.
+    """
     if photo.is_page:
         groups = find_digits(photo.pixels)
     else:
         digit = find_digit(photo.pixels)
-        groups = [[digit]] if digit else []
+        groups = whole_and_cut(digit) if digit else []
     if not groups:
         return []
     probabilities = average(runs, np.stack(images_of(groups)))
     chosen = choose(groups, iter(probabilities))
-    return [(str(row.argmax()), float(row.max())) for group in chosen for _, row in group]
+    answers = [(str(row.argmax()), float(row.max())) for group in chosen for _, row in group]
+    if photo.is_page:
+        return answers
+    several = max(map(len, chosen)) > 1 or not groups[0][0].alone
+    return [(answers[0][0], 0.0 if several else answers[0][1])]
 
 
 def aligned(text: str, truth: str) -> list[bool]:

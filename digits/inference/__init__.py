@@ -8,6 +8,6 @@ from digits.inference.forms import Write, write_json_lines, write_lines, writing
 from digits.inference.listing import File, Shard, list_files
 from digits.inference.many import answer_files
 from digits.inference.reading import Outputs
-from digits.inference.splits import choose, images_of
+from digits.inference.splits import choose, images_of, whole_and_cut
 from digits.inference.table import Table, writing_table
 from digits.inference.trained_run import TRAIN_FIRST, TrainedRun, average, load_best, load_run, load_runs, readable_runs

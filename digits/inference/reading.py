@@ -15,7 +15,7 @@ from digits.errors import UserError
 from digits.files import naming, write_file
 from digits.inference.answers import Answer, answer_for_fault, describe, is_sure
 from digits.inference.listing import File
-from digits.inference.splits import choose, images_of
+from digits.inference.splits import choose, images_of, whole_and_cut
 from digits.inference.trained_run import TrainedRun, average
 from digits.photos import Digit, Steps, find_digit, find_digits, read_photo
 
@@ -55,7 +55,7 @@ def answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]
 
 
 def _read(file: File, outputs: Outputs) -> tuple[Groups, str]:
-    """Return the groups of digits in the photo (one digit in one group, without boxes), and what is wrong with it."""
+    """Return the groups of digits in the photo (without boxes, those of whole_and_cut), and what is wrong with it."""
     if file.fault:
         return [], file.fault
     try:
@@ -70,7 +70,7 @@ def _read(file: File, outputs: Outputs) -> tuple[Groups, str]:
         groups = find_digits(photo.pixels, stages, photo.size)
     else:
         digit = find_digit(photo.pixels, stages, photo.size)
-        groups = [[digit]] if digit else []
+        groups = whole_and_cut(digit) if digit else []
     if steps and stages:
         for name, stage in stages.items():
             # Enlarged, so that 28x28 pixels can be seen.
@@ -89,7 +89,7 @@ def _answer(
     ]
     digits = [digit for group in described for digit in group]
     one = digits and (len(digits) == 1 or not copy)
-    if several := not copy and (len(digits) > 1 or any(not digit.alone for group in groups for digit in group)):
+    if several := not copy and (max(map(len, described), default=0) > 1 or not all(d.alone for g in groups for d in g)):
         digits[0]["sure"] = False
     answer = {"path": path, **(digits[0] if one else {**describe(None, ()), "box": None})}
     if several:

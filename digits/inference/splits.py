@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ CUT = 0.5
 """The probability that wide ink is cut at some place, before its parts are looked at: a guess, since how often digits
 touch is up to the writer. One certain digit is not cut into two that are less so."""
 Read = tuple[Digit, NDArray[Any]]  # a digit and its class probabilities, float32 (classes,)
+
+
+def whole_and_cut(digit: Digit) -> list[list[Digit]]:
+    """Return the groups to classify where one digit is expected: it as a whole, and, if it is wide, what it may be cut
+    into. Of a messy digit the whole is read better; where several are chosen in the second group, it is in doubt."""
+    return [[replace(digit, splits=())], *([[digit]] if digit.splits else [])]
 
 
 def images_of(groups: Sequence[Sequence[Digit]]) -> list[NDArray[np.uint8]]:
