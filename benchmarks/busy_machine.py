@@ -4,10 +4,12 @@
     python benchmarks/busy_machine.py --frameworks pytorch --loops 1 2 4 --repeats 5
 
 Each training is the script itself in a process of its own, with the default network for one epoch on MNIST's 60,000
-training images. Alone and beside busy loops it is measured in turns, and what counts is the ratio. Where the cores are
-shared fairly, a training on all of C cores beside L busy loops takes 1 + L / C times as long.
+training images. Alone and beside busy loops it is measured in turns, PyTorch beside them also with one thread, and what
+counts is the ratio to the training alone. Where the cores are shared fairly, a training on all of C cores beside L busy
+loops takes 1 + L / C times as long.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
+from unittest import mock
 
 from pydantic import Field
 
@@ -25,6 +28,7 @@ from digits.errors import run_script
 from digits.machine import hardware, versions
 
 PACKAGES = {"pytorch": ("torch",), "tensorflow": ("tensorflow", "keras")}
+ONE_THREAD = "OMP_NUM_THREADS=1"
 
 
 @options_dataclass
@@ -45,17 +49,19 @@ def main() -> None:
     machine = hardware("cpu")
     print(f"{machine['processor']}, {machine['cores']} cores; n = {options.repeats} of each")
     for framework in options.frameworks:
-        found: dict[int, list[float]] = {loops: [] for loops in (0, *options.loops)}
+        ways = {"": {}, **({ONE_THREAD: dict([ONE_THREAD.split("=")])} if framework == "pytorch" else {})}
+        kinds = [(0, ""), *((loops, way) for loops in options.loops for way in ways)]
+        found: dict[tuple[int, str], list[float]] = {kind: [] for kind in kinds}
         for _ in range(options.repeats):
-            for loops, seconds in found.items():
-                with busy_loops(loops):
+            for (loops, way), seconds in found.items():
+                with busy_loops(loops), mock.patch.dict(os.environ, ways[way]):
                     run = run_of(framework, ["--epochs", "1", "--validation-fraction", "0"], options.data_dir)
                 seconds.append(run.history[0]["seconds"])
         numbers = ", ".join(f"{name} {number}" for name, number in versions(PACKAGES[framework]).items())
-        print(f"\n{numbers}\nbusy loops  seconds of training: median (range)  ratio: median (range)")
-        for loops, seconds in found.items():
-            ratios = [beside / alone for beside, alone in zip(seconds, found[0], strict=True)]
-            print(f"{loops:10}  {spread(seconds):35}  {spread(ratios)}", flush=True)
+        print(f"\n{numbers}\nbusy loops                    seconds of training: median (range)  ratio: median (range)")
+        for (loops, way), seconds in found.items():
+            ratios = [beside / alone for beside, alone in zip(seconds, found[0, ""], strict=True)]
+            print(f"{loops:10}  {way:18}{spread(seconds):37}{spread(ratios)}", flush=True)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -20,11 +21,18 @@ def sleep_if_busy() -> bool:
     when it is loaded. By default a thread that waits for the others spins. Where one of these was put aside for a busy
     program, it spins away the time in which that one could go on. A thread that sleeps gives its core away at once, but
     takes a few microseconds to wake up, so that sleeping costs time where nothing else runs. docs/speed.md has the
-    measurements. The number of threads stays, and with it every digit of the result.
+    measurements. The number of threads stays, and with it every digit of the result; that one thread would be faster
+    is said in a terminal.
     """
     if any(name in os.environ for name in GIVEN) or running_elsewhere() + cores() <= (os.cpu_count() or 1):
         return False
     os.environ["GOMP_SPINCOUNT"] = "0"
+    if sys.stderr.isatty():
+        print(
+            "note: other programs keep the cores busy, and training will take several times as long as alone; with "
+            "OMP_NUM_THREADS=1 in the environment it is faster beside them, and its last digits are others.",
+            file=sys.stderr,
+        )
     return True
 
 

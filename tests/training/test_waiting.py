@@ -33,6 +33,17 @@ def test_sleeping_begins_where_not_enough_cores_are_left(load: Path, running: in
     assert os.environ.get("GOMP_SPINCOUNT") == ("0" if busy else None)
 
 
+@pytest.mark.parametrize(("running", "terminal"), [(9, True), (9, False), (1, True)])
+def test_a_busy_machine_is_told_of_in_a_terminal(
+    load: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], running: int, terminal: bool
+) -> None:
+    load.write_text(f"0.52 0.58 0.59 {running}/412 22761\n")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    sleep_if_busy()
+    said = capsys.readouterr().err
+    assert (said.startswith("note: ") and "OMP_NUM_THREADS=1" in said) == (running == 9 and terminal)
+
+
 @pytest.mark.parametrize("name", GIVEN)
 def test_what_the_user_has_set_stays(load: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     load.write_text("9 9 9 9/412 22761\n")
