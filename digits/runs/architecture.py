@@ -24,7 +24,7 @@ STANDARD = {
     "vgg": "eb58b27fc3fcf91111d907e7eaf220f856f38724c954ff932f314cab235d830a",
     "resnet": "afad29c17ef33ec58719020b7e9d84a5de4c66ca8fa9d1cff6ba0f7311d9c99d",
     "vit": "c71a170e0a16a4d3d3ed48d49c505763b2a4c7b626693887be6523c8b4d60f7a",
-    "fast": "97282cb5a8a71571aaf78f489829e9700205a2a1087244b15c2e2775c4601ac9",
+    "fast": "36cc95880b56d833226cfa7235295f4d3479b959935c58e5b4834e7186a7e70e",
 }
 """The default_fingerprint of each network of this project, as its code is: that of an edited one is another."""
 

@@ -132,13 +132,15 @@ def fashion_cnn(config: ModelConfig) -> nn.Sequential:
 
 
 def fast(config: ModelConfig) -> nn.Sequential:
-    """The network that tuomaso's train_mnist_fast brings to 99 % in under a second on a GPU."""
+    """The network that tuomaso's train_mnist_fast brings to 99 % in under a second on a GPU, made for a processor.
+
+    Its first convolution takes every second position, where the original computes all and keeps a quarter by pooling.
+    """
     filters, (width,) = config.filters, config.dense
     return nn.Sequential(
         OrderedDict(
             scale=ScalePixels(config.pixel_range),
-            conv1=nn.Conv2d(1, filters[0], kernel_size=5),
-            pool1=nn.MaxPool2d(2),
+            conv1=nn.Conv2d(1, filters[0], kernel_size=5, stride=2),
             relu1=nn.ReLU(inplace=True),
             conv2=nn.Conv2d(filters[0], filters[1], kernel_size=3),
             pool2=nn.MaxPool2d(2),

@@ -130,13 +130,15 @@ def fashion_cnn(config: ModelConfig) -> keras.Sequential:
 
 
 def fast(config: ModelConfig) -> keras.Sequential:
-    """The network that tuomaso's train_mnist_fast brings to 99 % in under a second on a GPU."""
+    """The network that tuomaso's train_mnist_fast brings to 99 % in under a second on a GPU, made for a processor.
+
+    Its first convolution takes every second position, where the original computes all and keeps a quarter by pooling.
+    """
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
         [
             *scale_pixels(config.pixel_range),
-            layers.Conv2D(filters[0], kernel_size=5, name="conv1"),
-            layers.MaxPooling2D(2, name="pool1"),
+            layers.Conv2D(filters[0], kernel_size=5, strides=2, name="conv1"),
             layers.ReLU(name="relu1"),
             layers.Conv2D(filters[1], kernel_size=3, name="conv2"),
             layers.MaxPooling2D(2, name="pool2"),

@@ -1,6 +1,7 @@
 """Every network in both frameworks: the same parameters, numbers, gradients and options, and files that travel.
 
-`python tests/models/test_networks.py` writes the golden logits anew, from PyTorch, after a change that is meant.
+`PYTHONPATH=.:tests python tests/models/test_networks.py` writes the golden logits anew, from PyTorch, after a change
+that is meant.
 """
 
 from __future__ import annotations
