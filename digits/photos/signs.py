@@ -12,6 +12,8 @@ INKED = 0.1
 """A ninth of the box with a stroke in it has at least this fraction of ink."""
 EMPTY, FAINT = 0.1, 0.4
 """A slanted stroke that passes leaves less than this fraction of another ninth's ink."""
+NARROW = 0.6
+"""Ink that is no wider than so many times its height is no sign: a narrow 4 in one stroke is a plus but for that."""
 
 
 def is_sign(mask: NDArray[Any]) -> bool:
@@ -23,7 +25,7 @@ def is_sign(mask: NDArray[Any]) -> bool:
     height, width = mask.shape
     if width > 2.5 * height:
         return True
-    if min(height, width) < 6 or width <= 0.5 * height:
+    if min(height, width) < 6 or width <= NARROW * height:
         return False
     ninths = cv2.resize(mask.astype(np.float32), (3, 3), interpolation=cv2.INTER_AREA)
     corners, sides, centre = ninths[::2, ::2], ninths.ravel()[1::2], ninths[1, 1]

@@ -115,6 +115,11 @@ def test_odd_shapes_and_contents(shape: tuple[int, ...], fill: str) -> None:
     find_digits(pixels)
 
 
+def test_every_clean_digit_is_found(digits: tuple[Pixels, Pixels]) -> None:
+    """Digit 997 is a narrow 4 in one stroke, which once was taken for a plus."""
+    assert [index for index, digit in enumerate(digits[0]) if find_digit(drawing(digit)) is None] == []
+
+
 @settings(max_examples=60, deadline=None)
 @given(index=st.integers(0, 999), x=st.integers(-36, 36), y=st.integers(-36, 36))
 def test_where_the_digit_stands_does_not_matter(digits: tuple[Pixels, Pixels], index: int, x: int, y: int) -> None:
