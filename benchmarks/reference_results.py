@@ -63,8 +63,15 @@ ROWS = (
         99.65,
         first=f"{DEEP} epochs=30 {ONE_CYCLE} validation_fraction=0 --seed 0 1",
     ),
-    Row("vgg", "--model vgg --set precision=bfloat16 --seed 0", "-", None),
+    Row("vgg", "--model vgg --set precision=bfloat16 --seed 0 1 2", "-", None),
+    Row("resnet", "--model resnet --set precision=bfloat16 epochs=8 --seed 0 1 2", "-", None),
     Row("fashion-default", "--dataset fashion-mnist --model cnn --seed 0 1 2 3 4", "-", None),
+    Row(
+        "fashion-resnet",
+        "--dataset fashion-mnist --model resnet --set precision=bfloat16 epochs=8 --seed 0 1",
+        "-",
+        None,
+    ),
     Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn --seed 0 1 2", "92.0 (Keras comparison)", 92.5),
     Row(
         "fashion-deep-cnn",
