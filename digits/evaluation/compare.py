@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.evaluation.paired import SIGNIFICANT, paired_test
-from digits.evaluation.recipes import RecipeSummary, summarize_recipes
+from digits.evaluation.recipes import RecipeSummary, setting_text, summarize_recipes
 from digits.names import percent
 from digits.runs import ENSEMBLE, Run, layer_differences, number_writers
 
@@ -220,10 +220,6 @@ def _recipe_differences(a: Run, b: Run) -> list[str]:
         if key == "layers" and a.layers and b.layers and SIZES.isdisjoint(differing):
             sentences.append(f"the code of the network in {layer_differences(a.layers, b.layers)}")
         else:
-            sentences.append(f"{key.replace('_', ' ')} {' against '.join(_text(value)[:40] for value in both[key])}")
+            values = " against ".join(setting_text(value)[:40] for value in both[key])
+            sentences.append(f"{key.replace('_', ' ')} {values}")
     return sentences
-
-
-def _text(value: object) -> str:
-    """Return a value of a recipe as on the command line: '8 16' for [8, 16]; 'none' for nothing."""
-    return (" ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)) or "none"

@@ -55,11 +55,11 @@ def summarize_recipes(runs: Sequence[Run]) -> list[RecipeSummary]:
     return sorted(summaries, key=lambda one: -one.mean)
 
 
-def option_text(value: object) -> str:
-    """Return the value of a recipe's option as on the command line: '16 32', 'yes', 'none'."""
+def setting_text(value: object) -> str:
+    """Return a value of a recipe in words: '16 32' for [16, 32]; 'yes' and 'no'; 'none' for nothing."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return " ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
+    return (" ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)) or "none"
 
 
 def _without_seed(run: Run) -> dict[str, Any]:
@@ -68,4 +68,4 @@ def _without_seed(run: Run) -> dict[str, Any]:
 
 def _differences(settings: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
     varied = [key for key in settings if any(other.get(key) != settings[key] for other in others)]
-    return ", ".join(f"{key.replace('_', ' ')} {option_text(settings[key])}" for key in varied)
+    return ", ".join(f"{key.replace('_', ' ')} {setting_text(settings[key])}" for key in varied)

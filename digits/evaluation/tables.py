@@ -12,7 +12,7 @@ from typing import Any
 
 from digits.evaluation.compare import PairComparison
 from digits.evaluation.evaluate import Evaluation
-from digits.evaluation.recipes import RecipeSummary, option_text
+from digits.evaluation.recipes import RecipeSummary, setting_text
 from digits.names import percent, percent_range, plain
 
 
@@ -64,7 +64,7 @@ def runs_as_csv(rows: Sequence[RunRow]) -> str:
     """Return comparison.csv: the fields of RunRow, the recipe's options in columns of their own."""
     *names, _ = (field.name for field in fields(RunRow))
     options = list(dict.fromkeys(option for row in rows for option in row.recipe))
-    lines = ([*astuple(row)[:-1], *(option_text(row.recipe.get(option)) for option in options)] for row in rows)
+    lines = ([*astuple(row)[:-1], *(setting_text(row.recipe.get(option)) for option in options)] for row in rows)
     return as_csv([*names, *(option.replace(" ", "_") for option in options)], lines)
 
 
