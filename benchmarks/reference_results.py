@@ -57,14 +57,13 @@ ROWS = (
     Row("cnn-wide", "--model cnn-wide --seed 0 1 2", "98.98 (Keras tutorial)", 99.2),
     Row(
         "deep-cnn",
-        f"{DEEP} dropout=0.2 epochs=10 {COSINE} validation_fraction=0 shift=1 rotation=5 scale=0.05 shear=0 elastic=0 "
-        "--seed 0 1 --init-from deep-cnn-first",
+        f"{DEEP} dropout=0.2 epochs=30 {ONE_CYCLE} validation_fraction=0 rotation=15 scale=0.15 elastic=0 --seed 0 1 2",
         "99.53 (deep Keras project)",
         99.65,
-        first=f"{DEEP} epochs=30 {ONE_CYCLE} validation_fraction=0 --seed 0 1",
     ),
     Row("vgg", "--model vgg --set precision=bfloat16 --seed 0 1 2", "-", None),
     Row("resnet", "--model resnet --set precision=bfloat16 epochs=8 --seed 0 1 2", "-", None),
+    Row("vit", "--model vit --set precision=bfloat16 epochs=12 --seed 0 1 2", "-", None),
     Row("fashion-default", "--dataset fashion-mnist --model cnn --seed 0 1 2 3 4", "-", None),
     Row(
         "fashion-resnet",
