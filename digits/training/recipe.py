@@ -84,7 +84,8 @@ class Recipe:
     label_smoothing: Fraction = 0.0
     """fraction of the target spread evenly over all classes"""
     ema: Fraction = 0.0
-    """decay of the exponential moving average of the weights, which is evaluated and saved; 0 keeps none"""
+    """decay of the exponential moving average of the weights, which is evaluated and saved; 0 keeps none. With batch
+    normalisation it is useless for some epochs while the learning rate is high: combine it with --early-stopping 0"""
     validation_fraction: Fraction = 0.1
     """fraction of the training images held out for validation, stratified; 0 trains on all of them"""
     split: Literal["random", "writers"] = "random"
