@@ -1,6 +1,6 @@
 """The arithmetic of the default training, and the machine's speed at it; training_speed.py runs this in a process.
 
-    python -m benchmarks.arithmetic_probe
+    python -m benchmarks.arithmetic_pytorch
 
 Prints JSON: the floating-point operations that one image takes in a step of training, in its convolutions and dense
 layers, a multiplication and an addition being two; and how many of them a second a large matrix product reaches here.
