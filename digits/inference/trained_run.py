@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.metrics import are_probabilities, wilson_interval
-from digits.runs import Run, find_run, find_runs, read_run, read_runs
+from digits.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
 from digits.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
@@ -104,7 +104,7 @@ def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
 
 
 def load_run(run: Run) -> TrainedRun:
-    """Return the run ready to predict; UserError where its model.onnx is missing or not what trainings write."""
+    """Return the run ready to predict; UserError for an ensemble, and for a missing or forged model.onnx."""
     import onnxruntime  # type: ignore[import-untyped]
 
     limits = onnxruntime.RunOptions()
@@ -130,6 +130,9 @@ def _load(run: Run, limits: Any) -> TrainedRun:
     import onnxruntime
 
     path = run.path / "model.onnx"
+    if run.framework == ENSEMBLE:
+        members = ", ".join(member["name"] for member in run.info["members"])
+        raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
     if not path.is_file():
         raise UserError(f"'{path}' is missing; train '{run.name}' again.")
     settings = onnxruntime.SessionOptions()

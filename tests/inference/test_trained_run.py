@@ -12,6 +12,7 @@ from make_runs import make_run
 from onnx import TensorProto, helper, numpy_helper
 
 from digits.errors import UserError
+from digits.evaluation.ensemble import write_ensemble
 from digits.inference import trained_run
 from digits.runs.run import Run, read_run
 
@@ -91,6 +92,13 @@ def assert_refused(run: Run, reason: str = "") -> None:
     assert run.name in sentence
     assert re.search(r"train (it|'[^']*') again\.$", sentence)
     assert "\n" not in sentence
+
+
+def test_an_ensemble_has_no_network(run: Run, tmp_path: Path) -> None:
+    other = make_run(tmp_path, framework="tensorflow", labels=run.labels)
+    ensemble = read_run(write_ensemble([run, read_run(other)], tmp_path))
+    with pytest.raises(UserError, match=f"is an ensemble.* name its members: {run.name}, {other.name}.$"):
+        trained_run.load_run(ensemble)
 
 
 def test_sound_model(run: Run) -> None:
