@@ -416,7 +416,7 @@ def test_runs_that_were_only_evaluated(tmp_path: Path) -> None:
     weights = "training started from those of 'a run', a new last layer, only the last layer was trained"
     assert f"<dd>{weights}</dd>" in page
     assert "filters 16 32, dense 128, " in page
-    assert "augment yes, augmentation (rotation 10.0, shift 2.0, scale 0.1, shear 0.1, elastic 34.0," in page
+    assert "augment yes, augmentation (rotation 10.0, shift 2.0, scale 0.1, shear 0.1, elastic 10.0," in page
     assert page.count("augmentation (") == 2  # not of the run that does not augment
 
 

@@ -145,3 +145,10 @@ def test_a_recorded_recipe_of_an_earlier_version_means_the_defaults_for_newer_fi
     record = recipe_record(Recipe(epochs=7))
     del record["split"], record["augmentation"]["flip"], record["augmentation"]["cutout"]
     assert complete_record(record) == recipe_record(Recipe(epochs=7))
+
+
+def test_amounts_without_augmentation_are_no_part_of_a_recorded_recipe() -> None:
+    record = recipe_record(Recipe())
+    record["augmentation"]["elastic"] = 34.0  # the usual one of an earlier version
+    assert complete_record(record) == recipe_record(Recipe())
+    assert complete_record({**record, "augment": True})["augmentation"]["elastic"] == 34.0
