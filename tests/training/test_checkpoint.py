@@ -100,6 +100,15 @@ def test_any_damage_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: s
     assert path.read_bytes() == bytes(content)
 
 
+def test_a_changed_digit_that_no_float_has_is_noticed(written: Path) -> None:
+    content = written.read_bytes()
+    changed = content.replace(b"0.30000000000000004", b"0.30000000000000005")  # one number in two texts
+    assert changed != content
+    written.write_bytes(changed)
+    with pytest.raises(UserError, match="is damaged"):
+        checkpoint(written.parent).read()
+
+
 def forge(path: Path, facts: dict[str, Any], state: bytes = STATE) -> None:
     """Write a checkpoint of these contents, with a digest that fits them."""
     digest = hashlib.sha256(json.dumps(facts).encode() + state).hexdigest()
