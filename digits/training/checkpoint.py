@@ -104,8 +104,8 @@ class Checkpoint:
             raise UserError(f"cannot read '{self.path}' ({error.strerror}); fix that, or leave --resume out.") from None
         try:
             facts = json.loads(line)
-            # The digest is that of the numbers; a digit behind the last that a float has would change none.
-            if json.dumps(facts).encode() != line or facts.pop("sha256") != _digest(facts, state):
+            del facts["sha256"]
+            if line != _first_line(facts, state):  # byte by byte: two texts may be one number
                 raise ValueError
             progress = Progress(facts.pop("history"), facts.pop("losses"))
             about = facts.pop("about")
@@ -146,9 +146,8 @@ class Checkpoint:
         if self.workers.rank:
             return
         facts = {"about": self.about, **dataclasses.asdict(progress)}
-        head = {"sha256": _digest(facts, state), **facts}
         try:
-            write_whole(self.path, json.dumps(head).encode() + b"\n" + state)
+            write_whole(self.path, _first_line(facts, state) + b"\n" + state)
         except OSError as error:
             whole = self._epochs and self.path.is_file()
             kept = f"; that of epoch {self._epochs} is whole, --resume continues from it" if whole else ""
@@ -181,8 +180,10 @@ def checkpoint_path(run: Path) -> Path:
     return run.with_name(f".{run.name}.checkpoint")
 
 
-def _digest(facts: dict[str, Any], state: bytes) -> str:
-    return hashlib.sha256(json.dumps(facts).encode() + state).hexdigest()
+def _first_line(facts: dict[str, Any], state: bytes) -> bytes:
+    """Return what stands before the framework's bytes: the facts as JSON, with the digest of them and of the state."""
+    digest = hashlib.sha256(json.dumps(facts).encode() + state).hexdigest()
+    return json.dumps({"sha256": digest, **facts}).encode()
 
 
 def check_form(found: Any, expected: Any) -> None:
