@@ -60,7 +60,8 @@ def test_the_readme_says_what_the_table_says() -> None:
     assert len(lines) == len(published) / 2
     for (model, data, *accuracies, n, n_other), row in zip(lines, ROWS, strict=True):
         assert model in RECIPES
-        assert (grids(row)[-1].model, grids(row)[-1].dataset) == ((model,), data.lower())
+        grid = grids(row)[-1]
+        assert (grid.model, grid.dataset) == ((model,), data.lower())
         for framework, accuracy, count in zip(("PyTorch", "TensorFlow"), accuracies, (n, n_other or n), strict=True):
             assert published[row.name, framework][0] == count
             mean = float(published[row.name, framework][1])
