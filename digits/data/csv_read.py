@@ -19,6 +19,7 @@ from digits.data.idx import idx_header
 from digits.data.own import check_name, write_own_pieces
 from digits.data.split import split_indices
 from digits.errors import UserError
+from digits.files import naming
 from digits.names import plain
 
 SIDE = 28
@@ -71,7 +72,11 @@ def import_csv(
     check_name(name, data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     # Beside the dataset, where there must be room for it; the system deletes them however this process ends.
-    with tempfile.TemporaryFile(dir=data_dir) as first, tempfile.TemporaryFile(dir=data_dir) as second:
+    with (
+        naming(data_dir),
+        tempfile.TemporaryFile(dir=data_dir) as first,
+        tempfile.TemporaryFile(dir=data_dir) as second,
+    ):
         tables = [_read(path, _Rows(file), report) for path, file in ((train, first), (test, second)) if path]
         labels = [np.frombuffer(rows.labels, np.uint8) for rows in tables]
         classes = np.unique(labels[0])

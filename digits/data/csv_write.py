@@ -10,7 +10,7 @@ from digits.data.catalogue import Entry
 from digits.data.datasets import download_command
 from digits.data.idx import idx_header, parse_idx
 from digits.errors import UserError
-from digits.files import hidden_folder, naming, read_bytes, read_manifest, sha256_of
+from digits.files import naming, new_folder, read_bytes, read_manifest, sha256_of
 
 PIXELS = 28 * 28
 HEADER = ",".join(["label", *(f"pixel{i}" for i in range(PIXELS))]) + "\n"
@@ -24,18 +24,14 @@ def write_csv_folder(entry: Entry, data_dir: Path, folder: Path) -> bool:
     Return whether the labels are the classes' names, since those are whole numbers, and not the classes' numbers.
     UserError where the dataset is missing or damaged.
     """
-    if folder.exists():
-        raise UserError(f"'{folder}' already exists; choose another folder, or delete it first.")
     source = data_dir / entry.folder
-    _verify(entry, source, download_command(entry.name, data_dir))
     named = all(name in CELLS for name in entry.class_names)
     named = named and list(entry.class_names) == sorted(entry.class_names, key=int)
     names = entry.class_names if named else CELLS
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with hidden_folder(folder) as hidden:
-        (hidden / "tables").mkdir()
+    with new_folder(folder) as hidden:
+        _verify(entry, source, download_command(entry.name, data_dir))
         for part, (images, labels) in zip(("train", "test"), (entry.files[:2], entry.files[2:]), strict=True):
-            table = hidden / "tables" / f"{part}.csv"
+            table = hidden / f"{part}.csv"
             with naming(table), table.open("w", encoding="utf-8", newline="") as file:
                 file.write(HEADER)
                 numbers = parse_idx(read_bytes(source / labels.path, labels.size), labels.name).tolist()
@@ -44,7 +40,6 @@ def write_csv_folder(entry: Entry, data_dir: Path, folder: Path) -> bool:
                     zip(numbers, rows, strict=True), total=len(numbers), desc=part, disable=None, leave=False, ncols=100
                 ):
                     file.write(f"{names[label]},{','.join([CELLS[value] for value in row])}\n")
-        (hidden / "tables").rename(folder)
     return named
 
 

@@ -15,7 +15,7 @@ from digits.data.convert import convert_pictures
 from digits.data.datasets import Dataset
 from digits.data.split import split_indices
 from digits.errors import UserError
-from digits.files import hidden_folder, naming
+from digits.files import naming, new_folder
 from digits.photos import SUFFIXES, read_photo
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.\w+")
@@ -81,11 +81,8 @@ def write_png_folder(dataset: Dataset, folder: Path) -> None:
 
     read_png_folder gives the same arrays again. The label is that of labels_for_files.
     """
-    if folder.exists():
-        raise UserError(f"'{folder}' already exists; choose another folder, or delete it first.")
     names = labels_for_files(dataset.class_names)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with hidden_folder(folder) as hidden:
+    with new_folder(folder) as hidden:
         for part in ("train", "test"):
             (hidden / part).mkdir()
             images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
@@ -94,7 +91,6 @@ def write_png_folder(dataset: Dataset, folder: Path) -> None:
                 path = hidden / part / f"{names[label]}_{i:0{digits}}.png"
                 with naming(path):
                     Image.fromarray(image).save(path)
-        hidden.rename(folder)
 
 
 def labels_for_files(class_names: Sequence[str]) -> list[str]:

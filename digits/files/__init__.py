@@ -5,5 +5,5 @@ May import: nothing of digits but errors. Everything that writes or reads files 
 
 from digits.files.checksums import MANIFEST, format_manifest, read_manifest, sha256_of
 from digits.files.reading import read_bytes, read_npy
-from digits.files.whole import check_place, hidden_folder, sweep, write_whole, writing_folder
+from digits.files.whole import check_place, hidden_folder, new_folder, sweep, write_whole, writing_folder
 from digits.files.writing import flush, naming, write_file, write_npy

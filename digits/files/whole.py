@@ -61,6 +61,26 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder, which becomes `path` when the block ends cleanly. UserError where `path` exists."""
+    fault = f"'{path}' already exists; choose another folder, or delete it first."
+    if os.path.lexists(path):
+        raise UserError(fault)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"'{path.parent}' is not a folder; choose another one.") from None
+    with hidden_folder(path) as folder:
+        yield folder
+        try:
+            os.rename(folder, path)
+        except OSError:
+            if os.path.lexists(path):  # another process has been quicker
+                raise UserError(fault) from None
+            raise
+
+
+@contextmanager
 def hidden_folder(path: Path) -> Iterator[Path]:
     """Yield an empty hidden folder beside `path`, to be renamed or emptied by the block; the rest is then deleted."""
     sweep(path)

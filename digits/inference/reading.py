@@ -125,8 +125,9 @@ def _copy(file: File, folder: Path) -> None:
     """Copy the file into the folder; where it is none, or cannot be read, its answer says so."""
     if Path(file.path).is_file() and os.access(file.path, os.R_OK):
         _make_folder_for(folder / file.place)
-        with naming(folder / file.place):
-            shutil.copyfile(file.path, folder / file.place)
+        # Not shutil.copyfile, which says of a full disk that the photo has no space.
+        with naming(folder / file.place), open(file.path, "rb") as photo, open(folder / file.place, "wb") as copy:
+            shutil.copyfileobj(photo, copy)
 
 
 def _write(path: Path, image: NDArray[Any]) -> None:

@@ -48,11 +48,16 @@ class Table:
         return len(self._answered)
 
     def write(self, answers: Sequence[Answer]) -> None:
-        """Add the answers' rows; OSError names the table."""
+        """Add the answers' rows, all or none of them; OSError names the table."""
         data = "".join(row for answer in answers for row in rows(answer)).encode()
-        with naming(self._path):
-            while data:  # a write may be cut short, by a disk that is nearly full
-                data = data[self._file.write(data) :]
+        before = self._file.tell()
+        try:
+            with naming(self._path):
+                while data:  # a write may be cut short, by a disk that is nearly full
+                    data = data[self._file.write(data) :]
+        except OSError:
+            self._file.truncate(before)
+            raise
 
 
 @contextmanager
@@ -60,8 +65,10 @@ def writing_table(path: Path, resume: bool) -> Iterator[Table]:
     """Yield the table at `path`, a new one unless `resume`; rows are on their way to the disk when write() returns.
 
     With `resume`, the last path's rows are taken out, since a kill may have come between them. UserError where the
-    table exists and is not to be resumed, is something else, or is being written by another process.
+    table exists and is not to be resumed, is something else, or is being written by another process. When the block
+    fails, a new table without rows is deleted; where there are some, an OSError becomes a UserError that says so.
     """
+    is_new = not os.path.lexists(path)
     if os.path.lexists(path) and not resume:
         raise UserError(f"'{path}' already exists; continue it with --resume, move it, or choose another --csv.")
     if os.path.lexists(path) and not path.is_file():
@@ -70,21 +77,31 @@ def writing_table(path: Path, resume: bool) -> Iterator[Table]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"'{path.parent}' is not a folder; choose another --csv.") from None
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
-        _lock(file, path)
-        header = (",".join(COLUMNS) + "\n").encode()
-        answered = bytearray()
-        end = 0
-        if not header.startswith(_beginning(file, len(header))):
-            raise UserError(f"'{path}' is not a table that --csv has written; choose another one.")
-        if file.seek(0, os.SEEK_END) >= len(header):
-            end = _read_rows(file, path, len(header), answered)
-        file.truncate(end)
-        file.seek(end)
-        if end == 0:
-            file.write(header)
-        yield Table(file, path, answered)
-    flush(path)
+    header = (",".join(COLUMNS) + "\n").encode()
+    try:
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
+            _lock(file, path)
+            answered = bytearray()
+            end = 0
+            if not header.startswith(_beginning(file, len(header))):
+                raise UserError(f"'{path}' is not a table that --csv has written; choose another one.")
+            if file.seek(0, os.SEEK_END) >= len(header):
+                end = _read_rows(file, path, len(header), answered)
+            file.truncate(end)
+            file.seek(end)
+            if end == 0:
+                with naming(path):
+                    file.write(header)
+            yield Table(file, path, answered)
+        flush(path)
+    except BaseException as error:
+        if is_new and path.is_file() and path.stat().st_size <= len(header):
+            path.unlink()
+        elif isinstance(error, OSError) and path.is_file() and path.stat().st_size > len(header):
+            fault = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+            advice = "free the space or fix the permission, then continue with --resume"
+            raise UserError(f"{fault}; the answers so far are in '{path}': {advice}.") from None
+        raise
 
 
 def rows(answer: Answer) -> list[str]:

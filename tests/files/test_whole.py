@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
-from digits.files import flush, write_whole
+from digits.errors import UserError
+from digits.files import flush, new_folder, write_whole
 from digits.files.whole import hidden_name
 
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fcntl.flock"}
@@ -113,3 +114,16 @@ def test_what_belongs_to_others_is_kept(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", b"")
     flush(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted([*others, "file"])
+
+
+def make_meanwhile(folder: Path) -> None:
+    with new_folder(folder) as slow, new_folder(folder) as quick:
+        (slow / "file").write_text("slow")
+        (quick / "file").write_text("quick")
+
+
+def test_of_two_that_make_one_new_folder_the_second_hears_that_it_exists(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="new' already exists; choose another"):
+        make_meanwhile(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert (tmp_path / "new" / "file").read_text() == "quick"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from limits import largest_file
 
 from digits.errors import UserError
 from digits.inference.answers import answer_for_fault
@@ -133,3 +134,20 @@ def test_two_processes_do_not_write_one_table(tmp_path: Path) -> None:
         writing_table(tmp_path / "t.csv", resume=True),
     ):
         pass
+
+
+def write(file: Path, *answers: dict[str, object]) -> None:
+    with writing_table(file, resume=False) as table:
+        for answer in answers:
+            table.write([answer])
+
+
+def test_a_full_disk_leaves_whole_answers_or_no_table(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    for size in (0, 20, 70):  # no header, part of it, and part of the first row
+        with pytest.raises(OSError, match=r"t\.csv"), largest_file(size):
+            write(file, seven("a.png"))
+        assert not file.exists()
+    with pytest.raises(UserError, match=r"so far are in '.*t\.csv': .* continue with --resume"), largest_file(100):
+        write(file, seven("a.png"), seven("b.png"))
+    assert [row["path"] for row in read(file)] == ["a.png"]
