@@ -131,25 +131,25 @@ def _read(path: Path, rows: _Rows, report: Callable[[str], None]) -> _Rows:
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield each row's line number and bytes, no header, no empty lines; UserError where it is no such table."""
-    number = 0
-    while line := file.readline(LONGEST_LINE):
-        number += 1
+    is_first = True
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
         if number == 1:
             if kind := next((kind for start, kind in KINDS.items() if line.startswith(start)), None):
                 raise UserError(f"'{path}' is {kind}; give a CSV file in UTF-8.")
             line = line.removeprefix(b"\xef\xbb\xbf")
-            if _is_header(line, path):
-                continue
-        if len(line) == LONGEST_LINE:
+        if len(line) >= LONGEST_LINE - 3:  # the mark before UTF-8, which may have gone, has three bytes
             raise UserError(f"'{path}', line {number}: it is longer than {COLUMNS} numbers can be; is it a CSV file?")
-        if line := line.strip(b"\r\n"):
-            yield number, line
+        line = line.strip(b"\r\n")
+        if line:
+            if not (is_first and _is_header(line, path)):
+                yield number, line
+            is_first = False
 
 
 def _is_header(line: bytes, path: Path) -> bool:
     """Return whether the first line has names instead of numbers; UserError where no labels come first."""
     try:
-        (cells,) = csv.reader([line.decode().strip("\r\n")])
+        (cells,) = csv.reader([line.decode()])
     except (ValueError, csv.Error):  # the row's fault, to be named with the others
         return False
     if len(cells) == COLUMNS - 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from paths import ROOT
 
@@ -175,6 +175,38 @@ def test_a_row_is_what_csv_and_int_say_or_a_fault(cells: list[str], at: int) -> 
     else:
         assert [number for number, _ in bad] == [7]
         assert len(good) == 0
+
+
+PIECES = [
+    b"",
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b'"',
+    b",",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b" ",
+    b"label",
+    b"7",
+    KAGGLE.encode(),
+]
+PIECES += [line.encode() for line in LINES[:3]]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join))
+@example(b"\n" + "\n".join(LINES).encode())  # ended in an IndexError
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_make_a_dataset_or_a_sentence(tmp_path: Path, data: bytes) -> None:
+    reported, result = read(tmp_path, data)
+    assert isinstance(result, str) or not reported
+
+
+def test_empty_lines_before_the_header_are_passed_over(tmp_path: Path) -> None:
+    reported, found = read(tmp_path, "\n".join(["\ufeff", "", KAGGLE, *LINES]))
+    assert reported == []
+    assert found.train_images.shape[0] + found.test_images.shape[0] == len(LINES)
 
 
 def test_there_and_back(tmp_path: Path) -> None:
