@@ -42,7 +42,7 @@ def main() -> None:
         raise UserError(f"--seeds {options.seeds} must be at least 1.")
     load_dataset("mnist", options.data_dir)
     machine = hardware("cpu")
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB")
+    print(f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB")
     for framework in options.frameworks:
         numbers = ", ".join(f"{name} {number}" for name, number in versions(PACKAGES[framework]).items())
         print(f"\n{framework}, {numbers}\nseed  accuracy  seconds", flush=True)

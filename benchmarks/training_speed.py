@@ -86,7 +86,7 @@ def time_ours(framework: str, data_dir: Path) -> Timing:
 def report(timings: dict[tuple[str, str], list[Timing]], products: dict[str, list[Arithmetic]], pairs: int) -> None:
     """Print the tables: medians (and ranges) over the pairs."""
     machine = hardware("cpu")
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; n = {pairs} pairs")
+    print(f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB; n = {pairs} pairs")
     for framework, packages in FRAMEWORKS.items():
         print(f"\n{', '.join(f'{name} {number}' for name, number in versions(packages).items())}")
         print(f"{'':10}{'s/epoch':>8}{'(min-max)':>14}{'first':>8}{'images/s':>10}{'peak MB':>9}")

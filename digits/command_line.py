@@ -24,7 +24,7 @@ T = TypeVar("T")
 @dataclass_transform()
 def options_dataclass(cls: type[T]) -> type[T]:
     """Make the class a frozen dataclass that checks its values; the docstring below a field is its help text."""
-    return dataclass(frozen=True, config=ConfigDict(use_attribute_docstrings=True))(cls)  # type: ignore[return-value]
+    return dataclass(frozen=True, config=ConfigDict(use_attribute_docstrings=True, allow_inf_nan=False))(cls)  # type: ignore[return-value]
 
 
 def parse(
@@ -121,6 +121,7 @@ def first_fault(error: ValidationError) -> tuple[list[str], Any, str]:
     rule = re.sub("Input should|Unable to parse input string as", "must", first["msg"])
     rule = re.sub(", (unable|exceeded) .*", "", rule).replace("must an", "must be an")
     rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    rule = re.sub(r"\d{20,}", lambda number: f"{float(number[0]):g}", rule)
     return [str(part) for part in first["loc"]], first["input"], rule
 
 

@@ -2,21 +2,40 @@
 
 import os
 import platform
-from collections.abc import Iterable
-from importlib.metadata import version
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the version of Python and of each installed package."""
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
 
 
 def hardware(device: str) -> dict[str, str | int | float]:
-    """Return what the computation ran on: the device as the framework names it, processor, cores, memory in GiB."""
-    facts: dict[str, str | int | float] = {"device": device, "processor": _processor(), "cores": cores()}
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
-    return {**facts, "system": f"{platform.system()} {platform.machine()}"}
+    """Return what the computation ran on: the device as the framework names it, processor, cores, memory in GiB.
+
+    What the system does not say is left out.
+    """
+    facts: dict[str, str | int | float | None] = {
+        "device": device,
+        "processor": or_none(_processor),
+        "cores": or_none(cores),
+        "memory_gib": or_none(_memory),
+        "system": or_none(_system),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def or_none(measure: Callable[[], T]) -> T | None:
+    """Return what is measured for the record alone; None where that fails, which must never end a training."""
+    try:
+        return measure()
+    except Exception:  # whatever a system that nobody has tried may do
+        return None
 
 
 def cores() -> int:
@@ -29,14 +48,32 @@ def has_bfloat16() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo("flags").split())
 
 
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # tensorflow is there as tensorflow-cpu too, or was built from source
+        module = sys.modules.get(package)
+        if module is None:
+            raise
+        return str(getattr(module, "__version__", "unknown"))
+
+
 def _processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _memory() -> float:
+    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+
+
+def _system() -> str:
+    return f"{platform.system()} {platform.machine()}"
 
 
 def _cpuinfo(what: str) -> str:
     """Return the line of Linux's /proc/cpuinfo on the first core; empty where there is none."""
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", errors="replace") as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith(what))
     except (OSError, StopIteration):
         return ""

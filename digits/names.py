@@ -1,6 +1,10 @@
-"""How names and fractions are written for people, and names as parts of file names: the same everywhere."""
+"""How names, fractions and commands are written for people, and names as parts of file names."""
 
 import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
 
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 """The frameworks as users know them, in the order in which they are shown."""
@@ -21,6 +25,13 @@ _SPELLING = {
     "resnet": "ResNet",
     "vit": "ViT",
 }
+
+
+_NOT_ON_WINDOWS = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³])[ ]*(\..*)?|.*[. ]|.*[<>:\"/\\|?*\x00-\x1f].*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file"""
 
 
 def spelled(name: str) -> str:
@@ -47,6 +58,20 @@ def percent_text(percentage: float) -> str:
 def plain(text: object) -> str:
     """Return the text with '?' for what a terminal would obey or cannot show: a folder's name may hold anything."""
     return "".join(character if character.isprintable() else "?" for character in str(text))
+
+
+def is_forbidden_on_windows(name: str) -> bool:
+    """Return whether Windows cannot have a file or folder of this name: 'a:b', 'con', 'nul.png', 'ends.'"""
+    return _NOT_ON_WINDOWS.fullmatch(name) is not None
+
+
+def command_text(words: Sequence[str]) -> str:
+    """Return the command as it is typed here: in a POSIX shell, or on Windows in cmd.exe and PowerShell."""
+    if sys.platform == "win32":  # list2cmdline leaves what these programs obey, such as &
+        quoted = [subprocess.list2cmdline([word]) for word in words]
+        safe = re.compile(r'".*"|[\w.:=/\\+-]+', re.DOTALL)
+        return " ".join(part if safe.fullmatch(part) else f'"{part}"' for part in quoted)
+    return shlex.join(words)
 
 
 def safe_name(text: str) -> str:

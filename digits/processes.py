@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -81,6 +82,7 @@ def _start(workers: int) -> ProcessPoolExecutor:
 
     UserError where they cannot be started.
     """
+    workers = min(workers, 61) if sys.platform == "win32" else workers  # its limit
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     main = threading.current_thread() is threading.main_thread()
     # Ctrl-C reaches every process of the terminal; they inherit to ignore it, and end when this one does.

@@ -1,7 +1,6 @@
 """Datasets as the rest of the project sees them: four NumPy arrays, verified as they are read."""
 
 import hashlib
-import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from digits.data.own import DESCRIPTION, find_own, own_names
 from digits.data.writers import read_writers
 from digits.errors import UserError
 from digits.files import MANIFEST, read_bytes, read_manifest
+from digits.names import command_text
 
 DATA_DIR = Path("mnist_data")
 
@@ -80,7 +80,7 @@ def fingerprint(digests: Sequence[str]) -> str:
 
 def download_command(name: str, data_dir: Path) -> str:
     """Return the command that downloads or fixes the dataset, as one would type it."""
-    where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
+    where = "" if data_dir == DATA_DIR else f" --data-dir {command_text([str(data_dir)])}"
     own = (data_dir / name / DESCRIPTION).is_file()
     what = f"--from-images FOLDER --name {name}" if own else f"--dataset {name}"
     return f"python download_mnist.py {what}{where}"

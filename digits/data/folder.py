@@ -86,7 +86,7 @@ def install(entry: Entry, built: Path, data_dir: Path) -> None:
     for name in (*names, MANIFEST, "raw", "."):
         flush(built / name)
     # The link comes first: until the folder is there it leads nowhere, which is 'no such file' to every reader.
-    linked = _link(data_dir / npz, f"{entry.folder}/{npz}", built)
+    linked = _link(data_dir / npz, Path(entry.folder, npz), built)
     try:
         built.rename(target)
     except OSError:
@@ -115,7 +115,7 @@ def _known_sums(folder: Path) -> dict[str, str]:
         return {}
 
 
-def _link(path: Path, target: str, built: Path) -> bool:
+def _link(path: Path, target: Path, built: Path) -> bool:
     """Put a symbolic link to the target in the place of `path`; False where the system or file system has none."""
     temporary = built / "link"
     try:

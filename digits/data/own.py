@@ -19,6 +19,7 @@ from digits.data.catalogue import CATALOGUE, Arrays, Entry
 from digits.data.idx import idx_bytes
 from digits.errors import UserError
 from digits.files import MANIFEST, format_manifest, naming, read_bytes, write_file, writing_folder
+from digits.names import is_forbidden_on_windows
 
 DESCRIPTION = "dataset.json"
 MAX_BYTES = 1 << 20
@@ -68,8 +69,11 @@ def write_own_pieces(
 
 def check_name(name: str, data_dir: Path) -> None:
     """Raise UserError where the name is not allowed, is the catalogue's, or is that of something else in data_dir."""
-    if not NAME.fullmatch(name):
-        raise UserError(f"'{name}' cannot name a dataset; use lower-case letters, digits and dashes, 40 at most.")
+    if not NAME.fullmatch(name) or is_forbidden_on_windows(name):
+        raise UserError(
+            f"'{name}' cannot name a dataset; use lower-case letters, digits and dashes, 40 at most, and "
+            "not con, nul or another name that Windows keeps for a device."
+        )
     taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
     if name in taken or ((data_dir / name).exists() and not (data_dir / name / DESCRIPTION).is_file()):
         raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")

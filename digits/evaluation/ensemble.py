@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.machine import hardware, versions
+from digits.names import command_text
 from digits.runs import (
     ENSEMBLE,
     FORMAT,
@@ -145,7 +145,7 @@ def _command(runs: Sequence[Run], path: Path) -> str:
         words += ["--ensemble-name", path.name]
     if outputs != Path("outputs"):
         words += ["--output-dir", str(outputs)]
-    return shlex.join(words)
+    return command_text(words)
 
 
 def _images(run: Run) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from shlex import split
 from typing import Any, Literal
 
 import optuna
@@ -25,7 +24,7 @@ from digits.training import (
     Options,
     Recipe,
     checkpoint_path,
-    command_line,
+    command_words,
     history_so_far,
     recipe_record,
     run_path,
@@ -175,7 +174,7 @@ class Job:
         framework = str(self.values["framework"])
         script = self.place.script(framework)
         # By name, because a network that was edited would otherwise give its run another one.
-        words = split(command_line(script.name, replace(self._options(), name=self.run.name)))[2:]
+        words = command_words(script.name, replace(self._options(), name=self.run.name))[2:]
         log = self.place.folder / "logs" / f"{self.trial.number:04d}-{self.run.name}.log"
         self._process = TrainingProcess(script, [*words, *["--resume"][: int(resume)]], log, self.place.jobs)
 

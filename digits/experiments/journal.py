@@ -9,27 +9,34 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from digits.files import naming
+
+try:
+    import fcntl
+
+    HAS_LOCKS = True
+except ImportError:  # Windows
+    HAS_LOCKS = False
 
 
 class Journal(JournalFileBackend):
     """The file at `path`, made where it is missing; its folder must be there."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
+        # The lock is used where the system's is missing; not every Windows user may make Optuna's symbolic link.
+        super().__init__(str(path), JournalFileOpenLock(str(path)))
         self.path = path
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append the lines and put them on the disk, all of them or none. OSError where that fails."""
-        if sys.platform == "win32":
+        if not HAS_LOCKS:
             super().append_logs(logs)
             return
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
@@ -63,8 +70,6 @@ def _end_of_last_line(descriptor: int) -> int:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock file's lock, which the system releases when this process ends, however it does."""
-    import fcntl
-
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

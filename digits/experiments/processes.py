@@ -33,7 +33,9 @@ class TrainingProcess:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=_environment(jobs),
-                start_new_session=True,  # Ctrl-C in the terminal is for the worker, which then stops its trainings
+                # Ctrl-C in the terminal is for the worker, which then stops its trainings.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
 
     def poll(self) -> int | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 from digits.command_line import option
 from digits.experiments.definition import Definition
 from digits.experiments.values import FIELDS, Range, text_of, value_of
+from digits.names import command_text
 from digits.training import RECIPES, Recipe, with_precision
 
 
@@ -18,7 +17,7 @@ def command_of(definition: Definition, name: str, trials: int) -> str:
     words = ["python", "run_experiment.py", definition.kind]
     if definition.kind == "confirm":
         words += [name.removesuffix("-confirm"), "--seeds", str(len(definition.seeds))]
-        return shlex.join(words)
+        return command_text(words)
     models = list(definition.recipes)
     words += [name, "--dataset", definition.dataset, "--framework", *definition.frameworks, "--model", *models]
     if definition.kind == "grid":
@@ -29,7 +28,7 @@ def command_of(definition: Definition, name: str, trials: int) -> str:
         words += ["--trials", str(trials), "--objective", definition.objective, "--seeds", str(len(definition.seeds))]
         words += ["--pruner", definition.pruner, *_listed("space", _space(definition))]
         words += _listed("set", _changes(definition.recipes[models[0]]))
-    return shlex.join(words)
+    return command_text(words)
 
 
 def _listed(field: str, words: list[str]) -> list[str]:

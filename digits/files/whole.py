@@ -11,7 +11,8 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def write_whole(path: Path, data: Bytes | str | Iterable[str]) -> None:
                 for piece in [data] if isinstance(data, Bytes | str) else data:
                     file.write(piece.encode() if isinstance(piece, str) else piece)
             flush(unfinished)
-            os.replace(unfinished, path)
+            _retrying(os.replace, unfinished, path)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -154,10 +155,10 @@ def _lock(folder: Path) -> int | None:
 
     BlockingIOError where another process has it, FileNotFoundError where the folder has gone.
     """
-    if sys.platform == "win32":
-        return None  # a leftover stays until somebody deletes it
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # Windows: a leftover stays until somebody deletes it
+        return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,6 +171,16 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
+def _retrying(rename: Callable[[Path, Path], None], source: Path, target: Path) -> None:
+    """Rename, on Windows with patience: there it fails while another program, such as a virus scanner, reads a file."""
+    for _ in range(20 if sys.platform == "win32" else 0):
+        with suppress(PermissionError):
+            rename(source, target)
+            return
+        time.sleep(0.05)
+    rename(source, target)
+
+
 def _swap_in(folder: Path, path: Path) -> None:
     """Put `folder` in the place of `path`: the old one steps aside, the new one goes in, the old one is deleted."""
     asides = []
@@ -177,9 +188,9 @@ def _swap_in(folder: Path, path: Path) -> None:
         while True:
             asides.append(hidden_name(path, ASIDE))
             with suppress(FileNotFoundError):
-                os.rename(path, asides[-1])
+                _retrying(os.rename, path, asides[-1])
             try:
-                os.rename(folder, path)
+                _retrying(os.rename, folder, path)
                 break
             except OSError as error:
                 # Another process put its own folder there between the two renames: set that aside as well.

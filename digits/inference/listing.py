@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from digits.names import is_forbidden_on_windows
 from digits.photos import SUFFIXES
 
 BLOCK = 10_000
@@ -100,9 +101,9 @@ def output_names(files: Sequence[Path]) -> list[str]:
 def output_name(name: str) -> str:
     """Return the name as one that every file system and terminal takes; one that changes gets its checksum added."""
     plain = re.sub(r"[^\w.-]", "_", name).encode()[:LONGEST_NAME].decode(errors="ignore")
-    if plain == name:
+    if plain == name and not is_forbidden_on_windows(name):
         return name
-    stem, suffix = os.path.splitext(plain)
+    stem, suffix = os.path.splitext(plain.rstrip("."))
     return f"{stem}-{hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()}{suffix}"
 
 

@@ -8,7 +8,6 @@ import csv
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -182,10 +181,10 @@ def _beginning(file: BinaryIO, size: int) -> bytes:
 
 def _lock(file: BinaryIO, path: Path) -> None:
     """Keep other processes from writing the table until the file is closed; UserError where one does."""
-    if sys.platform == "win32":
+    try:
+        import fcntl
+    except ImportError:  # Windows
         return
-    import fcntl
-
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

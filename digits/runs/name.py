@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from digits.names import is_forbidden_on_windows
 from digits.runs.architecture import code_of
 from digits.runs.schema import evaluated_on
 
@@ -57,6 +58,10 @@ def name_problem(name: str) -> str | None:
         return "becomes a folder's name: use no slash, and no dot in front"
     if name == "--":
         return "becomes a folder's name: use letters, as -- alone ends the options of a command"
+    if is_forbidden_on_windows(name):
+        return (
+            'cannot be a folder on Windows: use none of < > : " | ? *, no dot or space at the end, and not con or nul'
+        )
     if len(name.encode(errors="replace")) > MOST_BYTES:
         return f"becomes a folder's name: use at most {MOST_BYTES} bytes"
     return None

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 
 from digits.errors import UserError
 
@@ -38,7 +39,8 @@ def check_port(address: str) -> None:
     """Raise UserError where another process listens on the port that TF_CONFIG gives this one."""
     port = int(address.rpartition(":")[2])
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was closed just now is free
+        if sys.platform != "win32":  # there it lets two programs share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was closed just now is free
         try:
             probe.bind(("", port))
         except OSError as error:

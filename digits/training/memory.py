@@ -3,6 +3,8 @@
 import ctypes
 import sys
 
+from digits.machine import or_none
+
 # <malloc.h> of glibc
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -25,16 +27,21 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
-def peak_memory() -> int:
-    """Return the most memory that this process has had resident, in bytes.
+def peak_memory() -> int | None:
+    """Return the most memory that this process has had resident, in bytes; None where the system does not say.
 
     On Linux from the kernel's high-water mark: getrusage, used elsewhere, would count the parent's memory too.
     """
-    try:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        import resource  # absent on Windows, which has no /proc either
+    return or_none(_high_water_mark) or or_none(_largest_resident_set)
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak << 10
+
+def _high_water_mark() -> int:
+    with open("/proc/self/status", errors="replace") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+
+
+def _largest_resident_set() -> int:
+    import resource  # absent on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -14,6 +13,7 @@ from pydantic import Field
 from digits.command_line import flat_fields, option, options_dataclass, parse, refuse, shown
 from digits.data import DATA_DIR
 from digits.errors import UserError
+from digits.names import command_text
 from digits.runs import name_problem
 from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem, with_precision
 from digits.training.recipe_file import read_recipe
@@ -92,7 +92,12 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
 
 
 def command_line(script: str, options: Options) -> str:
-    """Return the command that repeats a training: the script with each option that is not the model's default."""
+    """Return the command that repeats a training, as it is typed."""
+    return command_text(command_words(script, options))
+
+
+def command_words(script: str, options: Options) -> list[str]:
+    """Return the words of that command: the script with each option that is not the model's default."""
     words = ["python", script, "--dataset", options.dataset, "--model", options.recipe.model]
     default = Options(RECIPES[options.recipe.model], options.dataset)
     for (name, _, usual), (_, _, chosen) in zip(flat_fields(default), flat_fields(options), strict=True):
@@ -106,7 +111,7 @@ def command_line(script: str, options: Options) -> str:
             words.append(f"{option(name)}={chosen}")
         else:
             words += [option(name), *(shown(chosen).split() if isinstance(chosen, tuple) else [str(chosen)])]
-    return shlex.join(words)
+    return words
 
 
 def _default_recipe(words: Sequence[str]) -> Recipe:

@@ -134,13 +134,14 @@ class NewRun:
             "images_per_second": round(
                 sum(row["images_per_second"] * row["seconds"] for row in history) / max(training_seconds, 1e-9), 1
             ),
-            "peak_memory_mb": round(peak_memory() / 1e6),
             "evaluated_on": self.options.evaluate_on,
             "held_out": self.held_out,
             "validation": score if self.held_out else self._validation(history),
             "test": None if self.held_out else score,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        if peak := peak_memory():
+            info["peak_memory_mb"] = round(peak / 1e6)
         write_run_files(
             folder,
             probabilities=probabilities,

@@ -60,7 +60,7 @@ def device_name(device: str) -> str:
     if device == "cpu":
         return device
     gpu = tf.config.list_physical_devices("GPU")[0]
-    return str(tf.config.experimental.get_device_details(gpu)["device_name"])
+    return str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
 
 
 class TrainingState:
