@@ -72,12 +72,12 @@ class BootstrapInterval:
 
 
 def bootstrap_interval(
-    right: npt.NDArray[np.bool_], groups: IntArray, chosen: npt.NDArray[np.bool_] | None = None
+    right: npt.NDArray[np.bool_], groups: IntArray, chosen: IntArray | None = None
 ) -> BootstrapInterval | None:
     """Return the 95 % interval of the accuracy of images that are alike within groups, such as those of one writer.
 
     right, groups: (N,), whether each image was classified correctly, and the number of its group, from 0; chosen: the
-    images whose accuracy is meant, all where None. The percentile interval of RESAMPLES resamples of whole groups
+    indices of the images whose accuracy is meant, all where None. The percentile interval of RESAMPLES resamples of whole groups
     (Davison and Hinkley 1997, 'Bootstrap methods and their application', 3.8), the same at every call. None where
     resampling shows nothing: one group, or the same outcome for all images.
     """
@@ -86,9 +86,10 @@ def bootstrap_interval(
         right, groups = right[chosen], groups[chosen]
     if right.all() or not right.any() or (groups == groups[0]).all():
         return None
-    counts = [np.bincount(groups, weights, num_groups) for weights in (right, None)]
+    counts = np.stack([np.bincount(groups, weights, num_groups) for weights in (right, None)]).astype(np.float32)
+    used = np.flatnonzero(counts[1])  # of many groups, few have images of one class
     # Whole numbers below 2^24: float32 is exact, in whatever order they are added.
-    correct, images = (_resamples(num_groups) @ np.stack(counts, axis=1).astype(np.float32)).T.astype(np.float64)
+    correct, images = (counts[:, used] @ _resamples(num_groups)[used]).astype(np.float64)
     accuracies = correct[images > 0] / images[images > 0]
     low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
     share, variance = float(right.mean()), float(accuracies.var())
@@ -96,7 +97,7 @@ def bootstrap_interval(
 
 
 def accuracy_interval(
-    right: npt.NDArray[np.bool_], groups: IntArray | None = None, chosen: npt.NDArray[np.bool_] | None = None
+    right: npt.NDArray[np.bool_], groups: IntArray | None = None, chosen: IntArray | None = None
 ) -> tuple[float, float]:
     """Return bootstrap_interval's (low, high) where groups are known and show something, else wilson_interval's."""
     found = bootstrap_interval(right, groups, chosen) if groups is not None else None
@@ -117,6 +118,13 @@ def confusion_matrix(labels: IntArray, predictions: IntArray, num_classes: int) 
             raise ValueError(f"a class outside 0..{num_classes - 1}")
     cells = labels.astype(np.int64) * num_classes + predictions.astype(np.int64)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+def indices_by_value(values: IntArray) -> dict[int, npt.NDArray[np.int64]]:
+    """Return the indices at which each value of (N,) stands, ascending in both, without a pass for each value."""
+    different, counts = np.unique(values, return_counts=True)
+    parts = np.split(np.argsort(values, kind="stable"), np.cumsum(counts)[:-1])
+    return dict(zip(different.tolist(), parts, strict=True))
 
 
 def cross_entropy(labels: IntArray, probabilities: npt.NDArray[np.floating]) -> float:
@@ -178,11 +186,13 @@ def expected_calibration_error(bins: list[CalibrationBin]) -> float:
 
 @lru_cache(maxsize=2)
 def _resamples(num_groups: int) -> npt.NDArray[np.float32]:
-    """Return how often each resample has each group, (RESAMPLES, groups); of many groups, fewer resamples."""
+    """Return how often each group is in each resample, (groups, RESAMPLES); of many groups, fewer resamples."""
     count = max(100, min(RESAMPLES, MOST_DRAWS // num_groups))
     drawn = np.random.default_rng(0).integers(num_groups, size=(count, num_groups))
-    drawn += num_groups * np.arange(count)[:, None]
-    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float32)
+    often = np.empty((count, num_groups), np.float32)
+    for row, groups in zip(often, drawn, strict=True):
+        row[:] = np.bincount(groups, minlength=num_groups)
+    return np.ascontiguousarray(often.T)
 
 
 def _check_pairs(labels: IntArray, predictions: IntArray) -> None:

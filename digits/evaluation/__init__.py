@@ -5,7 +5,7 @@ May import: files, data and runs.
 
 from digits.evaluation.compare import Comparison, PairComparison, compare_pair, compare_runs, why_not_compared
 from digits.evaluation.ensemble import write_ensemble
-from digits.evaluation.evaluate import Evaluation, evaluate_run, name_intervals
+from digits.evaluation.evaluate import MANY_CLASSES, Evaluation, evaluate_run, name_intervals
 from digits.evaluation.label_errors import known_label_errors
 from digits.evaluation.recipes import RecipeSummary
 from digits.evaluation.writers import WriterScores, missing_writers

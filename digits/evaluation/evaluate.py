@@ -18,12 +18,15 @@ from digits.metrics import (
     confusion_matrix,
     cross_entropy,
     expected_calibration_error,
+    indices_by_value,
     precision_recall_f1,
     wilson_interval,
 )
 from digits.runs import Run
 
-TOP_CONFUSIONS = 10  # how many of the most frequent confusions are named
+TOP_CONFUSIONS = 30  # how many of the most frequent confusions are named
+MANY_CLASSES = 100
+"""Of more classes, a confusion matrix is shown without numbers, and beside it the most frequent confusions."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,13 @@ class Evaluation:
             "calibration": [asdict(one) for one in self.calibration],
             "classes": [asdict(score) for score in self.per_class],
             "top_confusions": [asdict(confusion) for confusion in self.top_confusions],
-            "confusion_matrix": self.confusion_matrix.tolist(),
+            # Of many classes nearly all cells are 0.
+            "confusion_matrix": self.confusion_matrix.tolist() if len(names) <= MANY_CLASSES else None,
+            "confusions": [
+                [true, predicted, int(self.confusion_matrix[true, predicted])]
+                for true, predicted in np.argwhere(self.confusion_matrix).tolist()
+                if true != predicted
+            ],
             "errors": [
                 {
                     "index": index,
@@ -137,23 +146,21 @@ def name_intervals(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _class_scores(run: Run, matrix: NDArray[np.int64]) -> list[ClassScore]:
-    groups = run.writer_numbers
-    of_class = [run.labels == number for number in range(len(matrix))]
-    intervals = [accuracy_interval(run.right, groups, chosen) if chosen.any() else None for chosen in of_class]
+    right, groups, of_class = run.right, run.writer_numbers, indices_by_value(run.labels)
+    intervals = [
+        accuracy_interval(right, groups, of_class[number]) if number in of_class else None
+        for number in range(len(matrix))
+    ]
     scores = (values.tolist() for values in (*precision_recall_f1(matrix), matrix.sum(axis=1)))
     return [ClassScore(*numbers) for numbers in zip(run.class_names, *scores, intervals, strict=True)]
 
 
 def _top_confusions(names: list[str], matrix: NDArray[np.int64]) -> list[Confusion]:
     support = matrix.sum(axis=1)
-    errors = matrix - np.diag(matrix.diagonal())
+    pairs = [(int(matrix[true, predicted]), true, predicted) for true, predicted in np.argwhere(matrix).tolist()]
     # Stable, so that equal counts come in the order of the classes.
-    order = np.argsort(-errors, axis=None, kind="stable")[:TOP_CONFUSIONS]
-    pairs = [divmod(cell, len(matrix)) for cell in order.tolist()]
+    worst = sorted((pair for pair in pairs if pair[1] != pair[2]), key=lambda pair: -pair[0])[:TOP_CONFUSIONS]
     return [
-        Confusion(
-            names[true], names[predicted], int(errors[true, predicted]), float(errors[true, predicted] / support[true])
-        )
-        for true, predicted in pairs
-        if errors[true, predicted]
+        Confusion(names[true], names[predicted], count, float(count / support[true]))
+        for count, true, predicted in worst
     ]

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from digits.evaluation.compare import PairComparison
-from digits.evaluation.evaluate import Evaluation
+from digits.evaluation.evaluate import MANY_CLASSES, Evaluation
 from digits.evaluation.recipes import RecipeSummary, setting_text
 from digits.names import percent, percent_range, plain
 
@@ -88,7 +88,8 @@ def runs_as_markdown(rows: Sequence[RunRow]) -> str:
 
 
 def classes_as_text(evaluation: Evaluation) -> str:
-    """Return the classification report of one run for a terminal: each class, the means, each series of writers.
+    """Return the classification report of one run for a terminal: each class, the means, each series of writers, and
+    of many classes the most frequent confusions.
 
     'macro' counts each class once, 'weighted' by its images, as in scikit-learn's classification_report.
     """
@@ -110,6 +111,11 @@ def classes_as_text(evaluation: Evaluation) -> str:
     for name, weights in (("macro mean", None), ("weighted mean", [score.support for score in scores])):
         add(name, [fmean(column, weights) for column in columns], "", evaluation.n)
     text = as_text(lines)
+    if len(scores) > MANY_CLASSES:
+        lines = [["class", "taken for", "images", "of the class"]]
+        for pair in evaluation.top_confusions:
+            lines.append([plain(pair.true), plain(pair.predicted), f"{pair.count:,}", percent(pair.share)])
+        text += f"\n{as_text(lines, 2)}"
     if evaluation.writers is not None:
         lines = [["written by", "accuracy", "95 % interval", "writers", "images"]]
         for one in evaluation.writers.series:

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data import CATALOGUE, SERIES
-from digits.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval
+from digits.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval, indices_by_value
 from digits.runs import Run
+
+MOST_SERIES = 100
+"""Series of writers that are scored; a dataset's own labels may give each writer a series."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class WriterScores:
     numbers: NDArray[np.int64]  # what the dataset calls each writer
     errors: NDArray[np.int64]
     images: NDArray[np.int64]
-    series: list[SeriesScore]
+    series: list[SeriesScore]  # by number; of more than MOST_SERIES, those with the most images
     bootstrap: BootstrapInterval | None  # None where it shows nothing: all images right, or all wrong
 
     @property
@@ -69,13 +72,14 @@ def score_writers(run: Run) -> WriterScores | None:
     errors = np.bincount(groups, ~run.right).astype(np.int64)
     order = np.lexsort((names, -errors / images, -errors))
     series = []
-    for number in np.unique(run.writers[:, 1]).tolist():
-        chosen = run.writers[:, 1] == number
+    right, by_series = run.right, indices_by_value(run.writers[:, 1])
+    for number in sorted(sorted(by_series, key=lambda one: -len(by_series[one]))[:MOST_SERIES]):
+        chosen = by_series[number]
         count = len(np.unique(groups[chosen]))
-        interval = accuracy_interval(run.right, groups, chosen)
+        interval = accuracy_interval(right, groups, chosen)
         name = SERIES.get(number, f"series {number}")
-        series.append(SeriesScore(name, float(run.right[chosen].mean()), interval, count, int(chosen.sum())))
-    bootstrap = bootstrap_interval(run.right, groups)
+        series.append(SeriesScore(name, float(right[chosen].mean()), interval, count, len(chosen)))
+    bootstrap = bootstrap_interval(right, groups)
     return WriterScores(names[order].astype(np.int64), errors[order], images[order], series, bootstrap)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from digits.evaluation import Evaluation
+from digits.evaluation import MANY_CLASSES, Evaluation
 from digits.figures.page import add_axes, new_figure
 from digits.figures.style import (
     BLUE,
@@ -25,13 +25,18 @@ from digits.names import percent, percent_text
 
 ROW = 0.34  # inches for a class
 LONGEST_NAME = 1.6
+SHOWN = 50  # of more than MANY_CLASSES
 
 
 def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
-    """Return each class's recall with its 95 % interval, in the order of the classes."""
+    """Return each class's recall with its 95 % interval, in the order of the classes; of many, the lowest."""
     scores, on = evaluation.per_class, evaluation.run.evaluated_on
     with_images = [score for score in scores if score.support]
     worst = min(with_images, key=lambda score: score.recall)
+    explanation = f"Accuracy over all classes: {percent(evaluation.accuracy)}."
+    if len(scores) > MANY_CLASSES:
+        scores = sorted(with_images, key=lambda score: score.recall)[:SHOWN]
+        explanation += f" Shown: the {len(scores)} of {len(with_images):,} classes with the lowest recall."
     names = [fit_text(score.name, SMALL_SIZE, LONGEST_NAME) for score in scores]
     title = (
         f"All {on} images of {len(with_images)} classes classified correctly"
@@ -46,7 +51,6 @@ def plot_per_class_accuracy(evaluation: Evaluation) -> Figure:
     )
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
     column, width, height = 2.2, 9.4, max(ROW * len(scores), 1.0)
-    explanation = f"Accuracy over all classes: {percent(evaluation.accuracy)}."
     with new_figure(title, run_title(evaluation.run), explanation, width, height + 0.5, reading) as (figure, top):
         axes = add_axes(figure, MARGIN + left, top, width - 2 * MARGIN - left - column, height)
         axes.axvline(100 * evaluation.accuracy, color=PALE_INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from digits.evaluation import MANY_CLASSES
 from digits.figures.confusion_panels import (
     Matrix,
     error_scale,
@@ -31,18 +32,20 @@ WIDTH = 11.8  # that of the figures with images: shown equally wide, their texts
 
 
 def plot_confusion(run: Run) -> Figure:
-    """Return one run's matrix twice: as counts, and as errors in per cent of each true class."""
+    """Return one run's matrix twice: as counts, and as errors in per cent of each true class; of more than
+    MANY_CLASSES as images, without numbers."""
     matrix, names = _matrix(run), _labels(run)
     left, below = room_for_labels(names)
     side = max((WIDTH - 3 * MARGIN) / 2 - left, min(0.2 * len(matrix), 10.4))
     n, interval = len(run.labels), percent_range(accuracy_interval(run.right, run.writer_numbers))
     title = f"Accuracy {percent(run.accuracy)} on {n:,} {run.evaluated_on} images (95 % interval {interval})"
     size = (2 * (left + side) + 3 * MARGIN, 0.3 + side + below + 0.15 + COLOUR_BAR + 0.5)
+    grey = " (grey: recall, %)" if len(names) <= MANY_CLASSES else ""
     with new_figure(title, run_title(run), _worst_error(matrix, names), *size) as (figure, top):
         for index, (title, plot, bar_label) in enumerate(
             [
                 ("Number of images by true and predicted class", plot_counts, "images (log scale)"),
-                ("Errors, % of each true class (grey: recall, %)", plot_errors, "% (square-root scale)"),
+                (f"Errors, % of each true class{grey}", plot_errors, "% (square-root scale)"),
             ]
         ):
             start = MARGIN + index * (left + side + MARGIN) + left
@@ -75,7 +78,8 @@ def plot_confusions(runs: Sequence[Run]) -> Figure:
     title = f"Errors of {len(runs)} runs: {', '.join(ranges)}"
     if len(runs) == 1:
         title = f"Errors of the run: {percent(1 - runs[0].accuracy)} of its {runs[0].evaluated_on} images"
-    reading = "Images of a true class (row) predicted as another one (column), in % of the true class; grey: recall."
+    reading = "Images of a true class (row) predicted as another one (column), in % of the true class"
+    reading += "; grey: recall." if min(map(len, names)) <= MANY_CLASSES else "."
     reading += " All panels have the same colour scale." if len(runs) > 1 else ""
     scale = error_scale(matrices)
     subject = ", ".join(dict.fromkeys(spelled(run.dataset) for run in runs))

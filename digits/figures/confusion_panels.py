@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.colors import LogNorm, Normalize, PowerNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize, PowerNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from digits.figures.style import GRID_GREY, INK, PALE_INK, SMALL_SIZE, ink_on
+from digits.evaluation import MANY_CLASSES
+from digits.figures.style import DOTS_PER_INCH, GRID_GREY, INK, PALE_INK, SMALL_SIZE, ink_on
 from digits.figures.text import text_width
 from digits.names import percent_text
 
@@ -25,21 +26,25 @@ DIAGONAL_GREY = "#e9ecef"
 Matrix = npt.NDArray[np.int64]
 
 
-def plot_counts(axes: Axes, matrix: Matrix, names: list[str]) -> QuadMesh:
-    """Plot how many images of each class (row) were taken for which (column); return the coloured cells."""
+def plot_counts(axes: Axes, matrix: Matrix, names: list[str]) -> ScalarMappable:
+    """Plot how many images of each class (row) were taken for which (column); return what colours the cells."""
     # Logarithmic, so that one confused image is visible beside a thousand right ones.
     scale = LogNorm(1, max(10, int(matrix.max())))
+    if len(matrix) > MANY_CLASSES:
+        return _plot_image(axes, matrix, names, COUNT_COLOURS, scale, empty="white")
     texts = [[str(count) if count else "" for count in row] for row in matrix]
-    return _plot_matrix(axes, matrix, texts, names, COUNT_COLOURS, scale, empty=matrix == 0)
+    return _plot_cells(axes, matrix, texts, names, COUNT_COLOURS, scale, empty=matrix == 0)
 
 
-def plot_errors(axes: Axes, matrix: Matrix, names: list[str], scale: Normalize | None = None) -> QuadMesh:
-    """Plot the errors in per cent of each true class, and the recall on a grey diagonal; return the coloured cells.
+def plot_errors(axes: Axes, matrix: Matrix, names: list[str], scale: Normalize | None = None) -> ScalarMappable:
+    """Plot the errors in per cent of each true class, and the recall on a grey diagonal; return what colours the cells.
 
     scale: what `error_scale` returns, for panels that share one; the matrix's own by default.
     """
     percent = percent_of_rows(matrix)
-    diagonal = np.eye(len(matrix), dtype=bool)
+    diagonal, scale = np.eye(len(matrix), dtype=bool), scale or error_scale([matrix])
+    if len(matrix) > MANY_CLASSES:
+        return _plot_image(axes, np.where(diagonal, 0, percent), names, ERROR_COLOURS, scale, empty=DIAGONAL_GREY)
     texts = [
         [percent_text(value) if count or i == j else "" for j, (value, count) in enumerate(zip(*pair, strict=True))]
         for i, pair in enumerate(zip(percent, matrix, strict=True))
@@ -49,17 +54,17 @@ def plot_errors(axes: Axes, matrix: Matrix, names: list[str], scale: Normalize |
             texts[i][i] = "-"  # no image of this class
         axes.add_patch(Rectangle((i, i), 1, 1, facecolor=DIAGONAL_GREY, edgecolor=GRID_GREY, linewidth=0.6))
     empty = diagonal | (matrix == 0)
-    return _plot_matrix(axes, percent, texts, names, ERROR_COLOURS, scale or error_scale([matrix]), empty=empty)
+    return _plot_cells(axes, percent, texts, names, ERROR_COLOURS, scale, empty=empty)
 
 
 def plot_colour_bar(
     figure: Figure,
-    mesh: QuadMesh,
+    mesh: ScalarMappable,
     axes: Axes,
     label: str,
     orientation: Literal["vertical", "horizontal"] = "vertical",
 ) -> None:
-    """Plot the colours of the cells `mesh`, with their values, into `axes`."""
+    """Plot the colours of `mesh`, with their values, into `axes`."""
     form = FuncFormatter(lambda value, _: f"{value:g}")
     bar = figure.colorbar(mesh, cax=axes, orientation=orientation, format=form)
     bar.set_label(label, color=PALE_INK)
@@ -94,7 +99,29 @@ def room_for_labels(names: list[str]) -> tuple[float, float]:
     return longest + 0.5, below + 0.4
 
 
-def _plot_matrix(
+def _plot_image(
+    axes: Axes, values: npt.NDArray[np.generic], names: list[str], colours: str, scale: Normalize, empty: str
+) -> ScalarMappable:
+    """Plot the matrix of many classes as an image without numbers, cells of 0 white, on the diagonal in colour `empty`.
+
+    A dot of less than two pixels would be lost: then a pixel shows the largest of several classes' values.
+    """
+    import seaborn  # type: ignore[import-untyped]
+
+    block = math.ceil(len(names) / (_width(axes) * DOTS_PER_INCH / 2))
+    starts = range(0, len(names), block)
+    largest = np.maximum.reduceat(np.maximum.reduceat(values, starts, axis=0), starts, axis=1)
+    mesh = ScalarMappable(scale, seaborn.color_palette(colours, as_cmap=True))
+    pixels = mesh.to_rgba(largest)
+    pixels[largest == 0] = to_rgba("white")
+    pixels[np.eye(len(largest), dtype=bool) & (largest == 0)] = to_rgba(empty)
+    end = len(starts) * block
+    axes.imshow(pixels, extent=(0, end, end, 0), interpolation="none")
+    _label_classes(axes, names)
+    return mesh
+
+
+def _plot_cells(
     axes: Axes,
     values: npt.NDArray[np.generic],
     texts: list[list[str]],
@@ -102,13 +129,11 @@ def _plot_matrix(
     colours: str,
     scale: Normalize,
     empty: npt.NDArray[np.bool_],
-) -> QuadMesh:
+) -> ScalarMappable:
     """Plot coloured cells with their texts; `empty` cells get no colour."""
-    import seaborn  # type: ignore[import-untyped]  # imported here because it takes more than a second
+    import seaborn  # imported here because it takes more than a second
 
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    cell = float(axes.get_position().width * figure.get_size_inches()[0] / len(names))  # inches
+    cell = _width(axes) / len(names)  # inches
     # Not seaborn.heatmap, which renders the whole figure for every panel to see whether labels overlap.
     mesh = axes.pcolormesh(
         np.ma.masked_where(empty, values),
@@ -118,7 +143,6 @@ def _plot_matrix(
         linewidth=min(0.6, 2 * cell),
         clip_on=False,
     )
-    axes.set(xlim=(0, len(names)), ylim=(len(names), 0), aspect="equal")  # the first class is the upper row
     size = min(SMALL_SIZE, 72 * cell * 0.3)
     longest = max((text_width(text, size) for row in texts for text in row), default=0.0)
     size *= min(1.0, 0.9 * cell / max(longest, 1e-9))
@@ -128,8 +152,15 @@ def _plot_matrix(
                 if text:
                     colour = INK if empty[i, j] else ink_on(mesh.cmap(scale(float(values[i, j]))))
                     axes.text(j + 0.5, i + 0.5, text, size=size, color=colour, ha="center", va="center")
+    _label_classes(axes, names)
+    return mesh
+
+
+def _label_classes(axes: Axes, names: list[str]) -> None:
+    """Label both axes with the classes, the first one in the upper row, and frame them."""
+    axes.set(xlim=(0, len(names)), ylim=(len(names), 0), aspect="equal")
     # A line of 10 points takes 0.16 inches, more if slanted: of many small cells only some get a label.
-    shown = range(0, len(names), math.ceil(0.2 / cell))
+    shown = range(0, len(names), math.ceil(0.2 * len(names) / _width(axes)))
     slanted = _are_long(names)
     axes.set_xticks([i + 0.5 for i in shown], [names[i] for i in shown], rotation=45 if slanted else 0)
     axes.set_yticks([i + 0.5 for i in shown], [names[i] for i in shown])
@@ -140,7 +171,13 @@ def _plot_matrix(
     axes.set(xlabel="Predicted class", ylabel="True class")
     for spine in axes.spines.values():
         spine.set(color=GRID_GREY, linewidth=0.8)
-    return mesh
+
+
+def _width(axes: Axes) -> float:
+    """Return the width of the axes in inches."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    return float(axes.get_position().width * figure.get_size_inches()[0])
 
 
 def _are_long(names: list[str]) -> bool:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digits.data import Dataset
+from digits.evaluation import MANY_CLASSES
 from digits.figures.image_grid import (
     CELL,
     COLUMNS,
@@ -29,11 +30,12 @@ from digits.training.pens import imitate_pens
 
 ROWS = 4
 SEED = 2003  # which images are shown
+SHOWN = 25  # most frequent classes, and as many of the rarest, of more than MANY_CLASSES
 CUTOUT = 10  # side of the square that the figure shows erased, pixels: without --cutout, none is
 
 
 def plot_class_distribution(dataset: Dataset) -> Figure:
-    """Return how many training and test images each class has."""
+    """Return how many training and test images each class has; of many classes, the most frequent and the rarest."""
     num_classes = len(dataset.class_names)
     counts = [np.bincount(labels, minlength=num_classes) for labels in (dataset.train_labels, dataset.test_labels)]
     most, least = int(counts[0].argmax()), int(counts[0].argmin())
@@ -47,19 +49,24 @@ def plot_class_distribution(dataset: Dataset) -> Figure:
         f"{counts[0][most] / max(counts[0][least], 1):.2f} times as many images as the rarest, "
         f"'{dataset.class_names[least]}'."
     )
-    names = [fit_text(name, SMALL_SIZE, 1.6) for name in dataset.class_names]
+    shown = list(range(num_classes))
+    if num_classes > MANY_CLASSES:
+        by_count = np.argsort(-counts[0], kind="stable").tolist()
+        shown = by_count[:SHOWN] + by_count[-SHOWN:]
+        explanation += f" Shown: the {SHOWN} most frequent classes in training and the {SHOWN} rarest."
+    names = [fit_text(dataset.class_names[number], SMALL_SIZE, 1.6) for number in shown]
     left = max(text_width(name, SMALL_SIZE) for name in names) + 0.15
-    width, height = 9.2, max(0.34 * num_classes, 1.0)
+    width, height = 9.2, max(0.34 * len(shown), 1.0)
     panel = (width - 2 * MARGIN - left) / 2 - 0.5
     with new_figure(title, spelled(dataset.name), explanation, width, height + 0.6) as (figure, top):
-        for number, (part, values) in enumerate(zip(("Training", "Test"), counts, strict=True)):
+        for number, (part, values) in enumerate(zip(("Training", "Test"), (c[shown] for c in counts), strict=True)):
             axes = add_axes(figure, MARGIN + left + number * (panel + 0.6), top + 0.25, panel, height)
-            axes.barh(range(num_classes), values, color=(BLUE, GREY)[number], height=0.72)
+            axes.barh(range(len(shown)), values, color=(BLUE, GREY)[number], height=0.72)
             for row, value in enumerate(values):
                 axes.text(value, row, f" {value:,}", va="center", ha="left", size=SMALL_SIZE, color=INK)
             axes.set_title(f"{part} images", pad=8)
-            axes.set(xlim=(0, 1.16 * max(values.max(), 1)), ylim=(num_classes - 0.5, -0.5))
-            axes.set_yticks(range(num_classes), names if number == 0 else [""] * num_classes)
+            axes.set(xlim=(0, 1.16 * max(values.max(), 1)), ylim=(len(shown) - 0.5, -0.5))
+            axes.set_yticks(range(len(shown)), names if number == 0 else [""] * len(shown))
             axes.locator_params(axis="x", nbins=4)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             tidy_axes(axes, "x")

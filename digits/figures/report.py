@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.data import MNIST
-from digits.evaluation import Evaluation, PairComparison, name_intervals, why_not_compared
+from digits.evaluation import MANY_CLASSES, Evaluation, PairComparison, name_intervals, why_not_compared
 from digits.figures.html import write_page
 from digits.figures.render import Group, RenderedFigure, Rendering
 from digits.figures.text import pair_titles, run_title
@@ -32,6 +32,7 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         left_out=left_out,
         notes=rendering.notes,
         explained=explained,
+        many_classes=MANY_CLASSES,
         readings=lambda figure: f"reading-{figure.name}" if figure.words.reading else "",
         number_of_runs=sum(len(group.evaluations) for group in rendering.groups),
         heading=_heading,

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from functools import cache
+from functools import cache, lru_cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
@@ -69,6 +69,7 @@ def _differences(run: Run) -> list[str]:
     return words if more < 2 else [*words[:MOST_DIFFERENCES], f"{more} more options"]
 
 
+@lru_cache(10_000)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width of one line of text in inches."""
     width, _, _ = text_to_path.get_text_width_height_descent(

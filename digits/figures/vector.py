@@ -98,7 +98,7 @@ def _images(element: str) -> str:
     red, green, blue, alpha = (pixels[..., channel] for channel in range(4))
     if (alpha == 255).all() and (red == green).all() and (green == blue).all():
         return with_pixels(Image.fromarray(red), "ink")
-    palette, inverse = np.unique(pixels[..., :3].reshape(-1, 3), axis=0, return_inverse=True)
-    dark = np.array([list(bytes.fromhex(dark_colour(bytes(colour).hex()))) for colour in palette], dtype=np.uint8)
-    dark_pixels = np.dstack([dark[inverse.reshape(-1)].reshape(*alpha.shape, 3), alpha])
+    palette, inverse = np.unique(pixels[..., :3] @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
+    dark = np.array([list(bytes.fromhex(dark_colour(f"{colour:06x}"))) for colour in palette], dtype=np.uint8)
+    dark_pixels = np.dstack([dark[inverse.reshape(alpha.shape)], alpha])
     return with_pixels(Image.fromarray(pixels), "light") + with_pixels(Image.fromarray(dark_pixels), "dark")

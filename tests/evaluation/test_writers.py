@@ -111,6 +111,19 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert found == [("census staff", 1, 1, 2), ("high-school students", 0.4, 2, 5), ("series 7", 1, 1, 1)]
 
 
+def test_of_many_series_the_largest_are_scored(tmp_path: Path) -> None:
+    n = 30_000  # each writer a series, as an own dataset may have them
+    numbers = np.append(np.arange(n - 3), [7, 7, 29_000])
+    writers = np.stack([numbers, numbers], axis=1).astype(np.int32)
+    run = read_run(make_run(tmp_path, labels=np.arange(n) % 10, error_rate=0.1, writers=writers))
+    scores = evaluate_run(run).writers
+    assert scores is not None
+    assert len(scores.series) == 100
+    named = {one.name: one for one in scores.series}
+    assert (named["series 7"].images, named["series 29000"].images) == (3, 2)
+    assert named["series 7"].accuracy == run.right[writers[:, 1] == 7].mean()
+
+
 def test_a_run_with_writers_is_judged_by_them_first(run: Run) -> None:
     evaluation = evaluate_run(run)
     assert evaluation.writers is not None

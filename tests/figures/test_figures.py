@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figure_checks import all_texts, assert_readable, words
+from figure_checks import all_texts, assert_readable, panels, words
 from make_runs import FASHION, make_run
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -20,6 +20,7 @@ from digits.evaluation.label_errors import MNIST_TEST_LABEL_ERRORS
 from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
 from digits.figures.classes import plot_calibration, plot_per_class_accuracy
 from digits.figures.comparison import plot_comparison
+from digits.figures.confusion import plot_confusion
 from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
 from digits.figures.page import save_figure
 from digits.figures.parity import can_show_parity, plot_parity, relative_differences
@@ -143,6 +144,30 @@ def test_other_numbers_of_classes(tmp_path: Path, num_classes: int) -> None:
         plot_correct_predictions(evaluation, IMAGES),
     ):
         assert_readable(figure)
+
+
+def test_of_many_classes_the_matrix_is_an_image_and_the_worst_are_shown(tmp_path: Path) -> None:
+    labels = np.repeat(np.arange(700), 4)
+    run = make(tmp_path, labels=labels, class_names=[f"class {i}" for i in range(700)], error_rate=0)
+    predictions = run.predictions.copy()
+    predictions[[0, 1, 4]] = 699  # two images of class 0, one of class 1
+    run = replace(run, predictions=predictions)
+    evaluation = evaluate_run(run)
+    assert [(pair.true, pair.count) for pair in evaluation.top_confusions] == [("class 0", 2), ("class 1", 1)]
+    assert evaluation.as_json()["confusions"] == [[0, 699, 2], [1, 699, 1]]
+    figure = plot_confusion(run)
+    for axes in panels(figure):
+        assert not axes.texts
+        (image,) = axes.images
+        assert image.get_array()[0, -1, :3].mean() < 0.9  # as the diagonal, it is not white
+        assert image.get_array()[-1, 0].tolist() == [1, 1, 1, 1]
+    shown = plot_per_class_accuracy(evaluation)
+    assert [label.get_text() for label in shown.axes[0].get_yticklabels()][:3] == ["class 0", "class 1", "class 2"]
+    assert len(shown.axes[0].get_yticklabels()) == 50
+    for one in (figure, shown):
+        assert_readable(one)
+    few = dataset_of([f"class {i}" for i in range(120)])
+    assert "Shown: the 25 most frequent classes in training and the 25 rarest." in words(plot_class_distribution(few))
 
 
 # --- what they say ---
