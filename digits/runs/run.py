@@ -30,6 +30,7 @@ from digits.runs.history import HISTORY, read_history, write_history
 from digits.runs.name import settings_of
 from digits.runs.schema import HeldOut, RunInfo, Score, check_info, evaluated_on, format_info, read_info, score_in
 
+LARGEST = 16 << 30  # bytes of a run, hashed in some 20 s; the widest networks that can be exported take 10 GB
 PARTS = ("run.json", *ARRAYS)  # a folder with one of these files is a run, or was one
 
 
@@ -283,10 +284,16 @@ def _check_files(path: Path, info: RunInfo) -> None:
     for name in (*ARRAYS, HISTORY):
         if name not in listed:
             raise UserError(f"'{record}' does not list '{name}' under 'files'.")
-    for name, expected in listed.items():
+    for name in listed:
         # A forged name must not have us read (and so report on) files outside the run.
         if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
             raise UserError(f"'{record}' lists '{name[:80]!r}', which is not in the run's folder.")
+    size = sum((path / name).stat().st_size for name in listed if os.path.isfile(path / name))
+    if size > LARGEST:
+        raise UserError(
+            f"'{record}' lists files of {size / 1e9:.1f} GB, more than the {LARGEST / 1e9:.1f} GB of a run."
+        )
+    for name, expected in listed.items():
         digest = sha256_of(path / name)
         if not digest:
             raise UserError(f"'{path / name}' is missing.")

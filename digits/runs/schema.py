@@ -22,6 +22,7 @@ FORMAT: Literal[1] = 1  # the version of the files of a run, under 'format' in r
 ENSEMBLE = "ensemble"
 """The 'framework' of a run that averages others. Nothing trained it: its seed is null and it has no recipe."""
 LARGEST = 1 << 20  # bytes of run.json; it takes a few kB
+MOST_FILES = 100  # of a run besides run.json; it has ten
 MOST_CLASSES = 1000  # readers allocate a matrix of classes by classes; a forged run must not fill their memory with it
 
 Text = Annotated[str, Field(min_length=1)]
@@ -112,7 +113,8 @@ class RunInfo(TypedDict):
     validation: NotRequired[Score | None]  # null where no images were held out
     test: NotRequired[Score | None]  # null where the run was evaluated on validation images: it has not seen the others
     created: NotRequired[str]
-    files: NotRequired[dict[str, str]]  # the SHA-256 of every other file; written last
+    # The SHA-256 of every other file; written last.
+    files: NotRequired[Annotated[dict[str, str], Field(max_length=MOST_FILES)]]
 
 
 def read_info(file: Path) -> RunInfo:

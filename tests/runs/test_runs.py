@@ -627,6 +627,21 @@ def test_published_runs_of_earlier_versions_are_taken() -> None:
         assert check_info(info := json.loads(file.read_text(encoding="utf-8"))) == info
 
 
+def test_files_without_bounds_are_not_hashed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digits.runs.run.sha256_of", None)
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    with (run / "large").open("wb") as file:
+        file.truncate(1 << 35)  # a file that has a size and takes no space
+    large = {**info, "files": {**info["files"], "large": "0" * 64}}
+    (run / "run.json").write_text(json.dumps(large), encoding="utf-8")
+    with pytest.raises(UserError, match=r"run.json' lists files of 34.4 GB, more than the 17.2 GB of a run"):
+        read_run(run)
+    often = {**info, "files": info["files"] | {"./" * i + "labels.npy": "0" * 64 for i in range(100)}}
+    (run / "run.json").write_text(json.dumps(often), encoding="utf-8")
+    with pytest.raises(UserError, match=r"run.json' has .* under 'files': .* at most 100 items"):
+        read_run(run)
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../secret", "a/../../secret", "nul\0byte"])
 def test_the_list_of_files_leads_nowhere_else(run: Path, name: str) -> None:
     (run.parent / "secret").write_text("secret")
