@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.inference.memory import Memory, NotBounded
 from digits.metrics import are_probabilities, wilson_interval
 from digits.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
 from digits.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
-BATCH = 256
+BATCH = 256  # images at once; fewer of a network so wide that they would take too much memory
 LOAD_SECONDS = 20.0
 """A model.onnx that has not answered two images by then is refused: it takes milliseconds, or is an endless loop."""
 
@@ -32,6 +33,8 @@ class TrainedRun:
     framework: str
     class_names: tuple[str, ...]
     session: Any  # onnxruntime.InferenceSession; one serves many threads
+    memory: Memory
+    batch: int = BATCH
 
     def predict(self, images: NDArray[np.uint8], limits: Any = None) -> NDArray[np.float32]:
         """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28).
@@ -39,10 +42,13 @@ class TrainedRun:
         UserError where the model gives something else. limits: onnxruntime.RunOptions, which can end the computation.
         """
         probabilities = np.zeros((len(images), len(self.class_names)), np.float32)
-        for start in range(0, len(images), BATCH):
-            rows = probabilities[start : start + BATCH]
+        for start in range(0, len(images), self.batch):
+            rows = probabilities[start : start + self.batch]
             try:
-                (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + BATCH]}, limits)
+                self.memory.check(len(rows))
+                (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + self.batch]}, limits)
+            except NotBounded as error:
+                raise UserError(f"model.onnx of '{self.name}' {error}; train it again.") from None
             except Exception as error:  # onnxruntime's exceptions have no common class but this
                 fault = f"model.onnx of '{self.name}' fails ({type(error).__name__})"
                 raise UserError(f"{fault}; train it again.") from None
@@ -135,6 +141,11 @@ def _load(run: Run, limits: Any) -> TrainedRun:
         raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
     if not path.is_file():
         raise UserError(f"'{path}' is missing; train '{run.name}' again.")
+    try:
+        memory = Memory(path)
+        batch = memory.batch(BATCH)
+    except NotBounded as error:
+        raise UserError(f"'{path}' {error}; train '{run.name}' again.") from None
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4  # errors are reported below, in a sentence
     settings.intra_op_num_threads = 1  # photos are read in threads of their own
@@ -146,7 +157,7 @@ def _load(run: Run, limits: Any) -> TrainedRun:
     ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
     if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
         raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")
-    loaded = TrainedRun(run.name, run.path, run.framework, tuple(run.class_names), session)
+    loaded = TrainedRun(run.name, run.path, run.framework, tuple(run.class_names), session, memory, batch)
     loaded.predict(np.zeros((2, 28, 28), np.uint8), limits)
     return loaded
 

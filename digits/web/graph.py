@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.inference.memory import Memory, NotBounded
 
 RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """They leave the values and their order as they are."""
@@ -53,6 +54,10 @@ def _folded(path: Path, folder: Path) -> Path:
     import onnx
     import onnxruntime  # type: ignore[import-untyped]
 
+    try:
+        Memory(path).check(1)
+    except NotBounded as error:
+        raise Unknown(str(error)) from None
     model = onnx.load(path)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     del model.graph.value_info[:]  # they may say that the number of images is not known

@@ -234,7 +234,7 @@ def test_fifty_phones(wall: Page, digits: dict[int, Pixels]) -> None:
 
 
 def made_up_run() -> TrainedRun:
-    return TrainedRun("one", Path(), "pytorch", TEN, None)
+    return TrainedRun("one", Path(), "pytorch", TEN, None, None)
 
 
 def test_memory_is_bounded() -> None:
