@@ -113,11 +113,15 @@ def make_from_images(name: str, images: Path, data_dir: Path, convert: bool) -> 
         left_out.append(fault)
         print(f"note: left out: {fault}", file=sys.stderr)
 
-    arrays, class_names = read_png_folder(images, leave_out if convert else None)
+    arrays, class_names = read_png_folder(images, leave_out if convert else None, say)
     folder = write_own(name, arrays, class_names, data_dir)
     announce(name, folder, (len(arrays[0]), len(arrays[2])), class_names, count_leaks(arrays))
     if left_out:
         print(f"  note: {len(left_out):,} pictures could not be converted and were left out, each named above.")
+
+
+def say(note: str) -> None:
+    print(f"note: {note}", file=sys.stderr)
 
 
 def report(fault: str) -> None:

@@ -46,7 +46,7 @@ from digits.names import plain
 @options_dataclass
 class Options:
     photos: Annotated[tuple[Path, ...], Field(title="PHOTO_OR_FOLDER")] = ()
-    """photos, or folders of photos: PNG, JPEG, WebP, BMP, TIFF or GIF"""
+    """photos, or folders of photos: PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, AVIF or HEIC"""
     run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
     """trained runs, by name or folder; the run for digits with the best validation accuracy if none is given"""
     multiple: bool = False

@@ -55,6 +55,12 @@ def percent_text(percentage: float) -> str:
     return "<0.1" if 0 < percentage < 0.05 else f"{percentage if percentage == 100 else min(percentage, 99.9):.1f}"
 
 
+def few(names: Sequence[object], noun: str) -> str:
+    """Return how many there are and the first of them: '5 files (a.txt, b.pdf, c.doc and 2 more)'."""
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return f"{len(names):,} {noun}{'s' * (len(names) != 1)} ({', '.join(map(plain, names[:3]))}{more})"
+
+
 def plain(text: object) -> str:
     """Return the text with '?' for what a terminal would obey or cannot show: a folder's name may hold anything."""
     return "".join(character if character.isprintable() else "?" for character in str(text))

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from digits.errors import UserError
 from digits.machine import cores
 from digits.names import plain
-from digits.photos import find_digit, read_photo
+from digits.photos import find_digit, read_pages
 from digits.processes import spread
 
 CHUNK = 16  # pictures that a process converts at a time
@@ -54,11 +54,13 @@ def _convert(pictures: list[Labelled]) -> list[NDArray[np.uint8] | str]:
     found: list[NDArray[np.uint8] | str] = []
     for path, _ in pictures:
         try:
-            photo = read_photo(path, shrink=True)
+            page, photo = next(read_pages(path, shrink=True))
+            if isinstance(photo, UserError):
+                raise photo
+            if page:
+                raise UserError("it has several pages; save each page as a file of its own.")
             digit = find_digit(photo.pixels, size=photo.size)
             found.append(digit.image if digit else "no digit found.")
         except UserError as error:
             found.append(str(error))
-        except OSError as error:  # a disk or network drive that fails
-            found.append(f"it cannot be read ({error.strerror}).")
     return found

@@ -13,39 +13,40 @@ from PIL import Image
 from digits.data.catalogue import Arrays
 from digits.data.convert import convert_pictures
 from digits.data.datasets import Dataset
+from digits.data.list_images import list_images
 from digits.data.split import split_indices
 from digits.errors import UserError
 from digits.files import naming, new_folder
-from digits.photos import SUFFIXES, read_photo
+from digits.photos import read_photo
 
-NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.\w+")
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")  # class names with which a file's name may begin on any system
-NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, line ends, and the surrogates by which Python replaces bytes that are not UTF-8."""
 SIDE = 28
 TEST_FRACTION = 1 / 7  # of a folder that is not split: MNIST's own share of test images
 MAX_CLASSES = 256  # labels are stored in a byte
 
-Labelled = list[tuple[Path, str]]
 
-
-def read_png_folder(folder: Path, report: Callable[[str], None] | None = None) -> tuple[Arrays, tuple[str, ...]]:
+def read_png_folder(
+    folder: Path, report: Callable[[str], None] | None = None, note: Callable[[str], None] = print
+) -> tuple[Arrays, tuple[str, ...]]:
     """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
 
-    `folder` has train/ and test/, or else its images are split: one in seven for testing, of each class the same share.
-    Classes are numbered in the order of their names; 2 comes before 10. UserError names the file that is wrong.
+    `folder` has train/ and test/ (or training/ and testing/), or else its images are split: one in seven for testing,
+    of each class the same share. Classes are numbered in the order of their names; 2 comes before 10. UserError names
+    the file that is wrong.
 
     With `report`, pictures of any format, size and colour are converted (digits/data/convert.py); it receives a
-    sentence on each one that fails, and the others make the dataset.
+    sentence on each one that fails, and the others make the dataset. `note` receives sentences on files and subfolders
+    that are not read.
     """
     parts = [folder / "train", folder / "test"]
+    if (folder / "training").is_dir() and (folder / "testing").is_dir():
+        parts = [folder / "training", folder / "testing"]
     if not any(part.is_dir() for part in parts):
         parts = [folder]
     for part in parts:
         if not part.is_dir():
             raise UserError(f"'{part}' is not a folder; give one with images, or one with both train/ and test/.")
-    suffixes = SUFFIXES if report else (".png",)
-    listed = [_list_images(part, suffixes) for part in parts]
+    listed = [list_images(part, bool(report), note) for part in parts]
     class_names = sorted({label for _, label in listed[0]}, key=_in_order)
     if not 2 <= len(class_names) <= MAX_CLASSES:
         count = "one class only" if len(class_names) == 1 else f"{len(class_names)} classes"
@@ -108,39 +109,6 @@ def count_leaks(arrays: Arrays) -> int:
     """Return how many test images are, byte for byte, training images too."""
     train = {image.tobytes() for image in arrays[0]}
     return sum(image.tobytes() in train for image in arrays[2])
-
-
-def _list_images(folder: Path, suffixes: tuple[str, ...]) -> Labelled:
-    """Return the image files of a folder with their labels; UserError where there are none.
-
-    First those in a folder for each class, by name; then the others, by their index: the order of write_png_folder.
-    """
-    found: Labelled = []
-    numbered = []
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            found += [(file, entry.name) for file in sorted(entry.iterdir()) if _is_image(file, folder, suffixes)]
-        elif _is_image(entry, folder, suffixes):
-            match = NAME.fullmatch(entry.name)
-            if match is None:
-                raise UserError(f"'{entry}': its name does not say its class; call it LABEL_INDEX.png, as 7_1.png.")
-            numbered.append((int(match["index"]), entry, match["label"]))
-    found += [(path, label) for _, path, label in sorted(numbered)]
-    if not found:
-        kind = "PNG files" if suffixes == (".png",) else "image files"
-        raise UserError(f"'{folder}' has no {kind}, neither LABEL_INDEX.png nor in a folder for each class.")
-    return found
-
-
-def _is_image(path: Path, folder: Path, suffixes: tuple[str, ...]) -> bool:
-    """Return whether to read it; UserError where its name, or that of its folder in `folder`, is not plain text."""
-    if path.suffix.lower() not in suffixes or path.name.startswith("."):
-        return False
-    if NOT_TEXT.search(str(path.relative_to(folder))):
-        raise UserError(f"{str(path)!r} has control characters or bytes that are not UTF-8 in its name; rename it.")
-    return True
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

@@ -46,7 +46,9 @@ def _value(class_name: str) -> int | str:
 
 def as_text(answer: Answer) -> str:
     """Return the answer as a line for people."""
-    name = plain(answer["path"])
+    name = plain(answer["path"]) + (f" page {answer['page']}" if answer.get("page") else "")
+    if "note" in answer:
+        name += f" ({answer['note']})"
     if "error" in answer:
         return f"{name}: {answer['error']}"
     if digits := answer.get("digits"):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from digits.names import is_forbidden_on_windows
-from digits.photos import SUFFIXES
+from digits.names import few, is_forbidden_on_windows
+from digits.photos import is_image, is_named_image
 
 BLOCK = 10_000
 """Names of a folder that are sorted at a time; larger folders come in several such blocks."""
@@ -57,9 +57,9 @@ def list_files(
 ) -> Iterator[File]:
     """Yield the files to answer for: those named, and in the place of folders the image files in them, by name.
 
-    In a folder the suffix decides what is an image file; a file that is named itself is always tried. With `recursive`
-    files in subfolders follow those beside them. `outputs` are folders that are being written, and not read. `notes`
-    receives sentences on what was left out.
+    In a folder, files are image files by their suffix or else by their contents; a file that is named itself is always
+    tried. With `recursive` files in subfolders follow those beside them. `outputs` are folders that are being written,
+    and not read. `notes` receives sentences on what was left out.
     """
     named = list(dict.fromkeys(named))
     left_out = {os.path.realpath(folder) for folder in outputs}
@@ -68,7 +68,7 @@ def list_files(
             if shard.has(path.name):
                 yield File(str(path), place, _size(path))
             continue
-        skipped: Counter[str] = Counter()
+        skipped: dict[str, list[str]] = {"folders": [], "links": [], "files": []}
         empty = True
         for relative, size, fault in _walk(str(path), recursive, left_out, skipped):
             empty = False
@@ -76,13 +76,15 @@ def list_files(
                 copy = os.path.join(place if len(named) > 1 else "", *map(output_name, relative.split(os.sep)))
                 yield File(os.path.join(path, relative) if relative else str(path), copy, size, fault)
         if empty and shard.has(""):
-            fault = f"there are no image files in this folder; their names end in {', '.join(SUFFIXES)}."
+            fault = "there are no image files in this folder; name one that has some, or use --recursive."
             yield File(str(path), place, fault=fault)
         if notes is not None:
-            if count := skipped["folders"]:
-                notes.append(f"'{path}' has {count:,} subfolder{'s' * (count > 1)}, not read; --recursive reads them.")
-            if count := skipped["links"]:
-                notes.append(f"'{path}' has {count:,} link{'s' * (count > 1)} to folders, not followed; name them.")
+            if names := skipped["folders"]:
+                notes.append(f"'{path}' has {few(names, 'subfolder')}, not read; --recursive reads them.")
+            if names := skipped["links"]:
+                notes.append(f"'{path}' has {few(names, 'link')} to folders, not followed; name them.")
+            if names := skipped["files"]:
+                notes.append(f"'{path}' has {few(names, 'file')} that are no images, not read.")
 
 
 def output_names(files: Sequence[Path]) -> list[str]:
@@ -108,7 +110,7 @@ def output_name(name: str) -> str:
 
 
 def _walk(
-    root: str, recursive: bool, left_out: Collection[str], skipped: Counter[str]
+    root: str, recursive: bool, left_out: Collection[str], skipped: dict[str, list[str]]
 ) -> Iterator[tuple[str, int, str]]:
     """Yield the path under `root`, the size in bytes and the fault of each image file, and of folders with faults."""
 
@@ -124,13 +126,15 @@ def _walk(
                             if os.path.realpath(entry.path) in left_out:
                                 continue
                             if entry.is_symlink():  # may lead back here
-                                skipped["links"] += 1
+                                skipped["links"].append(relative)
                             elif recursive:
                                 folders.append(relative)
                             else:
-                                skipped["folders"] += 1
-                        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                                skipped["folders"].append(relative)
+                        elif is_named_image(entry.name) or (entry.is_file() and is_image(entry.path)):
                             yield relative, _size(entry), ""
+                        elif not entry.name.startswith("."):  # such as .DS_Store
+                            skipped["files"].append(relative)
                     yield from folders
         except OSError as error:
             yield folder, 0, f"the folder cannot be read ({error.strerror}); check its permissions."

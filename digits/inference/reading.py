@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from digits.inference.answers import Answer, answer_for_fault, describe, is_sure
 from digits.inference.listing import File
 from digits.inference.splits import choose, images_of, whole_and_cut
 from digits.inference.trained_run import TrainedRun, average
-from digits.photos import Digit, Steps, find_digit, find_digits, read_photo
+from digits.photos import Digit, Photo, Steps, find_digit, find_digits, read_pages, read_photo
 
 Groups = list[list[Digit]]
 
@@ -36,73 +36,96 @@ class Outputs:
         return [folder for folder in (self.boxes, self.steps, self.unsure) if folder is not None]
 
 
+@dataclass
+class _Page:
+    """A page of a file, or the one photo in it: its groups of digits, or why it could not be read."""
+
+    file: File
+    fault: str = ""
+    groups: Groups = field(default_factory=list)
+    page: int | None = None  # where the file has several
+    note: str = ""
+
+    def output(self, folder: Path, ending: str) -> Path:
+        """Return the path in the folder for an output of this page."""
+        return folder / (self.file.place + (f"-page-{self.page}" if self.page else "") + ending)
+
+
 def answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
-    """Return the answer for each file; one that cannot be read gets an 'error' and no digit."""
-    found = [_read(file, outputs) for file in files]
-    images = [image for groups, _ in found for image in images_of(groups)]
+    """Return the answer for each file, for each page where it has several; one that cannot be read gets an 'error' and
+    no digit."""
+    pages = [page for file in files for page in _read(file, outputs)]
+    images = [image for page in pages for image in images_of(page.groups)]
     probabilities = iter(average(runs, np.stack(images)) if images else ())
-    answers = []
-    for file, (groups, fault) in zip(files, found, strict=True):
-        if fault:
-            answer = answer_for_fault(file.path, fault)
-        else:
-            copy = outputs.boxes and outputs.boxes / f"{file.place}-boxes.png"
-            answer = _answer(file.path, groups, probabilities, runs[0].class_names, copy)
-        if outputs.unsure and not is_sure(answer):
+    answers = [_answer(page, probabilities, runs[0].class_names, outputs.boxes) for page in pages]
+    if outputs.unsure:
+        unsure = {page.file: None for page, answer in zip(pages, answers, strict=True) if not is_sure(answer)}
+        for file in unsure:
             _copy(file, outputs.unsure)
-        answers.append(answer)
     return answers
 
 
-def _read(file: File, outputs: Outputs) -> tuple[Groups, str]:
-    """Return the groups of digits in the photo (without boxes, those of whole_and_cut), and what is wrong with it."""
+def _read(file: File, outputs: Outputs) -> Iterator[_Page]:
+    """Yield the pages of the file."""
     if file.fault:
-        return [], file.fault
-    try:
-        photo = read_photo(Path(file.path), shrink=True)
-    except UserError as error:
-        return [], str(error)
-    except OSError as error:  # a disk or network drive that fails
-        return [], f"it cannot be read ({error.strerror}); check the disk or the network."
-    steps = outputs.steps and outputs.steps / file.place
-    stages: Steps | None = {} if steps else None
+        yield _Page(file, file.fault)
+        return
+    for number, photo in read_pages(Path(file.path), shrink=True):
+        if isinstance(photo, UserError):
+            yield _Page(file, str(photo), page=number)
+        else:
+            page = _Page(file, page=number, note=photo.note)
+            page.groups = _find(photo, page, outputs)
+            yield page
+
+
+def _find(photo: Photo, page: _Page, outputs: Outputs) -> Groups:
+    """Return the groups of digits in the photo; without boxes, those of whole_and_cut."""
+    stages: Steps | None = {} if outputs.steps else None
     if outputs.boxes:
         groups = find_digits(photo.pixels, stages, photo.size)
     else:
         digit = find_digit(photo.pixels, stages, photo.size)
         groups = whole_and_cut(digit) if digit else []
-    if steps and stages:
+    if outputs.steps and stages:
         for name, stage in stages.items():
             # Enlarged, so that 28x28 pixels can be seen.
             large = np.kron(stage, np.ones((10, 10), np.uint8)) if max(stage.shape) <= 28 else stage
-            _write(steps.with_name(f"{steps.name}-{name.replace(' ', '-')}.png"), large)
-    return groups, ""
+            _write(page.output(outputs.steps, f"-{name.replace(' ', '-')}.png"), large)
+    return groups
 
 
 def _answer(
-    path: str, groups: Groups, probabilities: Iterator[NDArray[Any]], class_names: Sequence[str], copy: Path | None
+    found: _Page, probabilities: Iterator[NDArray[Any]], class_names: Sequence[str], boxes: Path | None
 ) -> Answer:
-    """Return the answer for a photo with these digits; with `copy`, for several, marked in that copy of the photo."""
+    """Return the answer for a page with its digits; with `boxes`, for several, marked in a copy in that folder."""
+    about: Answer = {"path": found.file.path, **({"page": found.page} if found.page else {})}
+    if found.fault:
+        return about | answer_for_fault(found.file.path, found.fault)
     described = [
         [{**describe(row, class_names), "box": list(digit.box)} for digit, row in group]
-        for group in choose(groups, probabilities)
+        for group in choose(found.groups, probabilities)
     ]
     digits = [digit for group in described for digit in group]
-    one = digits and (len(digits) == 1 or not copy)
-    if several := not copy and (max(map(len, described), default=0) > 1 or not all(d.alone for g in groups for d in g)):
+    one = digits and (len(digits) == 1 or not boxes)
+    alone = all(digit.alone for group in found.groups for digit in group)
+    if several := not boxes and (max(map(len, described), default=0) > 1 or not alone):
         digits[0]["sure"] = False
-    answer = {"path": path, **(digits[0] if one else {**describe(None, ()), "box": None})}
+    answer = {**about, **(digits[0] if one else {**describe(None, ()), "box": None})}
     if several:
         answer["several"] = True
-    if copy:
+    if found.note:
+        answer["note"] = found.note
+    if boxes:
         del answer["box"]
         answer["digits"] = digits
         answer["numbers"] = ["".join(str(digit["digit"]) for digit in group) for group in described]
         if digits:
             try:
-                photo = read_photo(Path(path))
+                photo = read_photo(Path(found.file.path), page=found.page or 1)
             except UserError as error:  # the file has gone meanwhile
-                return answer_for_fault(path, str(error))
+                return about | answer_for_fault(found.file.path, str(error))
+            copy = found.output(boxes, "-boxes.png")
             _write_marked(photo.pixels, digits, copy)
             answer["boxes"] = str(copy)
     return answer

@@ -19,7 +19,7 @@ from digits.errors import UserError
 from digits.files import flush, naming
 from digits.inference.answers import Answer
 
-COLUMNS = ("path", "digit", "probability", "runner_up", "sure", "error", "box")
+COLUMNS = ("path", "digit", "probability", "runner_up", "sure", "error", "box", "page", "note")
 FORMULA = re.compile(r"[=+@\t\r\n\uff1d\uff0b\uff0d\uff20]|-(?!\d+$)")  # the last four: as wide as a Chinese character
 UNQUOTED = re.compile(r"[\w ./:-]*")
 LONGEST_ROW = 1 << 18  # bytes; a path has a few thousand at most
@@ -115,6 +115,8 @@ def rows(answer: Answer) -> list[str]:
                 "true" if part["sure"] else "false",
                 _text(answer.get("error")),
                 " ".join(map(str, part.get("box") or ())),
+                _text(answer.get("page")),
+                _text(answer.get("note")),
             ]
         )
         + "\n"

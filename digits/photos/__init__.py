@@ -4,6 +4,17 @@ May import: nothing of digits but errors. `synthetic` makes photographs to test 
 """
 
 from digits.photos.find import Digit, Steps, find_digit, find_digits
-from digits.photos.read import SUFFIXES, decode_photo, read_photo
+from digits.photos.read import Photo, decode_photo, is_image, is_named_image, read_pages, read_photo
 
-__all__ = ["SUFFIXES", "Digit", "Steps", "decode_photo", "find_digit", "find_digits", "read_photo"]
+__all__ = [
+    "Digit",
+    "Photo",
+    "Steps",
+    "decode_photo",
+    "find_digit",
+    "find_digits",
+    "is_image",
+    "is_named_image",
+    "read_pages",
+    "read_photo",
+]

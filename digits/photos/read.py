@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +18,22 @@ from PIL.ExifTags import Base
 
 from digits.errors import UserError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # JPEG opens MPO too, as some phones call theirs
-SUFFIXES = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+FORMATS = ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF"]  # JPEG opens MPO too, as some phones call theirs
+with suppress(ImportError):
+    import pillow_heif  # type: ignore[import-not-found, unused-ignore]
+
+    pillow_heif.register_heif_opener()
+    FORMATS.append("HEIF")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm"),
+    *(".avif", ".heic", ".heif"),
+)
+"""By which most image files are known without opening them; is_image knows the others."""
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12, brands
+NEW_SUBFILE_TYPE = 254  # a tag of TIFF 6.0: bit 0 for an image of lower resolution, bit 2 for a mask
+ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
+MAX_FRAMES = 1_000  # of an animation, that are looked at
+BLANK = 16  # least difference between the darkest and the lightest of an animation's frame that shows something
 MAX_PIXELS = 64_000_000  # more than today's phones take; a few bytes of PNG can claim any number, and memory for it
 DECODING_BYTES = 512_000_000  # most memory for decoding: libjpeg needs up to 8 bytes a pixel (CMYK), libwebp 16
 SHRUNK_SIDE = 1280  # the least longest side, in pixels, of a photo that was shrunk: find.py uses no more
@@ -29,41 +46,159 @@ class Photo:
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
+    note: str = ""  # which frame of an animation this is
 
 
 class TooManyPixels(UserError):
     """The photo has more pixels than may be decoded."""
 
 
-def read_photo(path: Path, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Return the photo in the file, its first frame, as decode_photo does. UserError if there is none."""
+def read_photo(path: Path, shrink: bool = False, max_pixels: int = MAX_PIXELS, page: int = 1) -> Photo:
+    """Return the photo in the file, as decode_photo does, or the one on that page of it. UserError if there is none."""
+    _check_regular(path)
+    return _first(_read_pages(path, shrink, max_pixels, page))
+
+
+def read_pages(path: Path, shrink: bool = False) -> Iterator[tuple[int | None, Photo | UserError]]:
+    """Yield the photo in the file, or what is wrong with it, after None; of a TIFF file of several pages the photo of
+    each, after the page's number."""
+    try:
+        _check_regular(path)
+    except UserError as error:
+        yield None, error
+    except OSError as error:  # a disk or network drive that fails
+        yield None, UserError(f"it cannot be read ({error.strerror}); check the disk or the network.")
+    else:
+        yield from _read_pages(path, shrink, MAX_PIXELS)
+
+
+def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Return the photo in a file or in bytes in memory: of a TIFF file its first page, of an animation the first frame
+    that is not blank. UserError for what is not an image file, or a damaged one.
+
+    With `shrink` a large photo becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
+    """
+    return _first(_read_pages(source, shrink, max_pixels))
+
+
+def is_named_image(name: str) -> bool:
+    """Return whether the name is that of an image file; ._a.jpg is not, in which macOS keeps what it knows of a.jpg."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("._")
+
+
+def is_image(path: str | Path) -> bool:
+    """Return whether the regular file begins as an image file of a known format does, whatever its name."""
+    try:
+        with _sentences(path), Image.open(path, formats=FORMATS):
+            return True
+    except UserError as error:
+        return not isinstance(error, NoImage)
+    except OSError:
+        return False
+
+
+class NoImage(UserError):
+    """The file is not an image file of a known format."""
+
+
+def _check_regular(path: Path) -> None:
     if not os.path.exists(path):  # Path.exists raises for a name that no file can have
         raise UserError("there is no such file; check the name.")
     if not path.is_file():
         raise UserError("it is not a regular file; give an image file or a folder of them.")
     if path.stat().st_size == 0:
         raise UserError("the file is empty (0 bytes); copy it or take the photo again.")
-    return decode_photo(path, shrink, max_pixels)
 
 
-def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Return the photo in a file or in bytes in memory. UserError for what is not an image file, or a damaged one.
+def _first(pages: Iterator[tuple[int | None, Photo | UserError]]) -> Photo:
+    _, photo = next(pages, (None, UserError("it has fewer pages now.")))
+    if isinstance(photo, UserError):
+        raise photo
+    return photo
 
-    With `shrink` a large photo becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
-    """
+
+def _read_pages(
+    source: Path | BinaryIO, shrink: bool, max_pixels: int, first: int = 1
+) -> Iterator[tuple[int | None, Photo | UserError]]:
+    """Yield as read_pages does, from that page on."""
+    try:
+        with _sentences(source):
+            image = Image.open(source, formats=FORMATS)
+    except UserError as error:
+        yield None, error
+        return
+    with image:
+        frames = [0]
+        found: Photo | UserError
+        try:
+            with _sentences(source):
+                if image.format == "TIFF":
+                    frames = _pages(image)
+        except UserError as error:
+            yield None, error
+            return
+        for page, frame in list(enumerate(frames, start=1))[first - 1 :]:
+            try:
+                with _sentences(source):
+                    if image.format in ANIMATIONS and getattr(image, "is_animated", False):
+                        found = _first_shown(image, shrink, max_pixels)
+                    else:
+                        if image.format == "TIFF":
+                            image.seek(frame)
+                        found = _decode(image, shrink, max_pixels)
+            except UserError as error:
+                found = error
+            yield page if len(frames) > 1 else None, found
+
+
+def _pages(image: Image.Image) -> list[int]:
+    """Return which frames of a TIFF file are pages: not those that its tag NewSubfileType calls a thumbnail or mask."""
+    pages: list[int] = []
+    for frame in count():
+        try:
+            image.seek(frame)
+            kind = int(image.tag_v2.get(NEW_SUBFILE_TYPE, 0))  # type: ignore[attr-defined]
+        except EOFError:
+            break
+        except Exception:
+            if not pages:
+                raise
+            return [*pages, frame]  # reading it says what is wrong
+        if not kind & 5:
+            pages.append(frame)
+    return pages or [0]
+
+
+def _first_shown(image: Image.Image, shrink: bool, max_pixels: int) -> Photo:
+    """Return the first frame of an animation that is not blank; the first of all where none is found."""
+    first = photo = _decode(image, shrink, max_pixels)
+    most = min(MAX_FRAMES, max_pixels // (image.width * image.height))  # no more work than a large photo is
+    with suppress(EOFError):
+        for frame in range(1, most + 1):
+            if int(np.ptp(photo.pixels)) >= BLANK:
+                note = f"frame {frame} of an animation" + ", the first that is not blank" * (frame > 1)
+                return replace(photo, note=note)
+            image.seek(frame)
+            photo = _decode(image, shrink, max_pixels)
+    return replace(first, note="frame 1 of an animation; it and those after it are blank")
+
+
+@contextmanager
+def _sentences(source: Path | str | BinaryIO) -> Iterator[None]:
+    """Have what goes wrong with an image file within the block said in a UserError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's notes on odd but readable files
-            with Image.open(source, formats=FORMATS) as image:
-                most = min(max_pixels, DECODING_BYTES // (16 if image.format == "WEBP" else 8))
-                width, height = image.size
-                if width * height > most:
-                    raise TooManyPixels(f"its {width:,} x {height:,} pixels are more than {most:,}; shrink it first.")
-                return _decode(image, shrink)
-    except TooManyPixels:
+            yield
+    except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None
+        if _is_heic(source):
+            if "HEIF" in FORMATS:
+                raise UserError("the file is damaged (no HEIC photo); copy it or take the photo again.") from None
+            install = """pip install -c constraints.txt -e ".[heic]\""""
+            raise UserError(f"it is a HEIC photo, which needs pillow-heif ({install}); or save it as JPEG.") from None
+        raise NoImage(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None
     except Image.DecompressionBombError:
         raise TooManyPixels(f"it claims more than {MAX_PIXELS:,} pixels; shrink it first.") from None
     except PermissionError:
@@ -72,8 +207,22 @@ def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int 
         raise UserError(f"the file is damaged ({str(error).rstrip('.')}); copy it or take the photo again.") from None
 
 
-def _decode(image: Image.Image, shrink: bool) -> Photo:
+def _is_heic(source: Path | str | BinaryIO) -> bool:
+    """Return whether the file is one of HEIF's, as phones write them; Pillow alone reads only AVIF's."""
+    if isinstance(source, Path | str):
+        with open(source, "rb") as file:
+            start = file.read(12)
+    else:
+        source.seek(0)
+        start = source.read(12)
+    return start[4:8] == b"ftyp" and start[8:12] in HEIC
+
+
+def _decode(image: Image.Image, shrink: bool, max_pixels: int) -> Photo:
     width, height = image.size
+    most = min(max_pixels, DECODING_BYTES // (16 if image.format in ("WEBP", "AVIF", "HEIF") else 8))
+    if width * height > most:
+        raise TooManyPixels(f"its {width:,} x {height:,} pixels are more than {most:,}; shrink it first.")
     times = max(1, max(width, height) // SHRUNK_SIDE) if shrink else 1
     if times > 1:
         image.draft(None, (max(1, width // times), max(1, height // times)))  # JPEG decodes fewer pixels

@@ -21,9 +21,11 @@ from small_dataset import ARRAYS, SMALL, write_mirror
 
 from digits.data.datasets import Dataset, load_dataset, read_dataset
 from digits.data.download import download_dataset
+from digits.data.list_images import list_images
 from digits.data.own import write_own
 from digits.data.png_folder import read_png_folder, write_png_folder
 from digits.errors import UserError
+from digits.photos import read_photo
 
 ONE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8)
 
@@ -226,6 +228,34 @@ def test_pictures_of_any_kind_are_converted_and_each_that_fails_is_named(tmp_pat
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: '{tmp_path / 'in'}' has no picture of class '7' that can")
     assert load_dataset("mine", tmp_path / "mine").fingerprint == dataset.fingerprint
+
+
+def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for label in range(2):
+        for i in range(14):
+            save(folder / str(label) / f"{i}.png", ONE)
+    (folder / "0" / "0.png").rename(folder / "0" / "no_ending")
+    Image.fromarray(ONE).save(folder / "1" / "photo.jfif", format="JPEG")
+    Image.fromarray(ONE).save(folder / "1" / "scan", format="PPM")
+    (folder / "1" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (folder / "1" / "notes.txt").write_text("notes")
+    (folder / "README").write_text("notes")
+    save(folder / "0" / "more" / "1.png", ONE)
+    notes: list[str] = []
+    assert len(list_images(folder, False, notes.append)) == 28
+    pictures = f"({Path('1', 'phone.HEIC')}, {Path('1', 'photo.jfif')}, {Path('1', 'scan')})"
+    subfolder = (
+        f"1 subfolder ({Path('0', 'more')}) in the folders of classes; move their images into the class's folder."
+    )
+    files = f"2 files ({Path('1', 'notes.txt')}, README) that are no images."
+    png = f"3 pictures {pictures} that are not PNG files; --convert reads them."
+    assert notes == [f"not read in '{folder}': {what}" for what in (subfolder, png, files)]
+    notes = []
+    assert len(list_images(folder, True, notes.append)) == 31
+    assert notes == [f"not read in '{folder}': {what}" for what in (subfolder, files)]
+    with pytest.raises(UserError, match=r"it is a HEIC photo, which needs pillow-heif|the file is damaged \(no HEIC"):
+        read_photo(folder / "1" / "phone.HEIC")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from digits.inference import listing
 from digits.inference.listing import Shard, list_files, output_name
@@ -27,15 +28,24 @@ def listed(*named: Path, **options) -> list[str]:
 
 
 def test_folders_are_read_by_name_and_subfolders_only_when_asked(tmp_path: Path) -> None:
-    make(tmp_path, "b.png", "a.JPG", "notes.txt", "c/d/e.tif", "c/a.png", "z/.png", ".hidden.gif")
+    make(tmp_path, "b.png", "a.JPG", "c/d/e.tif", "c/a.png", "z/.png", ".hidden.gif")
     notes: list[str] = []
     assert listed(tmp_path, notes=notes) == [str(tmp_path / name) for name in (".hidden.gif", "a.JPG", "b.png")]
-    assert notes == [f"'{tmp_path}' has 2 subfolders, not read; --recursive reads them."]
-    notes = []
+    assert notes == [f"'{tmp_path}' has 2 subfolders (c, z), not read; --recursive reads them."]
     names = (".hidden.gif", "a.JPG", "b.png", "c/a.png", "c/d/e.tif")
-    assert listed(tmp_path, recursive=True, notes=notes) == [str(tmp_path / name) for name in names]
-    assert notes == []
+    assert listed(tmp_path, recursive=True) == [str(tmp_path / name) for name in names]
     assert {file.size for file in list_files([tmp_path], recursive=True)} == {5}
+
+
+def test_image_files_are_known_by_their_contents_and_all_others_named(tmp_path: Path) -> None:
+    for name, form in (("a.jfif", "JPEG"), ("b.scan", "PNG"), ("c", "PPM"), ("d.webp2", "WEBP")):
+        Image.new("L", (9, 9)).save(tmp_path / name, format=form)
+    make(tmp_path, "notes.txt", "x.pdf", "y.docx", "z.xcf", ".DS_Store", "._a.jpg")
+    (tmp_path / "phone.raw").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    notes: list[str] = []
+    names = ("a.jfif", "b.scan", "c", "d.webp2", "phone.raw")
+    assert listed(tmp_path, notes=notes) == [str(tmp_path / name) for name in names]
+    assert notes == [f"'{tmp_path}' has 4 files (notes.txt, x.pdf, y.docx and 1 more) that are no images, not read."]
 
 
 def test_a_large_folder_comes_in_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +67,7 @@ def test_links_to_files_are_followed_and_those_to_folders_noted(tmp_path: Path) 
     notes: list[str] = []
     found = listed(tmp_path / "in", recursive=True, notes=notes)
     assert [Path(path).name for path in found] == ["a.png", "b.png", "gone.png"]
-    assert notes == [f"'{tmp_path / 'in'}' has 1 link to folders, not followed; name them."]
+    assert notes == [f"'{tmp_path / 'in'}' has 1 link (loop) to folders, not followed; name them."]
 
 
 def test_what_is_named_is_tried_once_and_folders_without_images_are_faults(tmp_path: Path) -> None:

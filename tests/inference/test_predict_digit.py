@@ -119,7 +119,7 @@ def test_bad_files_are_named_and_the_rest_is_answered(place: Path, tmp_path: Pat
     for name in ("blank", "black"):
         assert f"{tmp_path / f'{name}.png'}: no digit found" in done.stdout
     *errors, note = done.stderr.splitlines()
-    assert note == f"note: '{tmp_path}' has 1 subfolder, not read; --recursive reads them."
+    assert note == f"note: '{tmp_path}' has 1 subfolder (folder), not read; --recursive reads them."
     assert len(errors) == 7
     assert all(line.startswith("error: ") for line in errors)
     for name in ("cut.png", "empty.png", "text.jpg", "bomb.png", "large.png", "folder", "missing.png"):

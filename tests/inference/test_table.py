@@ -41,12 +41,12 @@ def test_a_row_for_each_kind_of_answer(tmp_path: Path) -> None:
     with writing_table(tmp_path / "new" / "t.csv", resume=False) as table:
         table.write([seven("a.png"), answer_for_fault("b.png", "it is damaged; copy it."), page, empty])
     assert (tmp_path / "new" / "t.csv").read_text() == (
-        "path,digit,probability,runner_up,sure,error,box\n"
-        "a.png,7,0.9,1,true,,1 2 30 40\n"
-        'b.png,,,,false,"it is damaged; copy it.",\n'
-        "p.png,7,0.9,1,true,,1 2 3 4\n"
-        "p.png,7,0.9,1,true,,\n"
-        "e.png,,,,false,,\n"
+        "path,digit,probability,runner_up,sure,error,box,page,note\n"
+        "a.png,7,0.9,1,true,,1 2 30 40,,\n"
+        'b.png,,,,false,"it is damaged; copy it.",,,\n'
+        "p.png,7,0.9,1,true,,1 2 3 4,,\n"
+        "p.png,7,0.9,1,true,,,,\n"
+        "e.png,,,,false,,,,\n"
     )
 
 
@@ -82,7 +82,7 @@ def test_names_that_spreadsheets_would_compute_still_lead_to_their_files(tmp_pat
         assert as_cell(name) == f".{os.sep}{name}"
     assert as_cell("scans/=1+1.png") == "scans/=1+1.png"
     (row,) = rows({"path": "a", **SEVEN, "digit": '=HYPERLINK("x")', "runner_up": "-3"})
-    assert row == 'a,"\'=HYPERLINK(""x"")",0.9,-3,true,,\n'
+    assert row == 'a,"\'=HYPERLINK(""x"")",0.9,-3,true,,,,\n'
     (row,) = rows(seven("a;=1.png"))  # where spreadsheets end a cell at a semicolon
     assert row.startswith('"a;=1.png",')
 
@@ -112,7 +112,7 @@ def test_what_is_no_table_of_ours_is_refused_and_left_alone(tmp_path: Path) -> N
         "path,digit\n",
         f"{header}a,b\n",
         f'{header}"{"x" * 300_000}',
-        f"{header}\xff,1,1,1,1,1,1\n",
+        f"{header}\xff,1,1,1,1,1,1,1,1\n",
     ):
         file.write_bytes(text.encode("latin-1"))
         with pytest.raises(UserError, match=r"t\.csv' (is not a table|has a damaged row)"), writing_table(file, True):
