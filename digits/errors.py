@@ -13,6 +13,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "torchvision", "onnxscript"), "pytorch"),
     **dict.fromkeys(("tensorflow", "keras", "tf2onnx"), "tensorflow"),
     **dict.fromkeys(("fastapi", "gradio", "segno", "uvicorn"), "page"),
+    "pillow-heif": "heic",
     "psycopg": "postgresql",
     "tensorboard": "tensorboard",
 }
