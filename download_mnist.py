@@ -14,6 +14,7 @@ Run it again to fix what was damaged. A complete dataset is left alone, and need
 
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,7 +24,8 @@ from pydantic import Field
 from digits.command_line import options_dataclass, parse, refuse
 from digits.data import CATALOGUE, DATA_DIR, Entry, find_dataset, load_dataset
 from digits.data.download import download_dataset, download_writers
-from digits.data.own import check_name, write_own
+from digits.data.form import Changes, look_at
+from digits.data.own import FROM_IMAGES, check_name, write_own
 from digits.errors import UserError, run_script
 from digits.names import plain
 
@@ -49,6 +51,14 @@ class Options:
     from_csv: Annotated[tuple[Path, ...], Field(title="TRAIN [TEST]")] = ()
     """make a dataset from one or two CSV tables instead, a label and 784 pixels in each row, with or without a header,
     as those of Kaggle's Digit Recognizer and of Fashion-MNIST; needs --name"""
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """with --from-images or --from-csv: the value of full ink where that is not 255, such as 1 or 16"""
+    invert: bool = False
+    """with --from-images or --from-csv: exchange light and dark, for dark ink on white"""
+    transpose: bool = False
+    """with --from-images or --from-csv: exchange rows and columns, for EMNIST's images"""
+    allow_lost: bool = False
+    """with --convert: make the dataset even if more than 3 % of the pictures cannot be converted"""
     name: str = ""
     """name of your own dataset, to make with --from-images or --from-csv, or to write with --to-images or --to-csv"""
     to_images: Path | None = None
@@ -58,14 +68,21 @@ class Options:
     """also write the dataset (or your own, with --name) as tables, train.csv and test.csv, into this new folder"""
 
 
+NEEDS = {"from_images": "name", "from_csv": "name", "convert": "from_images", "allow_lost": "convert"}
+
+
 def main() -> int:
-    options = parse(Options(), __doc__, needs={"from_images": "name", "from_csv": "name", "convert": "from_images"})
+    options = parse(Options(), __doc__, needs=NEEDS)
     if options.name and (options.force or options.dataset != Options().dataset):
         refuse("--name is for a dataset of your own; leave --dataset and --force out.")
     if options.name and not (options.from_images or options.from_csv or options.to_images or options.to_csv):
         refuse("--name must go with --from-images, --from-csv, --to-images or --to-csv.")
     if options.from_images and options.from_csv:
         refuse("--from-images and --from-csv cannot go together; choose one.")
+    if (options.scale or options.invert or options.transpose) and not (options.from_images or options.from_csv):
+        refuse("--scale, --invert and --transpose must go with --from-images or --from-csv.")
+    if options.convert and options.invert:
+        refuse("--convert finds light ink and dark ink by itself; leave --invert out.")
     if len(options.from_csv) > 2:
         refuse("--from-csv takes one table, or two: TRAIN and TEST.")
     if options.name:
@@ -88,36 +105,38 @@ def main() -> int:
 
 def handle_own(options: Options) -> None:
     """Make a dataset from image files or tables and say in two lines what is where; or write it out; or both."""
+    changes = Changes(options.scale, options.invert, options.transpose)
     if options.from_images is not None:
-        make_from_images(options.name, options.from_images, options.data_dir, options.convert)
+        make_from_images(options, options.from_images, changes)
     if options.from_csv:
         from digits.data.csv_read import import_csv
 
         train, *test = options.from_csv
-        announce(options.name, *import_csv(options.name, train, test[0] if test else None, options.data_dir, report))
+        made = import_csv(options.name, train, test[0] if test else None, options.data_dir, report, changes)
+        announce(options.name, *made)
     if options.to_images is not None:
         write_images(options.name, options.data_dir, options.to_images)
     if options.to_csv is not None:
         write_tables(options.name, options.data_dir, options.to_csv)
 
 
-def make_from_images(name: str, images: Path, data_dir: Path, convert: bool) -> None:
+def make_from_images(options: Options, images: Path, changes: Changes) -> None:
     """Make a dataset from a folder of image files."""
     # Here, because Pillow is only needed for images.
     from digits.data.png_folder import count_leaks, read_png_folder
 
+    name, data_dir = options.name, options.data_dir
     check_name(name, data_dir)  # before the reading, which may take a minute
-    left_out = []
 
     def leave_out(fault: str) -> None:
-        left_out.append(fault)
         print(f"note: left out: {fault}", file=sys.stderr)
 
-    arrays, class_names = read_png_folder(images, leave_out if convert else None, say)
-    folder = write_own(name, arrays, class_names, data_dir)
-    announce(name, folder, (len(arrays[0]), len(arrays[2])), class_names, count_leaks(arrays))
-    if left_out:
-        print(f"  note: {len(left_out):,} pictures could not be converted and were left out, each named above.")
+    convert = leave_out if options.convert else None
+    arrays, class_names = read_png_folder(images, convert, say, changes, options.allow_lost)
+    made_by = FROM_IMAGES + " --convert" * options.convert + " --allow-lost" * options.allow_lost + str(changes)
+    folder = write_own(name, arrays, class_names, data_dir, made_by)
+    sizes = len(arrays[0]), len(arrays[2])
+    announce(name, folder, sizes, class_names, count_leaks(arrays), look_at(arrays, class_names, changes))
 
 
 def say(note: str) -> None:
@@ -128,12 +147,16 @@ def report(fault: str) -> None:
     print(f"error: {fault}", file=sys.stderr)
 
 
-def announce(name: str, folder: Path, sizes: tuple[int, int], class_names: tuple[str, ...], leaks: int) -> None:
-    """Say what a dataset of the user's own has."""
+def announce(
+    name: str, folder: Path, sizes: tuple[int, int], class_names: tuple[str, ...], leaks: int, warnings: Sequence[str]
+) -> None:
+    """Say what a dataset of the user's own has, and what seems to be wrong with it."""
     print(f"{name}: {sizes[0]:,} training and {sizes[1]:,} test images in '{folder}', complete and verified.")
     print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {name}.")
     if leaks:
         print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def write_images(name: str, data_dir: Path, folder: Path) -> None:

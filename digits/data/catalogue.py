@@ -64,6 +64,7 @@ class Entry:
     mirrors: tuple[str, ...] = ()  # addresses of folders that hold the .gz files, tried in this order
     embedded: Callable[[], Arrays] | None = None  # makes the four arrays where no download is needed
     writers: WriterLabels | None = None  # where it is known who wrote each image
+    made_by: str = ""  # of the user's own: the options of download_mnist.py that make it
 
     @property
     def files(self) -> tuple[IdxFile, ...]:

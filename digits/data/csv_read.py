@@ -9,14 +9,15 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from digits.data.form import Changes, Look, is_id, numbered, warnings
 from digits.data.idx import idx_header
-from digits.data.own import check_name, write_own_pieces
+from digits.data.own import FROM_CSV, check_name, write_own_pieces
 from digits.data.split import split_indices
 from digits.errors import UserError
 from digits.files import naming
@@ -30,8 +31,25 @@ BATCH = 1_000  # rows that are parsed together
 MOST_FAULTS = 100
 """Bad rows that are named; a table with more of them is something else, and not read further."""
 VALUE = re.compile(r"\s*0*([0-9]{1,3})(\.0*)?\s*")
+DECIMAL = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*")
+NUMBERED = " (its first column seems to number the rows, where it must hold their labels)"
 PIXEL = re.compile(r"pixel_?\d+|p\d+|\d+x\d+")
+NUMBER = re.compile(r"[\s\d.+-]*([eE][+-]?\d+)?\s*", re.ASCII)
+UNLABELLED = (
+    "as in Kaggle's test.csv, which is for predictions. A dataset needs each image's label in the first column; "
+    "without a table TEST, one in seven rows of TRAIN is for testing."
+)
 KINDS = {b"PK": "a zip archive", b"\x1f\x8b": "a gzip archive", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}
+
+
+class Imported(NamedTuple):
+    """What became of the table(s)."""
+
+    folder: Path
+    sizes: tuple[int, int]  # training and test images
+    class_names: tuple[str, ...]
+    leaks: int  # test images that are training images too
+    warnings: list[str]  # what the images or labels seem to have wrong
 
 
 @dataclass
@@ -39,12 +57,17 @@ class _Rows:
     """A table's rows: images in a file on the disk, one after the other, labels and checksums in memory."""
 
     images: IO[bytes]
+    changes: Changes
+    look: Look = field(default_factory=Look)
     labels: bytearray = field(default_factory=bytearray)
     checksums: "array[int]" = field(default_factory=lambda: array("Q"))
 
-    def add(self, values: NDArray[np.uint8]) -> None:
-        self.labels += values[:, 0].tobytes()
-        for image in np.ascontiguousarray(values[:, 1:]):
+    def add(self, values: NDArray[np.uint8] | NDArray[np.float64]) -> None:
+        labels = values[:, 0].astype(np.uint8)
+        images = self.changes.apply(values[:, 1:].reshape(-1, SIDE, SIDE))
+        self.look.add(images, labels)
+        self.labels += labels.tobytes()
+        for image in images:
             data = image.tobytes()
             self.images.write(data)
             self.checksums.append(int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()))
@@ -60,10 +83,14 @@ class _Rows:
 
 
 def import_csv(
-    name: str, train: Path, test: Path | None, data_dir: Path, report: Callable[[str], None]
-) -> tuple[Path, tuple[int, int], tuple[str, ...], int]:
-    """Make the dataset of the table(s); return its folder, numbers of images, class names, and test images that are
-    training images too.
+    name: str,
+    train: Path,
+    test: Path | None,
+    data_dir: Path,
+    report: Callable[[str], None],
+    changes: Changes = Changes(),  # noqa: B008 (frozen)
+) -> Imported:
+    """Make the dataset of the table(s), and say what became of it.
 
     Without `test`, one in seven rows is for testing, of each class the same share. Labels are whole numbers from 0 to
     255, and the classes' names. `report` receives a sentence on each bad row; where there is one, nothing is written
@@ -77,17 +104,20 @@ def import_csv(
         tempfile.TemporaryFile(dir=data_dir) as first,
         tempfile.TemporaryFile(dir=data_dir) as second,
     ):
-        tables = [_read(path, _Rows(file), report) for path, file in ((train, first), (test, second)) if path]
+        given = [(path, file) for path, file in ((train, first), (test, second)) if path]
+        tables = [_read(path, _Rows(file, changes), report) for path, file in given]
         labels = [np.frombuffer(rows.labels, np.uint8) for rows in tables]
         classes = np.unique(labels[0])
         if len(classes) < 2:
             raise UserError(f"'{train}' has images of one class only, where 2 or more are expected.")
         if strange := set(labels[-1].tolist()) - set(classes.tolist()):
-            raise UserError(f"'{test}' has the label {min(strange)}, of which '{train}' has no image.")
+            hint = NUMBERED * numbered(labels[-1])
+            raise UserError(f"'{test}' has the label {min(strange)}, of which '{train}' has no image{hint}.")
         if test is None:
             chosen = split_indices(labels[0], TEST_FRACTION, seed=0)
             if not len(chosen[1]):
-                raise UserError(f"'{train}' has too few rows to be split into training and test images; add some.")
+                hint = NUMBERED * numbered(labels[0])
+                raise UserError(f"'{train}' has too few rows of each label to be split; add some{hint}.")
         else:
             chosen = np.arange(len(labels[0])), np.arange(len(labels[1]))
         parts = list(zip((tables[0], tables[-1]), chosen, strict=True))
@@ -97,9 +127,16 @@ def import_csv(
             files += [rows.pieces(indices), iter([idx_header(numbers.shape), numbers.tobytes()])]
         class_names = tuple(map(str, classes.tolist()))
         sizes = len(chosen[0]), len(chosen[1])
-        folder = write_own_pieces(name, files, sizes, class_names, data_dir)
+        made_by = f"{FROM_CSV}{' TEST' if test else ''}{changes}"
+        folder = write_own_pieces(name, files, sizes, class_names, data_dir, made_by)
         sums = [np.frombuffer(rows.checksums, np.uint64)[indices] for rows, indices in parts]
-        return folder, sizes, class_names, int(np.isin(sums[1], sums[0]).sum())
+        found = [
+            f"'{path}' has {len(np.unique(column))} different labels in {len(column)} rows{NUMBERED}."
+            for (path, _), column in zip(given, labels, strict=True)
+            if (numbered(column) if path == train else len(column) > 2 and (np.diff(column) == 1).all())
+        ]
+        found += warnings(tables[0].look, tables[-1].look, list(map(str, range(256))), changes)
+        return Imported(folder, sizes, class_names, int(np.isin(sums[1], sums[0]).sum()), found)
 
 
 def _read(path: Path, rows: _Rows, report: Callable[[str], None]) -> _Rows:
@@ -114,13 +151,14 @@ def _read(path: Path, rows: _Rows, report: Callable[[str], None]) -> _Rows:
         ) as bar,
     ):
         for batch in _batches(_lines(file, path)):
-            values, bad = _parse(batch)
+            values, bad = _parse(batch, rows.changes.scale)
             rows.add(values)
             for number, fault in bad:
                 report(f"'{path}', line {number}: {fault}.")
                 faults += 1
                 if faults == MOST_FAULTS:
-                    raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; repair it.")
+                    hint = NUMBERED * numbered(np.frombuffer(rows.labels, np.uint8))
+                    raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; repair it{hint}.")
             bar.update(sum(len(line) for _, line in batch))
     if faults:
         raise UserError(f"'{path}' has {faults} bad row{'s' * (faults > 1)}; repair or remove what is named above.")
@@ -153,15 +191,21 @@ def _is_header(line: bytes, path: Path) -> bool:
     except (ValueError, csv.Error):  # the row's fault, to be named with the others
         return False
     if len(cells) == COLUMNS - 1:
-        raise UserError(
-            f"'{path}' has {COLUMNS - 1} columns: pixels without a label, as in Kaggle's test.csv; a dataset needs the "
-            "label of each image, so give a table whose first column has them."
-        )
-    if PIXEL.fullmatch(cells[0].strip().lower()):
+        raise UserError(f"'{path}' has {COLUMNS - 1} columns: pixels without a label, {UNLABELLED}")
+    names = [not NUMBER.fullmatch(cell) for cell in cells[:2]]
+    if names == [False, True] and not cells[0]:  # pandas writes its index without a name
+        names[0] = True
+    if names[0] and PIXEL.fullmatch(cells[0].strip().lower()):
         raise UserError(
             f"'{path}' has '{plain(cells[0])}' as its first column, where the label must be; move it there."
         )
-    return re.match(r"[\s\d.+-]*$", cells[0], re.ASCII) is None
+    if names[0] and is_id(cells[0]):
+        name = f"'{plain(cells[0])}'" if cells[0].strip() else "a column without a name"
+        column = f"'{path}' begins with {name}, which numbers the rows"
+        if len(cells) == COLUMNS:
+            raise UserError(f"{column}, and has {COLUMNS - 1} pixels without a label, {UNLABELLED}")
+        raise UserError(f"{column}; remove that column, since the label must come first.")
+    return names[0]
 
 
 def _batches(lines: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
@@ -175,34 +219,55 @@ def _batches(lines: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, byt
         yield batch
 
 
-def _parse(batch: list[tuple[int, bytes]]) -> tuple[NDArray[np.uint8], list[tuple[int, str]]]:
-    """Return the good rows, uint8 (N, 785), and the line number and fault of each bad one."""
-    if all(_is_plain(line) for _, line in batch):  # nearly always; ten times as fast
-        numbers = np.fromstring(b",".join(line for _, line in batch).decode(), sep=",").reshape(-1, COLUMNS)
-        if (numbers <= 255).all():
-            return numbers.astype(np.uint8), []
+def _parse(
+    batch: list[tuple[int, bytes]], scale: float | None = None
+) -> tuple[NDArray[np.uint8] | NDArray[np.float64], list[tuple[int, str]]]:
+    """Return the good rows, (N, 785), and the line number and fault of each bad one.
+
+    They are uint8, or with a scale, which pixels may reach and of which they may be fractions, float64.
+    """
+    allowed = b"0123456789," if scale is None else b"0123456789,.eE+-"
+    if all(_is_plain(line, allowed) for _, line in batch):  # nearly always; ten times as fast
+        values = _read_plain(batch, scale)
+        if values is not None:
+            return values, []
     good, bad = [], []
     for number, line in batch:
-        row = _parse_row(line)
+        row = _parse_row(line, scale)
         if isinstance(row, str):
             bad.append((number, row))
         else:
             good.append(row)
-    return np.array(good, np.uint8).reshape(-1, COLUMNS), bad
+    values = np.array(good, np.float64).reshape(-1, COLUMNS)
+    return values.astype(np.uint8) if scale is None else values, bad
 
 
-def _is_plain(line: bytes) -> bool:
-    """Return whether the line is 785 whole numbers and commas, nothing else."""
+def _is_plain(line: bytes, allowed: bytes) -> bool:
+    """Return whether the line has 785 cells of these bytes, none of them empty."""
     return (
         line.count(b",") == COLUMNS - 1
-        and not line.translate(None, b"0123456789,")
+        and not line.translate(None, allowed)
         and b",," not in line
         and line[:1] != b","
         and line[-1:] != b","
     )
 
 
-def _parse_row(line: bytes) -> list[int] | str:
+def _read_plain(batch: list[tuple[int, bytes]], scale: float | None) -> NDArray[np.uint8] | NDArray[np.float64] | None:
+    """Return the values of plain lines, as _parse does, or None where any is out of range."""
+    if scale is None:
+        numbers = np.fromstring(b",".join(line for _, line in batch).decode(), sep=",").reshape(-1, COLUMNS)
+        return numbers.astype(np.uint8) if (numbers <= 255).all() else None
+    try:
+        numbers = np.array([line.split(b",") for _, line in batch]).astype(np.float64)
+    except ValueError:
+        return None
+    labels, pixels = numbers[:, 0], numbers[:, 1:]
+    fine = (numbers >= 0).all() and (pixels <= scale).all() and (labels <= 255).all() and (labels % 1 == 0).all()
+    return numbers if fine else None
+
+
+def _parse_row(line: bytes, scale: float | None) -> list[float] | str:
     """Return the row's 785 values, or what is wrong with it."""
     try:
         (cells,) = csv.reader([line.decode()], strict=True)
@@ -215,8 +280,20 @@ def _parse_row(line: bytes) -> list[int] | str:
         return f"it has {columns}, where {COLUMNS} are expected: a label and {COLUMNS - 1} pixels, with commas between"
     values = []
     for column, cell in enumerate(cells, start=1):
-        match = VALUE.fullmatch(cell)
-        if match is None or int(match[1]) > 255:
-            return f"column {column} holds '{plain(cell[:20])}', where a whole number from 0 to 255 is expected"
-        values.append(int(match[1]))
+        value = _value(cell, 255 if scale is None or column == 1 else scale, scale is not None)
+        if value is None or (column == 1 and value % 1):
+            what = "a whole number from 0 to 255"
+            if scale is not None and column > 1:
+                what = f"a number from 0 to --scale {scale:g}"
+            hint = "" if scale is not None or not DECIMAL.fullmatch(cell) else "; --scale takes other ranges"
+            return f"column {column} holds '{plain(cell[:20])}', where {what} is expected{hint}"
+        values.append(value)
     return values
+
+
+def _value(cell: str, most: float, decimal: bool) -> float | None:
+    """Return the cell's number, None where it is none from 0 to `most`."""
+    match = (DECIMAL if decimal else VALUE).fullmatch(cell)
+    if match is None or float(cell if decimal else match[1]) > most:
+        return None
+    return float(cell if decimal else match[1])

@@ -29,7 +29,7 @@ def write_csv_folder(entry: Entry, data_dir: Path, folder: Path) -> bool:
     named = named and list(entry.class_names) == sorted(entry.class_names, key=int)
     names = entry.class_names if named else CELLS
     with new_folder(folder) as hidden:
-        _verify(entry, source, download_command(entry.name, data_dir))
+        _verify(entry, source, download_command(entry, data_dir))
         for part, (images, labels) in zip(("train", "test"), (entry.files[:2], entry.files[2:]), strict=True):
             table = hidden / f"{part}.csv"
             with naming(table), table.open("w", encoding="utf-8", newline="") as file:

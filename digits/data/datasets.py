@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from digits.data.catalogue import CATALOGUE, Entry, IdxFile, check_array
 from digits.data.idx import parse_idx
-from digits.data.own import DESCRIPTION, find_own, own_names
+from digits.data.own import find_own, own_names
 from digits.data.writers import read_writers
 from digits.errors import UserError
 from digits.files import MANIFEST, read_bytes, read_manifest
@@ -54,7 +54,7 @@ def find_dataset(name: str, data_dir: Path) -> Entry:
 def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
     """Return the entry's dataset from data_dir, with the errors of load_dataset."""
     folder = data_dir / entry.folder
-    command = download_command(entry.name, data_dir)
+    command = download_command(entry, data_dir)
     if not folder.exists():
         raise UserError(f"{entry.name} is not in '{data_dir}' yet: run '{command}'.")
     try:
@@ -78,11 +78,10 @@ def fingerprint(digests: Sequence[str]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(digest) for digest in digests)).hexdigest()
 
 
-def download_command(name: str, data_dir: Path) -> str:
+def download_command(entry: Entry, data_dir: Path) -> str:
     """Return the command that downloads or fixes the dataset, as one would type it."""
     where = "" if data_dir == DATA_DIR else f" --data-dir {command_text([str(data_dir)])}"
-    own = (data_dir / name / DESCRIPTION).is_file()
-    what = f"--from-images FOLDER --name {name}" if own else f"--dataset {name}"
+    what = f"{entry.made_by} --name {entry.name}" if entry.made_by else f"--dataset {entry.name}"
     return f"python download_mnist.py {what}{where}"
 
 

@@ -1,7 +1,7 @@
 """Datasets of the user's own in the data folder, beside those of the catalogue: accepted by name wherever they are.
 
 <data_dir>/<name>/raw/train-images-idx3-ubyte and three more
-<data_dir>/<name>/dataset.json       class names, and how many images
+<data_dir>/<name>/dataset.json       class names, how many images, and the options that made it
 <data_dir>/<name>/SHA256SUMS         the checksums of the four
 """
 
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -22,6 +22,8 @@ from digits.files import MANIFEST, format_manifest, naming, read_bytes, write_fi
 from digits.names import is_forbidden_on_windows
 
 DESCRIPTION = "dataset.json"
+FROM_IMAGES = "--from-images FOLDER"
+FROM_CSV = "--from-csv TRAIN"
 MAX_BYTES = 1 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 Count = Annotated[int, Field(gt=0, lt=2**32)]
@@ -33,25 +35,37 @@ class Description(TypedDict):
     class_names: Annotated[list[str], Field(min_length=2, max_length=256)]
     train: Count
     test: Count
+    made_by: NotRequired[Annotated[str, Field(pattern="^--from-[A-Za-z0-9 .+-]{1,80}$")]]  # options, as typed
 
 
-def write_own(name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path) -> Path:
+def write_own(
+    name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path, made_by: str = FROM_IMAGES
+) -> Path:
     """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
 
-    UserError as in check_name.
+    made_by: the options that make it again. UserError as in check_name.
     """
-    return write_own_pieces(
-        name, [[idx_bytes(array)] for array in arrays], (len(arrays[0]), len(arrays[2])), class_names, data_dir
-    )
+    sizes = len(arrays[0]), len(arrays[2])
+    return write_own_pieces(name, [[idx_bytes(array)] for array in arrays], sizes, class_names, data_dir, made_by)
 
 
 def write_own_pieces(
-    name: str, files: Sequence[Iterable[bytes]], sizes: tuple[int, int], class_names: tuple[str, ...], data_dir: Path
+    name: str,
+    files: Sequence[Iterable[bytes]],
+    sizes: tuple[int, int],
+    class_names: tuple[str, ...],
+    data_dir: Path,
+    made_by: str,
 ) -> Path:
     """Write the dataset, as write_own does, from the pieces of its four IDX files: of any number of images."""
     check_name(name, data_dir)
     folder = data_dir / name
-    description: Description = {"class_names": list(class_names), "train": sizes[0], "test": sizes[1]}
+    description: Description = {
+        "class_names": list(class_names),
+        "train": sizes[0],
+        "test": sizes[1],
+        "made_by": made_by,
+    }
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
         sums = {}
@@ -98,4 +112,5 @@ def find_own(name: str, data_dir: Path) -> Entry | None:
 
 def _entry(name: str, description: Description) -> Entry:
     sizes = description["train"], description["test"]
-    return Entry(name, name, name, sizes, tuple(description["class_names"]), licence="")
+    made_by = description.get("made_by", FROM_IMAGES)
+    return Entry(name, name, name, sizes, tuple(description["class_names"]), licence="", made_by=made_by)

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +13,30 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digits.data.catalogue import Arrays
-from digits.data.convert import convert_pictures
+from digits.data.convert import Labelled, convert_pictures
 from digits.data.datasets import Dataset
+from digits.data.form import Changes
 from digits.data.list_images import list_images
 from digits.data.split import split_indices
 from digits.errors import UserError
 from digits.files import naming, new_folder
+from digits.names import percent
 from digits.photos import read_photo
 
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")  # class names with which a file's name may begin on any system
 SIDE = 28
 TEST_FRACTION = 1 / 7  # of a folder that is not split: MNIST's own share of test images
+MOST_LOST = 0.03  # of all pictures, that --convert may leave out
+MOST_LOST_OF_CLASS = 0.1  # of a class's pictures, which are not reported
 MAX_CLASSES = 256  # labels are stored in a byte
 
 
 def read_png_folder(
-    folder: Path, report: Callable[[str], None] | None = None, note: Callable[[str], None] = print
+    folder: Path,
+    report: Callable[[str], None] | None = None,
+    note: Callable[[str], None] = print,
+    changes: Changes = Changes(),  # noqa: B008 (frozen)
+    allow_lost: bool = False,
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
 
@@ -35,8 +45,9 @@ def read_png_folder(
     the file that is wrong.
 
     With `report`, pictures of any format, size and colour are converted (digits/data/convert.py); it receives a
-    sentence on each one that fails, and the others make the dataset. `note` receives sentences on files and subfolders
-    that are not read.
+    sentence on each one that fails and on each class that loses many, and the others make the dataset, unless more than
+    MOST_LOST of all are lost: that is a UserError without `allow_lost`. Pictures are scaled before.
+    `note` receives sentences on files and subfolders that are not read.
     """
     parts = [folder / "train", folder / "test"]
     if (folder / "training").is_dir() and (folder / "testing").is_dir():
@@ -55,19 +66,22 @@ def read_png_folder(
         if label not in class_names:
             raise UserError(f"'{path}' is of class '{label}', of which '{parts[0]}' has no image.")
     number = {name: i for i, name in enumerate(class_names)}
-    arrays = []
-    for part, files in zip(parts, listed, strict=True):
+    arrays, kept = [], []
+    for files in listed:
         if report:
-            images, files = convert_pictures(files, report)
-            lost = set(class_names if part == parts[0] else ()) - {label for _, label in files}
-            if lost or not files:
-                kind = f"of class '{min(lost)}' " if lost else ""
-                raise UserError(f"'{part}' has no picture {kind}that can be converted; add some, or remove the class.")
+            images, files = convert_pictures(files, report, changes.scale or 255)
+            kept.append(files)
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 images = np.stack(list(pool.map(_read_image, [path for path, _ in files])))
-        arrays.append(images)
+            over = np.flatnonzero(images.max(axis=(1, 2)) > (changes.scale or 255))
+            if len(over):
+                path, largest = files[over[0]][0], images[over[0]].max()
+                raise UserError(f"'{path}' has a pixel of {largest}, more than --scale {changes.scale:g}.")
+        arrays.append((replace(changes, scale=None) if report else changes).apply(images))
         arrays.append(np.array([number[label] for _, label in files], np.uint8))
+    if report:
+        _check_lost(parts, listed, kept, report, allow_lost)
     if len(parts) == 1:
         images, labels = arrays
         train, test = split_indices(labels, TEST_FRACTION, seed=0)
@@ -109,6 +123,36 @@ def count_leaks(arrays: Arrays) -> int:
     """Return how many test images are, byte for byte, training images too."""
     train = {image.tobytes() for image in arrays[0]}
     return sum(image.tobytes() in train for image in arrays[2])
+
+
+def _check_lost(
+    parts: Sequence[Path],
+    listed: Sequence[Sequence[Labelled]],
+    kept: Sequence[Sequence[Labelled]],
+    report: Callable[[str], None],
+    allow_lost: bool,
+) -> None:
+    """Report each class that lost many of its pictures; UserError where one has none left, or many of all are lost."""
+    lost = 0
+    for part, before, after in zip(parts, listed, kept, strict=True):
+        had, has = (Counter(label for _, label in files) for files in (before, after))
+        lost += len(before) - len(after)
+        for label, count in sorted(had.items(), key=lambda item: _in_order(item[0])):
+            if count - has[label] > MOST_LOST_OF_CLASS * count:
+                report(f"{count - has[label]:,} of the {count:,} pictures of class '{label}' in '{part}'.")
+        gone = [label for label in sorted(had, key=_in_order) if not has[label]]
+        if gone and (part == parts[0] or not after):
+            raise UserError(
+                f"'{part}' has no picture of class '{gone[0]}' that can be converted; add some, or remove the class."
+            )
+    total = sum(map(len, listed))
+    if lost > MOST_LOST * total and not allow_lost:
+        raise UserError(
+            f"{lost:,} of the {total:,} pictures ({percent(lost / total, 1)}) could not be converted, each named "
+            "above; nothing was written. Correct or remove them, or make the dataset of the others with --allow-lost."
+        )
+    if lost:
+        report(f"{lost:,} of the {total:,} pictures in all.")
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

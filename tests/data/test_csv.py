@@ -140,7 +140,7 @@ def test_bad_rows_are_named_and_an_earlier_dataset_stays(tmp_path: Path, line: s
         (LINES[0].encode("utf-16"), "is UTF-16 text"),
         ("\r".join(LINES * 2), "line 1: it is longer than 785 numbers can be"),
         ("\n".join(LINES[:1] * 5), "has images of one class only"),
-        ("\n".join(LINES[:2]), "too few rows to be split"),
+        ("\n".join(LINES[:2]), "too few rows of each label to be split"),
         ("\n".join(["1,2,3"] * 1000), "has 100 bad rows so far and was not read further"),
     ],
 )
@@ -215,7 +215,7 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert write_csv_folder(find_dataset("twelve", tmp_path / "data"), tmp_path / "data", tmp_path / "tables")
     assert (tmp_path / "tables" / "train.csv").read_text().splitlines()[0] == KAGGLE
     tables = [tmp_path / "tables" / f"{part}.csv" for part in ("train", "test")]
-    _, sizes, class_names, leaks = import_csv("again", *tables, tmp_path / "data", pytest.fail)
+    _, sizes, class_names, leaks, _ = import_csv("again", *tables, tmp_path / "data", pytest.fail)
     assert (sizes, leaks) == ((2_300, 30), 30)
     assert class_names == tuple(map(str, range(12)))
     assert len({load_dataset(name, tmp_path / "data").fingerprint for name in ("twelve", "again")}) == 1
