@@ -77,9 +77,9 @@ def bootstrap_interval(
     """Return the 95 % interval of the accuracy of images that are alike within groups, such as those of one writer.
 
     right, groups: (N,), whether each image was classified correctly, and the number of its group, from 0; chosen: the
-    indices of the images whose accuracy is meant, all where None. The percentile interval of RESAMPLES resamples of whole groups
-    (Davison and Hinkley 1997, 'Bootstrap methods and their application', 3.8), the same at every call. None where
-    resampling shows nothing: one group, or the same outcome for all images.
+    indices of the images whose accuracy is meant, all where None. The percentile interval of RESAMPLES resamples of
+    whole groups (Davison and Hinkley 1997, 'Bootstrap methods and their application', 3.8), the same at every call.
+    None where resampling shows nothing: one group, or the same outcome for all images.
     """
     num_groups = int(groups.max()) + 1
     if chosen is not None:

@@ -28,6 +28,7 @@ class FigureCache:
         """Read the record in `outputs`; it is empty where there is no such file, or a damaged one."""
         self.outputs = outputs
         self.entries: dict[str, dict[str, Any]] = {}
+        self._used: set[Path] = set()  # parts of pages that this process has asked for
         try:
             entries = json.loads(read_bytes(outputs / CACHE_FILE, LARGEST).decode())
         except Exception:  # whatever is wrong with it: then all is rendered again, which is never wrong
@@ -48,7 +49,9 @@ class FigureCache:
 
     def fragment(self, key: str) -> Path:
         """Return the file of the figure as part of a page."""
-        return self.outputs / FRAGMENTS / f"{key[:32]}.svg"
+        path = self.outputs / FRAGMENTS / f"{key[:32]}.svg"
+        self._used.add(path)
+        return path
 
     def remember(self, path: Path, key: str, words: Words, fragment: str | None = None) -> None:
         """Record that the figure at `path` was just rendered, and keep it as part of a page. Raises OSError."""
@@ -58,12 +61,15 @@ class FigureCache:
         self.entries[self._name(path)] = {"key": key, "state": _state(path), "words": asdict(words)}
 
     def save(self) -> None:
-        """Write the file, without the figures that are gone, and delete their parts of pages. Raises OSError."""
+        """Write the file, without the figures that are gone, and delete their parts of pages. Raises OSError.
+
+        What was rendered in this call is kept for the page in any case: a training may just have replaced its run.
+        """
         kept = {name: entry for name, entry in self.entries.items() if (self.outputs / name).is_file()}
         write_whole(self.outputs / CACHE_FILE, json.dumps(kept, indent=0))
-        names = {self.fragment(str(entry.get("key"))).name for entry in kept.values()}
+        used = self._used | {self.fragment(str(entry.get("key"))) for entry in kept.values()}
         for file in (self.outputs / FRAGMENTS).glob("*.svg"):
-            if file.name not in names:
+            if file not in used:
                 file.unlink(missing_ok=True)
 
     def _name(self, path: Path) -> str:

@@ -79,7 +79,7 @@ def add_text(figure: Figure, left: float, top: float, text: str, size: float = T
     figure.text(left / full_width, 1 - top / full_height, text, size=size, va="top", ha="left", **style)
 
 
-def save_figure(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH) -> None:
+def save_figure(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH, make_folder: bool = True) -> None:
     """Write the figure to `path`, whole or not at all; the ending is the format: .png, .svg or .pdf.
 
     Equal figures become equal bytes.
@@ -92,7 +92,7 @@ def save_figure(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None}
         with figure_style(), matplotlib.rc_context({"svg.hashsalt": "digits"}):
             FigureCanvasAgg(figure).print_figure(buffer, format=path.suffix[1:], dpi=dots_per_inch, metadata=metadata)
-    write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue(), make_folder)
 
 
 def _write_png(figure: Figure, buffer: io.BytesIO, dots_per_inch: float) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from digits.data import Dataset, load_dataset
 from digits.errors import UserError
@@ -84,34 +85,47 @@ def render_all(
     formats: Sequence[str],
     display: Display | None = None,
     chosen: tuple[Run, Run] | None = None,
+    shared: Path | None = None,
 ) -> Rendering:
     """Render the figures named in `only` of the evaluated runs, each in every format; write report.json and the tables.
 
-    A run's files go into its folder, a dataset's into outputs/<dataset>/. Where `display` is given, the figures are
+    A run's files go into its folder, a dataset's into outputs/<dataset>/, those of several runs together too, but in
+    the folder `shared` in place of `outputs` where it is given. Where `display` is given, the figures are
     handed to it, those of one folder at a time, whether or not their files are new. What cannot be written or
     rendered is a fault, and does not keep the rest from being made. chosen: as of compare_runs.
     """
     done, cache = Rendering(), FigureCache(outputs)
 
-    def render(specs: Sequence[FigureSpec]) -> list[RenderedFigure]:
-        wanted = [spec for spec in specs if spec.name in only]
-        return render_figures(wanted, formats, done, cache, display)
+    shared = shared or outputs
+    bar = tqdm(desc="figures", unit=" figures", leave=False, disable=None, delay=2)
 
-    def write(path: Path, text: str) -> None:
+    def wanted(specs: Sequence[FigureSpec]) -> Iterator[FigureSpec]:
+        for spec in specs:
+            if spec.name in only:
+                bar.set_postfix_str(spec.name)
+                yield spec
+                bar.update()
+
+    def render(specs: Sequence[FigureSpec], make_folder: bool = True) -> list[RenderedFigure]:
+        return render_figures(wanted(specs), formats, done, cache, display, make_folder)
+
+    def write(path: Path, text: str, make_folder: bool = True) -> None:
         try:
-            write_whole(path, text)
+            write_whole(path, text, make_folder)
         except OSError as error:
             done.cannot_write(path, error)
 
     comparisons = compare_runs([one.run for one in evaluations], chosen)
     by_run = {id(one.run): one for one in evaluations}
     shown: set[str | None] = set()  # datasets whose own figures an earlier group has
-    for comparison, folder in zip(comparisons, _group_folders(comparisons, outputs), strict=True):
+    folders, dataset_folders = (_group_folders(comparisons, one) for one in (shared, outputs))
+    for comparison, folder, dataset_folder in zip(comparisons, folders, dataset_folders, strict=True):
         members = [by_run[id(run)] for run in comparison.runs]
         dataset, images = _find_dataset(comparison, data_dir, done)
-        run_figures = [render(figures_of_run(one, images)) for one in members]
+        # No folder is made for a run that was deleted meanwhile: a training of its name would be refused that place.
+        run_figures = [render(figures_of_run(one, images), make_folder=False) for one in members]
         for one in members:
-            write(one.run.path / "report.json", json.dumps(one.as_json(), indent=2) + "\n")
+            write(one.run.path / "report.json", json.dumps(one.as_json(), indent=2) + "\n", make_folder=False)
         comparison_figures = []
         if len(members) > 1:
             comparison_figures = render([figure_of_comparison(members, folder)])
@@ -126,13 +140,14 @@ def render_all(
         confusions = render([figure_of_confusions(comparison.runs, folder)])
         pair_figures = [render(specs) for specs in figures_of_pairs(comparison, images, folder)]
         dataset_figures = (
-            render(figures_of_dataset(dataset, folder)) if dataset and dataset.fingerprint not in shown else []
+            render(figures_of_dataset(dataset, dataset_folder)) if dataset and dataset.fingerprint not in shown else []
         )
         shown.add(comparison.fingerprint)
         figures = (comparison_figures, pair_figures, confusions, dataset_figures, run_figures)
         done.groups.append(Group(comparison, members, *figures))
     if len({one.run.dataset for one in evaluations}) == 1:  # errors on unlike datasets are not to be compared
-        render([figure_of_confusions([one.run for one in evaluations], outputs)])
+        render([figure_of_confusions([one.run for one in evaluations], shared)])
+    bar.close()
     try:
         cache.save()
     except OSError as error:
@@ -141,11 +156,12 @@ def render_all(
 
 
 def render_figures(
-    specs: Sequence[FigureSpec],
+    specs: Iterable[FigureSpec],
     formats: Sequence[str],
     done: Rendering,
     cache: FigureCache,
     display: Display | None = None,
+    make_folder: bool = True,
 ) -> list[RenderedFigure]:
     """Render the figures of one folder whose files are not current, note all that is done; return all that are then."""
     rendered, displayed = [], []
@@ -159,7 +175,7 @@ def render_figures(
                 assert isinstance(figure, Page)
                 displayed += [figure] if display else []
                 for path in stale:
-                    save_figure(figure, path)
+                    save_figure(figure, path, make_folder=make_folder)
                     fragment = as_fragment(figure, key) if path.suffix == ".png" else None
                     cache.remember(path, key, figure.words, fragment)
                     done.new += 1

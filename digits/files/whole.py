@@ -22,12 +22,13 @@ from digits.files.writing import Bytes, flush
 ASIDE = ".old"  # ends the hidden name of an earlier folder that has made way for the new one
 
 
-def write_whole(path: Path, data: Bytes | str | Iterable[str]) -> None:
+def write_whole(path: Path, data: Bytes | str | Iterable[str], make_folder: bool = True) -> None:
     """Write the file at `path`: bytes, or text (whole or in pieces) in UTF-8. An OSError names `path`.
 
-    The folder above it is made where that is missing.
+    The folder above it is made where that is missing, unless `make_folder` is off.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(path) as folder:
         unfinished = folder / "file"
         try:

@@ -21,6 +21,7 @@ from digits.runs.run import (
     check_writable,
     find_run,
     find_runs,
+    is_current,
     read_run,
     read_runs,
     write_run_files,

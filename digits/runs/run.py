@@ -248,6 +248,14 @@ def read_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
     return runs, faults
 
 
+def is_current(run: Run) -> bool:
+    """Return whether the run is still in its folder: it may have been deleted, or replaced by another training."""
+    try:
+        return read_info(run.path / "run.json") == run.info
+    except (UserError, OSError):
+        return False
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """Return what changes when this folder is renamed, filled or replaced by another; None where there is none.
 

@@ -7,10 +7,12 @@ import html
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -28,13 +30,14 @@ from paths import ROOT
 from picture_runs import add_info, make_sample_run
 
 from digits.data import load_dataset
+from digits.evaluation import Evaluation
 from digits.figures.confusion import plot_confusion, plot_confusions
 from digits.figures.page import save_figure
 from digits.figures.text import fit_text, printable, text_width, wrap_text
 from digits.metrics import confusion_matrix
 from digits.runs.run import Run, read_run
 from digits.training import Recipe, evaluation_set
-from visualize_results import FIGURES
+from visualize_results import FIGURES, main
 
 pytestmark = pytest.mark.slow
 
@@ -464,8 +467,9 @@ def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path) -> None:
     assert seed.name not in result.stdout  # as of runs that are named, it shows no others
     across = ("agreement", "disagreements", "both_wrong")
     names = {f"{name}-small-and-{usual.name}" for name in across}
-    assert figures_of("mnist-sample", names) <= files_in(outputs)
-    page = (outputs / "report.html").read_text(encoding="utf-8")
+    reports = outputs / "reports" / f"small-and-{usual.name}"
+    assert figures_of("mnist-sample", names) <= files_in(reports)
+    page = (reports / "report.html").read_text(encoding="utf-8")
     assert "filters 8 16, &#39;small&#39; against default: CNN, PyTorch</bdi></h4>" in page
     assert "MNIST sample · CNN, filters 8 16 · PyTorch · &#39;small&#39;" in page
 
@@ -550,7 +554,64 @@ def test_named_runs_only(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert second.name not in result.stdout
     assert result.stdout.count(f"\n{first.name} ") == 1  # named twice, rendered once
-    assert files_in(outputs) == MATRICES | figures_of(first.name, RUN_FIGURES)
+    matrices = {f"reports/{first.name}/{file}" for file in MATRICES}
+    assert files_in(outputs) == matrices | figures_of(first.name, RUN_FIGURES)
+
+
+def visualize_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["visualize_results.py", *map(str, arguments)])
+    return main()
+
+
+def test_what_shows_some_runs_keeps_what_shows_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = tmp_path / "outputs"
+    a, b, c = (make(tmp_path, labels=LABELS, seed=seed).name for seed in range(3))
+    only = ("--output-dir", outputs, "--only", "report", "confusion_matrices")
+    assert visualize_here(monkeypatch, *only) == 0
+    before = {name: (outputs / name).read_bytes() for name in ("report.html", "mnist/comparison.csv", *MATRICES)}
+    for selected, folder in (
+        (("--compare", a, b), f"{a}-and-{b}"),
+        ((a,), a),
+        ((a, b, c), f"{a}-and-2-more-????????"),
+    ):
+        assert visualize_here(monkeypatch, *selected, *only) == 0
+        (own,) = (outputs / "reports").glob(folder)
+        for name in ("report.html", *MATRICES):
+            assert (own / name).is_file()
+    assert {name: (outputs / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("what", ["replaced", "replaced again and again", "deleted"])
+def test_a_run_that_changes_while_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    outputs = tmp_path / "outputs"
+    stays, changes = make(tmp_path, labels=LABELS), make(tmp_path, labels=LABELS, seed=1)
+    options = ("--output-dir", outputs, "--only", "report")
+    assert visualize_here(monkeypatch, *options) == 0
+    moments = iter([0.1, 0.2, 0.3] if what == "replaced again and again" else [0.1])
+
+    def as_json(evaluation: Evaluation) -> dict[str, Any]:
+        if evaluation.run.name == changes.name and (moment := next(moments, None)):
+            if what == "deleted":
+                shutil.rmtree(changes.path)
+            else:  # in which its figures vanish
+                make(tmp_path, labels=LABELS, seed=1, error_rate=moment)
+        return {}
+
+    monkeypatch.setattr(Evaluation, "as_json", as_json)
+    assert visualize_here(monkeypatch, *options) == 0
+    out, page = capsys.readouterr().out, html.unescape((outputs / "report.html").read_text())
+    assert f"{changes.path}: replaced or deleted meanwhile" in out
+    assert f"<bdi>{stays.name}</bdi></h4>" in page
+    if what == "replaced":
+        assert f"<strong>{100 * read_run(changes.path).accuracy:.2f} %</strong>" in page
+        assert files_in(changes.path) == {f"{name}.png" for name in RUN_FIGURES}
+    else:
+        assert f"<bdi>{changes.name}</bdi></h4>" not in page
+        note = "'{}' was deleted meanwhile" if what == "deleted" else "'{}' is being replaced again and again"
+        assert note.format(changes.path) in page
+        assert changes.path.exists() == (what != "deleted")  # no folder of figures stands in a training's way
 
 
 def test_bad_runs_are_named_and_the_others_rendered(tmp_path: Path) -> None:

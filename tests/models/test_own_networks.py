@@ -117,7 +117,9 @@ def test_an_edited_network_is_told_apart(framework: str, copy: Path, train_once:
         run(copy, "visualize_results.py", "--compare", usual.name, path.name, "--only", "report", "agreement")
     )
     assert f"Their recipes differ, which may explain it: the code of the network in {difference}." in compared
-    report = (copy / "outputs" / "report.html").read_text(encoding="utf-8")
+    report = (copy / "outputs" / "reports" / f"{usual.name}-and-{path.name}" / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert f"CNN, layers {code}" in report
     assert f"# the code of cnn was another: its layers have the fingerprint {code}, not {STANDARD['cnn'][:8]}" in report
 
