@@ -5,7 +5,8 @@
     python draw_digit.py --export site          # a page that needs no server: for GitHub Pages, say
     curl --data-binary @photo.jpg http://127.0.0.1:7860/predict
 
-Shows the best run of each framework, or those that --run names. Ctrl-C ends it. Nothing is fetched from the internet.
+Shows the best two runs, one of each framework and otherwise alike, or those that --run names. Ctrl-C ends it. Nothing
+is fetched from the internet.
 """
 
 import os
@@ -36,7 +37,7 @@ class Options:
     allow_host: Annotated[tuple[str, ...], Field(title="NAME")] = ()
     """further names that browsers may ask for the page by, as a proxy's"""
     run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
-    """runs to show, by name or folder; the best of each framework if none is given"""
+    """runs to show, by name or folder; the best two that differ in their framework alone if none is given"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
     keep: Annotated[Path | None, Field(title="DIR")] = None
@@ -72,8 +73,8 @@ def export(networks: Networks, folder: Path) -> int:
     print(
         f"wrote '{folder}': {', '.join(run.name for run in runs)}; {size / 1e6:.1f} MB. Open '{folder / 'index.html'}'."
     )
-    if missing := networks.missing():
-        print(missing)
+    if note := networks.note():
+        print(note)
     return 0
 
 
@@ -113,6 +114,8 @@ def serve(networks: Networks, wall: Wall, listener: socket.socket, uploads: Path
     address, *others = addresses or [web_address("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)]
     runs = ", ".join(run.name for run in networks.find()) or "no network yet; the page says what to run"
     print(f"drawing page at {address} ({runs}); Ctrl-C ends it")
+    if note := networks.note():
+        print(note)
     if others:
         print(f"if phones do not find that: {', '.join(others)}")
     print(f"wall for the projector at {address}/wall#{wall.key}", flush=True)

@@ -1,6 +1,7 @@
 """A run whose network is one random matrix: quick to make and to run, and different for every image."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,9 +9,9 @@ from make_runs import make_run
 from onnx import TensorProto, helper, numpy_helper
 
 
-def make_linear_run(outputs: Path) -> Path:
-    """Write the run into `outputs` and return its folder."""
-    path = make_run(outputs, labels=np.arange(100) % 10)
+def make_linear_run(outputs: Path, **options: Any) -> Path:
+    """Write the run into `outputs`, as make_run does with these options, and return its folder."""
+    path = make_run(outputs, labels=np.arange(100) % 10, **options)
     weights = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32) / 3000
     graph = helper.make_graph(
         [

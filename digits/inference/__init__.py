@@ -7,6 +7,7 @@ from digits.inference.answers import SURE, Answer, describe, is_sure
 from digits.inference.forms import Write, write_json_lines, write_lines, writing_json_list
 from digits.inference.listing import File, Shard, list_files
 from digits.inference.many import answer_files
+from digits.inference.pairs import differences, load_pair
 from digits.inference.reading import Outputs
 from digits.inference.splits import choose, images_of, whole_and_cut
 from digits.inference.table import Table, writing_table

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class TrainedRun:
     session: Any  # onnxruntime.InferenceSession; one serves many threads
     memory: Memory
     batch: int = BATCH
+    facts: dict[str, Any] = field(default_factory=dict)  # what facts_of says of its training
 
     def predict(self, images: NDArray[np.uint8], limits: Any = None) -> NDArray[np.float32]:
         """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28).
@@ -157,9 +158,16 @@ def _load(run: Run, limits: Any) -> TrainedRun:
     ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
     if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
         raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")
-    loaded = TrainedRun(run.name, run.path, run.framework, tuple(run.class_names), session, memory, batch)
+    loaded = TrainedRun(
+        run.name, run.path, run.framework, tuple(run.class_names), session, memory, batch, facts_of(run)
+    )
     loaded.predict(np.zeros((2, 28, 28), np.uint8), limits)
     return loaded
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Return what a run was trained on and how: its dataset, the start of its fingerprint, and all settings."""
+    return {"dataset": run.dataset, "images": (run.fingerprint or "")[:8], **run.settings}
 
 
 def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:

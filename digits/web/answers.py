@@ -4,7 +4,6 @@ import base64
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.inference import TRAIN_FIRST, TrainedRun, describe, load_best, load_runs, readable_runs
+from digits.inference import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
 from digits.names import FRAMEWORKS, spelled
 from digits.photos import Digit, find_digit
 from digits.photos.read import Photo
@@ -24,13 +22,13 @@ Probabilities = list[NDArray[np.float32]]  # of each run, (classes,)
 
 
 class Networks:
-    """The runs that the page shows: those that were named, else the best run of each framework, once there is one."""
+    """The runs that the page shows: those that were named, else a run of each framework (load_pair)."""
 
     def __init__(self, names: Sequence[str], outputs: Path) -> None:
         self._outputs = outputs
         # A named run that is missing is an error now; others may still be trained while the page is open.
         self._named = load_runs(names, outputs) if names else []
-        self._best: dict[str, TrainedRun] = {}
+        self._best: list[TrainedRun] = []
         self._lock = threading.Lock()
         self._next_look = 0.0
 
@@ -40,22 +38,24 @@ class Networks:
             return self._named
         with self._lock:
             if len(self._best) < len(FRAMEWORKS) and time.monotonic() >= self._next_look:
-                runs = readable_runs(self._outputs)
-                for framework in FRAMEWORKS.keys() - self._best.keys():
-                    own = [run for run in runs if run.framework == framework]
-                    with suppress(UserError):  # the page says what is missing
-                        self._best[framework] = load_best(own, self._outputs)
+                self._best = load_pair(readable_runs(self._outputs), self._outputs)
                 self._next_look = time.monotonic() + 2
-            return [self._best[framework] for framework in FRAMEWORKS if framework in self._best]
+            return self._best
 
-    def missing(self) -> str:
-        """Return a sentence on the framework that has no run yet, '' where none is missing."""
-        lacking = FRAMEWORKS.keys() - {run.framework for run in self.find()}
-        if self._named or len(lacking) != 1:
-            return ""
-        (framework,) = lacking
-        command = f"python mnist_{framework}.py"
-        return f"There is no {FRAMEWORKS[framework]} network to compare with yet: '{command}' trains one."
+    def note(self) -> str:
+        """Return a sentence on what spoils the comparison: a missing framework, or unequal runs; '' where nothing."""
+        runs = self.find()
+        lacking = FRAMEWORKS.keys() - {run.framework for run in runs}
+        if not self._named and len(lacking) == 1:
+            (framework,) = lacking
+            command = f"python mnist_{framework}.py"
+            return f"There is no {FRAMEWORKS[framework]} network to compare with yet: '{command}' trains one."
+        for run in runs[1:]:
+            if unequal := differences(runs[0], run):
+                shown = ", ".join(unequal[:3]) + (f" and {len(unequal) - 3} more" if len(unequal) > 3 else "")
+                remedy = "" if self._named else " Train both with the same options, then start the page again."
+                return f"{runs[0].name} and {run.name} are unequal: {shown}.{remedy}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -89,23 +89,23 @@ def as_json(reading: Reading) -> dict[str, Any]:
     }
 
 
-def as_html(reading: Reading, missing: str = "") -> str:
+def as_html(reading: Reading, note: str = "") -> str:
     """Return the answer for people: a verdict, each run's ten bars, and the 28x28 image that the networks saw.
 
-    Without a digit, or where nothing is trained, a sentence on what to do. missing: what Networks.missing says.
+    Without a digit, or where nothing is trained, a sentence on what to do. note: what Networks.note says.
     """
     runs, digit, probabilities = reading.runs, reading.digit, reading.probabilities
     if not runs:
         return message(f"No network is trained yet: {TRAIN_FIRST}, then try again.")
     if digit is None:
-        return message("No digit here yet: draw or show one, large.", missing)
+        return message("No digit here yet: draw or show one, large.", note)
     png = base64.b64encode(cv2.imencode(".png", digit.image)[1].tobytes()).decode()
     seen = (
         f'<div class="seen"><h2>What {"the networks" if len(runs) > 1 else "the network"} saw</h2>'
         f'<img alt="the digit in 28 by 28 pixels" src="data:image/png;base64,{png}"></div>'
     )
     bars = [_bars(run, own) for run, own in zip(runs, probabilities, strict=True)]
-    return message(_verdict(runs, probabilities), missing, *bars, seen)
+    return message(_verdict(runs, probabilities), note, *bars, seen)
 
 
 def message(verdict: str, note: str = "", *parts: str) -> str:

@@ -111,10 +111,10 @@ def _build_page(networks: Networks, reader: Reader, uploads: Path, wall: Wall) -
             wall.put(mark, reading.digit.image, reading.runs, reading.probabilities)
         elif mark:  # undone, or a mere dash by now
             wall.withdraw(mark)
-        return as_html(reading, networks.missing())
+        return as_html(reading, networks.note())
 
     def start() -> str:
-        return as_html(Reading(networks.find(), None, []), networks.missing())
+        return as_html(Reading(networks.find(), None, []), networks.note())
 
     async def answer_to(sent: object) -> str:
         try:

@@ -119,10 +119,10 @@ class Wall:
             self._numbers.clear()
             self._changed()
 
-    def state(self, runs: Sequence[TrainedRun], version: str = "") -> dict[str, Any]:
+    def state(self, runs: Sequence[TrainedRun], version: str = "", note: str = "") -> dict[str, Any]:
         """Return what the page shows, as JSON: counts, and the latest drawings, the newest first.
 
-        Only the version where it is still the given one, of which the page has everything.
+        Only the version where it is still the given one, of which the page has everything. note: on the networks.
         """
         with self._lock:
             current = f"{self._start}-{self._changes}-{len(runs)}"
@@ -142,6 +142,7 @@ class Wall:
             "compared": len(compared),
             "agreed": sum(drawing.agreed() for drawing in compared),
             "labelled": len(labelled),
+            "note": note,
             "kept": self.keep is not None,
             "runs": [_score(run, labelled) for run in runs],
             "drawings": [_as_json(number, drawing, class_names) for number, drawing in drawings[: -SHOWN - 1 : -1]],

@@ -62,7 +62,9 @@ def add_wall(app: fastapi.FastAPI, wall: Wall, networks: Networks, addresses: Se
 
     @app.get("/wall/drawings")
     def drawings(version: str = "") -> JSONResponse:
-        return JSONResponse(wall.state(networks.find(), version), headers={"Cache-Control": "no-store"})
+        return JSONResponse(
+            wall.state(networks.find(), version, networks.note()), headers={"Cache-Control": "no-store"}
+        )
 
     def allowed(x_wall_key: Annotated[str, fastapi.Header()] = "") -> None:
         if not secrets.compare_digest(x_wall_key.encode(), wall.key.encode()):

@@ -31,6 +31,7 @@ function counts() {
         if (run.read) lines.push(line(percent(run.right, run.read), `read correctly by ${run.framework}`));
     }
     if (state.kept && state.labelled) lines.push(line(state.labelled, 'saved with a label'));
+    if (state.note) lines.push(element('p', state.note, 'note'));
     part('.counts').replaceChildren(...lines);
 }
 
