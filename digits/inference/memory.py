@@ -5,8 +5,13 @@ A file of 32 kB can ask for 8 GB when it runs, or already when it is opened and 
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from digits.files import read_bytes
 
@@ -16,9 +21,7 @@ SMALL = 64  # numbers; a larger constant is a weight, whose numbers decide no sh
 CHANNELS = 16  # onnxruntime fills up the channels of images to a multiple of it
 UNBOUNDED = ("Attention", "DeformConv", "Einsum", "RoiAlign")  # these take more than their inputs and outputs tell
 RECURRENT = ("GRU", "LSTM", "RNN")
-MAKE_SHAPES = ("Add", "Concat", "Gather", "Mul", "Range", "Sub")
-"""What these make onnx computes itself while it infers shapes, in 150 bytes for each number of a vector."""
-LONGEST_SHAPE = 1000  # numbers of such a vector
+MOST_ROUNDS = 100  # of shapes computed from shapes; `vit` in TensorFlow needs some 20
 STRING = 8  # TensorProto.DataType
 
 Value = tuple[int, Sequence[int] | None]  # type and shape: -1 for a side that is not known, None where none is
@@ -82,43 +85,99 @@ class Memory:
 
     def _of(self, n: int) -> int:
         """Return the bytes for n images. All values are added, since their order in time is onnxruntime's choice."""
-        nodes = self._model.graph.node
-        shapes = self._infer(n, data_prop=False)
-        for node in nodes:
-            for name in node.output if node.op_type in MAKE_SHAPES else ():
-                _, shape = shapes.get(name, NO_VALUE)
-                if shape is not None and len(shape) == 1 and not 0 <= shape[0] <= LONGEST_SHAPE:
-                    raise _unknown(node.op_type)
-        shapes = self._infer(n, data_prop=True)
-        total = self._declared
-        for node in nodes:
-            for name in filter(None, node.output):
-                kind, shape = shapes.get(name, NO_VALUE)
-                if shape is None or min(shape, default=0) < 0 or kind in (0, STRING):
-                    raise _unknown(node.op_type)
-                total += _bytes(kind, _fill(shape))
-            total += 4 * _extra(
-                node.op_type, [shapes.get(name, NO_VALUE)[1] or () for name in (*node.input, *node.output)]
-            )
-        return total
-
-    def _infer(self, n: int, data_prop: bool) -> dict[str, Value]:
-        """Return what is known of each value for n images; with data_prop what is computed from shapes is followed."""
         import onnx
 
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         model.graph.input[self._input].type.tensor_type.shape.dim[0].dim_value = n
-        try:
-            graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=data_prop).graph
-        except Exception as error:  # onnx raises several kinds
-            raise NotBounded(f"has operations that do not fit one another ({type(error).__name__})") from None
-        values: dict[str, Value] = {one.name: (one.data_type, tuple(one.dims)) for one in graph.initializer}
-        for value in (*graph.input, *graph.value_info, *graph.output):
-            tensor = value.type.tensor_type
-            sides = tuple(side.dim_value if side.HasField("dim_value") else -1 for side in tensor.shape.dim)
-            values[value.name] = (tensor.elem_type, sides if tensor.HasField("shape") else None)
-        return values
+        values = _infer(model)
+        for _ in range(MOST_ROUNDS):  # a shape may be computed from other shapes, by which others are known then
+            if not _fold_shapes(model.graph, values):
+                break
+            values = _infer(model)
+        total = self._declared
+        for node in model.graph.node:
+            for name in filter(None, node.output):
+                kind, shape = values.get(name, NO_VALUE)
+                if shape is None or min(shape, default=0) < 0 or kind in (0, STRING):
+                    raise _unknown(node.op_type)
+                total += _bytes(kind, _fill(shape))
+            shapes = [values.get(name, NO_VALUE)[1] or () for name in (*node.input, *node.output)]
+            total += 4 * _extra(node.op_type, shapes)
+        return total
+
+
+def _infer(model: Any) -> dict[str, Value]:
+    """Return what is known of each value."""
+    import onnx
+
+    try:
+        graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    except Exception as error:  # onnx raises several kinds
+        raise NotBounded(f"has operations that do not fit one another ({type(error).__name__})") from None
+    values: dict[str, Value] = {one.name: (one.data_type, tuple(one.dims)) for one in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        tensor = value.type.tensor_type
+        sides = tuple(side.dim_value if side.HasField("dim_value") else -1 for side in tensor.shape.dim)
+        values[value.name] = (tensor.elem_type, sides if tensor.HasField("shape") else None)
+    return values
+
+
+def _fold_shapes(graph: Any, values: Mapping[str, Value]) -> bool:
+    """Make constants of what is computed from known shapes alone; return whether there was any.
+
+    onnx's own propagation of such data stops at some operations (`vit` in TensorFlow has them), and has no bounds.
+    """
+    import onnx
+
+    known: dict[str, NDArray[Any]] = {}
+    for one in graph.initializer:
+        if math.prod(one.dims) <= SMALL and one.data_location == onnx.TensorProto.DEFAULT:
+            with suppress(Exception):  # a tensor without its numbers
+                known[one.name] = onnx.numpy_helper.to_array(one)
+    folded = False
+    for node in graph.node:
+        kind, shape = values.get(node.output[0], NO_VALUE) if node.output else NO_VALUE
+        if shape is None or len(shape) > 1 or not 0 <= math.prod(shape) <= SMALL:
+            continue
+        attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+        with suppress(Exception):  # what does not fit stays unknown, and is refused as that
+            if node.op_type == "Constant":
+                known[node.output[0]] = onnx.numpy_helper.to_array(attributes["value"])
+                continue
+            if node.op_type == "Shape":
+                sides = values[node.input[0]][1]
+                if sides is None or min(sides, default=0) < 0:
+                    continue
+                result = np.array(sides)[attributes.get("start", 0) : attributes.get("end")]
+            else:
+                result = ARITHMETIC[node.op_type](*(known[name] for name in node.input if name))
+            result = result.astype(onnx.helper.tensor_dtype_to_np_dtype(kind)).reshape(shape)
+            known[node.output[0]] = result
+            tensor = onnx.numpy_helper.from_array(result)
+            node.CopyFrom(onnx.helper.make_node("Constant", [], [node.output[0]], value=tensor))
+            folded = True
+    return folded
+
+
+ARITHMETIC: Mapping[str, Callable[..., NDArray[Any]]] = {
+    "Add": lambda a, b: a + b,
+    "Cast": lambda a: a,
+    "Concat": lambda *parts: np.concatenate(parts),
+    "Gather": lambda a, indices: np.take(a, indices),
+    "Identity": lambda a: a,
+    "Max": lambda *parts: functools.reduce(np.maximum, parts),
+    "Min": lambda *parts: functools.reduce(np.minimum, parts),
+    "Mul": lambda a, b: a * b,
+    "Neg": lambda a: -a,
+    "ReduceProd": lambda a: a.prod(),
+    "Reshape": lambda a, shape: a,
+    "Slice": lambda a, start, end, axes=0, *step: a[slice(*(one.item() for one in (start, end, *step)))],
+    "Squeeze": lambda a, axes=0: a,
+    "Sub": lambda a, b: a - b,
+    "Unsqueeze": lambda a, axes=0: a,
+}
+"""Operations on vectors, by which shapes are computed."""
 
 
 def _unknown(operation: str) -> NotBounded:

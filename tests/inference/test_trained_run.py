@@ -214,7 +214,9 @@ DOUBLED = [node("Concat", f"x{i} x{i}", f"x{i + 1}", axis=0) for i in range(29)]
             [node("NonZero", "floats", "places"), node("Cast", "places", "large", to=FLOAT)], "'NonZero'", id="data"
         ),
         pytest.param(
-            [node("Shape", "images", "x0"), *DOUBLED, node("Cast", "x29", "large", to=FLOAT)], "'Concat'", id="shape"
+            [node("Shape", "images", "x0"), *DOUBLED, node("Cast", "x29", "large", to=FLOAT)],
+            "needs 32,... MB",
+            id="shape",
         ),
     ],
 )
@@ -225,6 +227,21 @@ def test_more_memory_than_allowed_is_refused_before_it_is_taken(
     largest = node("ReduceMax", "large", "largest", keepdims=0)
     write_model(run.path / "model.onnx", [*ALL, *nodes, largest, node("Add", "all largest")])
     assert_refused(run, reason)
+
+
+def test_shapes_may_be_computed_from_shapes(run: Run) -> None:
+    """As TensorFlow's `vit` does, also by what onnx does not follow."""
+    nodes = [
+        node("Shape", "images", "shape"),
+        node("Slice", "shape one three", "sides"),
+        node("ReduceProd", "sides", "pixels_in_all", keepdims=1),
+        node("Max", "pixels_in_all one", "most"),
+        node("Gather", "shape zero", "count"),
+        node("Concat", "count most", "target", axis=0),
+        node("Reshape", "floats target", "pixels"),
+    ]
+    write_model(run.path / "model.onnx", [LOGITS[0], *nodes, *SOUND[2:]])
+    assert trained_run.load_run(run).predict(np.zeros((3, 28, 28), np.uint8)).shape == (3, 10)
 
 
 def test_a_wide_network_gets_fewer_images_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
