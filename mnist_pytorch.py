@@ -47,10 +47,11 @@ from digits.training import (
 )
 from digits.training.memory import keep_freed_memory
 from models.pytorch.architecture import describe_network, list_models
+from models.pytorch.device import device_name, settle_precision
 from models.pytorch.events import EventLog
 from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.pytorch.parallel import join_workers
-from models.pytorch.training import Scores, TrainingState, device_name, in_float32, make_model, make_optimizer
+from models.pytorch.training import Scores, TrainingState, in_float32, make_model, make_optimizer
 
 PACKAGES = ("torch", "numpy", "onnx")
 
@@ -158,8 +159,9 @@ def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
+    device = set_up(options.device, options.recipe.seed, options.recipe.precision)
+    options = settle_precision(options, device)
     recipe = options.recipe
-    device = set_up(options.device, recipe.seed, recipe.precision)
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)

@@ -12,7 +12,6 @@ mnist_pytorch.py does the same in PyTorch, function by function: read the two si
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 
@@ -24,9 +23,9 @@ if __name__ == "__main__":
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
 
-from digits.training.lean_import import lean_import
+from digits.training.lean_import import ignore_keras_settings, lean_import
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow's notes fill the terminal
+ignore_keras_settings()
 with lean_import("matplotlib", "sklearn"):
     import keras
     import tensorflow as tf
@@ -46,11 +45,12 @@ from models.tensorflow.callbacks import (
     SaveCheckpoint,
     StopEarly,
 )
+from models.tensorflow.device import device_name, settle_precision
 from models.tensorflow.events import EventLog
 from models.tensorflow.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.tensorflow.fit import LookUp, StepRates, Trainer, index_batches, set_precision
 from models.tensorflow.parallel import join_workers
-from models.tensorflow.training import TrainingState, device_name, in_float32, make_model, make_optimizer
+from models.tensorflow.training import TrainingState, in_float32, make_model, make_optimizer
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
@@ -157,8 +157,9 @@ def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
+    device = set_up(options.device, options.recipe.seed, options.recipe.precision)
+    options = settle_precision(options, device)
     recipe = options.recipe
-    device = set_up(options.device, recipe.seed, recipe.precision)
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)

@@ -9,6 +9,7 @@ import sys
 import time
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ |= {"KERAS_HOME": os.path.join(os.devnull, "keras"), "KERAS_BACKEND": "tensorflow"}  # no settings of a user
 import keras
 import numpy as np
 from keras import layers

@@ -20,7 +20,9 @@ EXTRAS = {
 """Which of pyproject.toml's extras brings a package that the base installation lacks."""
 LOST_WORKER = "by peer|Connection refused|Broken pipe|Socket closed|ollective op|oordination (service|agent)|c10d"
 """In what PyTorch and TensorFlow say when another process of the same training has gone."""
-INTERRUPTED = "\ninterrupted; what was complete before this call still is."
+
+
+_say: Callable[[], str | None] | None = None  # of when_interrupted
 
 
 class UserError(Exception):
@@ -57,10 +59,20 @@ def expect_interruptions() -> None:
     sys.excepthook = explain  # Python then ends by SIGINT itself, which a shell shows as 130
 
 
+def when_interrupted(say: Callable[[], str | None]) -> None:
+    """Have Ctrl-C print the sentence that `say` returns at that moment; where it returns None, the usual one."""
+    global _say
+    _say = say
+
+
+def _when_interrupted() -> str:
+    return (_say and _say()) or "interrupted; what was complete before this call still is."
+
+
 def _explain(error: BaseException) -> int | None:
     """Say in one sentence what went wrong, and return the exit status; None, and nothing is said, for a bug."""
     if isinstance(error, KeyboardInterrupt):
-        print(INTERRUPTED, file=sys.stderr)
+        print(f"\n{_when_interrupted()}", file=sys.stderr)
         return 130
     if isinstance(error, OSError):
         return _report(error)

@@ -173,9 +173,9 @@ def test_the_twin_scripts_have_the_same_functions_and_classes() -> None:
 
 @pytest.mark.parametrize("framework", PACKAGES)
 def test_the_scripts_can_be_read_aloud(framework: str) -> None:
-    """At most 190 lines, and what every tutorial of the framework shows stands in `train` itself."""
+    """At most 192 lines, and what every tutorial of the framework shows stands in `train` itself."""
     text = (ROOT / f"mnist_{framework}.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 190
+    assert len(text.splitlines()) <= 192
     train = next(node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == "train")
     calls = [ast.unparse(node.func) for node in ast.walk(train) if isinstance(node, ast.Call)]
     steps = {

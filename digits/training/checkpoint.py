@@ -158,6 +158,24 @@ class Checkpoint:
         if self.log:
             self.log.write(progress)
 
+    def when_interrupted(self) -> str | None:
+        """Return what Ctrl-C is to say: how to continue, if there is a checkpoint of this training."""
+        if not (self._epochs and self.path.is_file()):
+            return None
+        return f"Stopped after epoch {self._epochs} of {self.recipe.epochs}. Add --resume to continue."
+
+    def why_not_resumed(self) -> str:
+        """Return that there is no checkpoint, or which one beside its place is of a training with one other option."""
+        for path in sorted(self.path.parent.glob(".*.checkpoint")):
+            about = _read_line(path).get("about")
+            if isinstance(about, dict):
+                differing = [name for name in {*self.about, *about} if self.about.get(name) != about.get(name)]
+                if len(differing) == 1 and differing[0] != "versions":
+                    (name,) = differing
+                    theirs = " ".join(str(about.get(name)).split())[:200]
+                    return f"the checkpoint '{path}' has {name[:40]} {theirs}, not {self.about.get(name)}"
+        return f"there is no checkpoint of this training in '{self.path.parent}'"
+
     def delete(self) -> None:
         """Delete the file: the run is written."""
         with suppress(OSError):
@@ -167,17 +185,23 @@ class Checkpoint:
 def history_so_far(run: Path) -> list[dict[str, float]]:
     """Return a row of history.csv for each finished epoch of a training that is to write the run, while it runs; none
     where there is no checkpoint."""
-    try:
-        with checkpoint_path(run).open("rb") as file:
-            history: list[dict[str, float]] = json.loads(file.readline())["history"]
-            return history
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    history = _read_line(checkpoint_path(run)).get("history")
+    return history if isinstance(history, list) else []
 
 
 def checkpoint_path(run: Path) -> Path:
     """Return where the checkpoint of the training that writes this run is."""
     return run.with_name(f".{run.name}.checkpoint")
+
+
+def _read_line(path: Path) -> dict[str, Any]:
+    """Return what stands before the framework's bytes; nothing where that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            facts = json.loads(file.readline())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _first_line(facts: dict[str, Any], state: bytes) -> bytes:

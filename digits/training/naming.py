@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from digits.errors import UserError
-from digits.names import plain
-from digits.runs import Run, code_of, layer_differences, read_info, read_run, run_name, settings_of
+from digits.names import command_text, plain
+from digits.runs import Run, code_of, find_runs, layer_differences, read_info, read_run, run_name, settings_of
 from digits.training.options import Options
 from digits.training.recipe import RECIPES, complete_record, recipe_record, with_precision
 
@@ -74,6 +74,31 @@ def check_replaceable(
             )
 
 
+def finished_before(
+    path: Path, options: Options, framework: str, architecture: Mapping[str, Any] | None = None
+) -> str | None:
+    """Return that a run of this training, with any number of epochs, is finished; None where there is none.
+
+    Such a run cannot go on: its optimizer's state is deleted, and for other epochs its learning rates were not meant.
+    """
+    wanted = {"framework": framework, "dataset": options.dataset, **_settings(options, architecture)}
+    for folder in [path, *find_runs(options.output_dir)]:
+        try:
+            info = read_info(folder / "run.json")
+        except (UserError, OSError):
+            continue
+        recipe = info.get("recipe")
+        found = {"framework": info["framework"], "dataset": info["dataset"]}
+        if recipe:
+            found |= settings_of({**info, "recipe": complete_record(recipe)})
+        if found | {"epochs": wanted["epochs"]} == wanted:
+            return (
+                f"'{folder}' is a finished run of {found['epochs']} epochs, which keeps no state to continue "
+                f"({command_text(['--init-from', str(folder)])} starts from its weights)"
+            )
+    return None
+
+
 def start_name(options: Options) -> str | None:
     """Return the name of the run that --init-from names by its folder or the weights in it; None without it."""
     if options.init_from is None:
@@ -100,7 +125,7 @@ def _code_at(path: Path) -> str | None:
 
 def _settings(options: Options, architecture: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what settings_of will say of the run."""
-    info: dict[str, Any] = {"recipe": recipe_record(options.recipe), "init_from": start_name(options)}
+    info: dict[str, Any] = {"recipe": recipe_record(with_precision(options.recipe)), "init_from": start_name(options)}
     info |= {"model": options.recipe.model, "architecture": architecture}
     given = {name: getattr(options, name) for name in ("new_head", "freeze_features")}
     return settings_of({**info, **given, "evaluated_on": options.evaluate_on})

@@ -15,7 +15,7 @@ from digits.data import DATA_DIR
 from digits.errors import UserError
 from digits.names import command_text
 from digits.runs import name_problem
-from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem, with_precision
+from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem, train_on_device, with_precision
 from digits.training.recipe_file import read_recipe
 
 AMOUNTS = tuple(amount.name for amount in fields(Augmentation))
@@ -77,7 +77,7 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     for name, _, value in flat_fields(options):
         if str(value).encode(errors="ignore").decode() != str(value):
             refuse(f"{option(name)} {value} has bytes that are not UTF-8 text; rename it.")
-    recipe = with_precision(options.recipe)
+    recipe = options.recipe
     if problem := find_problem(recipe):
         refuse(problem)
     if options.device == "mps" and recipe.precision == "float64":
@@ -89,6 +89,12 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     if not recipe.augment:  # the amounts in a file have no effect then
         recipe = replace(recipe, augmentation=Augmentation())
     return replace(options, recipe=recipe, recipe_file=None)
+
+
+def settle_precision(options: Options, bfloat16: bool) -> Options:
+    """Return the options with the precision that 'auto' is on the device, which has fast bfloat16 or has not."""
+    train_on_device(bfloat16)
+    return replace(options, recipe=with_precision(options.recipe))
 
 
 def command_line(script: str, options: Options) -> str:

@@ -105,7 +105,7 @@ class Recipe:
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what NumPy, PyTorch and TensorFlow all take
     """seed of the split, the order of the images, the initial weights, dropout and augmentation"""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"
-    """precision of training: auto is bfloat16 where the processor has it; evaluation is always float32"""
+    """precision of training: auto is bfloat16 where the device multiplies it faster; evaluation is always float32"""
     parity: bool = False
     """make the frameworks train alike: equal initial weights and constants, no dropout, each step's loss saved"""
 
@@ -119,6 +119,7 @@ RECIPES: dict[str, Recipe] = {name: Recipe(name, **fields) for name, fields in D
 """The default recipe of each model, by the model's name."""
 
 
+_device_has_bfloat16: bool | None = None  # None: no device is chosen yet
 HEADS = 4  # attention heads of `vit`, between which the width of a token is divided
 
 
@@ -150,10 +151,18 @@ def widths_problem(model: str, filters: Sequence[int], dense: Sequence[int]) -> 
 
 
 def with_precision(recipe: Recipe) -> Recipe:
-    """Return the recipe with the precision that 'auto' is on this machine."""
+    """Return the recipe with the precision that 'auto' is: on the device that trains, else on this processor."""
     if recipe.precision != "auto":
         return recipe
-    return dataclasses.replace(recipe, precision="bfloat16" if has_bfloat16() else "float32")
+    on_device = _device_has_bfloat16
+    bfloat16 = has_bfloat16() if on_device is None else on_device
+    return dataclasses.replace(recipe, precision="bfloat16" if bfloat16 else "float32")
+
+
+def train_on_device(bfloat16: bool) -> None:
+    """Have 'auto' mean bfloat16 or float32 in this process, as the framework says of the device that trains."""
+    global _device_has_bfloat16
+    _device_has_bfloat16 = bfloat16
 
 
 def recipe_record(recipe: Recipe) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data import Dataset
+from digits.errors import when_interrupted
 from digits.files import write_npy
 from digits.machine import hardware, versions
 from digits.runs import (
@@ -30,7 +31,7 @@ from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint, EventLog, Progress
 from digits.training.event_log import event_folder
 from digits.training.memory import peak_memory
-from digits.training.naming import check_replaceable, layers_note, run_path, start_name
+from digits.training.naming import check_replaceable, finished_before, layers_note, run_path, start_name
 from digits.training.options import Options, command_line
 from digits.training.recipe import Recipe, recipe_record
 from digits.training.schedule import kept_epoch
@@ -82,7 +83,12 @@ class NewRun:
             check_replaceable(self.path, options, framework, architecture)
             if architecture and (note := layers_note(self.path, options, architecture)):
                 print(note)
-            if event_log and (folder := event_folder(options, self.path, self.checkpoint.resume)):
+            resumable = self.checkpoint.path.exists()
+            if options.resume and not resumable:
+                why = finished_before(self.path, options, framework, architecture) or self.checkpoint.why_not_resumed()
+                print(f"note: --resume: {why}; training starts at epoch 1.")
+            when_interrupted(self.checkpoint.when_interrupted)
+            if event_log and (folder := event_folder(options, self.path, self.checkpoint.resume and resumable)):
                 self.checkpoint.log = event_log(folder)
 
     @contextmanager

@@ -59,11 +59,6 @@ def in_float32(model: nn.Module) -> nn.Module:
     return rounded.to(device)
 
 
-def device_name(device: torch.device) -> str:
-    """Return what run.json calls the device: the name of the GPU, 'mps' or 'cpu'."""
-    return torch.cuda.get_device_name() if device.type == "cuda" else device.type
-
-
 class TrainingState:
     """All that a training changes as it goes, which is all that a checkpoint has to keep."""
 

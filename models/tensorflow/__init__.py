@@ -3,4 +3,8 @@
 May import: tensorflow and keras, and digits.data, digits.runs and digits.training; never PyTorch.
 """
 
-from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of
+from digits.training.lean_import import ignore_keras_settings
+
+ignore_keras_settings()
+
+from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of  # noqa: E402

@@ -154,7 +154,13 @@ def fast(config: ModelConfig) -> keras.Sequential:
 
 def build_model(config: ModelConfig) -> keras.Model:
     """Return the network with fresh weights from Keras's global generator; UserError where there is none."""
-    model = network_function(config.model, vars(deep) | globals(), "tensorflow")(config)
+    build = network_function(config.model, vars(deep) | globals(), "tensorflow")
+    theirs = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")  # whatever the program around has set
+    try:
+        model = build(config)
+    finally:
+        keras.config.set_image_data_format(theirs)
     model.name = config.model
     model.config = config
     return model

@@ -4,7 +4,6 @@ import io
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.training import Checkpoint, Options, Progress, Recipe, model_config
@@ -53,14 +52,6 @@ def in_float32(model: keras.Model) -> keras.Model:
     rounded = build_model(config_of(model))
     set_weights(rounded, get_weights(model))
     return rounded
-
-
-def device_name(device: str) -> str:
-    """Return what run.json calls the device: the name of the GPU, or 'cpu'."""
-    if device == "cpu":
-        return device
-    gpu = tf.config.list_physical_devices("GPU")[0]
-    return str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
 
 
 class TrainingState:

@@ -20,7 +20,7 @@ from digits.command_line import flat_fields, option
 from digits.data import CATALOGUE
 from digits.runs import STANDARD, name_problem
 from digits.training.naming import differences, run_path
-from digits.training.options import GROUPS, Options, command_line, parse_options
+from digits.training.options import GROUPS, Options, command_line, parse_options, settle_precision
 from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem
 
 BLOCKED = [package for packages in PACKAGES.values() for package in packages]
@@ -57,10 +57,6 @@ def test_no_options_mean_the_specification() -> None:
 @pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.precision != "auto"])
 def test_a_model_brings_its_recipe(name: str) -> None:
     assert parse(f"--model {name}") == parse(f"--model={name}") == Options(RECIPES[name])
-
-
-def test_auto_precision_is_one_that_training_computes_in() -> None:
-    assert parse("--model fast").recipe.precision in ("float32", "bfloat16")
 
 
 def test_every_option_is_taken() -> None:
@@ -241,6 +237,17 @@ def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyP
             assert folder_of(f"--model {name} --seed 2 --device cpu") == f"outputs/mnist-{name}-pytorch-s2"
         assert folder_of("--model fast --precision bfloat16").endswith("fast-pytorch") == bfloat16
         assert folder_of("--model fast --precision float32").endswith("fast-pytorch") != bfloat16
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_auto_precision_is_that_of_the_device_and_not_of_the_processor(
+    bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digits.training.recipe.has_bfloat16", lambda: not bfloat16)
+    monkeypatch.setattr("digits.training.recipe._device_has_bfloat16", None)
+    options = settle_precision(parse("--model fast --device cuda"), bfloat16)
+    assert options.recipe.precision == ("bfloat16" if bfloat16 else "float32")
+    assert run_path(options, "pytorch").name == "mnist-fast-pytorch"
 
 
 def test_names_of_other_trainings() -> None:

@@ -1,0 +1,30 @@
+"""A user's settings for Keras, made for other programs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from framework_process import environment
+from paths import ROOT
+
+CODE = """
+import models.tensorflow
+import keras
+from digits.training import RECIPES, model_config
+print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon())
+keras.config.set_image_data_format("channels_first")  # as a program may that uses our networks
+print(models.tensorflow.build_model(model_config(RECIPES["cnn"], 10, (0.0, 1.0))).output_shape)
+"""
+
+
+@pytest.mark.training
+def test_settings_for_other_programs_change_nothing(tmp_path: Path) -> None:
+    settings = {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    theirs = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=ROOT, env={**environment(), **theirs}, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["tensorflow float32 1e-07", "(None, 10)"], done.stderr
