@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from digits.evaluation import PairComparison
 from digits.figures.page import add_axes, new_figure
-from digits.figures.style import BLUE, FRAMEWORK_COLOURS, GREEN, MARGIN, PALE_INK, SMALL_SIZE, TEXT_SIZE, tidy_axes
+from digits.figures.style import (
+    BLUE,
+    FRAMEWORK_COLOURS,
+    GREEN,
+    LARGEST_PLOTTED,
+    MARGIN,
+    PALE_INK,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    tidy_axes,
+)
 from digits.figures.text import fit_text, run_title
 from digits.names import spelled
 from digits.runs import Run
@@ -33,7 +43,11 @@ def relative_differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDAr
     steps = min(len(a), len(b))
     a, b = a[:steps], b[:steps]
     divisor = np.where(a > 0, a, b)
-    return np.divide(np.abs(a - b), divisor, out=np.zeros(steps), where=divisor > 0)
+    # Multiplied by the bound, not divided: by a tiny loss the quotient overflows.
+    plotted = np.abs(a - b) <= LARGEST_PLOTTED * divisor
+    return np.divide(
+        np.abs(a - b), divisor, out=np.where(divisor > 0, LARGEST_PLOTTED, 0.0), where=plotted & (divisor > 0)
+    )
 
 
 def plot_parity(pair: PairComparison) -> Figure:
@@ -41,9 +55,9 @@ def plot_parity(pair: PairComparison) -> Figure:
 
     The pair must be one for which can_show_parity is true.
     """
-    a, b = pair.a.losses, pair.b.losses
-    assert a is not None
-    assert b is not None
+    assert pair.a.losses is not None
+    assert pair.b.losses is not None
+    a, b = (np.minimum(losses, LARGEST_PLOTTED) for losses in (pair.a.losses, pair.b.losses))
     differences = relative_differences(a, b)
     subject = f"{run_title(pair.a)}, and {spelled(pair.b.framework)}"
     text = _explanation(pair, differences)

@@ -14,6 +14,7 @@ PALE_INK = "#57606a"
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 15.0, 11.0, 10.0  # points
 DOTS_PER_INCH = 150
 MARGIN, LINE = 0.3, 0.24  # inches
+LARGEST_PLOTTED = 1e30  # larger numbers, which no training gives, overflow in matplotlib's arithmetic
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish too.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e08214", "#00805c", "#c8391c", "#8b949e"

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from digits.figures.page import add_axes, new_figure
-from digits.figures.style import BLUE, GREEN, MARGIN, ORANGE, PALE_INK, SMALL_SIZE, tidy_axes
+from digits.figures.style import BLUE, GREEN, LARGEST_PLOTTED, MARGIN, ORANGE, PALE_INK, SMALL_SIZE, tidy_axes
 from digits.figures.text import run_title
 from digits.names import percent
 from digits.runs import Run
@@ -23,7 +23,9 @@ def plot_training_curves(run: Run) -> Figure:
 
     The run's history must have at least one row; without validation images it has no columns of theirs.
     """
-    history = run.history
+    history = [
+        {key: min(max(value, -LARGEST_PLOTTED), LARGEST_PLOTTED) for key, value in row.items()} for row in run.history
+    ]
     epochs = [row["epoch"] for row in history]
     best = best_epoch(history) if "validation_accuracy" in history[0] else None
     explanation, reading = "", "Loss: mean cross-entropy per image, in nats."
@@ -31,7 +33,8 @@ def plot_training_curves(run: Run) -> Figure:
         number = f"{len(history)} epoch{'s' if len(history) > 1 else ''}"
         title = f"Training accuracy {percent(history[-1]['train_accuracy'])} after {number}; no validation images"
     else:
-        accuracy = percent(history[best - 1]["validation_accuracy"])
+        value = history[best - 1]["validation_accuracy"]
+        accuracy = percent(value) if abs(value) <= 1 else f"{100 * value:.3g} %"
         title = f"Best validation accuracy {accuracy}, in epoch {best} of {len(history)}"
         reading += (
             " Training values are means over the epoch, while the weights change, with dropout where the network has "
@@ -41,6 +44,8 @@ def plot_training_curves(run: Run) -> Figure:
             explanation = (
                 f"The weights of the {'best' if run.recipe.get('keep_best') is True else 'last'} epoch are kept."
             )
+    if history != run.history:
+        explanation += f" Values beyond {LARGEST_PLOTTED:g} are plotted as {LARGEST_PLOTTED:g}."
     rates = [row.get("learning_rate", 0.0) for row in history]
     changing = len(set(rates)) > 1
     size = 6.0 if len(epochs) <= 30 else 0.0  # markers of many epochs would hide the lines

@@ -211,6 +211,19 @@ def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
     assert "The weights of the last epoch are kept." in words(plot_training_curves(with_history(make(tmp_path), rows)))
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e-300, 1e308, -1e308])
+def test_extreme_numbers_are_plotted(tmp_path: Path, value: float) -> None:
+    rows = [
+        {**row, **dict.fromkeys(("train_loss", "validation_accuracy", "learning_rate"), value)} for row in epochs(2)
+    ]
+    for history in (rows, [epochs(1)[0], rows[1]]):
+        figure = plot_training_curves(with_history(make(tmp_path), history))
+        assert_readable(figure)
+        assert ("Values beyond 1e+30 are plotted as 1e+30." in words(figure)) == (abs(value) > 1e30)
+    extremes = np.abs([value, 1.0, value, 5e-324])
+    assert_readable(plot_parity(parity_pair(tmp_path, extremes, extremes[::-1])))
+
+
 @pytest.mark.parametrize(("model", "panels"), [("cnn", 2), ("resnet", 3), ("fast", 2)])
 def test_a_learning_rate_that_changes_is_shown(tmp_path: Path, model: str, panels: int) -> None:
     run = make(tmp_path, model=model)
