@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from digits.errors import UserError
 from digits.evaluation import Comparison, Evaluation, compare_runs
 from digits.evaluation.tables import recipes_as_csv, run_rows, runs_as_csv, runs_as_markdown
 from digits.figures.cache import CACHE_FILE, FigureCache, figure_key
+from digits.figures.fonts import evaluation_with_labels, note_on_labels, pair_with_labels, with_labels
 from digits.figures.page import Page, Words, save_figure
 from digits.figures.predictions import Images
 from digits.figures.registry import (
@@ -123,7 +124,9 @@ def render_all(
         members = [by_run[id(run)] for run in comparison.runs]
         dataset, images = _find_dataset(comparison, data_dir, done)
         # No folder is made for a run that was deleted meanwhile: a training of its name would be refused that place.
-        run_figures = [render(figures_of_run(one, images), make_folder=False) for one in members]
+        run_figures = [
+            render(figures_of_run(evaluation_with_labels(one), images), make_folder=False) for one in members
+        ]
         for one in members:
             write(one.run.path / "report.json", json.dumps(one.as_json(), indent=2) + "\n", make_folder=False)
         comparison_figures = []
@@ -137,17 +140,22 @@ def render_all(
         comparison_figures += render(figures_of_robustness(measured, images, folder))
         if measured:
             write(folder / "robustness.csv", robustness_as_csv(measured))
-        confusions = render([figure_of_confusions(comparison.runs, folder)])
-        pair_figures = [render(specs) for specs in figures_of_pairs(comparison, images, folder)]
+        confusions = render([figure_of_confusions([*map(with_labels, comparison.runs)], folder)])
+        labelled = replace(comparison, pairs=[*map(pair_with_labels, comparison.pairs)])
+        pair_figures = [render(specs) for specs in figures_of_pairs(labelled, images, folder)]
         dataset_figures = (
-            render(figures_of_dataset(dataset, dataset_folder)) if dataset and dataset.fingerprint not in shown else []
+            render(figures_of_dataset(with_labels(dataset), dataset_folder))
+            if dataset and dataset.fingerprint not in shown
+            else []
         )
         shown.add(comparison.fingerprint)
         figures = (comparison_figures, pair_figures, confusions, dataset_figures, run_figures)
         done.groups.append(Group(comparison, members, *figures))
     if len({one.run.dataset for one in evaluations}) == 1:  # errors on unlike datasets are not to be compared
-        render([figure_of_confusions([one.run for one in evaluations], shared)])
+        render([figure_of_confusions([with_labels(one.run) for one in evaluations], shared)])
     bar.close()
+    notes = (note_on_labels(one.run.class_names) for one in evaluations)
+    done.notes += dict.fromkeys(note for note in notes if note)
     try:
         cache.save()
     except OSError as error:

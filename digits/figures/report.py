@@ -8,6 +8,7 @@ from typing import Any
 
 from digits.data import MNIST
 from digits.evaluation import MANY_CLASSES, Evaluation, PairComparison, name_intervals, why_not_compared
+from digits.figures.fonts import class_labels
 from digits.figures.html import write_page
 from digits.figures.render import Group, RenderedFigure, Rendering
 from digits.figures.text import pair_titles, run_title
@@ -32,6 +33,7 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         left_out=left_out,
         notes=rendering.notes,
         explained=explained,
+        class_labels=class_labels,
         many_classes=MANY_CLASSES,
         readings=lambda figure: f"reading-{figure.name}" if figure.words.reading else "",
         number_of_runs=sum(len(group.evaluations) for group in rendering.groups),

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so that a figure looks the same on every machine
+FONTS = [FONT]
+"""With those that fonts.py has found for characters that the first one lacks."""
 INK = "#1f2328"
 PALE_INK = "#57606a"
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 15.0, 11.0, 10.0  # points
@@ -28,7 +30,7 @@ def figure_style() -> AbstractContextManager[None]:
     Names of runs and classes are data: a '$' in one must not start a formula.
     """
     ours: dict[Any, Any] = {
-        "font.family": FONT,
+        "font.family": FONTS,
         "font.size": TEXT_SIZE,
         "text.color": INK,
         "text.parse_math": False,

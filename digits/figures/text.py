@@ -8,7 +8,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 from digits.evaluation import PairComparison
-from digits.figures.style import FONT
+from digits.figures.style import FONTS
 from digits.names import spelled
 from digits.runs import Run, run_name
 from digits.training import differences_of
@@ -73,7 +73,7 @@ def _differences(run: Run) -> list[str]:
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width of one line of text in inches."""
     width, _, _ = text_to_path.get_text_width_height_descent(
-        text, FontProperties(family=FONT, size=size, weight=weight), False
+        text, FontProperties(family=FONTS, size=size, weight=weight), False
     )
     return float(width) / 72
 
@@ -105,10 +105,11 @@ def wrap_text(text: str, size: float, width: float, weight: str = "normal") -> l
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that our font lacks (or that is a control character) as a box."""
-    return "".join(character if character.isprintable() and _has_glyph(character) else "□" for character in text)
+    """Return the text with every character that our fonts lack (or that is a control character) as a box."""
+    return "".join(character if character.isprintable() and has_glyph(character) else "□" for character in text)
 
 
 @cache
-def _has_glyph(character: str) -> bool:
-    return get_font(findfont(FONT)).get_char_index(ord(character)) != 0
+def has_glyph(character: str) -> bool:
+    """Return whether one of our fonts has the character."""
+    return any(get_font(findfont(name)).get_char_index(ord(character)) for name in FONTS)

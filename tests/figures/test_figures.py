@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from figure_checks import all_texts, assert_readable, panels, words
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from make_runs import FASHION, make_run
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -17,6 +20,7 @@ from digits.data.datasets import Dataset
 from digits.evaluation.compare import PairComparison, compare_pair
 from digits.evaluation.evaluate import evaluate_run
 from digits.evaluation.label_errors import MNIST_TEST_LABEL_ERRORS
+from digits.figures import fonts, style, text
 from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
 from digits.figures.classes import plot_calibration, plot_per_class_accuracy
 from digits.figures.comparison import plot_comparison
@@ -25,6 +29,7 @@ from digits.figures.dataset import plot_augmentation, plot_class_distribution, p
 from digits.figures.page import save_figure
 from digits.figures.parity import can_show_parity, plot_parity, relative_differences
 from digits.figures.predictions import chance, plot_correct_predictions, plot_incorrect_predictions
+from digits.figures.style import FONT
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
 from digits.runs.run import Run, read_run
@@ -416,3 +421,61 @@ def test_a_moved_title_would_be_noticed(tmp_path: Path) -> None:
     figure.texts[0].set_y(figure.texts[0].get_position()[1] - 0.05)
     save_figure(figure, tmp_path / "calibration.png", dots_per_inch=50)
     assert compare_images(str(BASELINES / "calibration.png"), str(tmp_path / "calibration.png"), tol=3) is not None
+
+
+# --- names of classes in any script ---
+
+
+def write_font(path: Path, family: str, characters: str) -> None:
+    """Write a font in which each of these characters is a square."""
+    font = FontBuilder(1000, isTTF=True)
+    names = [".notdef", *(f"g{number}" for number in range(len(characters)))]
+    font.setupGlyphOrder(names)
+    font.setupCharacterMap({ord(character): name for character, name in zip(characters, names[1:], strict=True)})
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 800), (800, 800), (800, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    font.setupGlyf(dict.fromkeys(names, pen.glyph()))
+    font.setupHorizontalMetrics(dict.fromkeys(names, (900, 0)))
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    font.setupNameTable({"familyName": family, "styleName": "Regular"})
+    font.setupOS2(sTypoAscender=800, sTypoDescender=-200)
+    font.setupPost()
+    font.save(path)
+
+
+def test_names_are_drawn_in_a_font_that_has_them_or_shown_by_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["一", "二", "नमस्ते", "مرحبا", "😀", "👨‍👩‍👧", "two\nlines", "3"]
+    monkeypatch.setattr(fonts, "FONTS", [FONT])
+    monkeypatch.setattr(text, "FONTS", fonts.FONTS)
+    monkeypatch.setattr(style, "FONTS", fonts.FONTS)
+    monkeypatch.setattr(fonts, "_sought", set())
+    files: list[str] = []
+    monkeypatch.setattr(fonts, "findSystemFonts", lambda: files)
+    assert fonts.class_labels(names) == ["#0", "#1", "#2", "مرحبا", "😀", "#5", "#6", "3"]
+    note = fonts.note_on_labels(names)
+    assert note is not None
+    assert "5 class names" in note
+    assert "#0 一, #1 二, #2 नमस्ते" in note
+    assert fonts.note_on_labels(["一"[:0], "3"]) is None
+
+    write_font(tmp_path / "squares.ttf", "Squares", "一二x")
+    write_font(tmp_path / "none.ttf", "Last Resort", "一二नमस्ते")
+    (tmp_path / "damaged.ttf").write_bytes(b"OTTO")
+    files += [str(tmp_path / name) for name in ("none.ttf", "damaged.ttf", "squares.ttf")]
+    fonts._sought.clear()
+    assert fonts.class_labels(names) == ["一", "二", "#2", "مرحبا", "😀", "#5", "#6", "3"]
+    run = fonts.with_labels(make(tmp_path, labels=np.arange(80) % 8, class_names=names))
+    figure = plot_confusion(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # such as "Glyph 19968 missing from font(s)"
+        assert_readable(figure)
+    drawn = " ".join(one.get_text() for one in all_texts(figure))
+    assert "□" not in drawn
+    assert "一" in drawn
+    text.has_glyph.cache_clear()
+    text.text_width.cache_clear()
