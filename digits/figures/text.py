@@ -95,7 +95,9 @@ def fit_text(text: str, size: float, width: float, weight: str = "normal") -> st
 def wrap_text(text: str, size: float, width: float, weight: str = "normal") -> list[str]:
     """Return the text in lines of at most `width` inches, broken at spaces."""
     lines = [""]
-    for word in re.split(" +(?!%)", printable(text)):  # a number keeps its '%' beside it
+    # After a quoted name in Arabic or Hebrew, a mark returns to our direction: the number behind it would go before it.
+    text = re.sub("([\u0590-\u08ff]')", "\\1\u200e", printable(text))
+    for word in re.split(" +(?!%)", text):  # a number keeps its '%' beside it
         longer = f"{lines[-1]} {word}".strip()
         if text_width(longer, size, weight) <= width:
             lines[-1] = longer
