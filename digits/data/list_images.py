@@ -48,8 +48,8 @@ def list_images(folder: Path, any_format: bool, note: Callable[[str], None]) -> 
     found += [(path, label) for _, path, label in sorted(numbered)]
     reasons = {
         "subfolder": "in the folders of classes; move their images into the class's folder",
-        "picture": "that are not PNG files; --convert reads them",
-        "file": "that are no images",
+        "picture": "not in PNG format; --convert reads every format",
+        "file": "not in an image format",
     }
     for kind, paths in left_out.items():
         if paths:

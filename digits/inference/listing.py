@@ -84,7 +84,7 @@ def list_files(
             if names := skipped["links"]:
                 notes.append(f"'{path}' has {few(names, 'link')} to folders, not followed; name them.")
             if names := skipped["files"]:
-                notes.append(f"'{path}' has {few(names, 'file')} that are no images, not read.")
+                notes.append(f"'{path}' has {few(names, 'file')} not in an image format, not read.")
 
 
 def output_names(files: Sequence[Path]) -> list[str]:

@@ -248,8 +248,8 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
     subfolder = (
         f"1 subfolder ({Path('0', 'more')}) in the folders of classes; move their images into the class's folder."
     )
-    files = f"2 files ({Path('1', 'notes.txt')}, README) that are no images."
-    png = f"3 pictures {pictures} that are not PNG files; --convert reads them."
+    files = f"2 files ({Path('1', 'notes.txt')}, README) not in an image format."
+    png = f"3 pictures {pictures} not in PNG format; --convert reads every format."
     assert notes == [f"not read in '{folder}': {what}" for what in (subfolder, png, files)]
     notes = []
     assert len(list_images(folder, True, notes.append)) == 31

@@ -45,7 +45,9 @@ def test_image_files_are_known_by_their_contents_and_all_others_named(tmp_path: 
     notes: list[str] = []
     names = ("a.jfif", "b.scan", "c", "d.webp2", "phone.raw")
     assert listed(tmp_path, notes=notes) == [str(tmp_path / name) for name in names]
-    assert notes == [f"'{tmp_path}' has 4 files (notes.txt, x.pdf, y.docx and 1 more) that are no images, not read."]
+    assert notes == [
+        f"'{tmp_path}' has 4 files (notes.txt, x.pdf, y.docx and 1 more) not in an image format, not read."
+    ]
 
 
 def test_a_large_folder_comes_in_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
