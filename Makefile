@@ -4,12 +4,13 @@ DATASET ?= mnist
 MIRROR ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest --numprocesses 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick lint lock clean
+.PHONY: help setup demo run test neutral pytorch tensorflow quick nightly lint lock clean
 
 help: ## list these targets
-	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-6s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: $(VENV)/installed ## make .venv and install everything in it, at the versions of constraints.txt
 
@@ -25,11 +26,22 @@ run: setup ## the same on full MNIST (DATASET=fashion-mnist for another, MIRROR=
 	$(RUN) mnist_tensorflow.py --dataset $(DATASET)
 	$(RUN) visualize_results.py
 
-test: lint ## lint and all tests
-	$(RUN) -m pytest --numprocesses 2 --dist worksteal
+test: lint neutral pytorch tensorflow ## lint and all tests: those of each framework in a run of their own
 
-quick: $(VENV)/installed-dev ## the tests that train nothing: less than a minute
-	$(RUN) -m pytest --numprocesses 2 --dist worksteal -m "not training and not slow"
+neutral: $(VENV)/installed-dev
+	$(PYTEST)
+
+# Both frameworks in one process would abort it.
+pytorch tensorflow: $(VENV)/installed-dev
+	$(PYTEST) -m "$@ and not nightly"
+
+quick: $(VENV)/installed-dev ## the tests that need no framework and take no time: half a minute
+	$(PYTEST) -m "not slow and not pytorch and not tensorflow and not nightly"
+
+nightly: $(VENV)/installed-dev ## what takes long: kills, resumes, full disks, every network on two workers, fuzzing
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "(nightly or hypothesis) and not pytorch and not tensorflow"
+	$(PYTEST) -m "nightly and pytorch"
+	$(PYTEST) -m "nightly and tensorflow"
 
 lint: $(VENV)/installed-dev ## ruff and mypy only
 	$(RUN) -m ruff check .

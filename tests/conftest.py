@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from framework_process import PACKAGES, run_training
+from hypothesis import settings
 from page_driver import Page, serving_page
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
@@ -24,21 +26,29 @@ from digits.data.download import download_dataset, download_writers
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TRAININGS = {"train_once", "train_silently", "variants", "computed", "pairs"}
-"""The fixtures that train or compute with a framework."""
+settings.register_profile("default", max_examples=10, deadline=None)
+settings.register_profile("nightly", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"tests chosen: {config.option.markexpr} (`make help` lists the runs; those of a framework are their own)"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     folder = os.environ.get("MNIST_MIRROR")
     if item.get_closest_marker("real_data") and not (folder and Path(folder).is_dir()):
         pytest.skip("needs the environment variable MNIST_MIRROR to name a folder of datasets")
+    if item.get_closest_marker("nightly") and time.time() > float(os.environ.get("NIGHTLY_UNTIL", "inf")):
+        pytest.skip("left out: the time of NIGHTLY_UNTIL is over")
 
 
+@pytest.hookimpl(trylast=True)  # when -m has chosen
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that looks at a training; one that trains by itself has the mark in its file."""
-    for item in items:
-        if not TRAININGS.isdisjoint(getattr(item, "fixturenames", ())):
-            item.add_marker("training")
+    """Begin with what a night must not leave out; UsageError where both frameworks would be imported, which aborts."""
+    items.sort(key=lambda item: not any(mark.kwargs.get("first") for mark in item.iter_markers("nightly")))
+    if {"pytorch", "tensorflow"} <= {mark.name for item in items for mark in item.iter_markers()}:
+        raise pytest.UsageError("one process cannot hold both frameworks: run -m pytorch and -m tensorflow apart")
 
 
 Once = Callable[[str, Callable[[Path], Any]], tuple[Path, Any]]

@@ -1,4 +1,4 @@
-"""Command lines: every script's --help, however narrow the terminal, and how lists, flags and mistakes are read."""
+"""Command lines: every script's --help, and how lists, flags and mistakes are read."""
 
 from __future__ import annotations
 
@@ -20,28 +20,18 @@ COMMANDS = [f"run_experiment.py {command}" for command in EXPERIMENTS]
 OPTIONS = [default_options(name.removesuffix(".py")) for name in SCRIPTS if name != "run_experiment.py"]
 
 
-def help_of(script: str, columns: int) -> str:
-    env = {**os.environ, "COLUMNS": str(columns), "MNIST_MIRROR": ""}
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [*SCRIPTS, *COMMANDS])
+def test_help_is_plain(script: str) -> None:
     command = [sys.executable, str(ROOT / script.split()[0]), *script.split()[1:], "--help"]
+    env = os.environ | {"COLUMNS": "80", "MNIST_MIRROR": ""}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
-    return done.stdout
-
-
-def test_all_scripts_are_looked_at() -> None:
-    assert len(SCRIPTS) >= 6
-
-
-@pytest.mark.parametrize("columns", [1, 80])
-@pytest.mark.parametrize("script", [*SCRIPTS, *COMMANDS])
-def test_help_is_plain_and_ends_in_any_terminal(script: str, columns: int) -> None:
-    text = help_of(script, columns)
-    assert text.startswith(f"usage: python {script} ")
-    assert text.count(f"    python {script}") >= 2  # its examples
+    assert done.stdout.startswith(f"usage: python {script} ")
+    assert done.stdout.count(f"    python {script}") >= 2  # its examples
     for unwanted in ("None", "default: )", "--no-", "False"):
-        assert unwanted not in text
-    helps = [line for line in text.splitlines() if not line.startswith("    python")]
-    assert max(map(len, helps)) <= (80 if columns == 80 else 100)  # a model's choices are one word
+        assert unwanted not in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("    python")) <= 80
 
 
 @pytest.mark.parametrize("options", [*OPTIONS, *EXPERIMENTS.values()], ids=lambda options: type(options).__name__)
@@ -53,11 +43,6 @@ def test_every_option_has_a_default_or_none_and_a_text_of_one_form(options: obje
         assert text.strip()
         assert not text.rstrip().endswith(".")
         assert not text.strip()[0].isupper() or text.startswith(" Adam")
-
-
-@pytest.mark.parametrize("columns", [2, 5, 10_000])
-def test_help_has_a_least_and_a_greatest_width(columns: int) -> None:
-    assert 40 < max(map(len, help_of("download_mnist.py", columns).splitlines())) <= 120
 
 
 @options_dataclass
