@@ -99,16 +99,7 @@ def _explain(error: BaseException) -> int | None:
 
 @cache
 def prepare_streams() -> None:
-    """Make any text printable, let closed standard streams lead nowhere, and end with status 1 where output is lost.
-
-    Otherwise the next file to be opened would get a closed stream's descriptor, and with it what is printed. Characters
-    that the terminal's encoding lacks are printed as \\u65e5.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (Python has None for a closed one)
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    """Print characters that the terminal's encoding lacks as \\u65e5, and end with status 1 where output is lost."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
