@@ -5,17 +5,16 @@
     python predict_digit.py photo.jpg --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python predict_digit.py page.jpg --multiple             # all digits of a page, boxes marked in a copy
     python predict_digit.py photo.jpg --save-steps steps    # a figure of each stage, from photo to 28x28
-    python predict_digit.py scans/ --recursive --csv answers.csv --resume    # any number of files
+    python predict_digit.py scans/ --recursive --csv answers.csv --resume    # many files
 
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
 import os
-import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,6 @@ from digits.inference import (
     Answer,
     File,
     Outputs,
-    Shard,
     answer_files,
     is_sure,
     list_files,
@@ -53,8 +51,6 @@ class Options:
     """find all the digits of each photo, and the numbers that they make up"""
     recursive: bool = False
     """read the subfolders of folders as well"""
-    shard: Annotated[str, Field(title="K/N")] = "1/1"
-    """answer for one part of the files: 3/10 is the third of ten, the same files on every machine"""
     json: bool = False
     """print one JSON list, an object for each photo"""
     jsonl: bool = False
@@ -81,13 +77,12 @@ def main() -> int:
         refuse("no photo is named; name photos or folders before the options: 'python predict_digit.py photo.jpg'.")
     if sum([options.json, options.jsonl, options.csv is not None]) > 1:
         refuse("--json, --jsonl and --csv cannot go together; choose one.")
-    shard = read_shard(options.shard)
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
     outputs = Outputs(boxes, options.save_steps, options.unsure)
     refuse_photos_among(outputs, options.photos)
     runs = load_runs(options.run, options.output_dir)
     notes: list[str] = []
-    files = partial(list_files, options.photos, options.recursive, shard, outputs.folders())
+    files = partial(list_files, options.photos, options.recursive, outputs.folders())
     answer = partial(answer_files, runs=runs, outputs=outputs, workers=options.workers)
     if options.csv is not None:
         faults = fill_table(options.csv, options.resume, files, answer, notes)
@@ -107,21 +102,16 @@ def fill_table(
     path: Path,
     resume: bool,
     list_all: Callable[..., Iterator[File]],
-    answer: Callable[[Iterator[File]], Iterator[list[Answer]]],
+    answer: Callable[[Iterable[File]], Iterator[list[Answer]]],
     notes: list[str],
 ) -> int:
     """Write the answers into the table, show progress, and return how many files could not be read."""
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with writing_table(path, resume) as table:
-
-        def remaining(notes: list[str] | None = None) -> Iterator[File]:
-            return (file for file in list_all(notes) if not table.has(file.path))
-
-        # Counting takes a second for a million files, so it is only done where somebody sees the bar.
-        total = sum(1 for _ in remaining()) if sys.stderr.isatty() else None
-        with tqdm(total=total, unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
-            for answers in answer(remaining(notes)):
+        files = [file for file in list_all(notes) if not table.has(file.path)]
+        with tqdm(total=len(files), unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
+            for answers in answer(files):
                 table.write(answers)
                 counts += count(answers)
                 bar.update(len(answers))
@@ -143,14 +133,6 @@ def count(answers: list[Answer]) -> Counter[str]:
         return "sure" if is_sure(answer) else "unsure"
 
     return Counter(map(reason, answers)) + Counter(photos=len(answers))
-
-
-def read_shard(text: str) -> Shard:
-    """Return the part that --shard names; a wrong one ends the script."""
-    match = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", text)
-    if match is None or int(match[1]) > int(match[2]):
-        refuse(f"--shard {text[:60]} must be K/N, two whole numbers with 1 <= K <= N, such as 3/10.")
-    return Shard(int(match[1]), int(match[2]))
 
 
 def refuse_photos_among(outputs: Outputs, photos: Sequence[Path]) -> None:

@@ -1,11 +1,11 @@
-"""Trained networks put to use: load a run's model.onnx with onnxruntime, and answer for photos, one or a million.
+"""Trained networks put to use: load a run's model.onnx with onnxruntime, and answer for photos, one or many.
 
 May import: files, runs and photos.
 """
 
 from digits.inference.answers import SURE, Answer, describe, is_sure
 from digits.inference.forms import Write, write_json_lines, write_lines, writing_json_list
-from digits.inference.listing import File, Shard, list_files
+from digits.inference.listing import File, list_files
 from digits.inference.many import answer_files
 from digits.inference.pairs import differences, load_pair
 from digits.inference.reading import Outputs

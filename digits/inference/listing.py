@@ -1,21 +1,17 @@
-"""Which files to answer for: those named, and those in folders, as a stream, so that a folder may hold any number."""
+"""Which files to answer for: those named, and those in folders."""
 
 import hashlib
 import os
 import re
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from digits.names import few, is_forbidden_on_windows
 from digits.photos import is_image, is_named_image
 
-BLOCK = 10_000
-"""Names of a folder that are sorted at a time; larger folders come in several such blocks."""
 LONGEST_NAME = 200  # bytes of a photo's name in its output's names; file systems take 255, '-6-as-MNIST.png' included
 
 
@@ -29,29 +25,9 @@ class File:
     fault: str = ""
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One of `count` parts of the files, numbered from 1. Each file is in exactly one, whatever else there is."""
-
-    number: int = 1
-    count: int = 1
-
-    def has(self, relative: str) -> bool:
-        """Return whether a file is in this part, by its path under the folder that was named (or by its own name).
-
-        The same on every machine, wherever the folder is: systems differ in separators and in how é is composed.
-        """
-        if self.count == 1:
-            return True
-        text = unicodedata.normalize("NFC", relative.replace(os.sep, "/"))
-        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
-        return int.from_bytes(digest) % self.count == self.number - 1
-
-
 def list_files(
     named: Sequence[Path],
     recursive: bool = False,
-    shard: Shard = Shard(),
     outputs: Iterable[Path] = (),
     notes: list[str] | None = None,
 ) -> Iterator[File]:
@@ -65,17 +41,15 @@ def list_files(
     left_out = {os.path.realpath(folder) for folder in outputs}
     for path, place in zip(named, output_names(named), strict=True):
         if not os.path.isdir(path):  # Path.is_dir raises for a name that no file can have
-            if shard.has(path.name):
-                yield File(str(path), place, _size(path))
+            yield File(str(path), place, _size(path))
             continue
         skipped: dict[str, list[str]] = {"folders": [], "links": [], "files": []}
         empty = True
-        for relative, size, fault in _walk(str(path), recursive, left_out, skipped):
+        for relative, size, fault in _walk(str(path), "", recursive, left_out, skipped):
             empty = False
-            if shard.has(relative):
-                copy = os.path.join(place if len(named) > 1 else "", *map(output_name, relative.split(os.sep)))
-                yield File(os.path.join(path, relative) if relative else str(path), copy, size, fault)
-        if empty and shard.has(""):
+            copy = os.path.join(place if len(named) > 1 else "", *map(output_name, relative.split(os.sep)))
+            yield File(os.path.join(path, relative) if relative else str(path), copy, size, fault)
+        if empty:
             fault = "there are no image files in this folder; name one that has some, or use --recursive."
             yield File(str(path), place, fault=fault)
         if notes is not None:
@@ -110,44 +84,32 @@ def output_name(name: str) -> str:
 
 
 def _walk(
-    root: str, recursive: bool, left_out: Collection[str], skipped: dict[str, list[str]]
+    root: str, folder: str, recursive: bool, left_out: Collection[str], skipped: dict[str, list[str]]
 ) -> Iterator[tuple[str, int, str]]:
     """Yield the path under `root`, the size in bytes and the fault of each image file, and of folders with faults."""
-
-    def scan(folder: str) -> Iterator[tuple[str, int, str] | str]:
-        """Yield the files of a folder, and the paths of its subfolders as text."""
-        try:
-            with os.scandir(os.path.join(root, folder)) as entries:
-                while block := sorted(islice(entries, BLOCK), key=lambda entry: entry.name):
-                    folders = []
-                    for entry in block:
-                        relative = os.path.join(folder, entry.name)
-                        if entry.is_dir():
-                            if os.path.realpath(entry.path) in left_out:
-                                continue
-                            if entry.is_symlink():  # may lead back here
-                                skipped["links"].append(relative)
-                            elif recursive:
-                                folders.append(relative)
-                            else:
-                                skipped["folders"].append(relative)
-                        elif is_named_image(entry.name) or (entry.is_file() and is_image(entry.path)):
-                            yield relative, _size(entry), ""
-                        elif not entry.name.startswith("."):  # such as .DS_Store
-                            skipped["files"].append(relative)
-                    yield from folders
-        except OSError as error:
-            yield folder, 0, f"the folder cannot be read ({error.strerror}); check its permissions."
-
-    stack = [scan("")]
-    while stack:
-        found = next(stack[-1], None)
-        if found is None:
-            stack.pop()
-        elif isinstance(found, str):
-            stack.append(scan(found))
-        else:
-            yield found
+    try:
+        entries = sorted(os.scandir(os.path.join(root, folder)), key=lambda entry: entry.name)
+    except OSError as error:
+        yield folder, 0, f"the folder cannot be read ({error.strerror}); check its permissions."
+        return
+    folders = []
+    for entry in entries:
+        relative = os.path.join(folder, entry.name)
+        if entry.is_dir():
+            if os.path.realpath(entry.path) in left_out:
+                continue
+            if entry.is_symlink():  # may lead back here
+                skipped["links"].append(relative)
+            elif recursive:
+                folders.append(relative)
+            else:
+                skipped["folders"].append(relative)
+        elif is_named_image(entry.name) or (entry.is_file() and is_image(entry.path)):
+            yield relative, _size(entry), ""
+        elif not entry.name.startswith("."):  # such as .DS_Store
+            skipped["files"].append(relative)
+    for name in folders:
+        yield from _walk(root, name, recursive, left_out, skipped)
 
 
 def _size(file: os.DirEntry[str] | Path) -> int:

@@ -1,9 +1,8 @@
-"""Answers for any number of files, on all cores, in memory that does not depend on their number."""
+"""Answers for many files, on all cores."""
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -27,28 +26,19 @@ def answer_files(
 ) -> Iterator[list[Answer]]:
     """Yield the answers for the files, in order, in lists of some; a file that cannot be read gets an 'error'.
 
-    Computed in so many processes, one for each core where 0; a few files in threads, one core in this thread.
+    Computed in so many processes, one for each core where 0; a few files in threads.
     """
-    workers, outputs = workers or cores(), outputs or Outputs()
-    chunks = _chunks(files)
-    first: list[list[File]] = []
-    while sum(map(len, first)) <= FEW_FILES and sum(file.size for files in first for file in files) <= FEW_BYTES:
-        if (chunk := next(chunks, None)) is None:
-            break
-        first.append(chunk)
-    else:
-        if workers > 1:
-            work = functools.partial(_answer_in_process, tuple(run.path for run in runs), outputs)
-            for chunk, answers in spread(work, chain(first, chunks), workers):
-                fault = "reading it ended the process; the file may be damaged, or need too much memory."
-                yield [answer_for_fault(file.path, fault) for file in chunk] if answers is None else answers
-            return
-    cv2.setNumThreads(1)  # one thread a photo is faster than all threads on each
-    if workers == 1:
-        yield from (answer_chunk(runs, outputs, chunk) for chunk in chain(first, chunks))
+    files, workers, outputs = list(files), workers or cores(), outputs or Outputs()
+    chunks = list(_chunks(files))
+    if workers == 1 or (len(files) <= FEW_FILES and sum(file.size for file in files) <= FEW_BYTES):
+        cv2.setNumThreads(1)  # one thread a photo is faster than all threads on each
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(functools.partial(answer_chunk, runs, outputs), chunks)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(functools.partial(answer_chunk, runs, outputs), first)
+    work = functools.partial(_answer_in_process, tuple(run.path for run in runs), outputs)
+    for chunk, answers in spread(work, chunks, workers):
+        fault = "reading it ended the process; the file may be damaged, or need too much memory."
+        yield [answer_for_fault(file.path, fault) for file in chunk] if answers is None else answers
 
 
 def _chunks(files: Iterable[File]) -> Iterator[list[File]]:

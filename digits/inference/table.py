@@ -1,11 +1,12 @@
-"""The table of answers that --csv writes: a row for each photo, or for each digit with boxes; resumed after a kill.
+"""The table of answers that --csv writes: a row for each photo, or for each digit with boxes; --resume continues it.
 
 A cell never begins with what spreadsheets take for a formula: = + - @. A path that does gets ./ before it, which leads
-to the same file; other text gets an apostrophe.
+to the same file; other text gets an apostrophe. Characters that cannot be printed are escaped, so that each row is one
+line.
 """
 
 import csv
-import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,34 +14,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from digits.errors import UserError
 from digits.files import flush, naming
 from digits.inference.answers import Answer
 
 COLUMNS = ("path", "digit", "probability", "runner_up", "sure", "error", "box", "page", "note")
 FORMULA = re.compile(r"[=+@\t\r\n\uff1d\uff0b\uff0d\uff20]|-(?!\d+$)")  # the last four: as wide as a Chinese character
-UNQUOTED = re.compile(r"[\w ./:-]*")
-LONGEST_ROW = 1 << 18  # bytes; a path has a few thousand at most
-DIGEST = 16
-"""Bytes kept for each path that the table has: for a million of them, 16 MB."""
+HEADER = ",".join(COLUMNS)
 
 
 class Table:
     """A table that is open for writing, and which paths it had before."""
 
-    def __init__(self, file: BinaryIO, path: Path, answered: bytearray) -> None:
-        self._file, self._path = file, path
-        self._answered = np.sort(np.frombuffer(answered, f"S{DIGEST}"))
+    def __init__(self, file: BinaryIO, path: Path, answered: set[str]) -> None:
+        self._file, self._path, self._answered = file, path, answered
 
     def has(self, path: str) -> bool:
         """Return whether the table had the answer for this path when it was opened."""
-        if not len(self._answered):
-            return False
-        digest = np.frombuffer(_digest(as_cell(path)), self._answered.dtype)[0]
-        place = int(np.searchsorted(self._answered, digest))
-        return place < len(self._answered) and bool(self._answered[place] == digest)
+        return as_cell(path) in self._answered
 
     def __len__(self) -> int:
         """Return how many paths the table had when it was opened."""
@@ -48,7 +39,9 @@ class Table:
 
     def write(self, answers: Sequence[Answer]) -> None:
         """Add the answers' rows, all or none of them; OSError names the table."""
-        data = "".join(row for answer in answers for row in rows(answer)).encode()
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(row for answer in answers for row in rows(answer))
+        data = text.getvalue().encode()
         before = self._file.tell()
         try:
             with naming(self._path):
@@ -63,7 +56,8 @@ class Table:
 def writing_table(path: Path, resume: bool) -> Iterator[Table]:
     """Yield the table at `path`, a new one unless `resume`; rows are on their way to the disk when write() returns.
 
-    With `resume`, the last path's rows are taken out, since a kill may have come between them. UserError where the
+    With `resume`, a last line without its end, which a kill has left, is taken out with the rows of the path before it,
+    whose row it may be. UserError where the
     table exists and is not to be resumed, is something else, or is being written by another process. When the block
     fails, a new table without rows is deleted; where there are some, an OSError becomes a UserError that says so.
     """
@@ -76,19 +70,14 @@ def writing_table(path: Path, resume: bool) -> Iterator[Table]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"'{path.parent}' is not a folder; choose another --csv.") from None
-    header = (",".join(COLUMNS) + "\n").encode()
+    header = f"{HEADER}\n".encode()
     try:
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
             _lock(file, path)
-            answered = bytearray()
-            end = 0
-            if not header.startswith(_beginning(file, len(header))):
-                raise UserError(f"'{path}' is not a table that --csv has written; choose another one.")
-            if file.seek(0, os.SEEK_END) >= len(header):
-                end = _read_rows(file, path, len(header), answered)
-            file.truncate(end)
-            file.seek(end)
-            if end == 0:
+            kept, answered = _whole_rows(file.read(), path)
+            file.truncate(len(kept))
+            file.seek(len(kept))
+            if not kept:
                 with naming(path):
                     file.write(header)
             yield Table(file, path, answered)
@@ -103,82 +92,57 @@ def writing_table(path: Path, resume: bool) -> Iterator[Table]:
         raise
 
 
-def rows(answer: Answer) -> list[str]:
+def rows(answer: Answer) -> list[list[str]]:
     """Return the answer's rows: one for each digit of a page, one for anything else."""
     return [
-        ",".join(
-            [
-                _quoted(as_cell(answer["path"])),
-                _text(part["digit"]),
-                _text(part["probability"]),
-                _text(part["runner_up"]),
-                "true" if part["sure"] else "false",
-                _text(answer.get("error")),
-                " ".join(map(str, part.get("box") or ())),
-                _text(answer.get("page")),
-                _text(answer.get("note")),
-            ]
-        )
-        + "\n"
+        [
+            as_cell(answer["path"]),
+            _text(part["digit"]),
+            _text(part["probability"]),
+            _text(part["runner_up"]),
+            "true" if part["sure"] else "false",
+            _text(answer.get("error")),
+            " ".join(map(str, part.get("box") or ())),
+            _text(answer.get("page")),
+            _text(answer.get("note")),
+        ]
         for part in answer.get("digits") or [answer]
     ]
 
 
 def as_cell(path: str) -> str:
-    r"""Return the path as it stands in the table: no two paths are written alike.
-
-    A byte of it that is not UTF-8 is written \xff. In a path with such a byte, or with a backslash and x of its own,
-    each backslash is written twice.
-    """
-    if re.search(r"[\ud800-\udfff]", path) or (os.sep == "/" and "\\x" in path):
-        path = os.fsencode(path.replace("\\", "\\\\")).decode(errors="backslashreplace")
-    return f".{os.sep}{path}" if FORMULA.match(path) else path
+    """Return the path as it stands in the table."""
+    return f".{os.sep}{_escape(path)}" if FORMULA.match(path) else _escape(path)
 
 
 def _text(value: object) -> str:
     text = "" if value is None else str(value)
-    return _quoted(f"'{text}" if FORMULA.match(text) else text)
+    return _escape(f"'{text}" if FORMULA.match(text) else text)
 
 
-def _quoted(text: str) -> str:
-    """Return the cell's text, quoted where a reader in any country may take a character for the end of the cell."""
-    return text if UNQUOTED.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+def _escape(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _read_rows(file: BinaryIO, path: Path, start: int, answered: bytearray) -> int:
-    """Add the digest of each path in the table's whole rows to `answered`, and return where those of the last begin."""
-    file.seek(start)
-    end = start  # of the rows read
-    last, last_start = b"", start
-    row = b""
-    with open(file.fileno(), "rb", closefd=False) as lines:
-        lines.seek(start)
-        for line in lines:
-            row += line
-            if (row.count(b'"') % 2 or not row.endswith(b"\n")) and len(row) <= LONGEST_ROW:
-                continue  # the line ends within a quoted cell, or is the last one and was cut
-            try:
-                (cells,) = csv.reader([row.decode()], strict=True)
-            except (ValueError, csv.Error):
-                cells = []
-            if len(cells) != len(COLUMNS) or len(row) > LONGEST_ROW:
-                raise UserError(f"'{path}' has a damaged row after byte {end:,}; repair it, or begin another --csv.")
-            digest = _digest(cells[0])
-            if digest != last:
-                answered += last
-                last, last_start = digest, end
-            end += len(row)
-            row = b""
-    return last_start
-
-
-def _digest(cell: str) -> bytes:
-    return hashlib.blake2b(cell.encode(), digest_size=DIGEST).digest()
-
-
-def _beginning(file: BinaryIO, size: int) -> bytes:
-    file.seek(0)
-    return file.read(size)
+def _whole_rows(data: bytes, path: Path) -> tuple[bytes, set[str]]:
+    """Return the table without what a kill has left of its last row, and the paths that it has."""
+    whole, cut = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
+    if not whole and HEADER.encode().startswith(cut):
+        return b"", set()
+    try:
+        lines = whole.decode().split("\n")[:-1]
+        table = list(csv.reader(lines, strict=True))
+    except (ValueError, csv.Error):
+        raise UserError(f"'{path}' is not a table that --csv has written; choose another one.") from None
+    if lines[:1] != [HEADER] or len(table) != len(lines) or any(len(row) != len(COLUMNS) for row in table):
+        raise UserError(f"'{path}' is not a table that --csv has written; choose another one.")
+    del table[0]
+    if cut and table:
+        last = table[-1][0]
+        while table and table[-1][0] == last:
+            del table[-1]
+    kept = "".join(f"{line}\n" for line in lines[: len(table) + 1])
+    return kept.encode(), {row[0] for row in table}
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -1,18 +1,13 @@
-"""Which files are answered for: every file once, in one shard, whatever the folders and names."""
+"""Which files are answered for: every file once, whatever the folders and names."""
 
 import os
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from digits.inference import listing
-from digits.inference.listing import Shard, list_files, output_name
-
-POSIX_NAMES = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these file systems take no such names")
+from digits.inference.listing import list_files, output_name, output_names
 
 
 def make(folder: Path, *names: str | bytes) -> Path:
@@ -48,16 +43,6 @@ def test_image_files_are_known_by_their_contents_and_all_others_named(tmp_path: 
     assert notes == [
         f"'{tmp_path}' has 4 files (notes.txt, x.pdf, y.docx and 1 more) not in an image format, not read."
     ]
-
-
-def test_a_large_folder_comes_in_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"{i}.png" for i in range(100)] + [f"{i}/{j}.png" for i in range(5) for j in range(3)]
-    make(tmp_path, *names)
-    whole = listed(tmp_path, recursive=True)
-    monkeypatch.setattr(listing, "BLOCK", 7)
-    blocks = listed(tmp_path, recursive=True)
-    assert sorted(blocks) == sorted(whole) == sorted(str(tmp_path / name) for name in names)
-    assert listed(tmp_path / "3") == [str(tmp_path / "3" / f"{j}.png") for j in range(3)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
@@ -105,49 +90,6 @@ def test_folders_that_are_being_written_are_not_read(tmp_path: Path) -> None:
     assert [Path(path).name for path in found] == ["a.png", "c.png"]
 
 
-def test_deep_folders_open_few_files(tmp_path: Path) -> None:
-    deep = tmp_path.joinpath(*["d"] * 300)
-    make(deep, "a.png")
-    assert listed(tmp_path, recursive=True) == [str(deep / "a.png")]
-
-
-NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
-
-
-@given(st.lists(st.lists(NAMES, min_size=1, max_size=3).map(os.sep.join)), st.integers(1, 20))
-def test_each_file_is_in_exactly_one_shard(paths: list[str], count: int) -> None:
-    for path in paths:
-        assert sum(Shard(number, count).has(path) for number in range(1, count + 1)) == 1
-
-
-def test_shards_do_not_depend_on_the_machine() -> None:
-    """What is listed here was computed once; another answer would have two machines skip a file."""
-    numbers = [next(k for k in range(1, 11) if Shard(k, 10).has(name)) for name in ("a.png", "b.png", "sub/é.png")]
-    assert numbers == NUMBERS
-    assert Shard(numbers[2], 10).has("sub/e\u0301.png")  # as macOS composes it
-
-
-NUMBERS = [3, 6, 1]
-
-
-@POSIX_NAMES
-@given(names=st.sets(st.binary(min_size=1, max_size=6).filter(lambda name: not set(name) & {0, 47}), max_size=8))
-@settings(max_examples=30, deadline=None)
-def test_every_file_of_a_folder_is_in_one_shard_and_has_an_output_of_its_own(
-    tmp_path_factory: pytest.TempPathFactory, names: set[bytes]
-) -> None:
-    folder = tmp_path_factory.mktemp("photos")
-    make(folder, *(name + b".png" for name in names if name not in (b".", b"..")), "always.png")
-    whole = list(list_files([folder]))
-    parts = [file for number in (1, 2, 3) for file in list_files([folder], shard=Shard(number, 3))]
-    assert sorted(file.path for file in parts) == sorted(file.path for file in whole)
-    assert len({file.place for file in whole}) == len(whole) == len(list(folder.iterdir()))
-    moved = folder.rename(folder.with_name(f"{folder.name}-moved"))
-    assert [file.place for file in list_files([moved], shard=Shard(2, 3))] == [
-        file.place for file in list_files([moved]) if Shard(2, 3).has(os.path.relpath(file.path, moved))
-    ]
-
-
 def test_output_lies_as_the_files_do(tmp_path: Path) -> None:
     make(tmp_path / "a", "x.png", "sub/x.png")
     make(tmp_path / "b", "x.png")
@@ -158,3 +100,12 @@ def test_output_lies_as_the_files_do(tmp_path: Path) -> None:
     ]
     assert output_name("photo 1.png").startswith("photo_1-")
     assert output_name("photo 1.png") != output_name("photo_1.png") == "photo_1.png"
+
+
+def test_names_for_output_are_unique_and_short() -> None:
+    files = [Path(folder, f"{i}.png") for folder in "ab" for i in range(25_000)]  # comparing each with all: minutes
+    odd = ["2-x.png", "x.png", "X.png", "x .png", "x_.png", "1-x.png", "é" * 126, "é" * 127, "a\n\udcff.png", "a__.png"]
+    for paths in (files, list(map(Path, odd)), list(map(Path, reversed(odd)))):
+        names = output_names(paths)
+        assert len({name.casefold() for name in names}) == len(paths)
+        assert max(len(f"{name}-6-as-MNIST.png".encode()) for name in names) < 256
