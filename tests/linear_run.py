@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digits.data.sample import stratified_sample
 
+
 def make_linear_run(outputs: Path, reads: bool = False, **options: Any) -> Path:
     """Write the run into `outputs` and return its folder. The matrix is random, or fitted to the sample by ridge
     regression where it `reads`: 85 % of digits; `options` are those of make_run."""

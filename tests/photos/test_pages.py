@@ -13,7 +13,6 @@ from digits.inference.splits import choose, images_of
 from digits.photos.find import Digit, find_digit, find_digits
 from digits.photos.sheet import find_sheet, straightened
 from digits.photos.signs import is_sign
-from digits.photos.splits import parts_of
 from digits.photos.synthetic_pages import number, on_table, table
 from digits.training.hands import write_digit
 
@@ -30,7 +29,7 @@ def found_in(page: np.ndarray) -> list[Digit]:
     return [digit for group in find_digits(page) for digit in group]
 
 
-@pytest.mark.parametrize("side", [20, 23, 28, 41, 60, 97, 119, 128, 136, 200, 311, 400])
+@pytest.mark.parametrize("side", [20, 28, 60, 119, 311])
 @pytest.mark.parametrize("light", [False, True])
 def test_a_clean_digit_of_any_size_is_found(side: int, light: bool) -> None:
     for image in IMAGES[::40]:
@@ -40,8 +39,7 @@ def test_a_clean_digit_of_any_size_is_found(side: int, light: bool) -> None:
         assert likeness(digit.image, image) > 0.75
 
 
-@pytest.mark.parametrize("thick", [2, 5, 8])
-@pytest.mark.parametrize("shift", [0, 14])
+@pytest.mark.parametrize(("thick", "shift"), [(2, 14), (5, 0), (8, 14)])
 def test_digits_in_a_table_come_without_its_lines(thick: int, shift: int) -> None:
     generator = np.random.default_rng(thick)
     rows = [[IMAGES[generator.integers(len(IMAGES))] for _ in range(4)] for _ in range(3)]
@@ -71,7 +69,7 @@ def test_a_long_stroke_is_no_line() -> None:
     assert bottom - top > 105
 
 
-@pytest.mark.parametrize("turn", [-25, -8, 0, 15])
+@pytest.mark.parametrize("turn", [-25, 8])
 def test_the_sheet_on_a_table_is_seen_from_above(turn: float) -> None:
     generator = np.random.default_rng(turn + 100)
     digits = [IMAGES[i] for i in (3, 200, 410, 780)]
@@ -96,7 +94,7 @@ def test_the_sheet_on_a_table_is_seen_from_above(turn: float) -> None:
 
 
 def test_no_sheet_where_there_is_none() -> None:
-    for i, image in enumerate(IMAGES[::10]):
+    for i, image in enumerate(IMAGES[::40]):
         side = (28, 90, 250)[i % 3]
         large = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
         assert find_sheet(large) is None
@@ -137,7 +135,7 @@ def test_signs_are_no_digits(sign: str, pen: int) -> None:
 
 
 def test_one_digit_among_several_is_not_alone() -> None:
-    images = IMAGES[::50]
+    images = IMAGES[::100]
     assert all(find_digit(number([image], 0)).alone for image in images)
     for one, other in itertools.pairwise(images):
         for apart in (8, 60):  # two that are taken for the strokes of one digit, and two that are not
@@ -155,9 +153,9 @@ def test_a_digit_beside_a_sign_is_alone() -> None:
 
 def test_digits_are_no_signs() -> None:
     generator = np.random.default_rng(0)
-    others = [write_digit(digit, generator) for digit in range(10) for _ in range(50)]
+    others = [write_digit(digit, generator) for digit in range(10) for _ in range(10)]
     taken = 0
-    for image in [*IMAGES, *others]:
+    for image in [*IMAGES[::4], *others]:
         mask = (cv2.resize(image, (112, 112), interpolation=cv2.INTER_CUBIC) > 100).astype(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
         taken += is_sign(mask[y : y + height, x : x + width])
@@ -179,26 +177,6 @@ def test_digits_that_touch_may_be_cut_apart(apart: int) -> None:
         ways = [(parts[0, cut], parts[cut, last]) for cut in range(1, last) if {(0, cut), (cut, last)} <= parts.keys()]
         good += any(min(likeness(ink, one) for ink, one in zip(way, pair, strict=True)) > 0.75 for way in ways)
     assert good >= 7
-
-
-def test_there_is_always_a_way_from_the_first_cut_to_the_last() -> None:
-    """Otherwise ink between two cuts would be lost: that of a stretch wider than any digit, or beside crossing cuts."""
-    cut = 0
-    for i, apart in itertools.product(range(60), (0, -4)):
-        ink = np.uint8(number([IMAGES[8 * i], IMAGES[500 - 8 * i]], apart) < 150)
-        x, y, width, height = cv2.boundingRect(ink)
-        mask = ink[y : y + height, x : x + width]
-        parts = {(part.start, part.stop): part.mask for part in parts_of(mask)}
-        if parts:
-            cut += 1
-            way = [parts[at, at + 1] for at in range(max(stop for _, stop in parts))]
-            assert np.array_equal(np.sum(way, axis=0), mask)
-    assert cut > 60
-
-
-def test_one_digit_is_hardly_ever_cut() -> None:
-    assert np.mean([bool(found_in(number([image], 0))[0].splits) for image in IMAGES[::10]]) < 0.35
-    assert parts_of(np.ones((40, 10), np.uint8)) == []
 
 
 def test_the_network_decides_between_cuts() -> None:

