@@ -7,9 +7,7 @@ Every training is a process of its own: ours is the script itself, the tutorials
 They take turns, so that a noisy machine disturbs both alike, and what counts is the ratio within a pair. All train the
 default network on MNIST's 60,000 training images in float32 at batch 64 with Adam, and nothing but the training steps
 is on the clock. The first epoch holds each framework's warm-up (tracing, first allocations); the ratio is of the
-second. Each pair also measures how fast a large matrix product is here: the speed at which our training does its
-arithmetic (that of convolutions and dense layers) is given as a share of it.
-Needs MNIST in --data-dir.
+second. Needs MNIST in --data-dir.
 """
 
 import json
@@ -45,30 +43,18 @@ class Timing:
     peak_memory: float
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """Floating-point operations of an image in a step of training; those of a large matrix product in a second."""
-
-    operations_per_image: float
-    operations_per_second: float
-
-
 def main() -> None:
     options = parse(Options(), __doc__)
     load_dataset("mnist", options.data_dir)
     kinds = [(framework, who) for framework in FRAMEWORKS for who in ("tutorial", "ours")]
     timings: dict[tuple[str, str], list[Timing]] = {kind: [] for kind in kinds}
-    products: dict[str, list[Arithmetic]] = {framework: [] for framework in FRAMEWORKS}
     for pair in range(options.pairs):
         for framework, who in kinds:
             if sys.stderr.isatty():
                 print(f"pair {pair + 1}/{options.pairs}: {framework}, {who} ...", file=sys.stderr)
             measure = time_ours if who == "ours" else time_tutorial
             timings[framework, who].append(measure(framework, options.data_dir))
-            if who == "ours":
-                measured = run_python(["-m", "benchmarks.arithmetic_pytorch"])
-                products[framework].append(Arithmetic(**json.loads(measured)))
-    report(timings, products, options.pairs)
+    report(timings, options.pairs)
 
 
 def time_tutorial(framework: str, data_dir: Path) -> Timing:
@@ -83,7 +69,7 @@ def time_ours(framework: str, data_dir: Path) -> Timing:
     return Timing([row["seconds"] for row in run.history], run.info["peak_memory_mb"] * 1e6)
 
 
-def report(timings: dict[tuple[str, str], list[Timing]], products: dict[str, list[Arithmetic]], pairs: int) -> None:
+def report(timings: dict[tuple[str, str], list[Timing]], pairs: int) -> None:
     """Print the tables: medians (and ranges) over the pairs."""
     machine = hardware("cpu")
     print(f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB; n = {pairs} pairs")
@@ -105,15 +91,6 @@ def report(timings: dict[tuple[str, str], list[Timing]], products: dict[str, lis
         print(
             f"ours is {statistics.median(ratios):.2f} times as fast "
             f"(median of {pairs} pairs; {min(ratios):.2f} to {max(ratios):.2f})"
-        )
-        shares = [
-            100 * IMAGES * product.operations_per_image / ours.seconds[-1] / product.operations_per_second
-            for ours, product in zip(timings[framework, "ours"], products[framework], strict=True)
-        ]
-        speed = statistics.median(product.operations_per_second for product in products[framework]) / 1e9
-        print(
-            f"its arithmetic runs at {statistics.median(shares):.0f} % ({min(shares):.0f} to {max(shares):.0f}) of the "
-            f"speed of a large matrix product, {speed:.0f} billion operations a second"
         )
 
 
