@@ -16,13 +16,12 @@ import sys
 import time
 
 from digits.errors import UserError, expect_interruptions, run_script
-from digits.training import ALONE, Options, Recipe, Workers, parse_options, sleep_if_busy
+from digits.training import ALONE, Options, Recipe, Workers, parse_options
 
 if __name__ == "__main__":
     expect_interruptions()
     # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
-    sleep_if_busy()  # PyTorch's threads, while they wait for each other
 
 import numpy as np
 import torch

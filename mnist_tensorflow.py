@@ -23,10 +23,10 @@ if __name__ == "__main__":
     # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
     OPTIONS = parse_options(__doc__)
 
-from digits.training.lean_import import ignore_keras_settings, lean_import
+from digits.training.keras_import import ignore_keras_settings, quiet_stderr
 
 ignore_keras_settings()
-with lean_import("matplotlib", "sklearn"):
+with quiet_stderr():
     import keras
     import tensorflow as tf
 

@@ -21,6 +21,5 @@ from digits.training.recipe import (
 from digits.training.recipe_file import read_recipe
 from digits.training.saving import NewRun
 from digits.training.schedule import best_epoch, is_best, is_over, learning_rates
-from digits.training.waiting import sleep_if_busy
 from digits.training.weights import ModelConfig, model_config, network_function
 from digits.training.workers import ALONE, SeveralWorkers, Workers

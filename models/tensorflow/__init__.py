@@ -3,7 +3,7 @@
 May import: tensorflow and keras, and digits.data, digits.runs and digits.training; never PyTorch.
 """
 
-from digits.training.lean_import import ignore_keras_settings
+from digits.training.keras_import import ignore_keras_settings
 
 ignore_keras_settings()
 
