@@ -19,7 +19,7 @@ def postgresql() -> Iterator[PostgreSQL]:
         yield server
 
 
-@pytest.fixture(params=["journal", "postgresql"])
+@pytest.fixture(params=["journal", pytest.param("postgresql", marks=pytest.mark.nightly)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     """The option --storage, or nothing for the journal."""
     if request.param == "journal":

@@ -18,7 +18,7 @@ from digits.experiments import server
 from digits.experiments.records import Experiment
 from digits.experiments.study import read_experiment
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 Place = Callable[..., list[str]]
 SEEDS = tuple(map(str, range(6)))
