@@ -22,22 +22,14 @@ LABELS = st.lists(st.integers(0, 9), max_size=200).map(lambda labels: np.array(l
 
 
 @given(LABELS, FRACTIONS, SEEDS)
-def test_split_is_a_partition_in_ascending_rows(labels: np.ndarray, fraction: float, seed: int) -> None:
+def test_split_is_a_partition_with_each_class_by_its_share(labels: np.ndarray, fraction: float, seed: int) -> None:
     train, validation = split_indices(labels, fraction, seed)
-    assert train.dtype == validation.dtype == np.int64
     assert sorted([*train, *validation]) == list(range(len(labels)))
     assert (np.diff(train) > 0).all()
     assert (np.diff(validation) > 0).all()
-
-
-@given(LABELS, FRACTIONS.filter(lambda fraction: fraction > 0), SEEDS)
-def test_split_takes_each_class_by_its_share(labels: np.ndarray, fraction: float, seed: int) -> None:
-    train, validation = split_indices(labels, fraction, seed)
     for label in np.unique(labels):
-        count = np.sum(labels == label)
-        held_out = np.sum(labels[validation] == label)
-        assert held_out == np.sum(labels == label) - np.sum(labels[train] == label)
-        if count == 1:
+        count, held_out = np.sum(labels == label), np.sum(labels[validation] == label)
+        if count == 1 or fraction == 0:
             assert held_out == 0  # a class is trained on before it is validated on
         else:
             assert 1 <= held_out <= count - 1
@@ -45,44 +37,11 @@ def test_split_takes_each_class_by_its_share(labels: np.ndarray, fraction: float
             assert abs(held_out - np.clip(fraction * count, 1, count - 1)) < 1
 
 
-@given(
-    st.lists(st.integers(20, 60), min_size=1, max_size=10),
-    st.floats(0.05, 0.95),
-    SEEDS,
-    st.randoms(use_true_random=False),
-)
-def test_split_holds_out_the_fraction_of_all(counts: list[int], fraction: float, seed: int, random: object) -> None:
+@given(st.lists(st.integers(20, 60), min_size=1, max_size=10), st.floats(0.05, 0.95), SEEDS)
+def test_split_holds_out_the_fraction_of_all(counts: list[int], fraction: float, seed: int) -> None:
     labels = np.repeat(np.arange(len(counts), dtype=np.uint8), counts)
-    random.shuffle(labels)  # type: ignore[attr-defined]
-    validation = split_indices(labels, fraction, seed)[1]
-    assert len(validation) == round(fraction * len(labels))
-
-
-@given(LABELS, SEEDS)
-def test_fraction_0_holds_out_nothing(labels: np.ndarray, seed: int) -> None:
-    train, validation = split_indices(labels, 0.0, seed)
-    assert train.tolist() == list(range(len(labels)))
-    assert validation.tolist() == []
-
-
-@given(SEEDS, SEEDS)
-def test_split_is_fixed_by_the_seed_and_by_nothing_else(seed: int, other: int) -> None:
-    labels = np.arange(400, dtype=np.uint8) % 10
-    np.random.seed(0)
-    first = split_indices(labels, 0.1, seed)[1].tolist()
-    np.random.seed(1)
-    assert split_indices(labels, 0.1, seed)[1].tolist() == first
-    if other != seed:
-        assert split_indices(labels, 0.1, other)[1].tolist() != first
-
-
-@given(st.lists(st.integers(0, 10**6), unique=True, max_size=100), SEEDS, st.integers(0, 1000))
-def test_order_is_a_permutation_of_the_rows(rows: list[int], seed: int, epoch: int) -> None:
-    array = np.array(rows, np.int64)
-    order = epoch_order(array, seed, epoch, 1)
-    assert order.dtype == np.int64
-    assert sorted(order) == sorted(rows)
-    assert array.tolist() == rows  # not shuffled in place
+    np.random.default_rng(seed).shuffle(labels)
+    assert len(split_indices(labels, fraction, seed)[1]) == round(fraction * len(labels))
 
 
 @given(st.lists(st.tuples(SEEDS, st.integers(0, 1000)), min_size=2, max_size=5, unique=True))
@@ -103,7 +62,11 @@ def test_frozen_numbers() -> None:
 @given(st.integers(0, 300), st.integers(1, 300))
 def test_no_image_is_alone_in_the_last_batch(num_images: int, batch_size: int) -> None:
     length = epoch_length(num_images, batch_size)
-    assert len(epoch_order(np.arange(num_images), 0, 0, batch_size)) == length
+    rows = np.arange(num_images) * 3
+    order = epoch_order(rows, 0, 0, batch_size)
+    assert len(order) == len({*order}) == length
+    assert {*order} <= {*rows}
+    assert rows.tolist() == list(range(0, 3 * num_images, 3))  # not shuffled in place
     if batch_size > 1 and num_images > 1:
         assert length % batch_size != 1
         assert num_images - 1 <= length <= num_images

@@ -6,10 +6,12 @@ import dataclasses
 import json
 import re
 import shlex
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from framework_process import PACKAGES, run_forked, run_training
 from hypothesis import example, given
 from hypothesis import strategies as st
 from make_runs import make_run
@@ -21,9 +23,9 @@ from digits.data import CATALOGUE
 from digits.runs import STANDARD, name_problem
 from digits.training.naming import differences, run_path
 from digits.training.options import GROUPS, Options, command_line, parse_options, settle_precision
-from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem
+from digits.training.recipe import RECIPES, Augmentation, Recipe
 
-BLOCKED = [package for packages in PACKAGES.values() for package in packages]
+FRAMEWORKS = ("pytorch", "tensorflow")
 # What file names can hold, a leading dash and quotes included.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 PATHS = st.one_of(NAMES, NAMES.map(lambda name: f"-{name}")).map(Path)
@@ -54,106 +56,40 @@ def test_no_options_mean_the_specification() -> None:
     assert (options.dataset, options.data_dir, options.output_dir) == ("mnist", Path("mnist_data"), Path("outputs"))
 
 
-@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.precision != "auto"])
-def test_a_model_brings_its_recipe(name: str) -> None:
-    assert parse(f"--model {name}") == parse(f"--model={name}") == Options(RECIPES[name])
+def test_a_model_brings_its_recipe() -> None:
+    assert parse("--model deep-cnn") == parse("--model=deep-cnn") == Options(RECIPES["deep-cnn"])
 
 
-def test_every_option_is_taken() -> None:
-    options = parse(
-        "--dataset kmnist --model deep-cnn --filters 8 16 32 --dense 64 32 --dropout 0.1 --epochs 7 --batch-size 32 "
-        "--optimizer sgd --learning-rate 3e-4 --betas 0.5 0.6 --label-smoothing 0.1 --ema 0.9 --early-stopping 2 "
-        "--reduce-on-plateau 4 --no-keep-best --augment --rotation 5 --flip 0.5 --seed 4 --validation-fraction 0.2 "
-        "--precision bfloat16 --parity --init-from 'a run' --new-head --freeze-features --resume --device cpu "
-        "--data-dir 'my data' --output-dir /runs --log-dir logs"
-    )
-    recipe = Recipe(
-        "deep-cnn",
-        filters=(8, 16, 32),
-        dense=(64, 32),
-        dropout=0.1,
-        epochs=7,
-        batch_size=32,
-        optimizer="sgd",
-        learning_rate=3e-4,
-        betas=(0.5, 0.6),
-        label_smoothing=0.1,
-        ema=0.9,
-        early_stopping=2,
-        reduce_on_plateau=4,
-        augment=True,
-        augmentation=Augmentation(rotation=5, flip=0.5),
-        seed=4,
-        validation_fraction=0.2,
-        precision="bfloat16",
-        parity=True,
-    )
-    assert options == Options(
-        recipe,
-        dataset="kmnist",
-        init_from=Path("a run"),
-        new_head=True,
-        freeze_features=True,
-        resume=True,
-        device="cpu",
-        data_dir=Path("my data"),
-        output_dir=Path("/runs"),
-        log_dir=Path("logs"),
-    )
+def test_options_are_taken() -> None:
+    words = "--filters 8 16 --no-keep-best --augment --rotation 5 --init-from 'a run' --new-head --freeze-features"
+    recipe = dataclasses.replace(Recipe(), filters=(8, 16), augment=True, augmentation=Augmentation(rotation=5))
+    start = Options(recipe, init_from=Path("a run"), new_head=True, freeze_features=True)
+    assert parse(words) == start
+    assert parse(f"{words} --resume") == dataclasses.replace(start, resume=True)
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("--epochs -1", "--epochs -1 must"),
-        ("--epochs 1.5", "--epochs 1.5 must"),
-        ("--epochs 10000000000000000000", "--epochs 10000000000000000000 must"),
         (f"--epochs {'9' * 5000}", f"--epochs {'9' * 60} must"),
-        ("--batch-size 100000000000000000000", "--batch-size 100000000000000000000 must"),
         ("--filters 100000 100000", "--filters 100000 100000 must"),
-        ("--dense 1000000000", "--dense 1000000000 must"),
         ("--model deep-cnn --filters 1 2 x", "--filters 1 2 x must"),
-        ("--batch-size -1", "--batch-size -1 must"),
-        ("--learning-rate 0", "--learning-rate 0 must"),
-        ("--learning-rate nan", "--learning-rate nan must"),
-        ("--learning-rate inf", "--learning-rate inf must be a finite number."),
-        ("--betas 0.9 nan", "--betas 0.9 nan must be a finite number."),
-        ("--learning-rate 1e39", "--learning-rate 1e39 must be at most 1e+38."),
-        ("--learning-rate fast", "--learning-rate fast must"),
-        ("--validation-fraction 1", "--validation-fraction 1 must"),
-        ("--validation-fraction -0.1", "--validation-fraction -0.1 must"),
-        ("--validation-fraction nan", "--validation-fraction nan must"),
-        ("--seed -1", "--seed -1 must"),
-        ("--seed 4294967296", "--seed 4294967296 must"),
-        ("--filters 0 32", "--filters 0 32 must"),
         ("--filters 16", "--filters of cnn must"),
-        ("--model mlp --dense 64", "--dense of mlp must"),
         ("--model vit --dense 30 60", "--dense 30 of vit must"),
-        ("--dropout 1", "--dropout 1 must"),
-        ("--ema 1", "--ema 1 must"),
-        ("--weight-decay -1", "--weight-decay -1 must"),
-        ("--augment --rotation -1", "--rotation -1 must"),
-        *((f"--augment --{name} 1e308", f"--{name} 1e308 must") for name in vars(Augmentation())),
-        *((f"--{name} 1", f"--{name} must") for name in vars(Augmentation())),
-        ("--model deep-cnn --augment --no-augment --rotation 5", "--rotation must"),
-        ("--smoothness 0", "--smoothness 0 must"),
+        ("--learning-rate nan", "--learning-rate nan must be a finite number."),
+        ("--betas 0.9 nan", "--betas 0.9 nan must be a finite number."),
+        ("--validation-fraction 1", "--validation-fraction 1 must"),
+        ("--seed 4294967296", "--seed 4294967296 must"),
+        ("--augment --rotation 1e308", "--rotation 1e308 must"),
+        ("--rotation 5", "--rotation must"),
+        ("--augment --smoothness 0", "--smoothness 0 must"),
         ("--new-head", "--new-head must"),
-        ("--evaluate-on validation --validation-fraction 0", "--evaluate-on validation must"),
         ("--evaluate-on validation --model fast", "--evaluate-on validation must"),
-        ("--evaluate-on train", "--evaluate-on train must"),
         ("--name a/b", "--name a/b becomes"),
-        ("--name ..", "--name .. becomes"),
-        ("--name ''", "--name  becomes"),
-        (f"--name {'x' * 101}", f"--name {'x' * 101} becomes"),
-        ("--freeze-features", "--freeze-features must"),
         ("--reduce-on-plateau 1 --schedule cosine", "--reduce-on-plateau must"),
         ("--keep-best --validation-fraction 0", "--keep-best must"),
         ("--optimizer sgd --weight-decay 0.1", "--weight-decay must"),
-        ("--model transformer", "--model transformer must"),
-        ("--precision float16", "--precision float16 must"),
-        ("--device tpu", "--device tpu must"),
         ("--device mps --precision float64", "--device mps does not compute in float64"),
-        ("--epochs", "--epochs: expected one argument"),
         ("--betas 0.9", "--betas: expected 2 arguments"),
         ("--nothing-like-it 0.9", "there is no option --nothing-like-it; --help lists all."),
         ("extra", "'extra' is not expected"),
@@ -165,7 +101,6 @@ def test_bad_options_exit_2_and_are_named(words: str, named: str, capsys: pytest
     assert exit_.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert named in err
     assert err.startswith(f"error: {named}")
     assert err.endswith(".\n")
     assert err.count("\n") == 1
@@ -174,42 +109,17 @@ def test_bad_options_exit_2_and_are_named(words: str, named: str, capsys: pytest
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("--lr 0.1", "--learning-rate"),
         ("--lr=0.1", "--learning-rate"),
-        ("--bs 3", "--batch-size"),
         ("--learning_rate 0.1", "--learning-rate"),
-        ("--epoch 3", "--epochs"),
         ("--keep-bset", "--keep-best"),
-        ("--outputs x", "--output-dir"),
         ("--no-augmented", "--augment"),
     ],
 )
 def test_a_near_miss_gets_a_suggestion(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
+    with pytest.raises(SystemExit):
         parse(typed)
-    assert exit_.value.code == 2
     word = typed.split()[0].partition("=")[0]
     assert capsys.readouterr().err == f"error: there is no option {word}; did you mean {meant}?\n"
-
-
-@given(RECIPES_OF_ANY_KIND)
-def test_no_problem_with_a_recipe_in_range(recipe: Recipe) -> None:
-    assert find_problem(recipe) is None
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": float("nan")}, {"validation_fraction": 1}, {"seed": -1}],
-)
-def test_no_recipe_is_out_of_range(changes: dict[str, float]) -> None:
-    (name,) = changes
-    with pytest.raises(ValueError, match=f"Recipe\n{name}\n"):
-        dataclasses.replace(Recipe(), **changes)
-
-
-def test_every_option_is_in_one_group_of_the_help() -> None:
-    grouped = [name for names in GROUPS.values() for name in names]
-    assert sorted([*grouped, "list_models"]) == sorted(name for name, _, _ in flat_fields(Options(Recipe())))
 
 
 @example(Options(Recipe(), output_dir=Path("--"), data_dir=Path("-")))
@@ -231,7 +141,7 @@ def folder_of(words: str) -> str:
 
 
 def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    for bfloat16 in (False, True):  # which is what `fast` trains in where the processor has it
+    for bfloat16 in (False, True):  # `fast` trains in it where the processor has it
         monkeypatch.setattr("digits.training.recipe.has_bfloat16", lambda answer=bfloat16: answer)
         for name in RECIPES:
             assert folder_of(f"--model {name} --seed 2 --device cpu") == f"outputs/mnist-{name}-pytorch-s2"
@@ -281,27 +191,37 @@ def test_a_network_with_other_layers_has_another_name(tmp_path: Path) -> None:
     assert run_path(options, "pytorch", usual).name == f"{path.name}+layers={STANDARD['cnn'][:8]}"
 
 
-def test_help_needs_no_framework(framework: str, tmp_path: Path) -> None:
-    done = run_training(framework, "--help", cwd=tmp_path, blocked=BLOCKED)
-    assert (done.returncode, done.stderr) == (0, "")
+HELP_AND_A_MISTAKE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(("torch", "torchvision", "tensorflow", "keras")))  # to import one of them fails
+for script in sys.argv[1:]:
+    for words in (["--help"], ["--epochs", "-1"]):
+        sys.argv = [script, *words]
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as ended:
+            print("status", ended.code)
+"""
+
+
+@pytest.mark.slow
+def test_help_and_a_mistyped_option_need_no_framework() -> None:
+    scripts = [str(ROOT / f"mnist_{name}.py") for name in FRAMEWORKS]
+    command = [sys.executable, "-c", HELP_AND_A_MISTAKE, *scripts]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert re.findall("^status .*", done.stdout, re.MULTILINE) == ["status 0", "status 2"] * 2
+    assert done.stderr == "error: --epochs -1 must be at least 0.\n" * 2
     for name, _, _ in flat_fields(Options(Recipe())):
-        assert f"\n  {option(name)}" in done.stdout
+        assert done.stdout.count(f"\n  {option(name)}\n") + done.stdout.count(f"\n  {option(name)} ") == 2
     for title in GROUPS:
-        assert f"\n{title}:\n" in done.stdout
+        assert done.stdout.count(f"\n{title}:\n") == 2
 
 
-def test_mistyped_option_needs_no_framework(framework: str, tmp_path: Path) -> None:
-    done = run_training(framework, "--epochs", "-1", cwd=tmp_path, blocked=BLOCKED)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: --epochs -1 must be at least 0.\n"
-
-
-@pytest.mark.training
-def test_list_of_models_counts_the_parameters(framework: str, tmp_path: Path) -> None:
-    done = run_forked(framework, "--list-models", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("framework", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FRAMEWORKS])
+def test_list_of_models_counts_the_parameters(framework: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import_module(f"models.{framework}.architecture").list_models()
     page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^(\S+) +([\d,]+)(?: \+ ([\d,]+))? ", done.stdout, re.MULTILINE)
+    listed = re.findall(r"^(\S+) +([\d,]+)(?: \+ ([\d,]+))? ", capsys.readouterr().out, re.MULTILINE)
     numbers = {name: sum(int(part.replace(",", "")) for part in parts if part) for name, *parts in listed}
     assert list(numbers) == list(STANDARD)
     for name, number in numbers.items():
