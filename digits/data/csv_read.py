@@ -109,7 +109,10 @@ def import_csv(
         labels = [np.frombuffer(rows.labels, np.uint8) for rows in tables]
         classes = np.unique(labels[0])
         if len(classes) < 2:
-            raise UserError(f"'{train}' has images of one class only, where 2 or more are expected.")
+            raise UserError(
+                f"'{train}' has images of one class only, where 2 or more are expected; labels are read from the first "
+                "column."
+            )
         if strange := set(labels[-1].tolist()) - set(classes.tolist()):
             hint = NUMBERED * numbered(labels[-1])
             raise UserError(f"'{test}' has the label {min(strange)}, of which '{train}' has no image{hint}.")

@@ -12,8 +12,9 @@ from digits.data.catalogue import Arrays
 
 FAINT = 128
 """Images have their brightest pixel above this in MNIST's form, where ink is 255."""
-MOST, SOME = 0.9, 0.1
+MOST, SOME = 0.9, 0.02
 """Shares of images with a light background: one mistake was made for all, or for some. Fashion-MNIST has none."""
+INSET = 2  # pixels from the edge to where a frame has ended
 MEAN_DIGITS = (
     "0000000003cd4002cbab007c25c10a93b8005ff9100011000",
     "00000000006710000a700000f200003e10001691000000000",
@@ -58,14 +59,17 @@ class Look:
     """What is remembered of the training images, or of the test images: a few bytes of each."""
 
     borders: list[NDArray[np.uint8]] = field(default_factory=list)  # what 3/4 of an image's outermost pixels reach
+    insets: list[NDArray[np.uint8]] = field(default_factory=list)  # the same, INSET pixels from its edge
     peaks: list[NDArray[np.uint8]] = field(default_factory=list)  # its brightest pixel
+    lows: list[NDArray[np.uint8]] = field(default_factory=list)  # its darkest pixel
     sums: NDArray[np.int64] = field(default_factory=lambda: np.zeros((256, 28, 28), np.int64))  # of each class
 
     def add(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Look at more images, uint8 (N, 28, 28), whose labels are (N,)."""
-        edges = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-        self.borders.append(np.partition(edges, quarter := edges.shape[1] // 4, axis=1)[:, quarter])
+        self.borders.append(_ring(images))
+        self.insets.append(_ring(images[:, INSET:-INSET, INSET:-INSET]))
         self.peaks.append(images.max(axis=(1, 2)))
+        self.lows.append(images.min(axis=(1, 2)))
         for label in np.unique(labels):
             self.sums[label] += images[labels == label].sum(axis=0, dtype=np.int64)
 
@@ -80,7 +84,18 @@ class Look:
             return ["have only pixels of 0; look at the files."]
         found = []
         faint = int((peaks <= FAINT).sum())
-        if full <= FAINT:
+        low = int(np.median(np.concatenate(self.lows)))
+        light = int((borders > full // 2).sum())
+        framed = (borders > full // 2) != (np.concatenate(self.insets) > full // 2)
+        # Scaling keeps the ratio of paper and ink, and comes before the inversion: it is no remedy for these.
+        is_grey = 3 * low > full
+        pale = full <= FAINT if changes.invert else is_grey and full - low <= FAINT
+        if pale or (is_grey and light < SOME * len(borders)):
+            found.append(
+                f"have pixels from {low} to {full}, where the background is 0 and full ink 255; stretch them to that "
+                "range, or let --from-images --convert do it, and make the dataset again."
+            )
+        elif full <= FAINT:
             scale = full * (changes.scale or 255) / 255
             scale = np.ceil(scale) if scale > 1 else scale
             found.append(
@@ -91,8 +106,11 @@ class Look:
                 f"are uneven: {faint:,} of {len(peaks):,} have no pixel above {FAINT}, where full ink is 255; bring "
                 "these to the values of the others, and make the dataset again."
             )
-        light = int((borders > full // 2).sum())
-        if light >= MOST * len(borders):
+        if framed.mean() > 0.5:
+            found.append("have a frame, which is lighter or darker than the background; cut it off.")
+        elif pale:
+            pass  # inverted or not, they have to be stretched first
+        elif light >= MOST * len(borders):
             word = "without" if changes.invert else "with"
             found.append(
                 "have a light background, where networks and photographs have light ink on black; make the dataset "
@@ -145,6 +163,12 @@ def is_id(header: str) -> bool:
         r"|.*(id|idx|index)|(file|path|level0|unnamed0).*|rows?|images?|(row|image)(no|nr|number)", word
     )
     return known is not None and not re.search("label|class|target|categor|digit", word)
+
+
+def _ring(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return for each image the value that 3/4 of its outermost pixels reach; images: (N, height, width)."""
+    edges = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
+    return np.partition(edges, quarter := edges.shape[1] // 4, axis=1)[:, quarter]
 
 
 def _transposed(sums: NDArray[np.int64], names: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ def list_images(folder: Path, any_format: bool, note: Callable[[str], None]) -> 
     """
     found: Labelled = []
     numbered = []
-    left_out: dict[str, list[Path]] = {"subfolder": [], "picture": [], "file": []}
+    left_out: dict[str, list[Path]] = {"subfolder": [], "picture": [], "file": [], "folder": []}
 
     def is_read(path: Path) -> bool:
         relative = path.relative_to(folder)
@@ -39,7 +39,10 @@ def list_images(folder: Path, any_format: bool, note: Callable[[str], None]) -> 
 
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
-            found += [(file, entry.name) for file in sorted(entry.iterdir()) if is_read(file)]
+            files = [(file, entry.name) for file in sorted(entry.iterdir()) if is_read(file)]
+            found += files
+            if not files:
+                left_out["folder"].append(entry.relative_to(folder))
         elif is_read(entry):
             match = NAME.fullmatch(entry.name)
             if match is None:
@@ -50,6 +53,7 @@ def list_images(folder: Path, any_format: bool, note: Callable[[str], None]) -> 
         "subfolder": "in the folders of classes; move their images into the class's folder",
         "picture": "not in PNG format; --convert reads every format",
         "file": "not in an image format",
+        "folder": "without any image that can be read; the dataset lacks these classes",
     }
     for kind, paths in left_out.items():
         if paths:

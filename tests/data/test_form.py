@@ -1,6 +1,7 @@
 """Datasets of the user's own that lack MNIST's form are warned of, with the option that brings them into it."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,19 @@ def test_the_named_options_bring_the_form_back(full: int, invert: bool, transpos
     assert signs(changes.apply(bad), changes) == ""
     if (invert or transpose) and most > 128:  # an option that should not have been given is named too
         assert signs(changes.apply(IMAGES), changes).count(" without --") == invert + transpose
+
+
+def test_what_no_option_brings_into_form_is_not_told_to_use_one() -> None:
+    """Grey paper, little contrast, a frame: --scale and --invert are no remedy."""
+    for bad in (254 + IMAGES // 128, 100 + IMAGES // 2, 255 - IMAGES // 4, 127 + IMAGES // 255):
+        assert "stretch them" in (found := signs(bad))
+        assert not re.search("--(scale|invert)", found)
+        assert "--scale" not in signs(255 - bad, Changes(invert=True))
+    for paper in (0, 255):
+        framed = np.full_like(IMAGES, 255 - paper)
+        framed[:, 1:-1, 1:-1] = IMAGES[:, 1:-1, 1:-1] ^ paper
+        assert "have a frame" in (found := signs(framed))
+        assert "--invert" not in found
 
 
 def test_parts_that_differ_are_warned_of() -> None:
@@ -118,3 +132,13 @@ def test_classes_that_converting_loses_are_counted(tmp_path: Path) -> None:
     arrays, class_names = read_png_folder(tmp_path, reported.append, allow_lost=True)
     assert (len(arrays[0]) + len(arrays[2]), class_names) == (182, NAMES)
     assert reported[-1] == "18 of the 200 pictures in all."
+
+
+def test_a_class_without_an_image_that_is_read_is_named(tmp_path: Path) -> None:
+    for name in ("0", "1", "2"):
+        (tmp_path / name).mkdir()
+        for index in range(8):
+            Image.new("L", (28, 28), index).save(tmp_path / name / f"{index}.{'jpg' if name == '2' else 'png'}")
+    notes: list[str] = []
+    assert read_png_folder(tmp_path, note=notes.append)[1] == ("0", "1")
+    assert any("1 folder (2) without any image" in note for note in notes)
