@@ -19,7 +19,6 @@ import numpy as np
 
 import download_mnist
 from digits.data.catalogue import Entry
-from digits.data.download import download_dataset
 from digits.data.idx import idx_bytes
 from digits.errors import run_script
 
@@ -105,8 +104,3 @@ def run_download(*words: object) -> SimpleNamespace:
         except SystemExit as end:
             status = end.code
     return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
-
-
-if __name__ == "__main__":
-    # python tests/small_dataset.py MIRROR DATA_DIR: a process of its own, for tests that kill it.
-    download_dataset(SMALL, Path(sys.argv[2]), sys.argv[1])

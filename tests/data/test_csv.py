@@ -18,7 +18,6 @@ from digits.data.own import write_own
 from digits.errors import UserError
 
 KAGGLE = ",".join(["label", *(f"pixel{i}" for i in range(784))])
-FASHION = ",".join(["label", *(f"pixel{i}" for i in range(1, 785))])
 NAMED = ",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])
 
 
@@ -54,10 +53,7 @@ LINES = lines_of(IMAGES, LABELS)
     "data",
     [
         pytest.param("\n".join(LINES), id="no header, no last line end"),
-        pytest.param("\n".join([KAGGLE, *LINES, ""]), id="Kaggle"),
-        pytest.param("\n".join([FASHION, *LINES, ""]), id="Fashion-MNIST"),
-        pytest.param("\ufeff" + "\r\n".join([NAMED, *LINES, "", ""]), id="BOM, CRLF, empty lines"),
-        pytest.param("\ufeff" + "\n".join(LINES), id="BOM without header"),
+        pytest.param("\ufeff" + "\r\n".join(["", NAMED, *LINES, "", ""]), id="BOM, CRLF, empty lines"),
         pytest.param(
             "\n".join(f'"{line.replace(",", chr(34) + "," + chr(34))}"' for line in [KAGGLE, *LINES]), id="quotes"
         ),
@@ -93,15 +89,9 @@ PIXELS = LINES[0].partition(",")[2]
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        (f"{PIXELS}", "it has 784 columns, where 785 are expected"),
         (f"5,{PIXELS},0", "it has 786 columns, where 785 are expected"),
-        (f"5;{PIXELS.replace(',', ';')}", "it has 1 column, where 785 are expected"),
         (f"256,{PIXELS}", "column 1 holds '256', where a whole number from 0 to 255 is expected"),
-        (f"5,x{PIXELS[PIXELS.index(',') :]}", "column 2 holds 'x'"),
         (f"5,{PIXELS[: PIXELS.rindex(',')]},", "column 785 holds ''"),
-        (f"5,{PIXELS[: PIXELS.rindex(',')]},0.5", "column 785 holds '0.5'"),
-        (f"5,{PIXELS[: PIXELS.rindex(',')]},1\0", "column 785 holds '1?'"),
-        (f"5,{PIXELS[: PIXELS.rindex(',')]},٣", "column 785 holds '٣'"),
         (f'5,{PIXELS[: PIXELS.rindex(",")]},"1', "its quotes are not closed or not CSV's"),
         (f"5,{PIXELS[: PIXELS.rindex(',')]},\udcff", "it has bytes that are not UTF-8"),
     ],
@@ -121,13 +111,8 @@ def test_bad_rows_are_named_and_an_earlier_dataset_stays(tmp_path: Path, line: s
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (
-            KAGGLE.partition(",")[2] + f"\n{PIXELS}\n",
-            r"has 784 columns: pixels without a label, as in Kaggle's test\.csv",
-        ),
-        (f"{PIXELS}\n", "has 784 columns: pixels without a label"),
+        ("\n".join([KAGGLE.partition(",")[2], PIXELS]), "has 784 columns: pixels without a label, as in Kaggle's test"),
         ("\n".join([KAGGLE.partition(",")[2] + ",class", LINES[0]]), "has 'pixel0' as its first column"),
-        (KAGGLE, "has no rows"),
         ("", "has no rows"),
         (b"PK\x03\x04...", "is a zip archive"),
         (LINES[0].encode("utf-16"), "is UTF-16 text"),
@@ -150,7 +135,6 @@ CELLS = st.sampled_from(
 
 
 @given(cells=st.lists(CELLS, min_size=1, max_size=4), at=st.integers(0, 780))
-@settings(deadline=None, max_examples=60)
 def test_a_row_is_what_csv_and_int_say_or_a_fault(cells: list[str], at: int) -> None:
     row = ["0"] * 785
     row[at : at + len(cells)] = cells
@@ -165,46 +149,26 @@ def test_a_row_is_what_csv_and_int_say_or_a_fault(cells: list[str], at: int) -> 
         assert len(good) == 0
 
 
-PIECES = [
-    b"",
-    b"\n",
-    b"\r\n",
-    b"\r",
-    b'"',
-    b",",
-    b"\0",
-    b"\xff",
-    b"\xef\xbb\xbf",
-    b" ",
-    b"label",
-    b"7",
-    KAGGLE.encode(),
-]
-PIECES += [line.encode() for line in LINES[:3]]
+PIECES = [b"", b"\n", b"\r\n", b"\r", b'"', b",", b"\0", b"\xff", b"\xef\xbb\xbf", b" ", b"label", b"7"]
+PIECES += [line.encode() for line in (KAGGLE, *LINES[:3])]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join))
 @example(b"\n" + "\n".join(LINES).encode())  # ended in an IndexError
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_make_a_dataset_or_a_sentence(tmp_path: Path, data: bytes) -> None:
     reported, result = read(tmp_path, data)
     assert isinstance(result, str) or not reported
 
 
-def test_empty_lines_before_the_header_are_passed_over(tmp_path: Path) -> None:
-    reported, found = read(tmp_path, "\n".join(["\ufeff", "", KAGGLE, *LINES]))
-    assert reported == []
-    assert found.train_images.shape[0] + found.test_images.shape[0] == len(LINES)
-
-
 def test_there_and_back(tmp_path: Path) -> None:
-    images, labels = make(2_300, classes=12)
+    images, labels = make(1_100, classes=12)
     write_own("twelve", (images, labels, images[:30], labels[:30]), tuple(map(str, range(12))), tmp_path / "data")
     assert write_csv_folder(find_dataset("twelve", tmp_path / "data"), tmp_path / "data", tmp_path / "tables")
     assert (tmp_path / "tables" / "train.csv").read_text().splitlines()[0] == KAGGLE
     tables = [tmp_path / "tables" / f"{part}.csv" for part in ("train", "test")]
     _, sizes, class_names, leaks, _ = import_csv("again", *tables, tmp_path / "data", pytest.fail)
-    assert (sizes, leaks) == ((2_300, 30), 30)
+    assert (sizes, leaks) == ((1_100, 30), 30)
     assert class_names == tuple(map(str, range(12)))
     assert len({load_dataset(name, tmp_path / "data").fingerprint for name in ("twelve", "again")}) == 1
     with pytest.raises(UserError, match="already exists"):

@@ -7,8 +7,6 @@ import hashlib
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -18,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import ROOT
 from small_dataset import (
     ARRAYS,
     GZ_BYTES,
     IDX_BYTES,
     SMALL,
     Respond,
+    run_download,
     send,
     send_file,
     serving,
@@ -32,7 +30,6 @@ from small_dataset import (
     write_mirror,
 )
 
-import download_mnist
 from digits.data.datasets import read_dataset
 from digits.data.download import download_dataset, verify
 from digits.data.fetch import TimeLimits
@@ -41,7 +38,6 @@ from digits.data.idx import idx_bytes
 from digits.errors import UserError
 
 IMPATIENT = TimeLimits(connect=1, read=0.2, file=0.3)
-ENDLESS = 10_000  # pieces of 64 kB: more than any limit here
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +52,6 @@ def assert_complete(data_dir: Path) -> None:
         assert np.array_equal(array, expected)
     assert find_damage(SMALL, data_dir) == []
     assert sorted(path.name for path in data_dir.iterdir()) == ["Small", "small.npz"]
-
-
-# -- mirrors that are right ------------------------------------------------------------------------------------------
 
 
 def test_from_a_server_and_then_never_again(tmp_path: Path) -> None:
@@ -87,15 +80,13 @@ def test_a_mirror_folder_may_have_a_folder_for_each_dataset_or_the_files_or_unpa
         assert_complete(data_dir)
 
 
-def test_an_address_may_have_a_folder_for_each_dataset_or_the_files(tmp_path: Path) -> None:
+def test_an_address_may_have_a_folder_for_each_dataset(tmp_path: Path) -> None:
     def only_small(handler: BaseHTTPRequestHandler) -> None:
         send_file(handler) if handler.path.startswith("/small/") else send(handler, b"", 404)
 
     with serving(only_small) as mirror:
-        download_dataset(SMALL, tmp_path / "one", mirror)
-        download_dataset(SMALL, tmp_path / "two", f"{mirror}small")
-    assert_complete(tmp_path / "one")
-    assert_complete(tmp_path / "two")
+        download_dataset(SMALL, tmp_path, mirror)
+    assert_complete(tmp_path)
 
 
 def redirect(handler: BaseHTTPRequestHandler) -> None:
@@ -105,21 +96,12 @@ def redirect(handler: BaseHTTPRequestHandler) -> None:
         send(handler, b"moved", 302, Location=f"/real{handler.path}")
 
 
-GOOD_SERVERS: dict[str, Respond] = {
-    "redirects": redirect,
-    "unpacks on the way": lambda handler: send(handler, gzip.decompress(GZ_BYTES[handler.path[1:]])),
-    "packed anew": lambda handler: send(handler, gzip.compress(gzip.decompress(GZ_BYTES[handler.path[1:]]), 1)),
-}
-
-
-@pytest.mark.parametrize("kind", GOOD_SERVERS)
-def test_servers_may_send_the_files_in_other_ways(kind: str, tmp_path: Path) -> None:
-    with serving(GOOD_SERVERS[kind]) as mirror:
-        download_dataset(with_mirrors(mirror), tmp_path / "data")
-    assert_complete(tmp_path / "data")
-
-
-# -- mirrors that are not --------------------------------------------------------------------------------------------
+def test_servers_may_redirect_and_may_unpack_on_the_way(tmp_path: Path) -> None:
+    unpacking: Respond = lambda handler: send(handler, gzip.decompress(GZ_BYTES[handler.path[1:]]))  # noqa: E731
+    for respond in (redirect, unpacking):
+        with serving(respond) as mirror:
+            download_dataset(with_mirrors(mirror), tmp_path / respond.__name__)
+        assert_complete(tmp_path / respond.__name__)
 
 
 def raw(handler: BaseHTTPRequestHandler, *pieces: bytes, pause: float = 0) -> None:
@@ -136,40 +118,18 @@ def content(change: Callable[[bytes], bytes]) -> Respond:
     return lambda handler: send(handler, gzip.compress(change(gzip.decompress(GZ_BYTES[handler.path[1:]]))))
 
 
-def packed(change: Callable[[bytes], bytes]) -> Respond:
-    """Return a server whose .gz files are not what they were."""
-    return lambda handler: send(handler, change(GZ_BYTES[handler.path[1:]]))
-
-
 HTML = b"\n<!DOCTYPE html><html><body>Please log in</body></html>"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 BAD_SERVERS: dict[str, tuple[Respond, str]] = {
-    "forbidden": (lambda handler: send(handler, b"no", 403), "HTTP status 403 Forbidden"),
     "missing": (lambda handler: send(handler, b"no", 404), "HTTP status 404 Not Found"),
-    "empty": (lambda handler: send(handler, b""), "0 bytes are too few"),
     "html": (lambda handler: send(handler, HTML, Content_Type="text/html"), "an HTML page instead of the file"),
     "hangs up": (lambda handler: raw(handler), "the connection broke off"),
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),
-    "cut off in chunks": (
-        lambda handler: raw(handler, HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
-        "cut off after 3 bytes",
-    ),
     "too long by its header": (lambda handler: send(handler, b"", Content_Length="9999999"), "9,999,999 bytes offered"),
-    "endless": (lambda handler: raw(handler, HEAD + b"\r\n", *[bytes(65_536)] * ENDLESS), "more than the"),
+    "endless": (lambda handler: raw(handler, HEAD + b"\r\n", *[bytes(65_536)] * 10_000), "more than the"),
     "redirects in a circle": (lambda handler: send(handler, b"", 302, Location="/again"), "more than 5 redirections"),
-    "redirects with an endless body": (
-        lambda handler: raw(
-            handler, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", *[bytes(65_536)] * ENDLESS
-        ),
-        "refused",
-    ),
-    "not a gz": (lambda handler: send(handler, b"\x1f\x8b but not really"), "damaged gzip data"),
-    "gz cut off": (packed(lambda data: data[:-10]), "its gzip data are cut off"),
-    "gz flipped": (packed(lambda data: data[:-6] + bytes([data[-6] ^ 1]) + data[-5:]), "damaged gzip data"),
-    "bomb": (content(lambda data: bytes(1_000_000)), "it unpacks to more than"),
-    "wrong magic": (content(lambda data: b"\x01" + data[1:]), "not an IDX file"),
-    "wrong type": (content(lambda data: data[:2] + b"\x0d" + data[3:]), "its values are float32"),
+    "gz cut off": (lambda handler: send(handler, GZ_BYTES[handler.path[1:]][:-10]), "its gzip data are cut off"),
     "fewer images": (content(lambda data: idx_bytes(ARRAYS[0][:-1])), r"its shape is \(59, 28, 28\), where small has"),
     "wrong contents": (content(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "wrong contents; SHA-256"),
 }
@@ -188,18 +148,16 @@ def test_a_bad_mirror_is_passed_over_and_its_reason_told(kind: str, tmp_path: Pa
     assert_complete(tmp_path / "good")
 
 
-SLOW_SERVERS: dict[str, Respond] = {
-    "never answers": lambda handler: time.sleep(3),
-    "stops": lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=2),
-    "drips": lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 60, pause=0.05),
-    "drips headers": lambda handler: raw(handler, HEAD, *[b"X"] * 60, pause=0.05),
-}
-
-
-@pytest.mark.parametrize("kind", SLOW_SERVERS)
-def test_a_slow_mirror_is_given_up(kind: str, tmp_path: Path) -> None:
-    with serving(SLOW_SERVERS[kind]) as slow, pytest.raises(UserError, match=r"nothing came for|not complete after"):
-        download_dataset(with_mirrors(slow), tmp_path, limits=IMPATIENT)
+@pytest.mark.slow
+def test_a_slow_mirror_is_given_up(tmp_path: Path) -> None:
+    responds: list[Respond] = [
+        lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=0.6),
+        lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 20, pause=0.05),
+        lambda handler: raw(handler, HEAD, *[b"X"] * 20, pause=0.05),
+    ]
+    for respond in responds:
+        with serving(respond) as slow, pytest.raises(UserError, match=r"nothing came for|not complete after"):
+            download_dataset(with_mirrors(slow), tmp_path, limits=IMPATIENT)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -235,12 +193,10 @@ def test_a_file_known_by_the_checksum_of_its_gz_is_verified_by_that() -> None:
     assert verify(data, file, SMALL) == IDX_BYTES[3]
     with pytest.raises(UserError, match="wrong contents"):
         verify(gzip.compress(IDX_BYTES[3], 1, mtime=1), file, SMALL)
-    with pytest.raises(UserError, match="unpacked it cannot be verified"):
-        verify(IDX_BYTES[3], file, SMALL)
 
 
 def test_a_bomb_costs_no_memory() -> None:
-    bomb = gzip.compress(bytes(200_000_000), 9)
+    bomb = gzip.compress(bytes(20_000_000), 9)
     tracemalloc.start()
     with pytest.raises(UserError, match="it unpacks to more than"):
         verify(bomb, SMALL.files[0], SMALL)
@@ -249,16 +205,12 @@ def test_a_bomb_costs_no_memory() -> None:
     assert peak < 1_000_000
 
 
-# -- what is there already -------------------------------------------------------------------------------------------
-
-
 def test_a_download_that_fails_leaves_a_good_set_alone(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     download_dataset(SMALL, data_dir, str(write_mirror(tmp_path / "mirror")))
     before = {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")}
-    for kind in ("missing", "wrong contents"):
-        with serving(BAD_SERVERS[kind][0]) as bad, pytest.raises(UserError, match="no mirror has"):
-            download_dataset(with_mirrors(bad), data_dir, force=True)
+    with serving(BAD_SERVERS["wrong contents"][0]) as bad, pytest.raises(UserError, match="no mirror has"):
+        download_dataset(with_mirrors(bad), data_dir, force=True)
     assert {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")} == before
     assert_complete(data_dir)
 
@@ -275,7 +227,6 @@ def test_only_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
         download_dataset(entry, tmp_path)
         for name, keep in {
             "Small/raw/train-images-idx3-ubyte": 20,
-            "Small/raw/t10k-labels-idx1-ubyte": 0,
             "Small/small.npz": 100,
             "Small/SHA256SUMS": 10,
             "small.npz": 0,
@@ -317,66 +268,25 @@ def test_without_symbolic_links_the_npz_is_copied(tmp_path: Path, monkeypatch: p
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "Small").touch()
-    for data_dir, culprit in [
-        (tmp_path / "file", tmp_path / "file"),
-        (tmp_path / "file" / "below", tmp_path / "file" / "below"),
-        (tmp_path / "data", tmp_path / "data" / "Small"),
-    ]:
-        with pytest.raises(UserError, match=rf"'{culprit}' (is not a folder|\((File exists|Not a directory)\))"):
+    (tmp_path / "Small").touch()
+    for data_dir in (tmp_path / "Small", tmp_path):
+        with pytest.raises(
+            UserError, match=rf"'{tmp_path / 'Small'}' (is not a folder|\((File exists|Not a directory)\))"
+        ):
             download_dataset(SMALL, data_dir)
 
 
-@pytest.mark.parametrize("mirror", ["no/such/folder", "ftp://host/folder", "http:/host"])
-def test_a_mirror_that_is_neither_folder_nor_address_is_an_error(mirror: str, tmp_path: Path) -> None:
-    with serving(send_file) as good, pytest.raises(UserError, match=f"the mirror '{mirror}' is neither a folder"):
-        download_dataset(with_mirrors(good), tmp_path, mirror)
+def test_a_mirror_that_is_neither_folder_nor_address_is_an_error(tmp_path: Path) -> None:
+    for mirror in ("no/such/folder", "http:/host"):
+        with serving(send_file) as good, pytest.raises(UserError, match=f"the mirror '{mirror}' is neither a folder"):
+            download_dataset(with_mirrors(good), tmp_path, mirror)
 
 
 @pytest.mark.slow
-def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
-    import pty
-    import termios
-
-    terminal, its_end = pty.openpty()
-    termios.tcsetwinsize(its_end, (25, 100))
-    with serving(send_file) as mirror:
-        for name, stderr in (("seen", its_end), ("unseen", subprocess.PIPE)):
-            done = subprocess.run(
-                [sys.executable, str(ROOT / "tests" / "small_dataset.py"), mirror, str(tmp_path / name)],
-                stderr=stderr,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                check=True,
-            )
-    assert done.stderr == b""
-    seen = os.read(terminal, 65_536).decode()
-    assert "train-images-idx3-ubyte.gz" in seen
-    assert "B/s" in seen
-
-
-# -- the script ------------------------------------------------------------------------------------------------------
-
-
-def run_script(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    # Should it try a public mirror after all, it finds a proxy that refuses.
-    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "download_mnist.py"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "MNIST_MIRROR": "", **nowhere, **environment},
-    )
-
-
-@pytest.mark.slow
-def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["x", "--dataset", "mnist-sample", "--data-dir", str(tmp_path)])
+def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path) -> None:
     for state in ("complete and verified", "already complete", "fixed (MNISTSample/raw/t10k-labels-idx1-ubyte)"):
-        assert download_mnist.main() == 0
-        first, second = capsys.readouterr().out.splitlines()
+        done = run_download("--dataset", "mnist-sample", "--data-dir", tmp_path)
+        first, second = done.stdout.splitlines()
         assert first == f"mnist-sample: 4,000 training and 1,000 test images in '{tmp_path / 'MNISTSample'}', {state}."
         assert "Licence: CC BY-SA 3.0" in second
         if state == "already complete":
@@ -384,21 +294,21 @@ def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_all_goes_on_after_one_that_fails_and_the_option_wins_over_the_environment(tmp_path: Path) -> None:
+def test_all_goes_on_after_one_that_fails_and_the_option_wins_over_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mirror").mkdir()
-    options = ["--dataset", "all", "--mirror", str(tmp_path / "mirror"), "--data-dir", str(tmp_path / "data")]
     # Should it try a public mirror after all, it finds a proxy that refuses.
-    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "download_mnist.py"), *options],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "MNIST_MIRROR": "/no/such/folder", **nowhere},
-    )
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("MNIST_MIRROR", "/no/such/folder")
+    words = ["--dataset", "all", "--mirror", tmp_path / "mirror", "--data-dir", tmp_path / "data"]
+    done = run_download(*words)
     assert done.returncode == 1
     assert "mnist-sample: 4,000 training" in done.stdout
     failed = re.findall("^error: (.*) was not downloaded", done.stderr, re.MULTILINE)
     assert failed == ["mnist", "fashion-mnist", "kmnist"]
     assert "connection refused" in done.stderr
-    assert "Traceback" not in done.stderr
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["MNISTSample", "mnist-sample.npz"]

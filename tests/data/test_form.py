@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -37,7 +37,6 @@ def test_what_has_the_form_is_not_warned_of() -> None:
 @given(
     full=st.sampled_from([1, 15, 16, 100, 255]), invert=st.booleans(), transpose=st.booleans(), paper=st.floats(0, 0.3)
 )
-@settings(deadline=None, max_examples=15)
 def test_the_named_options_bring_the_form_back(full: int, invert: bool, transpose: bool, paper: float) -> None:
     dark = np.maximum(IMAGES / 255, paper)
     bad = np.rint((1 - dark if invert else dark) * full).astype(np.uint8)
@@ -76,17 +75,13 @@ def test_parts_that_differ_are_warned_of() -> None:
     assert "200 classes of 200 training images" in found[0]
 
 
-@pytest.mark.parametrize("word", ["id", "ID", "index", "ImageId", "Unnamed: 0", "", "row_id", "image_idx", "filename"])
-def test_columns_that_are_no_labels(tmp_path: Path, word: str) -> None:
-    assert is_id(word)
-    header = ",".join([word, "label", *(f"pixel{i}" for i in range(784))])
+def test_columns_that_number_the_rows_are_no_labels(tmp_path: Path) -> None:
+    assert all(map(is_id, ["id", "ID", "index", "ImageId", "Unnamed: 0", "", "row_id", "image_idx", "filename"]))
+    assert not any(map(is_id, ["label", "Label", "class", "class_id", "labelIdx", "digit", "target", "y"]))
+    header = ",".join(["ImageId", "label", *(f"pixel{i}" for i in range(784))])
     (tmp_path / "train.csv").write_text(f"{header}\n0,1,{','.join(['0'] * 784)}\n")
     with pytest.raises(UserError, match="which numbers the rows; remove that column"):
         import_csv("mine", tmp_path / "train.csv", None, tmp_path, pytest.fail)
-
-
-def test_columns_of_labels() -> None:
-    assert not any(map(is_id, ["label", "Label", "class", "class_id", "labelIdx", "digit", "target", "y"]))
 
 
 def table(images: np.ndarray, labels: np.ndarray) -> str:
@@ -121,17 +116,21 @@ def test_fractions_ids_and_changes_in_tables(tmp_path: Path) -> None:
 
 
 def test_classes_that_converting_loses_are_counted(tmp_path: Path) -> None:
-    for i, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True)):
+    for i, (image, label) in enumerate(zip(IMAGES[::2], LABELS[::2], strict=True)):  # too few to start processes for
         (tmp_path / str(label)).mkdir(exist_ok=True)
-        blank = label == 7 and i % 20 < 18
+        blank = label == 7 and i % 10 < 9
         Image.fromarray(image * 0 if blank else image).save(tmp_path / str(label) / f"{i}.png")
     reported: list[str] = []
-    with pytest.raises(UserError, match=r"18 of the 200 pictures \(9\.0 %\) could not be converted.*--allow-lost"):
+    with pytest.raises(UserError, match=r"9 of the 100 pictures \(9\.0 %\) could not be converted.*--allow-lost"):
         read_png_folder(tmp_path, reported.append)
-    assert reported[-1] == f"18 of the 20 pictures of class '7' in '{tmp_path}'."
+    assert reported[-1] == f"9 of the 10 pictures of class '7' in '{tmp_path}'."
     arrays, class_names = read_png_folder(tmp_path, reported.append, allow_lost=True)
-    assert (len(arrays[0]) + len(arrays[2]), class_names) == (182, NAMES)
-    assert reported[-1] == "18 of the 200 pictures in all."
+    assert (len(arrays[0]) + len(arrays[2]), class_names) == (91, NAMES)
+    assert reported[-1] == "9 of the 100 pictures in all."
+    for path in (tmp_path / "7").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="has no picture of class '7' that can"):
+        read_png_folder(tmp_path, reported.append, allow_lost=True)
 
 
 def test_a_class_without_an_image_that_is_read_is_named(tmp_path: Path) -> None:

@@ -51,11 +51,10 @@ def test_torchvision_reads_the_folder(entry: Entry, data_dir: Path) -> None:
 
 
 @of_every_dataset
-@pytest.mark.parametrize("where", ["", "in its folder"])
-def test_the_npz_has_the_keys_of_keras(entry: Entry, where: str, data_dir: Path) -> None:
+def test_the_npz_has_the_keys_of_keras(entry: Entry, data_dir: Path) -> None:
     ours = read_dataset(entry, data_dir)
     # As keras.datasets.mnist.load_data does with the file that it has downloaded.
-    with np.load(data_dir / (entry.folder if where else "") / f"{entry.name}.npz", allow_pickle=False) as arrays:
+    with np.load(data_dir / f"{entry.name}.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["x_test", "x_train", "y_test", "y_train"]
         assert np.array_equal(arrays["x_train"], ours.train_images)
         assert np.array_equal(arrays["y_train"], ours.train_labels)

@@ -22,7 +22,6 @@ from digits.data.download import download_dataset, download_writers
 from digits.data.folder import find_damage
 from digits.data.idx import parse_idx
 from digits.data.split import split_writers
-from digits.data.writers import SERIES
 from digits.errors import UserError
 from digits.training import Recipe, split_dataset
 
@@ -88,7 +87,6 @@ def test_from_a_server_and_then_never_again(data_dir: Path, monkeypatch: pytest.
 
 
 def test_without_them_the_dataset_is_complete(data_dir: Path, mirror: Path) -> None:
-    assert read_dataset(WRITTEN, data_dir).train_writers is None
     download_writers(WRITTEN, data_dir, str(mirror))
     (data_dir / "Small" / FILES[0].path).unlink()
     dataset = read_dataset(WRITTEN, data_dir)
@@ -97,12 +95,9 @@ def test_without_them_the_dataset_is_complete(data_dir: Path, mirror: Path) -> N
 
 def test_wrong_files_are_refused_and_change_nothing(data_dir: Path, mirror: Path) -> None:
     name = f"{FILES[1].name}.gz"
-    wrong = BYTES[1][:-1] + b"\xff"
-    (mirror / "small-writers" / name).write_bytes(gzip.compress(wrong))
-    with pytest.raises(UserError, match=r"no mirror has the right test-who\.gz") as raised:
+    (mirror / "small-writers" / name).write_bytes(gzip.compress(BYTES[1][:-1] + b"\xff"))
+    with pytest.raises(UserError, match=r"no mirror has the right test-who\.gz.*\n.*wrong contents; SHA-256"):
         download_writers(WRITTEN, data_dir, str(mirror))
-    assert "wrong contents; SHA-256" in str(raised.value)
-    assert "mnist-sample" not in str(raised.value)
     assert read_dataset(WRITTEN, data_dir).train_writers is None
     (mirror / "small-writers" / name).write_bytes(PACKED[name])
     download_writers(WRITTEN, data_dir, str(mirror))  # continues with the second
@@ -112,11 +107,10 @@ def test_wrong_files_are_refused_and_change_nothing(data_dir: Path, mirror: Path
 def test_a_damaged_file_is_named_with_the_command_that_fixes_it(data_dir: Path, mirror: Path) -> None:
     download_writers(WRITTEN, data_dir, str(mirror))
     path = data_dir / "Small" / FILES[0].path
-    for damage in (BYTES[0][:-1], BYTES[0] + b"\x00", BYTES[0][:-1] + b"\xff", b""):
-        path.write_bytes(damage)
-        with pytest.raises(UserError, match="train-who") as raised:
-            read_dataset(WRITTEN, data_dir)
-        assert "The dataset is damaged: run 'python download_mnist.py --dataset small" in str(raised.value)
+    path.write_bytes(BYTES[0][:-1] + b"\xff")
+    command = "python download_mnist.py --dataset small"
+    with pytest.raises(UserError, match=f"train-who.*The dataset is damaged: run '{command}"):
+        read_dataset(WRITTEN, data_dir)
 
 
 def test_the_script_says_in_a_line_whether_they_are_there(
@@ -131,8 +125,6 @@ def test_the_script_says_in_a_line_whether_they_are_there(
     download_mnist.download(WRITTEN, data_dir, str(mirror), force=False)
     assert capsys.readouterr().out.splitlines()[2] == "  Who wrote each image: nobody."
 
-
-# -- holding out whole writers ---------------------------------------------------------------------------------------
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
@@ -152,8 +144,7 @@ def test_each_series_gives_whole_writers_as_near_to_its_share_as_one_of_them(
     for series, counts in ((0, staff), (4, students)):
         held_out = np.sum(writers[validation, 1] == series)
         assert abs(held_out - fraction * sum(counts)) <= max(counts) / 2
-    again = split_writers(writers, fraction, seed)[1]
-    assert np.array_equal(again, validation)
+    assert np.array_equal(split_writers(writers, fraction, seed)[1], validation)
 
 
 def test_a_recipe_asks_for_it_and_is_refused_where_nobody_knows(data_dir: Path, mirror: Path) -> None:
@@ -164,13 +155,9 @@ def test_a_recipe_asks_for_it_and_is_refused_where_nobody_knows(data_dir: Path, 
         split_dataset(replace(read_dataset(WRITTEN, data_dir), name="mnist"), recipe)
     download_writers(WRITTEN, data_dir, str(mirror))
     dataset = read_dataset(WRITTEN, data_dir)
-    assert dataset.train_writers is not None
-    found, expected = split_dataset(dataset, recipe), split_writers(dataset.train_writers, 0.3, recipe.seed)
-    assert [part.tolist() for part in found] == [part.tolist() for part in expected]
-    assert split_dataset(dataset, replace(recipe, split="random"))[1].tolist() != found[1].tolist()
-
-
-# -- MNIST's own -----------------------------------------------------------------------------------------------------
+    held_out = split_dataset(dataset, recipe)[1]
+    assert held_out.tolist() == split_writers(dataset.train_writers, 0.3, recipe.seed)[1].tolist()
+    assert split_dataset(dataset, replace(recipe, split="random"))[1].tolist() != held_out.tolist()
 
 
 @pytest.mark.real_data
@@ -185,7 +172,6 @@ def test_mnist(real_data_dir: Path) -> None:
         {0: 30_950, 4: 29_050},
         {0: 4_999, 4: 5_001},
     ]
-    assert set(np.unique(test[:, 1])) == set(SERIES)
     for file, labels in zip(MNIST.writers.files, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
         table = parse_idx((real_data_dir / "MNIST" / file.path).read_bytes(), file.name, file.dtype)
         assert np.array_equal(table[: len(labels), 0], labels)
