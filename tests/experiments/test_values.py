@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from digits.errors import UserError
 from digits.experiments.spaces import default_space
 from digits.experiments.values import (
-    AMOUNTS,
-    FIELDS,
     Range,
     parse_alternatives,
     parse_space,
@@ -52,13 +50,6 @@ def test_ranges_of_numbers(ends: list[float], log: bool) -> None:
         parse_space([f"learning_rate={high}..{low}"])
 
 
-@given(st.integers(1, 999), st.integers(1, 999))
-def test_ranges_of_integers(low: int, more: int) -> None:
-    (found,) = parse_space([f"batch_size={low}..{low + more}"]).values()
-    assert isinstance(found, Range)
-    assert (type(found.low), type(found.high)) == (int, int)
-
-
 @given(st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for word in (text, f"learning_rate={text}", f"filters={text}", f"augment={text}"):
@@ -71,16 +62,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ("word", "sentence"),
     [
         ("learnign_rate=1", "a recipe has no field 'learnign_rate'; did you mean learning_rate?"),
-        ("rate=1", "did you mean learning_rate?"),
-        ("zzz=1", "docs/options.md lists them."),
         ("seed=1,2", "the option --seed gives that."),
         ("dropout=1.5", "'1.5' must be less than 1."),
-        ("filters=8xa", "must be a valid integer."),
         ("dropout=", "no value is given, as in dropout=0.25."),
-        ("dropout=0.1,0.1", "a value is named twice."),
         ("dropout=0.5..0.1", "its lower end must be first."),
         ("dropout=0..0.5:log", "a logarithmic scale cannot begin at 0."),
-        ("dropout=0..0.5:lin", "after the colon only log is possible."),
         ("schedule=constant..cosine", "schedule takes no range; name its values, separated by commas."),
         ("epochs=1.5..3", "'1.5' must be a valid integer."),
         ("learning_rate=nan", "must be"),
@@ -103,11 +89,10 @@ def test_a_range_is_for_a_search_and_a_field_is_named_once() -> None:
 def test_amounts_of_augmentation_count_only_with_it() -> None:
     assert with_values(Recipe(), {"rotation": 5}) == Recipe()
     assert with_values(Recipe(), {"rotation": 5, "augment": True}).augmentation == Augmentation(rotation=5)
-    assert {*AMOUNTS} < {*FIELDS}
 
 
-@pytest.mark.parametrize("model", RECIPES)
-def test_the_default_space_holds_the_default_recipe(model: str) -> None:
-    for name, part in default_space(model).items():
-        value = value_of(RECIPES[model], name)
-        assert part.low <= value <= part.high if isinstance(part, Range) else value in part
+def test_the_default_space_holds_the_default_recipe() -> None:
+    for model, recipe in RECIPES.items():
+        for name, part in default_space(model).items():
+            value = value_of(recipe, name)
+            assert part.low <= value <= part.high if isinstance(part, Range) else value in part

@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from paths import ROOT
 
@@ -22,6 +23,12 @@ from digits.experiments.worker import Pace
 
 SCRIPT = ROOT / "tests" / "experiments" / "fake_training.py"
 PACE = Pace(trainings=0.02, study=0.1, beat=0.1, grace=1.5)
+COMMANDS: dict[str, tuple[Any, Callable[..., int]]] = {
+    "grid": (GridOptions(), commands.run_grid),
+    "search": (SearchOptions(), commands.run_search),
+    "confirm": (ConfirmOptions(), run_confirm),
+    "show": (ShowOptions(), run_show),
+}
 
 
 class Worker:
@@ -89,12 +96,13 @@ class Worker:
 def run_experiment(words: Sequence[str]) -> int:
     """Do in this process what `run_experiment.py` does with these words, with the fake training script."""
     command, *rest = words
-    if command == "grid":
-        options = parse_command(GridOptions(), command, "", rest)
-        return commands.run_grid(options, lambda framework: SCRIPT, PACE)
-    if command == "confirm":
-        return run_confirm(parse_command(ConfirmOptions(), command, "", rest), lambda framework: SCRIPT, PACE)
-    if command == "show":
-        return run_show(parse_command(ShowOptions(), command, "", rest))
-    wanted = parse_command(SearchOptions(), command, "", rest)
-    return commands.run_search(wanted, lambda framework: SCRIPT, PACE)
+    defaults, run = COMMANDS[command]
+    options = parse_command(defaults, command, "", rest)
+    return run(options) if command == "show" else run(options, lambda framework: SCRIPT, PACE)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
