@@ -38,6 +38,19 @@ def a_trial(number: int, values: dict[str, Any], trainings: tuple[Training, ...]
     return Trial(number, values=values, trainings=trainings, **{**usual, **other})
 
 
+def an_experiment(kind: Any, trials: list[Trial], **other: Any) -> Experiment:
+    """Return a finished experiment of the trials."""
+    usual: dict[str, Any] = {
+        "dataset": "mnist",
+        "frameworks": ("pytorch",),
+        "models": ("cnn",),
+        "objective": "loss",
+        "epochs": 3,
+    }
+    usual |= {"logarithmic": frozenset(), "defaults": {}, "wanted": len(trials)}
+    return Experiment(kind=kind, trials=tuple(trials), **{**usual, **other})
+
+
 def make_grid(seeds: int = 5, models: tuple[str, ...] = ("cnn", "mlp", "lenet5")) -> Experiment:
     """Return a finished grid of 2 frameworks, the models, 2 learning rates and the seeds, by two workers."""
     rng = np.random.default_rng(7)
@@ -62,20 +75,14 @@ def make_grid(seeds: int = 5, models: tuple[str, ...] = ("cnn", "mlp", "lenet5")
                 finished=START + timedelta(seconds=free[worker] - 0.5),
             )
         )
-    return Experiment(
+    return an_experiment(
+        "grid",
+        trials,
         name="fields",
-        kind="grid",
-        dataset="mnist",
         frameworks=("pytorch", "tensorflow"),
         models=models,
         evaluate_on="test",
-        objective="loss",
         varied=("framework", "model", "learning_rate", "seed"),
-        logarithmic=frozenset(),
-        defaults={},
-        wanted=len(trials),
-        epochs=3,
-        trials=tuple(trials),
     )
 
 
@@ -142,20 +149,16 @@ def make_search(
                 error="RuntimeError: out of memory\n=the last line" if state == "failed" else "",
             )
         )
-    return Experiment(
+    return an_experiment(
+        "search",
+        trials,
         name="first-search",
-        kind="search",
-        dataset="mnist",
-        frameworks=("pytorch",),
-        models=("cnn",),
         evaluate_on="validation",
-        objective=objective,  # type: ignore[arg-type]
+        objective=objective,
         varied=tuple(DEFAULTS),
         logarithmic=frozenset({"learning_rate"}),
         defaults=DEFAULTS,
-        wanted=number,
         epochs=3 * seeds,
-        trials=tuple(trials),
     )
 
 

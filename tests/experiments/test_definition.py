@@ -14,7 +14,6 @@ from digits.experiments import define
 from digits.experiments.define import grid_definition, search_definition
 from digits.experiments.definition import combinations, read_definition, refuse_other
 from digits.experiments.options import GridOptions, SearchOptions
-from digits.experiments.sampling import default_params, possible_params
 
 NONE = np.zeros(0, np.uint8)
 DATASET = Dataset("small", NONE, NONE, NONE, NONE, ("a", "b"), "f" * 64)
@@ -59,25 +58,19 @@ def test_equal_trainings_are_one() -> None:
     [
         (GridOptions(seed=(1, 1)), "--seed: 1 is named twice"),
         (GridOptions(evaluate_on="validation", model=("fast",)), "validation_fraction must be above 0"),
-    ],
-)
-def test_grids_that_are_none(options: GridOptions, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence):
-        grid_definition(options, DATASET.fingerprint)
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
         (SearchOptions(set=("dropout=0.1,0.2",)), "a search takes one value"),
         (SearchOptions(set=("dropout=0.1",), space=("dropout=0..0.5",)), "in --set and in --space"),
         (SearchOptions(pruner="wilcoxon"), "--pruner wilcoxon compares trials seed by seed"),
         (SearchOptions(set=("filters=8",)), "--filters of cnn must be 2 numbers"),
     ],
 )
-def test_searches_that_are_none(options: SearchOptions, sentence: str) -> None:
+def test_what_is_no_experiment_is_refused(options: GridOptions | SearchOptions, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        search_definition(options, DATASET)
+        _ = (
+            grid_definition(options, DATASET.fingerprint)
+            if isinstance(options, GridOptions)
+            else search_definition(options, DATASET)
+        )
 
 
 def test_a_search_holds_images_out() -> None:
@@ -113,19 +106,3 @@ def test_another_definition_is_refused_with_what_differs() -> None:
             refuse_other("name", record, other)
     with pytest.raises(UserError, match=r"versions, pytorch: .*not be comparable"):
         refuse_other("name", record, replace(definition, versions={"pytorch": "2"}))
-
-
-def test_the_default_recipe_is_a_sample_of_the_default_space() -> None:
-    definition = search_definition(SearchOptions(), DATASET)
-    params = default_params(definition)
-    assert params is not None
-    assert params["learning_rate"] == 0.001
-    assert default_params(search_definition(SearchOptions(space=("dropout=0.4..0.5",)), DATASET)) is None
-
-
-def test_finite_spaces_are_listed_without_what_is_impossible() -> None:
-    space = ("optimizer=adam,sgd", "weight_decay=0,0.1", "batch_size=32..33")
-    found = possible_params(search_definition(SearchOptions(space=space), DATASET))
-    assert found is not None
-    assert len(found) == 6  # of 8: weight decay goes with adam alone
-    assert possible_params(search_definition(SearchOptions(), DATASET)) is None

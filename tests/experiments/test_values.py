@@ -52,7 +52,7 @@ def test_ranges_of_numbers(ends: list[float], log: bool) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for word in (text, f"learning_rate={text}", f"filters={text}", f"augment={text}"):
+    for word in (text, f"learning_rate={text}", f"filters={text}"):
         for parse in (parse_alternatives, parse_space):
             with suppress(UserError):
                 assert parse([word])
