@@ -109,8 +109,8 @@ def train(
 
         model.train()
         with EpochProgress(len(history), recipe.epochs, len(order)) as table:
-            scores = Scores(train_labels[order], len(dataset.class_names), recipe, workers)
-            for batch, rate in zip(map(workers.part, batches), rates, strict=True):
+            scores = Scores(train_labels[order], len(dataset.class_names), recipe)
+            for batch, rate in zip(batches, rates, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 optimizer.zero_grad()
@@ -118,7 +118,6 @@ def train(
                     logits = model(images[batch])
                 logits = logits.to(torch.get_default_dtype())
                 loss = F.cross_entropy(logits, train_labels[batch], label_smoothing=recipe.label_smoothing)
-                loss = workers.weighted(loss)
                 loss.backward()
                 optimizer.step()
 
@@ -126,14 +125,14 @@ def train(
                     state.average.update_parameters(model)
                 scores.add(logits)
                 if table.needs_update():
-                    table.show(scores.count * workers.count, *scores.mean())
+                    table.show(scores.count, *scores.mean())
             loss_and_accuracy, step_losses = scores.of_epoch()
             progress.losses += step_losses
             table.finish_training()
 
             validation = {}
             if len(validation_indices):
-                probabilities = workers.share_out(predict, state.evaluated(), validation_images)
+                probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
                 validation["loss"] = cross_entropy(validation_labels, probabilities)
                 validation["accuracy"] = accuracy(validation_labels, probabilities.argmax(axis=1))
             history.append(table.finish(*loss_and_accuracy, validation, rates[-1]))
@@ -171,12 +170,12 @@ def main(options: Options) -> None:
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
     progress = train(model, dataset, recipe, device, run.checkpoint, workers)
-    if recipe.precision == "float64":
-        model = in_float32(model)
-    probabilities = workers.share_out(predict, model, run.images)
     if workers.rank:
         workers.wait()  # until the first has written the run
         return
+    if recipe.precision == "float64":
+        model = in_float32(model)
+    probabilities = predict(model, run.images)
 
     with run.writing() as folder:
         save_checkpoint(model, folder / "model.pt")

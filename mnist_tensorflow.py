@@ -91,8 +91,7 @@ def train(
     The whole training set lies on the device; what `fit` is fed are indices, looked up by the first layer.
     """
     train_indices, validation_indices = split_dataset(dataset, recipe)
-    held_out = workers.held_out(validation_indices)
-    validation = (held_out, dataset.train_labels[held_out])
+    validation = (validation_indices, dataset.train_labels[validation_indices])
     num_images = epoch_length(len(train_indices), recipe.batch_size)
     steps = math.ceil(num_images / recipe.batch_size)
 
@@ -100,7 +99,7 @@ def train(
         set_precision(model, "mixed_bfloat16")
     indices = keras.Input((), dtype="int64")
     with tf.device("GPU:0" if device == "cuda" else "CPU:0"):
-        look_up = LookUp(dataset.train_images, changing=recipe.changes_images, workers=workers)
+        look_up = LookUp(dataset.train_images, changing=recipe.changes_images)
         rates = StepRates(steps)
         trainer = Trainer(indices, model(look_up(indices)))
         trainer.prepare(steps, recipe.label_smoothing, workers)
@@ -117,12 +116,12 @@ def train(
     first = len(progress.history)
     trainer = workers.parallel(trainer)
 
-    batches = index_batches(train_indices, dataset.train_labels, recipe, first, workers)
+    batches = index_batches(train_indices, dataset.train_labels, recipe, first)
     new_images = NewImagesEachEpoch(look_up, images_of_epochs(dataset, recipe, first))
     callbacks = [new_images] if recipe.changes_images else []
     callbacks += [
         LearningRates(rates, recipe, progress),
-        EpochTable(progress, recipe, num_images, len(validation_indices), rates, workers),
+        EpochTable(progress, recipe, num_images, rates, workers),
         EvaluateAverage(state),
     ]
     if recipe.keep_best:
@@ -136,7 +135,7 @@ def train(
             batches,
             initial_epoch=first,
             epochs=recipe.epochs,
-            validation_data=validation if len(validation_indices) else None,
+            validation_data=validation if len(validation_indices) and workers.rank == 0 else None,
             validation_batch_size=500,
             callbacks=callbacks,
             shuffle=False,  # the batches come in the epoch's order
@@ -170,12 +169,12 @@ def main(options: Options) -> None:
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
     progress = train(model, dataset, recipe, device, run.checkpoint, workers)
-    if recipe.precision == "float64":
-        model = in_float32(model)
-    probabilities = workers.share_out(predict, model, run.images)
     if workers.rank:
         workers.wait()  # until the first has written the run
         return
+    if recipe.precision == "float64":
+        model = in_float32(model)
+    probabilities = predict(model, run.images)
 
     with run.writing() as folder:
         save_checkpoint(model, folder / "model.keras")

@@ -16,23 +16,19 @@ def read_cluster(text: str) -> tuple[list[str], int]:
     """
     try:
         config = json.loads(text)
-        cluster, task = config["cluster"], config["task"]
-        kind, index = task["type"], int(task["index"])
-        addresses = {name: [str(address) for address in cluster[name]] for name in cluster}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise UserError(f"TF_CONFIG is not what TensorFlow's guides describe; it must be like {EXAMPLE}.") from None
-    if others := sorted(addresses.keys() - {"chief", "worker"}):
-        raise UserError(f"TF_CONFIG has tasks of the type {others[0]}; this training has workers only, like {EXAMPLE}.")
-    if kind not in addresses or not 0 <= index < len(addresses[kind]):
-        raise UserError(f"TF_CONFIG says that this is {kind} {index}, which is not in its cluster; number them from 0.")
-    everyone = addresses.get("chief", []) + addresses.get("worker", [])
-    for address in everyone:
-        host, _, port = address.rpartition(":")
-        if not (host and port.isdecimal() and 0 < int(port) < 65536):
-            raise UserError(f"TF_CONFIG has the address {address}; it must be a host and a port, as in host1:12345.")
-    if len(set(everyone)) < len(everyone):
-        raise UserError("TF_CONFIG gives two workers the same address; each must have a port of its own.")
-    return everyone, index + (len(addresses.get("chief", [])) if kind == "worker" else 0)
+        cluster, kind, index = config["cluster"], config["task"]["type"], int(config["task"]["index"])
+        chiefs, workers = (list(map(str, cluster.get(name, []))) for name in ("chief", "worker"))
+        everyone = chiefs + workers
+        ports = [int(address.rpartition(":")[2]) for address in everyone]
+        rank = everyone.index({"chief": chiefs, "worker": workers}[kind][index])
+        if index < 0 or cluster.keys() - {"chief", "worker"} or len(set(everyone)) < len(everyone) or min(ports) < 1:
+            raise ValueError
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise UserError(
+            "TF_CONFIG must list the address of each worker, all different, and say which of them this one is, counted "
+            f"from 0; no parameter servers and evaluators. An example: {EXAMPLE}"
+        ) from None
+    return everyone, rank
 
 
 def check_port(address: str) -> None:
@@ -43,8 +39,8 @@ def check_port(address: str) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was closed just now is free
         try:
             probe.bind(("", port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise UserError(
-                f"port {port}, which TF_CONFIG gives this worker, cannot be used ({error.strerror}); choose another "
-                "one in the TF_CONFIG of all workers."
+                f"port {port}, which TF_CONFIG gives this worker, cannot be used ({error}); choose another one in the "
+                "TF_CONFIG of all workers."
             ) from None

@@ -1,7 +1,6 @@
 """Layers of our own in PyTorch, and blocks of layers. models/tensorflow/layers.py is the twin, in the same order."""
 
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -69,8 +68,6 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     """
 
     biased = False
-    normalise_together: Callable[[Any, Tensor], Tensor] | None = None
-    """What normalises by the moments of a batch of which this process has a part (models/pytorch/parallel.py)."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, NORM_EPSILON, NORM_MOMENTUM)
@@ -79,8 +76,6 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
         return super().train(mode and self.weight.requires_grad)
 
     def forward(self, values: Tensor) -> Tensor:
-        if self.training and self.normalise_together:
-            return self.normalise_together(self, values)
         if not (self.biased and self.training):
             return super().forward(values)
         assert self.running_var is not None
@@ -90,12 +85,6 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_var = self.running_var - (self.running_var - kept) / (values.numel() // values.shape[1])
         return normalised
 
-    def normalise_fixed(self, values: Tensor) -> Tensor:
-        """Return the values normalised by the running statistics."""
-        return F.batch_norm(
-            values, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-        )
-
 
 class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
     """Batch normalisation of (N, C). One image alone has no spread and is normalised as in evaluation.
@@ -104,8 +93,10 @@ class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
     """
 
     def forward(self, values: Tensor) -> Tensor:
-        if self.training and len(values) == 1 and not self.normalise_together:
-            return self.normalise_fixed(values)
+        if self.training and len(values) == 1:
+            return F.batch_norm(
+                values, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+            )
         return super().forward(values)
 
 

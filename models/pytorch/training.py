@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digits.training import ALONE, Checkpoint, Options, Progress, Recipe, Workers, model_config
+from digits.training import Checkpoint, Options, Progress, Recipe, model_config
 from digits.training.checkpoint import check_form
 from digits.training.parity import EPSILON, parity_weights
 from models.pytorch.files import freeze_features, get_weights, set_weights, start_from
@@ -121,17 +121,14 @@ class Scores:
     Keras has its own (`metrics=["accuracy"]`).
     """
 
-    def __init__(self, labels: Tensor, num_classes: int, recipe: Recipe, workers: Workers = ALONE) -> None:
+    def __init__(self, labels: Tensor, num_classes: int, recipe: Recipe) -> None:
         """`labels` are the epoch's, int64 (N,), in the order of its batches."""
-        self.recipe, self.workers, self.all_labels = recipe, workers, labels
-        self.rows = workers.rows(len(labels), recipe.batch_size)
-        self.labels = labels[self.rows]
-        self.logits = torch.empty(len(self.labels), num_classes, device=labels.device)
+        self.recipe, self.labels = recipe, labels
+        self.logits = torch.empty(len(labels), num_classes, device=labels.device)
         self.count = 0
 
     def add(self, logits: Tensor) -> None:
         """Keep the logits of the next batch."""
-        logits = self.workers.own(logits)
         self.logits[self.count : self.count + len(logits)] = logits.detach()
         self.count += len(logits)
 
@@ -141,9 +138,7 @@ class Scores:
         return self._losses().mean().item(), right.float().mean().item()
 
     def of_epoch(self) -> tuple[tuple[float, float], list[float]]:
-        """Return the mean of all workers' batches, and the loss of each batch."""
-        self.logits = self.workers.gather(self.logits, self.rows, len(self.all_labels))
-        self.labels, self.count = self.all_labels, len(self.all_labels)
+        """Return the mean of all batches, and the loss of each batch."""
         return self.mean(), [batch.mean().item() for batch in self._losses().split(self.recipe.batch_size)]
 
     def _losses(self) -> Tensor:

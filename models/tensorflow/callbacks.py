@@ -53,24 +53,16 @@ class LearningRates(keras.callbacks.Callback):
 class EpochTable(keras.callbacks.Callback):
     """Show the live line, print each epoch's line, and keep its row of history.csv and the losses of its steps.
 
-    What Keras has measured is of this worker's images (of its loss, that part of the whole), and is added up.
+    What Keras has measured in training is of this worker's images (of its loss, that part of the whole), and is added
+    up; the first worker alone evaluates.
     """
 
     def __init__(
-        self,
-        progress: Progress,
-        recipe: Recipe,
-        num_images: int,
-        num_validation: int,
-        rates: StepRates,
-        workers: Workers = ALONE,
+        self, progress: Progress, recipe: Recipe, num_images: int, rates: StepRates, workers: Workers = ALONE
     ) -> None:
         super().__init__()
         self.progress, self.recipe, self.num_images, self.rates = progress, recipe, num_images, rates
         self.workers = workers
-        own, held_out = workers.size(num_images, recipe.batch_size), workers.size(num_validation)
-        validation = held_out / max(num_validation, 1)
-        self.shares = {"accuracy": own / num_images, "val_loss": validation, "val_accuracy": validation}
 
     def on_train_begin(self, logs: Logs = None) -> None:
         print(HEADER)
@@ -87,14 +79,14 @@ class EpochTable(keras.callbacks.Callback):
         self.table.finish_training()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = {name: self._sum(value * self.shares.get(name, 1.0)) for name, value in (logs or {}).items()}
+        logs = logs or {}
+        share = self.workers.size(self.num_images, self.recipe.batch_size) / self.num_images
+        loss, accuracy = self.workers.sum(np.array([logs["loss"], logs["accuracy"] * share])).tolist()
         validation = {name: logs[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in logs}
         rate = float(self.rates.rates[-1])
-        self.progress.history.append(self.table.finish(logs["loss"], logs["accuracy"], validation, rate))
+        row = self.workers.from_first(lambda: self.table.finish(loss, accuracy, validation, rate))
+        self.progress.history.append(row)
         self.progress.losses += self.workers.sum(self.model.step_losses.numpy()).tolist()
-
-    def _sum(self, value: float) -> float:
-        return float(self.workers.sum(np.array(value, np.float64)))
 
 
 class EvaluateAverage(keras.callbacks.Callback):

@@ -14,13 +14,8 @@ from numpy.typing import NDArray
 from digits.training import ALONE, Recipe, Workers, epoch_length, epoch_order
 
 
-def index_batches(
-    indices: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe, first: int, workers: Workers = ALONE
-) -> tf.data.Dataset:
-    """Return a dataset of (indices, labels); each pass over it is the next epoch in its order, from `first` on.
-
-    The indices are the whole batch's, the labels those of this worker's part.
-    """
+def index_batches(indices: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe, first: int) -> tf.data.Dataset:
+    """Return a dataset of (indices, labels); each pass over it is the next epoch in its order, from `first` on."""
     epochs = iter(range(first, recipe.epochs))
     num_images = epoch_length(len(indices), recipe.batch_size)
 
@@ -33,7 +28,7 @@ def index_batches(
 
     orders = tf.data.Dataset.from_generator(next_epoch, output_signature=tf.TensorSpec((num_images,), tf.int64))
     label_table = tf.constant(labels.astype(np.int64))
-    batches = orders.flat_map(in_batches).map(lambda batch: (batch, tf.gather(label_table, workers.part(batch))))
+    batches = orders.flat_map(in_batches).map(lambda batch: (batch, tf.gather(label_table, batch)))
     num_batches = math.ceil(num_images / recipe.batch_size)
     # The thread that tunes such a dataset, where there is nothing to tune, held up 17 of 60 new epochs by a second.
     options = tf.data.Options()
@@ -44,18 +39,16 @@ def index_batches(
 class LookUp(keras.layers.Layer):
     """Indices, int64 (N,), to raw images, uint8 (N, 28, 28), of a set that stays where this layer is built.
 
-    Training sees `images`, which may be another form of the set in each epoch, and of a batch this worker's part;
-    validation always sees the set itself.
+    Training sees `images`, which may be another form of the set in each epoch; validation always sees the set itself.
     """
 
-    def __init__(self, images: NDArray[np.uint8], changing: bool, workers: Workers = ALONE) -> None:
+    def __init__(self, images: NDArray[np.uint8], changing: bool) -> None:
         super().__init__()
-        self.workers = workers
         self.original = tf.Variable(images, trainable=False)
         self.images = tf.Variable(images, trainable=False) if changing else self.original
 
     def call(self, indices: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return tf.gather(self.images, self.workers.part(indices)) if training else tf.gather(self.original, indices)
+        return tf.gather(self.images if training else self.original, indices)
 
 
 class StepRates(keras.optimizers.schedules.LearningRateSchedule):

@@ -1,130 +1,168 @@
-"""The same training on one process and on several gives the same numbers."""
+"""Several workers give the numbers of one process, and a training survives what happens to one of them."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from framework_process import ask
+from framework_process import environment
+from paths import ROOT
 
-from digits.runs import read_run
-from digits.training.checkpoint import history_so_far
-from digits.training.recipe import RECIPES
+from digits.runs import Run, read_run
+from digits.training import RECIPES
 
-pytestmark = pytest.mark.training
-THOROUGH = "DISTRIBUTED" in os.environ
-thorough = pytest.mark.skipif(not THOROUGH, reason="takes minutes; the environment variable DISTRIBUTED=1 asks for it")
-
-WIDTHS = {
-    "cnn": "--filters 4 6 --dense 12",
-    "cnn-wide": "--filters 4 6 --dense 12",
-    "mlp": "--dense 16 12",
-    "lenet5": "--filters 4 6 --dense 12 8",
-    "fashion-cnn": "--filters 4 6 --dense 12",
-    "deep-cnn": "--filters 4 6 8 --dense 12 8",
-    "vgg": "--filters 4 6 8 --dense 12",
-    "resnet": "",  # narrowed, it magnifies rounding to 1e-10, also that between two numbers of threads
-    "vit": "--dense 16 24",
-    "fast": "--filters 4 6 --dense 12",
-}
-"""Each network, so small that a hundred steps take a fraction of a second."""
 COMMON = (
     "--dataset mnist-sample --precision float64 --batch-size 25 --schedule constant --learning-rate 0.003 "
-    "--early-stopping 0 --reduce-on-plateau 0 --validation-fraction 0.1"
+    "--early-stopping 0 --reduce-on-plateau 0"
 )
-Train = Callable[..., list[Path]]
+LENET = "--model lenet5 --filters 4 6 --dense 12 8"
+LOST = "error: another worker of this training has ended or cannot be reached"
+NORMALISED = {"deep-cnn", "resnet"}
+"""Networks whose batch normalisation sees a part of each batch alone."""
 
 
-def test_every_network_is_tried() -> None:
-    assert WIDTHS.keys() == RECIPES.keys()
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("pytorch", "tensorflow")])
+def framework(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+Train = Callable[..., list[subprocess.CompletedProcess[str]]]
 
 
 @pytest.fixture
 def train(framework: str, workplace: Path, tmp_path: Path) -> Train:
-    """Give a function from a number of workers, and options, one text a training, to the runs' folders."""
+    """Give a function that trains with these options on as many workers as moments are given; it returns their ends.
 
-    def run(count: int, commands: list[str], folder: str = "", killed: str = "") -> list[Path]:
-        place = tmp_path / (folder or str(count))
-        place.mkdir(exist_ok=True)
-        if not (place / "mnist_data").exists():
-            (place / "mnist_data").symlink_to(workplace / "mnist_data")
-        words = [f"{COMMON} {command}".split() for command in commands]
-        if killed:
-            ends = ask(framework, "workers.run_workers", str(place), [{"commands": words, "killed": killed}] * count)
-            assert [end["status"] for end in ends] == [-signal.SIGKILL] * count
-            return []
-        return [place / path for path in ask(framework, "workers.train_on", str(place), count, words)]
+    A moment is when that worker kills itself (tests/one_worker.py).
+    """
+    (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
+
+    def run(options: str, *moments: str, first: str = "") -> list[subprocess.CompletedProcess[str]]:
+        """`first`: options of the first worker alone."""
+        started = []
+        for rank, (moment, place) in enumerate(zip(moments, places(framework, len(moments)), strict=True)):
+            words = [*COMMON.split(), *options.split(), *(first.split() if rank == 0 else ())]
+            command = [sys.executable, str(ROOT / "tests" / "one_worker.py"), framework, moment, *words]
+            pipe, variables = subprocess.PIPE, {**environment(), **place}
+            started.append(subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=pipe, stderr=pipe, text=True))
+        ends = [subprocess.CompletedProcess(one.args, one.wait(), *one.communicate()) for one in started]
+        assert not any("Traceback" in end.stderr for end in ends), ends
+        return ends
 
     return run
 
 
-def assert_equal(path: Path, expected: Path, workers: int, tolerance: float = 1e-12) -> None:
-    """Compare the losses of all steps, the history and the predictions, byte for byte where nothing was added."""
-    run, one = read_run(path), read_run(expected)
-    assert (run.info["workers"], one.info["workers"]) == (workers, 1)
+def places(framework: str, count: int) -> list[dict[str, str]]:
+    """Return what torchrun would set for each worker on this machine, or its TF_CONFIG; nothing for one."""
+    if count == 1:
+        return [{}]
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    if framework == "tensorflow":
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        tasks = [{"cluster": cluster, "task": {"type": "worker", "index": rank}} for rank in range(count)]
+        return [{"TF_CONFIG": json.dumps(task)} for task in tasks]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0])}
+    common |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(count))
+    return [common | dict.fromkeys(("RANK", "LOCAL_RANK"), str(rank)) for rank in range(count)]
+
+
+def assert_equal(run: Run, one: Run) -> None:
+    """Compare the losses of all steps, the history and the predictions with those of one process."""
     assert run.losses is not None
     assert one.losses is not None
-    np.testing.assert_allclose(run.losses, one.losses, rtol=tolerance, atol=0)
+    np.testing.assert_allclose(run.losses, one.losses, rtol=1e-11, atol=0)
     for row, row_of_one in zip(run.history, one.history, strict=True):
         for name in row.keys() - {"seconds", "images_per_second"}:
-            assert row[name] == pytest.approx(row_of_one[name], rel=tolerance if name.startswith("train") else 1e-6), (
-                name
-            )
-    assert (run.predictions == one.predictions).all()
+            assert row[name] == pytest.approx(row_of_one[name], rel=1e-6), name
     np.testing.assert_allclose(run.probabilities, one.probabilities, rtol=1e-5, atol=1e-7)
 
 
-MAGNIFIED = {("resnet", "adam"): 1e-11}
-"""Where rounding grows beyond 1e-12 within 100 steps: 4e-12 was measured."""
-EVERY = [(model, optimizer) for model in WIDTHS for optimizer in ("sgd", "adam")]
-TRIED = {"pytorch": [("deep-cnn", "adam"), ("vit", "sgd")], "tensorflow": [("deep-cnn", "adam")]}
-COUNTS = {"pytorch": (2, 3), "tensorflow": (3,)}
-"""What `make test` trains. Where DISTRIBUTED is set, every network is trained on 1, 2 and 3 workers."""
+def test_two_workers_give_the_numbers_of_one_process(train: Train, tmp_path: Path) -> None:
+    common = f"{LENET} --epochs 2"
+    (alone,) = train(f"{common} --name one", "never")
+    first, second = train(f"{common} --name two", "never", "never")
+    assert (alone.returncode, first.returncode, second.returncode) == (0, 0, 0), (first, second)
+    assert (second.stdout, second.stderr) == ("", "")  # only the first prints
+    runs = [read_run(tmp_path / "outputs" / name) for name in ("one", "two")]
+    assert [run.info["workers"] for run in runs] == [1, 2]
+    assert_equal(runs[1], runs[0])
 
 
-def test_a_hundred_steps_are_the_same_on_one_two_and_three_workers(framework: str, train: Train) -> None:
-    tried = EVERY if THOROUGH else TRIED[framework]
-    commands = [
-        f"--model {model} {WIDTHS[model]} --parity --epochs 25 --optimizer {optimizer} --weight-decay 0 "
-        f"--name {model}-{optimizer}"
-        for model, optimizer in tried
-    ]
-    expected = train(1, commands)
-    assert all(len(read_run(path).losses) == 100 for path in expected)  # type: ignore[arg-type]
-    for count in (2, 3) if THOROUGH else COUNTS[framework]:
-        for path, one, which in zip(train(count, commands), expected, tried, strict=True):
-            assert_equal(path, one, count, MAGNIFIED.get(which, 1e-12))
+@pytest.mark.nightly
+@pytest.mark.parametrize("model", RECIPES)
+def test_every_network_on_three_workers(train: Train, tmp_path: Path, model: str) -> None:
+    # The second and last batch of an epoch has two images, and so none for one of the workers.
+    common = f"--model {model} --parity --batch-size 83 --epochs 2 --optimizer sgd --weight-decay 0"
+    ends = train(f"{common} --name three", "never", "never", "never")
+    assert [end.returncode for end in ends] == [0, 0, 0], ends
+    three = read_run(tmp_path / "outputs" / "three")
+    assert three.losses is not None
+    assert np.isfinite(three.losses).all()
+    assert np.isfinite([list(row.values()) for row in three.history]).all()
+    if model not in NORMALISED:
+        train(f"{common} --name one", "never")
+        assert_equal(three, read_run(tmp_path / "outputs" / "one"))
 
 
-OTHERS = {
-    # Dropout, after convolutions and dense layers, and augmentation, which is from generators as well.
-    f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 4 --augment --seed 1 --keep-best --label-smoothing 0.1": 1e-12,
-    f"--model vit {WIDTHS['vit']} --epochs 3 --ema 0.9 --pens 0.5": 1e-12,
-    # Fewer images in a batch than workers. The variance of two numbers may be tiny, and enlarges what rounding does.
-    f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 1 --batch-size 2 --name two": 1e-6,
-    f"--model vit {WIDTHS['vit']} --epochs 1 --batch-size 1 --name one": 1e-12,
-}
-"""Trainings, and how far their losses may be apart."""
+@pytest.mark.nightly
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_worker_ends_the_others_and_resume_goes_on(train: Train, tmp_path: Path, rank: int) -> None:
+    common = f"{LENET} --epochs 3"
+    moments = ["epoch 2" if number == rank else "never" for number in range(2)]
+    ends = train(f"{common} --name killed", *moments)
+    assert ends[rank].returncode == -signal.SIGKILL
+    assert ends[1 - rank].returncode == 1
+    assert LOST in ends[1 - rank].stderr
+    assert not (tmp_path / "outputs" / "killed").exists()
+    train(f"{common} --name killed --resume", "never")  # with another number of workers
+    train(f"{common} --name one", "never")
+    assert_equal(*(read_run(tmp_path / "outputs" / name) for name in ("killed", "one")))
 
 
-@thorough
-def test_dropout_and_augmentation_are_the_same(train: Train) -> None:
-    expected = train(1, list(OTHERS))
-    for path, one, tolerance in zip(train(3, list(OTHERS)), expected, OTHERS.values(), strict=True):
-        assert_equal(path, one, 3, tolerance)
+@pytest.mark.nightly
+def test_the_first_killed_while_it_writes(train: Train, tmp_path: Path) -> None:
+    first, second = train(f"{LENET} --epochs 1 --name killed", "writing", "never")
+    assert (first.returncode, second.returncode) == (-signal.SIGKILL, 1)
+    assert LOST in second.stderr
+    train(f"{LENET} --epochs 1 --name killed --resume", "never")
+    assert [entry.name for entry in (tmp_path / "outputs").iterdir()] == ["killed"]
 
 
-@thorough
-def test_a_training_goes_on_with_another_number_of_workers(train: Train, tmp_path: Path) -> None:
-    commands = [f"--model deep-cnn {WIDTHS['deep-cnn']} --epochs 4 --resume --name resumed"]
-    (expected,) = train(1, commands)
-    for count in (1, 3):
-        train(2, commands, f"then-{count}", killed="epoch 2")
-        assert len(history_so_far(tmp_path / f"then-{count}" / "outputs" / "resumed")) == 2
-        (path,) = train(count, commands, f"then-{count}")
-        assert not list(path.parent.glob(".*checkpoint"))
-        assert_equal(path, expected, count)
+@pytest.mark.nightly
+def test_other_options_are_found_before_the_first_step(train: Train, tmp_path: Path) -> None:
+    ends = train(f"{LENET} --epochs 1", "never", "never", first="--batch-size 30")
+    assert [end.returncode for end in ends] == [1, 1]
+    assert "error: the workers differ: batch_size is 25 on worker 1 and 30 on worker 0; give all" in ends[0].stderr
+    assert not list((tmp_path / "outputs").iterdir())
+
+
+@pytest.mark.nightly
+@pytest.mark.pytorch
+def test_torchrun_starts_killed_workers_again_from_the_checkpoint(workplace: Path, tmp_path: Path) -> None:
+    (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
+    killing = "import os, runpy, sys; from pathlib import Path; sys.argv = sys.argv[1:]\n"
+    killing += "die = os.environ['RANK'] == '1' and os.environ['TORCHELASTIC_RESTART_COUNT'] == '0'\n"
+    killing += "sys.argv.insert(2, 'epoch 2' if die else 'never'); runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    (tmp_path / "killing.py").write_text(killing)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    words = ["pytorch", *COMMON.split(), *LENET.split(), "--epochs", "4", "--name", "again"]
+    command = [sys.executable, *launch, "killing.py", str(ROOT / "tests" / "one_worker.py"), *words]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    epochs = [int(line.split("/")[0]) for line in done.stdout.splitlines() if "/4 " in line]
+    assert epochs == [1, 2, 3, 4]  # none twice, and none left out
+    assert read_run(tmp_path / "outputs" / "again").info["workers"] == 2
+    assert not os.path.lexists(tmp_path / "outputs" / ".again.checkpoint")

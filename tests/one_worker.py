@@ -1,0 +1,48 @@
+"""One worker of a training of few images, started by tests/models/test_parallel.py:
+
+    python one_worker.py pytorch MOMENT OPTIONS...
+
+MOMENT is when it kills itself: 'epoch 1', after that checkpoint; 'writing', while it writes the run; or 'never'.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+IMAGES = 95
+"""85 of them are trained on. Neither 2 nor 3 divides that, nor the batches of 25 and the last one of 10."""
+
+
+def main(framework: str, moment: str, *words: str) -> int:
+    """Train on the sample's first images; return the exit status."""
+    script = import_module(f"mnist_{framework}")
+    from digits.errors import run_script
+    from digits.training import Checkpoint, Progress, parse_options
+
+    def few(*arguments: Any) -> Any:
+        sample = load(*arguments)
+        return replace(sample, train_images=sample.train_images[:IMAGES], train_labels=sample.train_labels[:IMAGES])
+
+    def write_and_die(self: Checkpoint, progress: Progress, state: bytes) -> None:
+        write(self, progress, state)
+        if moment == f"epoch {len(progress.history)}":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def no_export(*_: Any) -> None:
+        if moment == "writing":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    load, write = script.load_dataset, Checkpoint.write
+    script.load_dataset, script.export_onnx = few, no_export  # the export takes longer than such a training
+    Checkpoint.write = write_and_die  # type: ignore[method-assign]
+    options = parse_options(script.__doc__, words)
+    return run_script(lambda: script.main(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
