@@ -45,12 +45,11 @@ from digits.training import (
     split_dataset,
 )
 from digits.training.memory import keep_freed_memory
-from models.pytorch.architecture import describe_network, list_models
 from models.pytorch.device import device_name, settle_precision
 from models.pytorch.events import EventLog
 from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.pytorch.parallel import join_workers
-from models.pytorch.training import Scores, TrainingState, in_float32, make_model, make_optimizer
+from models.pytorch.training import Scores, TrainingState, in_float32, list_models, make_model, make_optimizer
 
 PACKAGES = ("torch", "numpy", "onnx")
 
@@ -163,7 +162,7 @@ def main(options: Options) -> None:
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers, EventLog, describe_network)
+        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers, EventLog)
 
     model = make_model(options, len(dataset.class_names)).to(device)
     parameters = count_parameters(model)

@@ -35,7 +35,6 @@ from numpy.typing import NDArray
 
 from digits.data import Dataset, load_dataset
 from digits.training import Checkpoint, NewRun, Progress, epoch_length, images_of_epochs, is_over, split_dataset
-from models.tensorflow.architecture import describe_network, list_models
 from models.tensorflow.callbacks import (
     EpochTable,
     EvaluateAverage,
@@ -50,7 +49,7 @@ from models.tensorflow.events import EventLog
 from models.tensorflow.files import count_parameters, export_onnx, save_checkpoint, save_weights
 from models.tensorflow.fit import LookUp, StepRates, Trainer, index_batches, set_precision
 from models.tensorflow.parallel import join_workers
-from models.tensorflow.training import TrainingState, in_float32, make_model, make_optimizer
+from models.tensorflow.training import TrainingState, in_float32, list_models, make_model, make_optimizer
 
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
 
@@ -162,7 +161,7 @@ def main(options: Options) -> None:
     workers = join_workers(device)
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers, EventLog, describe_network)
+        run = NewRun(options, dataset, "tensorflow", PACKAGES, started, workers, EventLog)
 
     model = make_model(options, len(dataset.class_names))
     parameters = count_parameters(model)

@@ -14,7 +14,7 @@ import pytest
 from paths import ROOT
 
 import digits
-from digits.runs import STANDARD
+from digits.training.model_table import SOURCES
 from digits.training.recipe import RECIPES, Recipe
 
 SLOW = ["sklearn", "matplotlib", "pandas", "seaborn", "requests", "mlxtend", "onnx", "onnxruntime", "scipy"]
@@ -108,7 +108,7 @@ def test_the_scripts_can_be_read_aloud(framework: str) -> None:
     assert set(steps[framework]) <= set(calls)
 
 
-OWN = {name.replace("-", "_") for name in RECIPES if name not in STANDARD}
+OWN = {name.replace("-", "_") for name in RECIPES if name not in SOURCES}
 
 
 def test_the_twin_folders_have_the_same_networks_and_functions() -> None:
@@ -121,7 +121,7 @@ def test_the_twin_folders_have_the_same_networks_and_functions() -> None:
         )
         assert list(pytorch.items()) == list(tensorflow.items())
         found |= pytorch.keys()
-    assert found >= {*(name.replace("-", "_") for name in STANDARD), "build_model", "config_of", "save_checkpoint"}
+    assert found >= {*(name.replace("-", "_") for name in SOURCES), "build_model", "config_of", "save_checkpoint"}
     literal = typing.get_type_hints(Recipe)["model"]
     assert list(typing.get_args(literal)) == list(RECIPES)
     for name, recipe in RECIPES.items():

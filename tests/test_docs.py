@@ -17,7 +17,7 @@ from options_table import EXPERIMENTS, default_options, with_tables
 
 from digits.command_line import flat_fields, option
 from digits.data import CATALOGUE
-from digits.runs import STANDARD
+from digits.training.model_table import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -41,7 +41,7 @@ def test_tables_of_options_are_current() -> None:
 
 def test_every_network_is_in_the_table_with_its_parameters() -> None:
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([\d,]+) \|", section("docs/networks.md", "Networks"), re.MULTILINE)
-    assert [name for name, _ in rows] == list(STANDARD)  # tests/models/test_networks.py counts
+    assert [name for name, _ in rows] == list(SOURCES)  # tests/models/test_networks.py counts
 
 
 def test_every_dataset_is_named_with_its_licence() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits.names import percent, percent_range, percent_text, plain, safe_name, spelled
-from digits.runs import STANDARD
+from digits.training.model_table import SOURCES
 
 
 def test_names_are_spelled_as_their_makers_do() -> None:
@@ -17,7 +17,7 @@ def test_names_are_spelled_as_their_makers_do() -> None:
         "LeNet-5",
         "my-own",
     ]
-    assert " ".join(map(spelled, STANDARD)) == "CNN wide CNN MLP LeNet-5 Fashion CNN deep CNN VGG ResNet ViT fast"
+    assert " ".join(map(spelled, SOURCES)) == "CNN wide CNN MLP LeNet-5 Fashion CNN deep CNN VGG ResNet ViT fast"
 
 
 def test_fractions_are_written_in_per_cent() -> None:

@@ -13,10 +13,7 @@ from digits.errors import UserError
 from digits.evaluation.paired import SIGNIFICANT, paired_test
 from digits.evaluation.recipes import RecipeSummary, setting_text, summarize_recipes
 from digits.names import percent
-from digits.runs import ENSEMBLE, Run, layer_differences, number_writers
-
-SIZES = {"filters", "dense", "dropout", "parity"}
-"""Fields of a recipe that change the layers themselves."""
+from digits.runs import ENSEMBLE, Run, number_writers
 
 
 @dataclass(frozen=True)
@@ -212,14 +209,13 @@ def _recipe_differences(a: Run, b: Run) -> list[str]:
     if not (a.recipe and b.recipe):  # an ensemble has none
         return []
     both = {key: [run.settings.get(key) for run in (a, b)] for key in {**a.settings, **b.settings}}
-    differing = [key for key, (x, y) in both.items() if x != y]
     sentences = []
-    for key in differing:
-        if key == "layers" and "model" in differing:
-            continue  # two networks have other layers anyway
-        if key == "layers" and a.layers and b.layers and SIZES.isdisjoint(differing):
-            sentences.append(f"the code of the network in {layer_differences(a.layers, b.layers)}")
-        else:
-            values = " against ".join(setting_text(value)[:40] for value in both[key])
-            sentences.append(f"{key.replace('_', ' ')} {values}")
+    for key, values in both.items():
+        if values[0] != values[1]:
+            sentences.append(
+                f"{key.replace('_', ' ')} {' against '.join(setting_text(value)[:40] for value in values)}"
+            )
+    codes = {a.network_code, b.network_code} - {None}
+    if (a.model, a.framework) == (b.model, b.framework) and len(codes) > 1:
+        sentences.append("the code of the network")
     return sentences

@@ -13,7 +13,7 @@ from digits.runs import ENSEMBLE, Run
 
 @dataclass(frozen=True)
 class RecipeSummary:
-    """The runs of one model, framework and recipe on the same images."""
+    """The runs of one model, framework and recipe on the same images, by one code of the network."""
 
     runs: list[Run]  # one for each seed, by seed
     differences: str  # from the model's other recipes among the runs compared: 'epochs 5'; '' where there is one recipe
@@ -37,20 +37,25 @@ class RecipeSummary:
 
 def summarize_recipes(runs: Sequence[Run]) -> list[RecipeSummary]:
     """Return a summary of each recipe, the best mean first; of runs on the same images, ensembles are left out."""
-    recipes: dict[tuple[str, str, str], dict[int | None, Run]] = {}
+    recipes: dict[tuple[str, str, str, str], dict[int | None, Run]] = {}
     models: dict[str, list[dict[str, Any]]] = {}
+    codes: dict[tuple[str, str], set[str]] = {}
     for run in runs:
         if run.framework != ENSEMBLE:
             models.setdefault(run.model, []).append(_without_seed(run))
             recipe = json.dumps(_without_seed(run), sort_keys=True)
+            code = run.network_code or ""
+            codes.setdefault((run.model, run.framework), set()).add(code)
             # Each seed once: a copy of a run is no further evidence.
-            recipes.setdefault((run.model, run.framework, recipe), {}).setdefault(run.seed, run)
+            recipes.setdefault((run.model, run.framework, recipe, code), {}).setdefault(run.seed, run)
     summaries = []
-    for (model, _, recipe), by_seed in recipes.items():
+    for (model, framework, recipe, code), by_seed in recipes.items():
         accuracies = [run.accuracy for run in by_seed.values()]
         deviation = stdev(accuracies) if len(accuracies) > 1 else None
         ordered = sorted(by_seed.values(), key=lambda run: run.seed or 0)
         words = _differences(json.loads(recipe), models[model])
+        if len(codes[model, framework]) > 1:
+            words += f"{', ' if words else ''}network code {code[:8] or 'not recorded'}"
         summaries.append(RecipeSummary(ordered, words, mean(accuracies), deviation, min(accuracies), max(accuracies)))
     return sorted(summaries, key=lambda one: -one.mean)
 

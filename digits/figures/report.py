@@ -12,8 +12,9 @@ from digits.figures.fonts import class_labels
 from digits.figures.html import write_page
 from digits.figures.render import Group, RenderedFigure, Rendering
 from digits.figures.text import pair_titles, run_title
-from digits.names import spelled
-from digits.runs import ENSEMBLE, Run, code_of
+from digits.names import FRAMEWORKS, spelled
+from digits.runs import ENSEMBLE, Run
+from digits.training import network_code
 
 
 def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> None:
@@ -106,10 +107,10 @@ def _pair_heading(pair: PairComparison) -> str:
 
 
 def _repeat(run: Run) -> list[str]:
-    """Return the command that repeats the run, below a comment where the code of its network was not this project's."""
-    ours, theirs = code_of({"model": run.model}), code_of(run.info)
-    comment = f"# the code of {run.model} was another: its layers have the fingerprint {theirs}, not {ours}"
-    return [*([] if ours in (None, theirs) else [comment]), run.info.get("command", "")]
+    """Return the command that repeats the run, below a comment where the code of its network has been changed since."""
+    recorded = run.network_code if run.framework in FRAMEWORKS else None
+    changed = recorded and recorded != network_code(run.model, run.framework)
+    return [*([f"# the code of {run.model} has been changed since"] if changed else []), run.info.get("command", "")]
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -119,7 +120,6 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     recipe = {key: value for key, value in run.recipe.items() if key != "augmentation" or run.recipe.get("augment")}
     facts = [
         ("Recipe", _pairs(recipe)),
-        ("Network", f"{len(run.layers)} layers, fingerprint {_fingerprint(run)}" if run.layers else ""),
         ("Weights", _weights(run)),
         ("Versions", _pairs(info.get("versions", {}))),
         ("Hardware", _pairs(info.get("hardware", {}))),
@@ -129,11 +129,6 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Finished", info.get("created", "")),
     ]
     return [(term, text) for term, text in facts if text]
-
-
-def _fingerprint(run: Run) -> str:
-    architecture = run.info.get("architecture")
-    return architecture["fingerprint"] if architecture else ""
 
 
 def _weights(run: Run) -> str:

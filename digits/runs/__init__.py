@@ -1,19 +1,9 @@
 """Runs: what a training leaves in outputs/<run>/, written whole and verified when read.
 
-May import: files. `name` gives their names; `schema` is run.json, `architecture` the layers in it, `arrays` the .npy
-files, `history` history.csv; `onnx_model` gives model.onnx, a run's network for onnxruntime, its standard form.
+May import: files. `name` gives their names; `schema` is run.json, `arrays` the .npy files, `history`
+history.csv; `onnx_model` gives model.onnx, a run's network for onnxruntime, its standard form.
 """
 
-from digits.runs.architecture import (
-    STANDARD,
-    Layer,
-    architecture_of,
-    code_of,
-    in_order,
-    layer_differences,
-    layer_type,
-    parameters_in,
-)
 from digits.runs.arrays import LOSSES, number_writers, score_of
 from digits.runs.name import name_problem, run_name, settings_of
 from digits.runs.run import (
@@ -27,4 +17,4 @@ from digits.runs.run import (
     write_run_files,
     writing_run,
 )
-from digits.runs.schema import ENSEMBLE, FORMAT, Architecture, HeldOut, RunInfo, Score, read_info
+from digits.runs.schema import ENSEMBLE, FORMAT, HeldOut, RunInfo, Score, read_info

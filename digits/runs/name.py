@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from digits.names import is_forbidden_on_windows
-from digits.runs.architecture import code_of
 from digits.runs.schema import evaluated_on
 
 LONGEST = 40
@@ -43,13 +42,12 @@ def run_name(
 
 def settings_of(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a training besides data and framework, by name, from what run.json holds: the recipe, parts
-    of a value one by one ('augmentation rotation'), what it started from, the images that it was evaluated on, and the
-    code of its network, by its layers."""
+    of a value one by one ('augmentation rotation'), what it started from, and the images that it was evaluated on."""
     settings: dict[str, Any] = {}
     for key, value in (info.get("recipe") or {}).items():
         settings |= {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
     start = {key: info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
-    return {**settings, **start, "evaluate_on": evaluated_on(info), "layers": code_of(info)} if settings else {}
+    return {**settings, **start, "evaluate_on": evaluated_on(info)} if settings else {}
 
 
 def name_problem(name: str) -> str | None:

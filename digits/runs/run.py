@@ -84,10 +84,9 @@ class Run:
         return self.info.get("recipe") or {}
 
     @property
-    def layers(self) -> dict[str, str]:
-        """What each layer of the network is, by name; empty where the run does not record it."""
-        architecture = self.info.get("architecture")
-        return architecture["layers"] if architecture else {}
+    def network_code(self) -> str | None:
+        """The hash of the network's code, if the run records it."""
+        return self.info.get("network_code")
 
     @property
     def settings(self) -> dict[str, Any]:

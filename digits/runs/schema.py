@@ -64,15 +64,6 @@ class HeldOut(TypedDict):
 
 
 @_checked
-class Architecture(TypedDict):
-    """The layers of the network, and fingerprints of them (digits/runs/architecture.py)."""
-
-    fingerprint: Text  # of `layers`
-    default_fingerprint: Text  # of those with the default recipe: another one shows that the code was another
-    layers: dict[str, str]  # in the order in which an image passes them, each with its type and shapes in words
-
-
-@_checked
 class Member(TypedDict):
     """One of the runs that an ensemble averages."""
 
@@ -95,7 +86,7 @@ class RunInfo(TypedDict):
     framework: Text
     seed: Count | None  # null for an ensemble
     recipe: NotRequired[dict[str, Any] | None]
-    architecture: NotRequired[Architecture | None]
+    network_code: NotRequired[str]  # a hash of the network's code (digits/training/network_hash.py)
     members: NotRequired[Annotated[list[Member], Field(min_length=2, fail_fast=True)]]  # of an ensemble
     init_from: NotRequired[str | None]
     new_head: NotRequired[bool]

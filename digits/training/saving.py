@@ -18,7 +18,6 @@ from digits.machine import hardware, versions
 from digits.runs import (
     FORMAT,
     LOSSES,
-    Architecture,
     HeldOut,
     RunInfo,
     Score,
@@ -31,9 +30,10 @@ from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint, EventLog, Progress
 from digits.training.event_log import event_folder
 from digits.training.memory import peak_memory
-from digits.training.naming import check_replaceable, finished_before, layers_note, run_path, start_name
+from digits.training.naming import check_replaceable, finished_before, run_path, start_name
+from digits.training.network_hash import network_code
 from digits.training.options import Options, command_line
-from digits.training.recipe import Recipe, recipe_record
+from digits.training.recipe import recipe_record
 from digits.training.schedule import kept_epoch
 from digits.training.workers import ALONE, Workers
 
@@ -50,14 +50,12 @@ class NewRun:
         started: float,
         workers: Workers = ALONE,
         event_log: Callable[[Path], EventLog] | None = None,
-        describe: Callable[[Recipe, int], Architecture] | None = None,
     ) -> None:
         """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start;
-        `event_log` makes what writes event files into a folder; `describe` gives what run.json is to say of the layers
-        of a recipe's network for so many classes.
+        `event_log` makes what writes event files into a folder.
 
         Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
-        recipe, or has no images to evaluate.
+        recipe or network, or has no images to evaluate.
         """
         self.options, self.dataset, self.framework, self.started = options, dataset, framework, started
         recipe, on_validation = options.recipe, options.evaluate_on == "validation"
@@ -73,19 +71,16 @@ class NewRun:
         self.labels = labels.astype(np.int64)
         self.versions = versions(packages)
         self.workers = workers
-        self.architecture = architecture = describe and describe(recipe, len(dataset.class_names))
-        self.path = run_path(options, framework, architecture)
+        self.network_code = network_code(recipe.model, framework)
+        self.path = run_path(options, framework)
         self.checkpoint = Checkpoint(self.path, options, dataset, self.versions, workers)
-        if architecture:
-            self.checkpoint.about["layers"] = architecture["fingerprint"]
+        self.checkpoint.about["network_code"] = self.network_code
         if workers.rank == 0:
             check_writable(self.path)
-            check_replaceable(self.path, options, framework, architecture)
-            if architecture and (note := layers_note(self.path, options, architecture)):
-                print(note)
+            check_replaceable(self.path, options, framework, self.network_code)
             resumable = self.checkpoint.path.exists()
             if options.resume and not resumable:
-                why = finished_before(self.path, options, framework, architecture) or self.checkpoint.why_not_resumed()
+                why = finished_before(self.path, options, framework) or self.checkpoint.why_not_resumed()
                 print(f"note: --resume: {why}; training starts at epoch 1.")
             when_interrupted(self.checkpoint.when_interrupted)
             if event_log and (folder := event_folder(options, self.path, self.checkpoint.resume and resumable)):
@@ -127,7 +122,7 @@ class NewRun:
             "framework": self.framework,
             "seed": recipe.seed,
             "recipe": recipe_record(recipe),
-            "architecture": self.architecture,
+            "network_code": self.network_code,
             "init_from": start_name(self.options),
             "new_head": self.options.new_head,
             "freeze_features": self.options.freeze_features,

@@ -21,7 +21,6 @@ from pydantic.dataclasses import dataclass
 from digits.errors import UserError
 from digits.files import write_file
 from digits.names import spelled
-from digits.runs import layer_differences
 from digits.training.parity import PARITY_RANGE
 from digits.training.recipe import Recipe, widths_problem
 
@@ -64,14 +63,12 @@ def network_function(model: str, functions: Mapping[str, Any], framework: str) -
     return function
 
 
-def write_weights(
-    path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[np.floating]], layers: Mapping[str, str] | None = None
-) -> None:
-    """Write the network's arrays to `path`, in float32 whatever they are, and what its layers are."""
+def write_weights(path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Write the network's arrays to `path`, in float32 whatever they are."""
     from safetensors.numpy import save
 
     # One entry, because safetensors writes several in random order, and equal weights are to be equal files.
-    metadata = {"network": config_to_json(config, layers)}
+    metadata = {"network": config_to_json(config)}
     contiguous = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     # save_file would make the file unreadable for everybody else on the machine (mode 600).
     write_file(path, save(contiguous, metadata))
@@ -92,24 +89,6 @@ def read_weights(path: Path) -> tuple[ModelConfig, dict[str, NDArray[np.float32]
             if array.dtype != np.float32:
                 raise ValueError(f"'{name}' is {array.dtype}, not float32")
     return config, arrays
-
-
-def read_layers(path: Path) -> dict[str, str]:
-    """Return the layers that the weights file at `path` records; none where it is of an earlier version."""
-    from safetensors import safe_open
-
-    with reading(path, "weights file"), safe_open(path, "numpy") as file:
-        return layers_from_json((file.metadata() or {})["network"])
-
-
-def check_layers(path: Path, recorded: Mapping[str, str], layers: Mapping[str, str]) -> None:
-    """Raise UserError where the network that the file at `path` holds weights of has other layers than `layers`."""
-    if recorded and list(recorded.items()) != list(layers.items()):
-        differences = layer_differences(recorded, layers)
-        raise UserError(
-            f"'{path}' was written by another code of the network, which differs in {differences}; use it with that "
-            "code, or train the network again."
-        )
 
 
 @contextmanager
@@ -181,39 +160,19 @@ def shapes_of(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(array.shape) for name, array in arrays.items()}
 
 
-def note_layers(path: Path, layers: Mapping[str, str]) -> None:
-    """Say it where the weights at `path`, which fit, are those of a network with other layers than `layers`.
-
-    The last layer and dropout may differ: those are options.
-    """
-    file = path / "weights.safetensors" if path.is_dir() else path
-    ours, theirs = (
-        {name: text for name, text in all_.items() if name != "head" and not text.startswith("dropout")}
-        for all_ in (layers, read_layers(file))
-    )
-    if theirs and (differences := layer_differences(theirs, ours)):
-        print(f"note: '{file}' holds the weights of a network that differs in {differences}; they fit all the same.")
-
-
 def _of_head(name: str) -> bool:
     return name.startswith("head.")
 
 
-def config_to_json(config: ModelConfig, layers: Mapping[str, str] | None = None) -> str:
-    """Return the text from which config_from_json makes the network again, and layers_from_json what its layers are."""
-    return json.dumps(dataclasses.asdict(config) | ({"layers": layers} if layers else {}))
-
-
-def layers_from_json(text: str | bytes) -> dict[str, str]:
-    """Return the layers in the text, by name; none where it has none; some exception where they are something else."""
-    return TypeAdapter(dict[str, str]).validate_python(json.loads(text).get("layers", {}), strict=True)
+def config_to_json(config: ModelConfig) -> str:
+    """Return the text from which config_from_json makes the network again."""
+    return json.dumps(dataclasses.asdict(config))
 
 
 def config_from_json(text: str | bytes) -> ModelConfig:
     """Return the network that the text describes; some exception where it describes none."""
     content = json.loads(text)
-    layers_from_json(text)  # or an exception
-    content.pop("layers", None)
+    content.pop("layers", None)  # in files of earlier versions
     config = TypeAdapter(ModelConfig).validate_json(json.dumps(content))
     if json.loads(config_to_json(config)) != content:
         raise ValueError("its numbers are written as something else")

@@ -14,26 +14,22 @@ from digits.files import naming, write_file
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
 from digits.training import ModelConfig
 from digits.training.weights import (
-    check_layers,
     check_names_and_shapes,
     config_from_json,
     fitting_weights,
     initial_weights,
-    note_layers,
-    read_layers,
     read_weights,
     reading,
     shapes_of,
     write_weights,
 )
-from models.pytorch.architecture import layer_texts
 from models.pytorch.networks import build_model, config_of
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Return how many numbers training changes by gradient, and how many others the model keeps."""
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return trainable, sum(array.size for array in get_weights(model).values()) - trainable
+    return trainable, sum(array.numel() for array in _without_counters(model.state_dict()).values()) - trainable
 
 
 def get_weights(model: nn.Module) -> dict[str, NDArray[np.floating]]:
@@ -57,8 +53,7 @@ def freeze_features(model: nn.Module) -> None:
 def save_checkpoint(model: nn.Module, path: Path) -> None:
     """Write PyTorch's own form of a trained model: its state_dict, and what is needed to build the model again."""
     buffer = io.BytesIO()  # torch.save itself ends in a RuntimeError where the disk is full
-    about = {"network": vars(config_of(model)), "layers": layer_texts(config_of(model))}
-    torch.save({**about, "state_dict": model.state_dict()}, buffer)
+    torch.save({"network": vars(config_of(model)), "state_dict": model.state_dict()}, buffer)
     write_file(path, buffer.getbuffer())
 
 
@@ -68,7 +63,6 @@ def load_checkpoint(path: Path) -> nn.Module:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
         config = config_from_json(json.dumps(checkpoint["network"]))
         check_names_and_shapes(path, _expected_shapes(config), _without_counters(checkpoint["state_dict"]))
-        check_layers(path, checkpoint.get("layers", {}), layer_texts(config))
         model = build_model(config)
         model.load_state_dict(checkpoint["state_dict"])
     return model
@@ -76,8 +70,7 @@ def load_checkpoint(path: Path) -> nn.Module:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
-    config = config_of(model)
-    write_weights(path, config, get_weights(model), layer_texts(config))
+    write_weights(path, config_of(model), get_weights(model))
 
 
 def load_weights(path: Path) -> nn.Module:
@@ -85,7 +78,6 @@ def load_weights(path: Path) -> nn.Module:
     with reading(path, "weights file"):
         config, arrays = read_weights(path)
         check_names_and_shapes(path, _expected_shapes(config), arrays)
-        check_layers(path, read_layers(path), layer_texts(config))
         model = build_model(config)
         set_weights(model, arrays)
     return model
@@ -96,7 +88,6 @@ def start_from(path: Path, config: ModelConfig, new_head: bool) -> nn.Module:
     config, arrays = initial_weights(path, config, new_head)
     model = build_model(config)
     set_weights(model, fitting_weights(path, arrays, get_weights(model)))
-    note_layers(path, layer_texts(config))
     return model
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import io
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -9,12 +10,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digits.training import Checkpoint, Options, Progress, Recipe, model_config
+from digits.errors import UserError
+from digits.training import RECIPES, Checkpoint, Options, Progress, Recipe, model_config
 from digits.training.checkpoint import check_form
+from digits.training.model_table import models_table
 from digits.training.parity import EPSILON, parity_weights
-from models.pytorch.files import freeze_features, get_weights, set_weights, start_from
+from models.pytorch.files import count_parameters, freeze_features, get_weights, set_weights, start_from
 from models.pytorch.layers import keep_biased_variances
 from models.pytorch.networks import PIXEL_RANGE, build_model, config_of
+
+
+def list_models() -> None:
+    """Print the table of networks, with the parameters that they have here with their default recipes."""
+    counts: dict[str, tuple[int, int] | None] = dict.fromkeys(RECIPES)
+    for name, recipe in RECIPES.items():
+        with suppress(UserError), torch.device("meta"):  # it may be in the other framework alone
+            counts[name] = count_parameters(build_model(model_config(recipe, 10, PIXEL_RANGE)))
+    print(models_table(counts, "pytorch"))
 
 
 def make_model(options: Options, num_classes: int) -> nn.Module:

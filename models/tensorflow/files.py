@@ -13,21 +13,28 @@ from digits.files import naming
 from digits.runs.onnx_model import finish_onnx
 from digits.training import ModelConfig
 from digits.training.weights import (
-    check_layers,
     check_names_and_shapes,
     config_from_json,
     config_to_json,
     fitting_weights,
     initial_weights,
-    layers_from_json,
-    note_layers,
-    read_layers,
     read_weights,
     reading,
     write_weights,
 )
-from models.tensorflow.architecture import layer_texts, named_weights
 from models.tensorflow.networks import build_model, config_of
+
+NEUTRAL_NAMES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+"""How weights.safetensors calls what Keras calls so."""
+NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
+"""Where weights.safetensors has the axes of a convolution's kernel (height, width, in, out) and a dense layer's."""
 
 
 def count_parameters(model: keras.Model) -> tuple[int, int]:
@@ -60,19 +67,17 @@ def save_checkpoint(model: keras.Model, path: Path) -> None:
     with naming(path):
         model.save(path)
         with zipfile.ZipFile(path, "a") as archive:  # a .keras file is one; Keras does not mind what else is in it
-            archive.writestr("network.json", config_to_json(config_of(model), layer_texts(config_of(model))))
+            archive.writestr("network.json", config_to_json(config_of(model)))
 
 
 def load_checkpoint(path: Path) -> keras.Model:
     """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
     with reading(path, "checkpoint"):
         with zipfile.ZipFile(path) as archive:
-            about = archive.read("network.json")
-        config, layers = config_from_json(about), layers_from_json(about)
+            config = config_from_json(archive.read("network.json"))
         # In safe mode no code in the file, such as that of a Lambda layer, is executed.
         arrays = get_weights(keras.saving.load_model(path, compile=False, safe_mode=True))
         check_names_and_shapes(path, _expected_shapes(config), arrays)
-        check_layers(path, layers, layer_texts(config))
         model = build_model(config)
         set_weights(model, arrays)
     return model
@@ -80,8 +85,7 @@ def load_checkpoint(path: Path) -> keras.Model:
 
 def save_weights(model: keras.Model, path: Path) -> None:
     """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
-    config = config_of(model)
-    write_weights(path, config, get_weights(model), layer_texts(config))
+    write_weights(path, config_of(model), get_weights(model))
 
 
 def load_weights(path: Path) -> keras.Model:
@@ -89,7 +93,6 @@ def load_weights(path: Path) -> keras.Model:
     with reading(path, "weights file"):
         config, arrays = read_weights(path)
         check_names_and_shapes(path, _expected_shapes(config), arrays)
-        check_layers(path, read_layers(path), layer_texts(config))
         model = build_model(config)
         set_weights(model, arrays)
     return model
@@ -100,7 +103,6 @@ def start_from(path: Path, config: ModelConfig, new_head: bool) -> keras.Model:
     config, arrays = initial_weights(path, config, new_head)
     model = build_model(config)
     set_weights(model, fitting_weights(path, arrays, get_weights(model)))
-    note_layers(path, layer_texts(config))
     return model
 
 
@@ -124,5 +126,8 @@ def _expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
     """Yield each weight with its name in weights.safetensors and where that has its axes."""
     for layer in model.layers:
-        for name, variable, axes in named_weights(layer):
-            yield f"{layer.name}.{name}", variable, axes
+        for variable in layer.weights:
+            axes = tuple(range(len(variable.shape)))
+            if variable.name == "kernel":
+                axes = NEUTRAL_AXES[len(variable.shape)]
+            yield f"{layer.name}.{NEUTRAL_NAMES[variable.name]}", variable, axes

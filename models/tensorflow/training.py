@@ -1,17 +1,29 @@
 """What a training in TensorFlow/Keras is wired from. models/pytorch/training.py is the twin, in the same order."""
 
 import io
+from contextlib import suppress
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.training import Checkpoint, Options, Progress, Recipe, model_config
+from digits.errors import UserError
+from digits.training import RECIPES, Checkpoint, Options, Progress, Recipe, model_config
 from digits.training.checkpoint import check_form
+from digits.training.model_table import models_table
 from digits.training.parity import EPSILON, parity_weights
-from models.tensorflow.files import freeze_features, get_weights, set_weights, start_from
+from models.tensorflow.files import count_parameters, freeze_features, get_weights, set_weights, start_from
 from models.tensorflow.fit import FusedAdam, StepRates
 from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of
+
+
+def list_models() -> None:
+    """Print the table of networks, with the parameters that they have here with their default recipes."""
+    counts: dict[str, tuple[int, int] | None] = dict.fromkeys(RECIPES)
+    for name, recipe in RECIPES.items():
+        with suppress(UserError), keras.StatelessScope(initialize_variables=False):  # it may be in PyTorch alone
+            counts[name] = count_parameters(build_model(model_config(recipe, 10, PIXEL_RANGE)))
+    print(models_table(counts, "tensorflow"))
 
 
 def make_model(options: Options, num_classes: int) -> keras.Model:

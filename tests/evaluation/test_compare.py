@@ -341,23 +341,16 @@ def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., 
     assert group.pairs[0].recipe_differences == ["init from none against fashion-mnist-cnn-pytorch"]
 
 
-def test_runs_of_other_layers_are_told_apart(make: Callable[..., Run]) -> None:
-    def edited(seed: int, framework: str = "pytorch", activation: str = "tanh") -> Run:
-        layers = {"relu1": activation, "head": "dense"}
-        record = {"fingerprint": activation, "default_fingerprint": f"{activation} 0123456", "layers": layers}
-        return make(framework=framework, seed=seed, info={"architecture": record})
+def test_runs_of_another_network_code_are_told_apart(make: Callable[..., Run]) -> None:
+    def edited(seed: int, framework: str = "pytorch", code: str = "c0ffee00") -> Run:
+        return make(framework=framework, seed=seed, info={"network_code": code})
 
-    usual, changed = [make(seed=0), make(seed=1)], [edited(0), edited(1)]
-    [group] = compare_runs([*usual, *changed, edited(0, "tensorflow")])
-    assert [one.seeds for one in group.recipes if one.framework == "pytorch"] == [[0, 1], [0, 1]]
-    assert all("layers" in one.differences for one in group.recipes)
-    assert [(pair.a, pair.b.framework) for pair in group.pairs] == [(changed[0], "tensorflow")]
-    assert group.pairs[0].recipe_differences == []
-    pair = compare_pair(changed[0], edited(0, activation="ReLU"))
-    assert pair.recipe_differences == ["the code of the network in 'relu1' (tanh against ReLU)"]
-    assert compare_pair(usual[0], changed[0]).recipe_differences[0].startswith("layers ")
-    assert compare_pair(usual[0], make(seed=0, model="mlp")).recipe_differences[0] == "model cnn against mlp"
-    assert not any("layers" in text for text in compare_pair(usual[0], make(model="mlp")).recipe_differences)
+    [group] = compare_runs([make(seed=0), make(seed=1), edited(0), edited(1), edited(0, "tensorflow", "ab")])
+    found = {one.differences: one.seeds for one in group.recipes if one.framework == "pytorch"}
+    assert found == {"network code not recorded": [0, 1], "network code c0ffee00": [0, 1]}
+    assert [one.differences for one in group.recipes if one.framework == "tensorflow"] == [""]
+    assert compare_pair(edited(0), edited(0, code="d0")).recipe_differences == ["the code of the network"]
+    assert compare_pair(edited(0), edited(0, "tensorflow", "ab")).recipe_differences == []
 
 
 def test_a_pair_that_is_asked_for_replaces_the_frameworks(make: Callable[..., Run]) -> None:

@@ -199,7 +199,6 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
                 {"pixel_range": [0, math.nan]},
                 {"pixel_range": [-math.inf, 0]},
                 {"pixel_range": [1, 1]},
-                {"layers": 3},
                 {"filters": [16]},
                 {"filters": [16, 0]},
                 {"filters": 16},

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from framework_process import OTHER
 
-from digits.runs import STANDARD, parameters_in
+from digits.training.model_table import SOURCES
 from digits.training.recipe import RECIPES
 from digits.training.weights import ModelConfig, shapes_of
 
@@ -154,11 +154,10 @@ def parts(script: ModuleType) -> tuple[str, Any, ModuleType, ModuleType]:
 def every_network(script: ModuleType, folder: str) -> dict[str, Any]:
     """Return facts about each fresh network; write each, with running statistics, as a run, and what it computes."""
     framework, tools, networks, files = parts(script)
-    architecture = import_module(f"models.{framework}.architecture")
     images, labels = np.load(Path(folder) / "images.npy"), np.load(Path(folder) / "labels.npy")
     golden = golden_logits(script, str(Path(folder) / "golden.npy"))
     facts = {}
-    for name in STANDARD:
+    for name in SOURCES:
         config = network_named(name)
         model = networks.build_model(config)
         changed = network_named(
@@ -171,8 +170,6 @@ def every_network(script: ModuleType, folder: str) -> dict[str, Any]:
         other = networks.build_model(changed)
         facts[name] = {
             "parameters": files.count_parameters(model),
-            "counted": parameters_in(architecture.layers_of(config)),
-            "architecture": architecture.describe_network(replace(RECIPES[name], dropout=0.3), 7),
             "changed_shapes": {key: array.shape for key, array in files.get_weights(other).items()},
             "dropout_rates": tools.dropout_rates(other),
             "network": vars(networks.config_of(other)),
@@ -200,7 +197,7 @@ def exchanged(script: ModuleType, folder: str) -> dict[str, Any]:
     framework, tools, networks, files = parts(script)
     images = np.load(Path(folder) / "images.npy")
     facts = {}
-    for name in STANDARD:
+    for name in SOURCES:
         run, other = (Path(folder) / owner / name for owner in (framework, OTHER[framework]))
         transplanted = files.load_weights(other / "weights.safetensors")
         np.save(run / "transplanted.npy", tools.logits(transplanted, images))
@@ -245,7 +242,7 @@ def _new_head(framework: str, tools: Any, _: ModuleType, files: ModuleType, fold
 def golden_logits(script: ModuleType, images: str) -> dict[str, list[list[float]]]:
     """Return what each network makes of the images in a .npy file with weights made by rule."""
     _, tools, networks, files = parts(script)
-    return {name: tools.logits(_ruled_model(networks, files, name), np.load(images)).tolist() for name in STANDARD}
+    return {name: tools.logits(_ruled_model(networks, files, name), np.load(images)).tolist() for name in SOURCES}
 
 
 def _ruled_model(networks: ModuleType, files: ModuleType, name: str) -> Any:

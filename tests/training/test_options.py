@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import shlex
 import subprocess
@@ -14,13 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from make_runs import make_run
 from paths import ROOT
 from recipes import RECIPES_OF_ANY_KIND
 
 from digits.command_line import flat_fields, option
 from digits.data import CATALOGUE
-from digits.runs import STANDARD, name_problem
+from digits.runs import name_problem
+from digits.training.model_table import SOURCES
 from digits.training.naming import differences, run_path
 from digits.training.options import GROUPS, Options, command_line, parse_options, settle_precision
 from digits.training.recipe import RECIPES, Augmentation, Recipe
@@ -176,21 +175,6 @@ def test_names_of_other_trainings() -> None:
     assert folder_of("--name mine --epochs 1 --output-dir here") == "here/mine"
 
 
-def test_a_network_with_other_layers_has_another_name(tmp_path: Path) -> None:
-    options = parse(f"--epochs 2 --output-dir {tmp_path}")
-    usual, other = ({"fingerprint": "x", "default_fingerprint": one, "layers": {}} for one in (STANDARD["cnn"], "abc"))
-    plain = tmp_path / "mnist-cnn-pytorch+epochs=2"
-    assert run_path(options, "pytorch", usual) == run_path(options, "pytorch") == plain
-    assert run_path(options, "pytorch", other).name == "mnist-cnn-pytorch+epochs=2+layers=abc"
-    assert run_path(dataclasses.replace(options, name="mine"), "pytorch", other).name == "mine"
-    # In the place of the project's network lies another: nothing there is replaced.
-    path = make_run(tmp_path, folder=plain.name)
-    assert run_path(options, "pytorch", usual) == path
-    info = json.loads((path / "run.json").read_text())
-    (path / "run.json").write_text(json.dumps({**info, "architecture": other}))
-    assert run_path(options, "pytorch", usual).name == f"{path.name}+layers={STANDARD['cnn'][:8]}"
-
-
 HELP_AND_A_MISTAKE = """
 import runpy, sys
 sys.modules.update(dict.fromkeys(("torch", "torchvision", "tensorflow", "keras")))  # to import one of them fails
@@ -219,10 +203,10 @@ def test_help_and_a_mistyped_option_need_no_framework() -> None:
 
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FRAMEWORKS])
 def test_list_of_models_counts_the_parameters(framework: str, capsys: pytest.CaptureFixture[str]) -> None:
-    import_module(f"models.{framework}.architecture").list_models()
+    import_module(f"models.{framework}.training").list_models()
     page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
     listed = re.findall(r"^(\S+) +([\d,]+)(?: \+ ([\d,]+))? ", capsys.readouterr().out, re.MULTILINE)
     numbers = {name: sum(int(part.replace(",", "")) for part in parts if part) for name, *parts in listed}
-    assert list(numbers) == list(STANDARD)
+    assert list(numbers) == list(SOURCES)
     for name, number in numbers.items():
         assert f"| `{name}` | {number:,} |" in page

@@ -1,0 +1,39 @@
+"""A hash of the code of a network, by which a run says that it was another."""
+
+import ast
+import hashlib
+from pathlib import Path
+
+MODELS = Path(__file__).parents[2] / "models"
+FILES = ("layers.py", "deep.py", "networks.py")
+
+
+def network_code(model: str, framework: str) -> str:
+    """Return the SHA-256 of the definitions that the network's function in models/<framework>/ consists of.
+
+    They are its syntax tree and those of what it names, written out in one form: so comments, docstrings, line ends and
+    the code of other networks change nothing.
+    """
+    definitions: dict[str, ast.stmt] = {}
+    for file in FILES:
+        for node in ast.parse((MODELS / framework / file).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                definitions[node.name] = node
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                definitions |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+    found: dict[str, str] = {}
+    named = [model.replace("-", "_"), "build_model"]
+    while named:
+        name = named.pop()
+        if name in definitions and name not in found:
+            named += [node.id for node in ast.walk(definitions[name]) if isinstance(node, ast.Name)]
+            found[name] = ast.unparse(_WithoutTexts().visit(definitions[name]))
+    return hashlib.sha256("\n".join(found[name] for name in sorted(found)).encode()).hexdigest()
+
+
+class _WithoutTexts(ast.NodeTransformer):
+    """Takes docstrings, and other texts that stand alone, out of a tree."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
