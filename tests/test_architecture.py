@@ -141,10 +141,3 @@ def test_the_twin_trainings_have_the_same_names() -> None:
     pytorch, tensorflow = ([name for name in found if name not in ONLY_IN[key]] for key, found in names.items())
     assert pytorch == tensorflow
     assert "TrainingState.load" in pytorch
-
-
-def test_the_twin_parallel_parts_have_the_same_names() -> None:
-    pytorch, tensorflow = (list(interface(f"models/{framework}/parallel.py")) for framework in FRAMEWORKS)
-    common = [name for name in pytorch if name in tensorflow]
-    assert common == [name for name in tensorflow if name in pytorch]
-    assert {"join_workers", *(f"ParallelWorkers.{name}" for name in ("parallel", "part", "normalise"))} < set(common)
