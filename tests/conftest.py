@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import pytest
 from filelock import FileLock
 from framework_process import PACKAGES, run_training
 from hypothesis import settings
-from page_driver import Page, serving_page
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
 from digits.data.download import download_dataset, download_writers
@@ -140,15 +139,6 @@ def framework(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
     return train_once(framework)
-
-
-@pytest.fixture(scope="session")
-def page(workplace: Path, train_once: Callable[[str], Trained]) -> Iterator[Page]:
-    """draw_digit.py's page, running, with a run of each framework."""
-    for framework in ("pytorch", "tensorflow"):
-        train_once(framework)
-    with serving_page(workplace) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_runs import DIGITS, make_info, make_run
-from npy_files import forged_header, npy
 from paths import TESTS
 
 from digits.errors import UserError
@@ -40,16 +38,6 @@ def run(tmp_path: Path) -> Path:
 
 def files_in(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def replace_file(run: Path, name: str, data: bytes) -> None:
-    """Change a file and sign it anew in run.json, as a forger would: the checks behind the hash are asked."""
-    import hashlib
-
-    (run / name).write_bytes(data)
-    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    info["files"][name] = hashlib.sha256(data).hexdigest()
-    (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
 
 
 def fault_in(run: Path) -> str | None:
@@ -95,26 +83,12 @@ _VALUES = (
 )
 
 
-@given(st.dictionaries(st.sampled_from(["epochs", "filters", "augment", "dropout"]), _VALUES | st.text(), min_size=1))
-def test_every_name_is_short_and_legal_everywhere_and_its_own(differences: dict[str, object]) -> None:
-    name = run_name("mnist", "cnn", "pytorch", differences=differences)
-    assert re.fullmatch(r"mnist-cnn-pytorch\+[A-Za-z0-9_.+=-]*[A-Za-z0-9_-]", name)
-    assert len(name) <= len("mnist-cnn-pytorch") + 40
-    assert name_problem(name) is None
-    assert run_name("mnist", "cnn", "pytorch", differences={**differences, "seconds": 1}) != name
-
-
 FORBIDDEN = ["--", "", ".", "..", ".hidden", "a/b", "/", "a\\b", "a\0b", "é" * 51, "a:b", "CON", "nul.x", "a.", "a "]
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_what_a_user_cannot_call_a_run(name: str) -> None:
     assert name_problem(name)
-
-
-@pytest.mark.parametrize("name", ["a", "my run", "é" * 50, "-x", "a.b", "console", "com10"])
-def test_what_a_user_can_call_a_run(name: str) -> None:
-    assert name_problem(name) is None
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -144,11 +118,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_losses_are_read_where_they_are_recorded(run: Path) -> None:
-    assert read_run(run).losses is None
     (run / "losses.npy").write_bytes(b"put there later by somebody, and not listed")
     assert read_run(run).losses is None
-    put_losses(losses := np.array([0.5, 0.0]))(run)
-    assert np.array_equal(read_run(run).losses, losses)  # type: ignore[arg-type]
+    losses = np.array([0.5, 0.0])
+    assert np.array_equal(read_run(make_run(run.parent, seed=1, losses=losses)).losses, losses)  # type: ignore[arg-type]
 
 
 def test_a_second_run_replaces_the_first_with_all_its_files(run: Path) -> None:
@@ -187,30 +160,12 @@ def test_a_diverged_training_is_told_and_keeps_the_earlier_run(run: Path, probab
     assert read_run(run)
 
 
-def test_a_history_that_diverged_is_not_written(tmp_path: Path) -> None:
-    probabilities = np.eye(10, dtype=np.float32)[LABELS]
-    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 1.0)
-    history = [{"epoch": 1, "train_loss": float("inf")}]
-    with pytest.raises(UserError, match="diverged"), writing_run(tmp_path / "run") as folder:
-        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=history, info=info)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_run_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
     probabilities = np.eye(10, dtype=np.float32)[LABELS]
     info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 0.5)
     with pytest.raises(ValueError, match=r"accuracy of 0\.5000"):
         write_run_files(tmp_path, probabilities=probabilities, labels=LABELS, history=[], info=info)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_command_with_a_folder_that_is_not_utf_8_is_recorded_without_those_bytes(tmp_path: Path) -> None:
-    info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 1.0)
-    info["command"] = os.fsdecode(b"python mnist_pytorch.py --output-dir \xff")
-    with writing_run(tmp_path / "run") as folder:
-        probabilities = np.eye(10, dtype=np.float32)[LABELS]
-        write_run_files(folder, probabilities=probabilities, labels=LABELS, history=[], info=info)
-    assert read_run(tmp_path / "run").info["command"] == "python mnist_pytorch.py --output-dir ?"
 
 
 def test_find_runs(tmp_path: Path, run: Path) -> None:
@@ -238,14 +193,6 @@ def test_find_run(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) ->
 # --- places that cannot be written ---
 
 
-def test_a_file_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / "outputs").write_text("a file")
-    with pytest.raises(UserError, match="outputs"):
-        check_writable(tmp_path / "outputs" / "mnist-cnn-pytorch")
-    with pytest.raises(UserError, match="is not a folder"):
-        check_writable(tmp_path / "outputs")
-
-
 def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
@@ -254,35 +201,11 @@ def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
 
 
-def test_a_link_in_the_way_is_kept(tmp_path: Path, run: Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(run)
-    with pytest.raises(UserError, match="is not a folder"):
-        check_writable(link)
-    assert read_run(link)  # to read one through a link is fine
-
-
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux's /proc, where nobody can make folders")
-def test_a_place_where_no_folder_can_be_made() -> None:
-    with pytest.raises(UserError, match=r"cannot write to '/proc/outputs/run'"):
-        check_writable(Path("/proc/outputs/run"))
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="cannot write"):
         check_writable(tmp_path / "run")
-
-
-def test_a_name_that_is_too_long(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot write"):
-        check_writable(tmp_path / ("long" * 70))
-
-
-def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
-    check_writable(tmp_path / "outputs" / "run")
-    assert list(tmp_path.rglob("*")) == [tmp_path / "outputs"]
 
 
 # --- killed, and several at once ---
@@ -369,9 +292,11 @@ def kill(writer: subprocess.Popen[bytes]) -> None:
     writer.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    moments = random.Random(0)
+    seed = secrets.randbits(32)
+    print(f"the moments have the seed {seed}")
+    moments = random.Random(seed)
     make_run(tmp_path, labels=LABELS, folder="run")
     for _ in range(12):
         writer = start_writer(tmp_path)
@@ -383,7 +308,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == ["run"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
     make_run(tmp_path, labels=LABELS, folder="run")
     writers = [start_writer(tmp_path), start_writer(tmp_path)]
@@ -423,16 +348,6 @@ def test_what_belongs_to_others_is_not_swept(tmp_path: Path) -> None:
 # --- damaged, tampered with, forged ---
 
 
-def test_every_file_of_a_run_is_missed(run: Path) -> None:
-    for name in files_in(run):
-        data = (run / name).read_bytes()
-        (run / name).unlink()
-        with pytest.raises(UserError, match=f"'{run / name}' is missing"):
-            read_run(run)
-        (run / name).write_bytes(data)
-    assert read_run(run)
-
-
 def test_a_single_changed_bit_in_any_file_is_noticed(run: Path) -> None:
     for name in set(files_in(run)) - {"run.json"}:
         data = (run / name).read_bytes()
@@ -441,137 +356,6 @@ def test_a_single_changed_bit_in_any_file_is_noticed(run: Path) -> None:
             read_run(run)
         (run / name).write_bytes(data)
     assert read_run(run)
-
-
-def edit_predictions(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    return lambda run: replace_file(run, "predictions.npy", npy(change(np.load(run / "predictions.npy"))))
-
-
-def edit_probabilities(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    return lambda run: replace_file(run, "probabilities.npy", npy(change(np.load(run / "probabilities.npy"))))
-
-
-def edit_labels(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    return lambda run: replace_file(run, "labels.npy", npy(change(np.load(run / "labels.npy"))))
-
-
-def put_losses(losses: np.ndarray) -> Callable[[Path], None]:
-    return lambda run: replace_file(run, "losses.npy", npy(losses))
-
-
-FORGERIES: dict[str, tuple[str, str, Callable[[Path], None]]] = {
-    "one prediction too few": ("predictions.npy", "shape", edit_predictions(lambda p: p[:-1])),
-    "predictions int32": ("predictions.npy", "int32", edit_predictions(lambda p: p.astype(np.int32))),
-    "predictions big-endian": ("predictions.npy", ">i8", edit_predictions(lambda p: p.astype(">i8"))),
-    "predictions 2-D": ("predictions.npy", "dimensions", edit_predictions(lambda p: p[None])),
-    "a prediction of 10": ("predictions.npy", r"outside 0\.\.9", edit_predictions(lambda p: np.where(p == 9, 10, p))),
-    "a prediction of -1": ("predictions.npy", r"outside 0\.\.9", edit_predictions(lambda p: p - 1)),
-    "another argmax": ("predictions.npy", "most probable", edit_predictions(lambda p: (p + 1) % 10)),
-    "labels out of range": ("labels.npy", r"outside 0\.\.9", edit_labels(lambda x: x + 1)),
-    "labels too short": ("labels.npy", "shape", edit_labels(lambda x: x[1:])),
-    "labels float": ("labels.npy", "float64", edit_labels(lambda x: x.astype(float))),
-    "labels of pickled objects": ("labels.npy", "allow_pickle", edit_labels(lambda x: x.astype(object))),
-    "other labels": ("run.json", "accuracy", edit_labels(lambda x: x[::-1].copy())),
-    "probabilities float64": ("probabilities.npy", "float64", edit_probabilities(lambda p: p.astype(float))),
-    "a NaN": (
-        "probabilities.npy",
-        "finite",
-        edit_probabilities(lambda p: np.where(p == p[5, 5], np.float32("nan"), p)),
-    ),
-    "an infinity": ("probabilities.npy", "finite", edit_probabilities(lambda p: p + np.float32("inf"))),
-    "not normalised": ("probabilities.npy", "adding up", edit_probabilities(lambda p: p * np.float32(1.01))),
-    "negative": ("probabilities.npy", "negative", edit_probabilities(lambda p: p - np.float32(0.1) + p.mean() * 0)),
-    "one class too many": ("probabilities.npy", "shape", edit_probabilities(lambda p: np.c_[p, 0 * p[:, :1]])),
-    "a loss of NaN": ("losses.npy", "finite", put_losses(np.array([0.5, np.nan]))),
-    "a negative loss": ("losses.npy", "negative", put_losses(np.array([0.5, -1e-9]))),
-    "losses float32": ("losses.npy", "float32", put_losses(np.ones(3, np.float32))),
-    "no .npy": (
-        "labels.npy",
-        "not a whole .npy file",
-        lambda run: replace_file(run, "labels.npy", b"PK\x03\x04 a zip"),
-    ),
-    "empty": ("labels.npy", "not a whole .npy file", lambda run: replace_file(run, "labels.npy", b"")),
-    "an exabyte claimed": (
-        "labels.npy",
-        "not a whole .npy file",
-        lambda run: replace_file(
-            run,
-            "labels.npy",
-            forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (1152921504606846976,)}"),
-        ),
-    ),
-    "nothing of a length that no number holds": (
-        "labels.npy",
-        "not a whole .npy file",
-        lambda run: replace_file(
-            run,
-            "labels.npy",
-            forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (0, 99999999999999999999)}"),
-        ),
-    ),
-    "a byte too many": (
-        "labels.npy",
-        "bytes follow",
-        lambda run: replace_file(run, "labels.npy", (run / "labels.npy").read_bytes() + b"\0"),
-    ),
-    "a negative length": (
-        "labels.npy",
-        "not a whole .npy file",
-        lambda run: replace_file(
-            run, "labels.npy", forged_header("{'descr': '<i8', 'fortran_order': False, 'shape': (-1,)}") + bytes(8)
-        ),
-    ),
-    "a header that nests": (
-        "labels.npy",
-        "not a whole .npy file",
-        lambda run: replace_file(run, "labels.npy", forged_header("(" * 5000)),
-    ),
-    "a history of words": (
-        "history.csv",
-        "table of numbers",
-        lambda run: replace_file(run, "history.csv", b"epoch\none\n"),
-    ),
-    "a ragged history": (
-        "history.csv",
-        "table of numbers",
-        lambda run: replace_file(run, "history.csv", b"epoch\n1,2\n"),
-    ),
-    **{
-        f"a history with {what}": ("history.csv", told, lambda run, row=row: replace_file(run, "history.csv", row))
-        for what, told, row in (
-            ("other columns", "lacks the column 'train_accuracy'", b"epoch,train_loss\n1,2\n"),
-            ("half a validation", "lacks the column 'validation_loss'", HISTORY + b",validation_accuracy\n1,2,1,1\n"),
-            ("nan", "not finite in row 2", HISTORY + b"\n1,2,1\n2,nan,1\n"),
-            ("infinity", "not finite in row 1", HISTORY + b"\n1,2,inf\n"),
-            ("epochs out of order", "has epoch 3 in row 2", HISTORY + b"\n1,2,1\n3,2,1\n"),
-        )
-    },
-    "a binary history": ("history.csv", "table of numbers", lambda run: replace_file(run, "history.csv", b"\xff\x00")),
-}
-
-
-@pytest.mark.parametrize("name", FORGERIES)
-def test_forged_with_fitting_hashes(run: Path, name: str) -> None:
-    file, told, forge = FORGERIES[name]
-    forge(run)
-    with pytest.raises(UserError, match=told) as caught:
-        read_run(run)
-    assert str(run / file) in str(caught.value)
-    assert "again" in str(caught.value)  # what to do
-    assert "\n" not in str(caught.value)
-
-
-def test_objects_are_not_unpickled(run: Path, tmp_path: Path) -> None:
-    class Bomb:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return os.mkdir, (str(tmp_path / "pwned"),)
-
-    array = np.empty(1, dtype=object)
-    array[0] = Bomb()
-    replace_file(run, "labels.npy", npy(array))
-    with pytest.raises(UserError, match="allow_pickle"):
-        read_run(run)
-    assert not (tmp_path / "pwned").exists()
 
 
 @pytest.mark.parametrize(

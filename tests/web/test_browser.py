@@ -1,119 +1,269 @@
-"""report.html in a real browser: nothing to complain about, nothing asked for, to be read in light, dark and small."""
+"""What only a browser shows: one session of Chromium opens every page, and one draw_digit.py serves it.
+
+No name leads anywhere in it, so that the pages are known to work without the internet.
+"""
 
 from __future__ import annotations
 
-import html
+import io
 import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, open_page, read_elements, requested, take_screenshot
-from matplotlib.image import imread
+import requests
+from browser import CHROMIUM, QUIET
+from drawings import FOUR, SEVEN, SEVEN_PNG, data_url, make_outputs
+from paths import ROOT
 from picture_runs import add_info, make_sample_run
+from PIL import Image
 
 from digits.evaluation.evaluate import evaluate_run
 from digits.figures.render import render_all
 from digits.figures.report import write_report
-from visualize_results import FIGURES
+from digits.web import Networks
+from digits.web.export import export_site
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed; on Debian: apt-get install chromium"),
-]
-
+pytestmark = pytest.mark.slow
+CHROMEDRIVER = shutil.which("chromedriver")
 HOSTILE = "<script>console.error('broken out')</script><img src=http://example.invalid/x.png>"
+VERDICT = "#answer .verdict"
+PARTS = """
+const all = selector => [...document.querySelectorAll(selector)];
+const wider = all('.scroll, .frame').filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent);
+return { wider, scripts: all('script, img').length, figures: all('svg.figure').length };
+"""
 
 
-@pytest.fixture(scope="module")
-def page(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on three runs, one of which has markup in every text that it has."""
-    outputs, data_dir = tmp_path_factory.mktemp("outputs"), workplace / "mnist_data"
-    runs = [make_sample_run(outputs, data_dir, framework) for framework in ("pytorch", "tensorflow")]
+class Server(NamedTuple):
+    """A running draw_digit.py."""
+
+    address: str  # ends without a slash
+    wall: str
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def serving(cwd: Path) -> Iterator[Server]:
+    """Start draw_digit.py for phones in the folder, which then has its temporary files as well; kill it at last."""
+    command = [sys.executable, str(ROOT / "draw_digit.py"), "--port", "0", "--host", "0.0.0.0"]
+    with (cwd / "errors").open("w") as errors:
+        environment = os.environ | {"TMPDIR": str(cwd)}
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                if found := re.search(r"(http://)[^/]+(:\d+)(/wall#.+)", line):
+                    address = f"{found[1]}127.0.0.1{found[2]}"
+                    break
+            else:
+                pytest.fail((cwd / "errors").read_text())
+            yield Server(address, address + found[3], process)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[Any]:
+    """Give a Selenium driver of Chromium with an empty profile; it logs every request."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*QUIET, "--window-size=1200,900", f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def as_phone(driver: Any) -> None:
+    """Have the tab show and do what a phone does."""
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+
+def draw_with_finger(driver: Any, strokes: list[list[tuple[int, int]]]) -> None:
+    box = driver.execute_script("return document.querySelector('#drawing canvas').getBoundingClientRect().toJSON()")
+    for stroke in strokes:
+        for kind, points in (("Start", stroke[:1]), ("Move", stroke), ("End", [None])):
+            for point in points:
+                place = point and {
+                    axis: box[axis] + at * box["width"] / 28 for axis, at in zip("xy", point, strict=True)
+                }
+                touch = {"type": f"touch{kind}", "touchPoints": [place] if place else []}
+                driver.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+
+
+def wait_for(driver: Any, selector: str, words: str = "", count: int = 1) -> list[Any]:
+    """Wait until so many elements are visible, and the first has these words; return them."""
+    from selenium.common import StaleElementReferenceException
+
+    deadline = time.monotonic() + 120
+    while True:
+        with suppress(StaleElementReferenceException):  # the page has just changed
+            found = [one for one in driver.find_elements("css selector", selector) if one.is_displayed()]
+            if len(found) >= count and (not words or words in found[0].text):
+                return found
+        assert time.monotonic() < deadline, driver.find_element("tag name", "body").text
+        time.sleep(0.3)
+
+
+def fits_the_phone(driver: Any) -> bool:
+    wide, window = driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    return bool(wide <= window == 390)
+
+
+def nothing_is_wrong(driver: Any, own: str) -> None:
+    """Have looked since the last call: nothing was asked for but what begins with `own`, and the console is silent."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    sent = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+    assert any(url.startswith(own) for url in sent)
+    assert [url for url in sent if not url.startswith((own, "data:", "blob:", "about:", "chrome"))] == []
+    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def check_report(driver: Any, folder: Path, data_dir: Path) -> None:
+    """A report on two runs, one of which has markup in every text: to be read on phones, and dark."""
     names = [f"{HOSTILE}{digit}" for digit in range(10)]
-    hostile = make_sample_run(outputs, data_dir, model=HOSTILE, class_names=names, folder=HOSTILE.replace("/", "|"))
-    runs.append(add_info(hostile.path, command=HOSTILE, versions={HOSTILE: HOSTILE}, hardware={HOSTILE: HOSTILE}))
-    rendering = render_all([evaluate_run(run) for run in runs], outputs, data_dir, only=FIGURES, formats=["png"])
+    hostile = make_sample_run(folder, data_dir, model=HOSTILE, class_names=names, folder=HOSTILE.replace("/", "|"))
+    hostile = add_info(hostile.path, command=HOSTILE, versions={HOSTILE: HOSTILE}, hardware={HOSTILE: HOSTILE})
+    evaluations = [evaluate_run(run) for run in (make_sample_run(folder, data_dir), hostile)]
+    figures = ["training_curves", "per_class_accuracy", "comparison"]
+    rendering = render_all(evaluations, folder, data_dir, only=figures, formats=["png"])
     assert rendering.faults == []
-    write_report(rendering, outputs / "report.html", [HOSTILE])
-    return outputs / "report.html"
+    write_report(rendering, folder / "report.html", [HOSTILE])
+    driver.get((folder / "report.html").as_uri())
+    as_phone(driver)
+    driver.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert fits_the_phone(driver)
+    parts = driver.execute_script(PARTS)
+    assert parts["wider"] == []
+    assert parts["scripts"] == 0
+    assert parts["figures"] >= 4
+    assert HOSTILE in driver.find_element("tag name", "body").text
+    colours = []
+    for scheme in ("light", "dark"):
+        feature = [{"name": "prefers-color-scheme", "value": scheme}]
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+        colour = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        colours.append(sum(map(int, re.findall(r"\d+", colour)[:3])))
+    assert colours[0] > 700 > 150 > colours[1]
+    nothing_is_wrong(driver, folder.as_uri())
 
 
-def test_the_console_is_silent_and_nothing_is_asked_for(page: Path, tmp_path: Path) -> None:
-    assert take_screenshot(page, tmp_path / "page.png", 1200, 1600) == ""
-    assert requested(page, tmp_path) == []
+def check_site(driver: Any, folder: Path, outputs: Path) -> None:
+    """The page without a server, opened from the disk."""
+    export_site(Networks([], outputs).find(), folder)
+    driver.get((folder / "index.html").as_uri())
+    assert "No digit here yet" in driver.find_element("id", "answer").text
+    draw_with_finger(driver, SEVEN)
+    answer = driver.find_element("id", "answer").text
+    run = Networks([], outputs).find()[0]
+    image = driver.execute_script("return Array.from(readSheet(document.querySelector('#drawing canvas')))")
+    probabilities = run.predict(np.array(image, np.uint8).reshape(1, 28, 28))[0]
+    assert answer.startswith(f"They agree: {probabilities.argmax()}")
+    assert answer.count(f"\n{probabilities.max():.1%}") == 2
+    driver.find_element("css selector", "#drawing .clear").click()
+    assert "No digit here yet" in driver.find_element("id", "answer").text
+    assert fits_the_phone(driver)
+    nothing_is_wrong(driver, folder.as_uri())
 
 
-def test_the_browser_would_tell(tmp_path: Path) -> None:
-    page = tmp_path / "bad.html"
-    page.write_text(f"<p>{HOSTILE}</p>")
-    assert "broken out" in take_screenshot(page, tmp_path / "bad.png", 300, 200)
-    assert requested(page, tmp_path) == ["http://example.invalid/x.png"]
+def check_page_and_wall(driver: Any, server: Server) -> None:
+    """A phone draws, and the teacher labels what it drew with a tap, and clears the wall."""
+    driver.get(server.address)
+    wait_for(driver, "#drawing canvas")
+    wait_for(driver, VERDICT, "No digit")
+    draw_with_finger(driver, SEVEN)
+    seven = wait_for(driver, VERDICT, "They agree: ")[0].text.split()[2]
+    bars = driver.find_elements("css selector", "#answer .bar")
+    assert len(bars) == 20
+    assert max(bar.rect["y"] + bar.rect["height"] for bar in bars) <= 844  # both networks' answers, without scrolling
+    assert fits_the_phone(driver)
+    driver.find_element("css selector", "#drawing .clear").click()  # begins the next drawing
+    wait_for(driver, VERDICT, "No digit")
+    draw_with_finger(driver, FOUR)
+    wait_for(driver, VERDICT, "They agree: ")
+    phone = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    driver.get(server.wall)
+    wait_for(driver, ".tile", count=2)
+    assert "#" not in driver.current_url  # the class sees the address bar
+    wait_for(driver, ".tile.asked")
+    next(one for one in wait_for(driver, ".classes button", count=10) if one.text == seven).click()
+    wait_for(driver, ".right, .wrong", count=2)
+    assert "2 of 2 (100 %) read alike by both networks" in driver.find_element("css selector", ".counts").text
+    teacher = driver.current_window_handle
+    driver.switch_to.window(phone)
+    for _ in FOUR:
+        driver.find_element("css selector", "#drawing .undo").click()
+    wait_for(driver, VERDICT, "No digit")
+    driver.switch_to.window(teacher)
+    driver.refresh()  # the key is remembered
+    wait_for(driver, ".clear")[0].click()
+    driver.switch_to.alert.accept()
+    wait_for(driver, ".empty")
+    nothing_is_wrong(driver, server.address)
 
 
-def test_markup_in_names_stays_text(page: Path, tmp_path: Path) -> None:
-    elements = read_elements(page, tmp_path)
-    assert "<script" not in elements
-    assert "example.invalid/x.png&gt;" in elements
-    assert "<img " not in elements
-    assert elements.count('<svg class="figure"') > 20
+def check_end(server: Server, folder: Path) -> None:
+    """It ends by SIGTERM though a page is left open, and its uploads are gone."""
+    before = {path.name for path in folder.iterdir()}
+    (uploads,) = [name for name in before if name.startswith("draw-digit-")]
+    requests.post(f"{server.address}/gradio_api/upload", files={"files": ("a.png", SEVEN_PNG)}, timeout=30)
+    assert list((folder / uploads).rglob("*.png"))
+    with urllib.request.urlopen(f"{server.address}/gradio_api/heartbeat/left-open", timeout=30):
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 143
+    assert {path.name for path in folder.iterdir()} == before - {uploads}
 
 
-def test_light_dark_and_phone(page: Path, tmp_path: Path) -> None:
-    shots = {}
-    for name, width, dark in (("light", 1200, False), ("dark", 1200, True), ("phone", 500, False)):
-        take_screenshot(page, tmp_path / f"{name}.png", width, 1000, dark=dark)
-        shots[name] = imread(tmp_path / f"{name}.png")[..., :3]
-        assert shots[name].shape == (1000, width, 3)
-        assert len(np.unique((255 * shots[name]).astype(np.uint8).reshape(-1, 3), axis=0)) > 50  # not an empty page
-    corner = {name: shot[2, 2].mean() for name, shot in shots.items()}
-    assert corner["light"] == corner["phone"] == 1
-    assert corner["dark"] < 0.2
+@pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
+)
+def test_every_page_in_a_browser(workplace: Path, tmp_path: Path) -> None:
+    """One test, so that there is one browser, and one server."""
+    outputs = make_outputs(tmp_path / "outputs")
+    with chromium(tmp_path / "profile") as driver:
+        check_report(driver, tmp_path / "reports", workplace / "mnist_data")
+        check_site(driver, tmp_path / "site", outputs)
+        with serving(tmp_path) as server:
+            check_page_and_wall(driver, server)
+            check_end(server, tmp_path)
 
 
-def test_a_phone_need_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
-    """Neither the page nor a table in it, all parts unfolded, at 390 pixels."""
-    # A browser's window has a least width, and a page may not run scripts: one with a frame of that width measures it.
-    text = html.escape(page.read_text(encoding="utf-8").replace("<details>", "<details open>"))
-    measure = """<script>onload = () => {
-        const inside = document.querySelector("iframe").contentDocument, root = inside.documentElement
-        const parts = [...inside.querySelectorAll(".scroll, .frame")]
-        const wider = parts.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent.slice(0, 60))
-        const both = [...inside.querySelectorAll(".light, .dark")]
-        const shown = both.filter(one => getComputedStyle(one).display != "none")
-        const kinds = [...new Set(shown.map(one => one.getAttribute("class")))]
-        document.title = JSON.stringify([root.scrollWidth, root.clientWidth, parts.length, wider, kinds])
-    }</script>"""
-    probe = tmp_path / "probe.html"
-    frame = f'<iframe style="width: 390px; height: 900px; border: 0" srcdoc="{text}"></iframe>'
-    probe.write_text(f"<!DOCTYPE html><title></title>{frame}{measure}", encoding="utf-8")
-    result = open_page(probe, tmp_path, "--window-size=800,1000", "--dump-dom")
-    title = result.stdout.partition("<title>")[2].partition("</title>")[0]
-    wide, window, parts, wider, kinds = json.loads(html.unescape(title))
-    assert wide <= window == 390
-    assert wider == []
-    assert parts > 20
-    assert kinds == ["light"]  # of the two colour bars that every matrix has
-
-
-def test_a_dark_page_has_no_pale_block(page: Path, tmp_path: Path) -> None:
-    unfolded = tmp_path / "unfolded.html"
-    unfolded.write_text(page.read_text(encoding="utf-8").replace("<details>", "<details open>"), encoding="utf-8")
-    shares = {}
-    for dark in (False, True):
-        take_screenshot(unfolded, tmp_path / "page.png", 1200, 12_000, dark=dark)
-        pixels = imread(tmp_path / "page.png")[..., :3]
-        shares[dark] = float((pixels.mean(axis=2) > 0.8).mean())
-    assert shares[False] > 0.8
-    assert shares[True] < 0.04  # letters, and the ink of digits
-
-
-def test_twenty_such_runs_would_take_less_than_5_mb(page: Path) -> None:
-    assert page.stat().st_size / 3 * 20 < 5_000_000
-
-
-def test_it_prints(page: Path, tmp_path: Path) -> None:
-    open_page(page, tmp_path, f"--print-to-pdf={tmp_path / 'page.pdf'}", "--no-pdf-header-footer")
-    pdf = (tmp_path / "page.pdf").read_bytes()
-    assert pdf.startswith(b"%PDF")
-    assert pdf.count(b"/Type /Page\n") > 10  # with what is folded on the screen
+@pytest.mark.nightly
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the process's memory from /proc")
+def test_large_photos_at_once_do_not_fill_the_memory(tmp_path: Path) -> None:
+    sheet, file = Image.new("P", (8000, 8000), 1), io.BytesIO()
+    sheet.putpalette([255, 0, 0, 255, 255, 255])
+    sheet.save(file, "PNG", transparency=0)
+    assert len(file.getvalue()) < 50_000
+    make_outputs(tmp_path / "outputs")
+    with serving(tmp_path) as server, ThreadPoolExecutor(4) as pool:
+        predict = f"{server.address}/predict"
+        answers = [pool.submit(requests.post, predict, file.getvalue(), timeout=120) for _ in range(4)]
+        drawing = {"data": [data_url(SEVEN_PNG)]}
+        meanwhile = requests.post(f"{server.address}/gradio_api/run/draw", json=drawing, timeout=30)
+        assert "They agree" in meanwhile.json()["data"][0]
+        assert [answer.result().status_code for answer in answers] == [200] * 4
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+    assert 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1]) < 1_000_000_000  # type: ignore[index]
