@@ -78,11 +78,6 @@ def test_a_name_says_what_differs_from_the_default(differences: dict[str, object
     assert run_name("mnist", "cnn", "pytorch", 1, differences=differences) == f"mnist-cnn-pytorch-s1{appended}"
 
 
-_VALUES = (
-    st.booleans() | st.integers(0) | st.floats(0, allow_infinity=False) | st.lists(st.integers(1, 9999), min_size=1)
-)
-
-
 FORBIDDEN = ["--", "", ".", "..", ".hidden", "a/b", "/", "a\\b", "a\0b", "é" * 51, "a:b", "CON", "nul.x", "a.", "a "]
 
 
@@ -245,6 +240,7 @@ for step in range(1000):
 """
 
 
+@pytest.mark.nightly
 def test_killed_at_every_single_step(tmp_path: Path) -> None:
     script = KILLED_AT_EACH_STEP.format(tests=str(TESTS), root=str(TESTS.parent))
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "outputs")], check=True, timeout=120)
@@ -382,18 +378,10 @@ def test_run_json_that_is_none(run: Path, text: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *[("name", 1), ("dataset", None), ("model", ""), ("framework", ["pytorch"]), ("seed", "0"), ("seed", True)],
-        *[("class_names", []), ("class_names", "0123456789"), ("class_names", [0, 1]), ("class_names", None)],
-        *[("test", None), ("test", {}), ("test", {"n": 100}), ("test", {"n": 100, "accuracy": "1"})],
-        *[
-            ("test", {"n": 99, "accuracy": 1.0}),
-            ("test", {"n": 10**18, "accuracy": 1.0}),
-            ("test", {"n": 0, "accuracy": 1}),
-        ],
+        *[("dataset", None), ("model", ""), ("seed", "0"), ("class_names", []), ("class_names", "0123456789")],
+        *[("test", {}), ("test", {"n": 99, "accuracy": 1.0}), ("test", {"n": 0, "accuracy": 1})],
         *[("test", {"n": 100, "accuracy": 10**400}), ("test", {"n": 100, "accuracy": -1})],
-        *[("files", None), ("files", {}), ("files", {"labels.npy": 1}), ("format", "1")],
-        *[("validation", {"n": 400}), ("validation", {"n": 400, "accuracy": 2, "loss": 0.1}), ("validation", [])],
-        *[("validation", {"n": 0, "accuracy": 1.0, "loss": 0.1}), ("validation", {"n": 400, "accuracy": 1.0})],
+        *[("files", {}), ("files", {"labels.npy": 1}), ("validation", {"n": 400, "accuracy": 2, "loss": 0.1})],
         *[("seed", -1), ("seed", 2**63), ("parameters", {"trainable": 2**63}), ("peak_memory_mb", -1)],
     ],
 )
@@ -464,7 +452,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["format", "seed", "class_names", "test", "files", "dataset"]), json_values))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_value_in_run_json_gives_a_sentence_or_a_run(tmp_path: Path, changes: dict[str, object]) -> None:
     run = tmp_path / "outputs" / "mnist-cnn-pytorch"
     if not run.exists():
