@@ -1,4 +1,4 @@
-"""What several test modules share: the sample on disk, and one default training of each framework."""
+"""What several test modules share: the sample on disk, and trainings on a part of it in either framework."""
 
 from __future__ import annotations
 
@@ -8,26 +8,38 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
-from framework_process import PACKAGES, run_training
+from framework_process import run_training
+from frameworks import ONE_THREAD, TOOLS
 from hypothesis import settings
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
+from digits.data.datasets import load_dataset
 from digits.data.download import download_dataset, download_writers
+from digits.data.own import write_own
+from digits.runs.run import Run, read_run
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ |= ONE_THREAD  # the frameworks read it when they are imported
 
 settings.register_profile("default", max_examples=10, deadline=None)
 settings.register_profile("nightly", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "write PyTorch's numbers into the folders golden/ instead of comparing them; after a change that is meant"
+    parser.addoption("--write-golden", action="store_true", help=f"with -m pytorch: {what}")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -131,9 +143,99 @@ def train_once(workplace: Path, once: Once) -> Callable[[str], Trained]:
     return train
 
 
-@pytest.fixture(scope="module", params=PACKAGES)  # of all files' tests, pytest would else run PyTorch's first
+# --- a framework in pytest's own process: `pytest -m pytorch` or `pytest -m tensorflow` ---
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in TOOLS])
 def framework(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def imported(framework: str) -> ModuleType:
+    """The framework's training script; TensorFlow takes the number of its threads only before its first operation."""
+    script = import_module(f"mnist_{framework}")
+    script.set_up("cpu", 0)
+    return script
+
+
+@pytest.fixture
+def tools(framework: str, imported: ModuleType) -> Iterator[Any]:
+    """The framework's networks (tests/frameworks.py); afterwards it computes in float32 again."""
+    found = TOOLS[framework]()
+    yield found
+    found.use_precision("float32")
+
+
+@pytest.fixture
+def script(imported: ModuleType, tools: Any) -> ModuleType:
+    """The framework's training script; what its set_up changes in the framework is set back."""
+    return imported
+
+
+@pytest.fixture
+def quick_export(framework: str, imported: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the framework export a small matrix in place of any network: the export takes longer than the training."""
+    from linear_run import write_linear_model
+
+    if framework == "pytorch":
+        monkeypatch.setattr("torch.onnx.export", lambda model, inputs, path, **_: write_linear_model(path))
+    else:
+        monkeypatch.setattr("keras.Model.export", lambda model, path, **_: write_linear_model(path))
+
+
+@pytest.fixture(scope="session")
+def tiny_data(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with `tiny`, a dataset of 500 training and 100 test images, the first of the sample's."""
+    sample, folder = load_dataset("mnist-sample", workplace / "mnist_data"), tmp_path_factory.mktemp("tiny")
+    train, test = (sample.train_images[:500], sample.train_labels[:500]), (sample.test_images, sample.test_labels)
+    write_own("tiny", (*train, *(array[:100] for array in test)), sample.class_names, folder)
+    return folder
+
+
+Train = Callable[..., Run]
+
+
+@pytest.fixture
+def train(
+    script: ModuleType, quick_export: None, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Train:
+    """Give a function that trains in this process, on `tiny` unless the options say otherwise, and returns the run.
+
+    It works in the test's own folder, and writes outputs/run there unless --name says otherwise.
+    """
+    from digits.training.options import parse_options
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("digits.errors._say", None)  # set back afterwards: what Ctrl-C says is of this training
+
+    def trained(*words: object) -> Run:
+        usual = ("--dataset", "tiny", "--data-dir", tiny_data, "--validation-fraction", "0.2", "--name", "run")
+        options = parse_options(script.__doc__, list(map(str, (*usual, *words))))
+        script.main(options)
+        return read_run(options.output_dir / str(options.name))
+
+    return trained
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, framework: str) -> Callable[..., None]:
+    """Give a function that compares arrays with PyTorch's, which lie in golden/NAME.npz beside the test's file."""
+
+    def compare(name: str, found: dict[str, np.ndarray], **tolerance: float) -> None:
+        path = request.path.parent / "golden" / f"{name}.npz"
+        stored = dict(np.load(path)) if path.exists() else {}
+        if request.config.option.write_golden:
+            assert framework == "pytorch"
+            np.savez_compressed(path, **{**stored, **found})
+        else:
+            for key, array in found.items():
+                np.testing.assert_allclose(array, stored[key], err_msg=key, **tolerance)
+
+    return compare
+
+
+# --- until their users take fabricated runs ---
 
 
 @pytest.fixture
@@ -144,8 +246,6 @@ def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
 @pytest.fixture(scope="session")
 def digits(workplace: Path) -> dict[int, np.ndarray]:
     """A test image of each digit, uint8 (28, 28)."""
-    from digits.data.datasets import load_dataset
-
     dataset = load_dataset("mnist-sample", workplace / "mnist_data")
     return {digit: dataset.test_images[np.flatnonzero(dataset.test_labels == digit)[0]] for digit in range(10)}
 
@@ -153,6 +253,4 @@ def digits(workplace: Path) -> dict[int, np.ndarray]:
 @pytest.fixture(scope="session")
 def test_images(workplace: Path) -> np.ndarray:
     """The sample's 1,000 test images, uint8 (1000, 28, 28)."""
-    from digits.data.datasets import load_dataset
-
     return load_dataset("mnist-sample", workplace / "mnist_data").test_images
