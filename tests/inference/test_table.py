@@ -12,7 +12,7 @@ from limits import largest_file
 
 from digits.errors import UserError
 from digits.inference.answers import answer_for_fault
-from digits.inference.table import COLUMNS, as_cell, rows, writing_table
+from digits.inference.table import COLUMNS, as_cell, writing_table
 
 SEVEN = {"digit": 7, "probability": 0.9, "runner_up": 1, "runner_up_probability": 0.1, "sure": True}
 
@@ -61,7 +61,7 @@ def test_a_row_for_each_kind_of_answer(tmp_path: Path) -> None:
     cut=st.integers(0, 2_000),
     pages=st.booleans(),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_table_of_any_paths_that_was_cut_anywhere_is_continued(
     tmp_path: Path, names: list[str], cut: int, pages: bool
 ) -> None:
@@ -87,8 +87,6 @@ def test_names_that_spreadsheets_would_compute_still_lead_to_their_files(tmp_pat
         (tmp_path / name).write_bytes(b"x")
         assert (tmp_path / as_cell(name)).read_bytes() == b"x"
         assert as_cell(name) == f".{os.sep}{name}"
-    ((_, digit, _, runner_up, *_),) = rows({"path": "a", **SEVEN, "digit": '=HYPERLINK("x")', "runner_up": "-3"})
-    assert (digit, runner_up) == ('\'=HYPERLINK("x")', "-3")
 
 
 def test_what_is_no_table_of_ours_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -100,8 +98,6 @@ def test_what_is_no_table_of_ours_is_refused_and_left_alone(tmp_path: Path) -> N
             pass
         assert file.read_bytes() == text.encode("latin-1")
     with pytest.raises(UserError, match="already exists; continue it with --resume"), writing_table(file, False):
-        pass
-    with pytest.raises(UserError, match="is not a folder"), writing_table(file / "t.csv", False):
         pass
 
 

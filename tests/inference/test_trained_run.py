@@ -23,19 +23,14 @@ CONSTANTS = {
     "rows": np.array([-1, 784]),
     "two_rows": np.array([2, 784]),
     "two_by_ten": np.array([2, 10]),
-    "flat": np.array([-1]),
     "zero": np.array([0]),
     "one": np.array([1]),
-    "two": np.array([2]),
     "three": np.array([3]),
     "nan": np.array(np.nan, np.float32),
-    "step": np.array(1, np.float32),
-    "square": np.array([2048, 2048]),
+    "square": np.array([1024, 1024]),
     "huge": np.array([2_000_000_000]),
     "hundred": np.array([1, 100, 100]),
     "thousand": np.array([1, 1000, 1000]),
-    "million": np.array([1_000_000]),
-    "all_images": np.array([256]),
 }
 
 
@@ -51,7 +46,7 @@ LOGITS = [
 ALL = [*LOGITS, node("Softmax", "logits", "all", axis=1)]
 SOUND = [*LOGITS, node("Softmax", "logits", axis=1)]
 LARGEST = [node("Cast", "images", "floats", to=FLOAT), node("ReduceMax", "floats", "largest", keepdims=0)]
-SLOW = [  # 17 billion multiplications each
+SLOW = [  # 1 billion multiplications each
     *LARGEST,
     node("Expand", "largest square", "x0"),
     *(node("MatMul", f"x{i} x{i}", f"x{i + 1}") for i in range(30)),
@@ -64,15 +59,13 @@ def write_model(
     path: Path,
     nodes: Sequence[onnx.NodeProto] = SOUND,
     images: Sequence[int | str] = ("N", 28, 28),
-    output: int = FLOAT,
-    extra: Sequence[onnx.TensorProto] = (),
 ) -> None:
     graph = helper.make_graph(
         nodes,
         "forged",
         [helper.make_tensor_value_info("images", UINT8, images)],
-        [helper.make_tensor_value_info("probabilities", output, None)],
-        [*(numpy_helper.from_array(array, name) for name, array in CONSTANTS.items()), *extra],
+        [helper.make_tensor_value_info("probabilities", FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in CONSTANTS.items()],
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("forged", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
@@ -111,34 +104,18 @@ def test_sound_model(run: Run) -> None:
 
 
 OTHERS = "does not give probabilities of 10 classes"
-FAILS = "fails"
 
 
 @pytest.mark.parametrize(
     ("nodes", "reason"),
     [
-        pytest.param([*ALL, node("Slice", "all zero one zero")], OTHERS, id="one row"),
-        pytest.param([*ALL, node("Reshape", "all flat")], OTHERS, id="rank 1"),
-        pytest.param([*ALL, node("ReduceMax", "all", keepdims=0)], OTHERS, id="rank 0"),
         pytest.param(
             [*LOGITS, node("Slice", "logits zero three one", "few"), node("Softmax", "few", axis=1)],
             OTHERS,
             id="3 classes",
         ),
-        pytest.param(
-            [
-                *LOGITS,
-                node("Slice", "logits zero two one", "two_more"),
-                node("Concat", "logits two_more", "many", axis=1),
-                node("Softmax", "many", axis=1),
-            ],
-            OTHERS,
-            id="12 classes",
-        ),
         pytest.param([*ALL, node("Add", "all nan")], OTHERS, id="NaN"),
-        pytest.param([*ALL, node("Add", "all step")], OTHERS, id="sum of 11"),
-        pytest.param([*ALL[:-1], node("Softmax", "logits", axis=0)], OTHERS, id="sums over the images"),
-        pytest.param([LOGITS[0], node("Reshape", "floats two_by_ten")], FAILS, id="impossible reshape"),
+        pytest.param([LOGITS[0], node("Reshape", "floats two_by_ten")], "fails", id="impossible reshape"),
         pytest.param([*LOGITS, node("Secret", "logits", domain="forged")], "the operation 'Secret'", id="op"),
     ],
 )
@@ -147,18 +124,12 @@ def test_other_outputs(run: Run, nodes: Sequence[onnx.NodeProto], reason: str) -
     assert_refused(run, reason)
 
 
-@pytest.mark.parametrize("images", [(1, 28, 28), ("N", 14, 14), ("N", 784), (28, 28)], ids=str)
-def test_other_inputs(run: Run, images: Sequence[int | str]) -> None:
-    write_model(run.path / "model.onnx", images=images)
+def test_other_inputs(run: Run) -> None:
+    write_model(run.path / "model.onnx", images=("N", 784))
     assert_refused(run, "does not take raw pixels, images of 28x28")
 
 
-@pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.INT64])
-def test_other_kinds(run: Run, kind: int) -> None:
-    write_model(run.path / "model.onnx", [*ALL, node("Cast", "all", to=kind)], output=kind)
-    assert_refused(run, "does not take raw pixels and give probabilities")
-
-
+@pytest.mark.slow
 def test_a_long_computation_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained_run, "LOAD_SECONDS", 0.3)
     write_model(run.path / "model.onnx", SLOW)
@@ -169,38 +140,12 @@ def test_a_long_computation_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch) 
         assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("place", ["beside", "absolute", "linked"])
-def test_files_elsewhere_are_not_read(run: Run, tmp_path: Path, place: str) -> None:
-    secret = tmp_path / "secret"
-    secret.write_bytes(np.zeros(10, np.float32).tobytes())
-    (run.path / "linked").symlink_to(secret)
-    location = {"beside": "../secret", "absolute": str(secret), "linked": "linked"}[place]
-    bias = TensorProto(name="bias", data_type=FLOAT, dims=[10], data_location=TensorProto.EXTERNAL)
-    bias.external_data.add(key="location", value=location)
-    write_model(
-        run.path / "model.onnx",
-        [*LOGITS, node("Add", "logits bias", "biased"), node("Softmax", "biased", axis=1)],
-        extra=[bias],
-    )
-    assert_refused(run, "not a model that onnxruntime reads")
-
-
-def test_what_goes_wrong_with_other_images_later(run: Run) -> None:
-    images = np.ones((3, 28, 28), np.uint8)
+def test_what_goes_wrong_with_more_images_later(run: Run) -> None:
     write_model(run.path / "model.onnx", [LOGITS[0], node("Reshape", "floats two_rows", "pixels"), *SOUND[2:]])
     with pytest.raises(UserError, match="fails"):
-        trained_run.load_run(run).predict(images)
-    root = [node("Neg", "largest", "negative"), node("Sqrt", "negative", "root"), node("Add", "all root")]
-    write_model(run.path / "model.onnx", [*ALL, LARGEST[1], *root])
-    loaded = trained_run.load_run(run)
-    loaded.predict(images * 0)
-    with pytest.raises(UserError, match=OTHERS):
-        loaded.predict(images)
+        trained_run.load_run(run).predict(np.ones((3, 28, 28), np.uint8))
 
 
-BRANCH = helper.make_graph(
-    [node("Constant", "", "zero", value_float=0.0)], "branch", [], [helper.make_tensor_value_info("zero", FLOAT, None)]
-)
 DOUBLED = [node("Concat", f"x{i} x{i}", f"x{i + 1}", axis=0) for i in range(29)]
 
 
@@ -209,10 +154,6 @@ DOUBLED = [node("Concat", f"x{i} x{i}", f"x{i + 1}", axis=0) for i in range(29)]
     [
         pytest.param([node("ConstantOfShape", "huge", "large")], "needs 8,...? MB of memory for 2 images", id="folded"),
         pytest.param([node("Tile", "floats thousand", "large")], "needs 6,... MB of memory for 2 images", id="run"),
-        pytest.param([node("If", "true", "large", then_branch=BRANCH, else_branch=BRANCH)], "'If'", id="branch"),
-        pytest.param(
-            [node("NonZero", "floats", "places"), node("Cast", "places", "large", to=FLOAT)], "'NonZero'", id="data"
-        ),
         pytest.param(
             [node("Shape", "images", "x0"), *DOUBLED, node("Cast", "x29", "large", to=FLOAT)],
             "needs 32,... MB",
@@ -251,21 +192,3 @@ def test_a_wide_network_gets_fewer_images_at_once(run: Run, monkeypatch: pytest.
     loaded = trained_run.load_run(run)
     assert loaded.batch == 2
     assert loaded.predict(np.zeros((5, 28, 28), np.uint8)).shape == (5, 10)
-
-
-def test_memory_that_only_some_numbers_of_images_take(run: Run) -> None:
-    """None for 2 images and for 256, 3 GB for 5."""
-    nodes = [
-        node("Shape", "images", "shape"),
-        node("Gather", "shape zero", "count"),
-        node("Sub", "count two", "more"),
-        node("Sub", "all_images count", "fewer"),
-        node("Mul", "more fewer", "some"),
-        node("Mul", "some million", "many"),
-        node("ConstantOfShape", "many", "large"),
-        node("ReduceSum", "large", "nothing", keepdims=0),
-    ]
-    write_model(run.path / "model.onnx", [*ALL, *nodes, node("Add", "all nothing")])
-    loaded = trained_run.load_run(run)
-    with pytest.raises(UserError, match="MB of memory for 5 images"):
-        loaded.predict(np.zeros((5, 28, 28), np.uint8))
