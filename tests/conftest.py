@@ -18,15 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from framework_process import run_training
-from frameworks import ONE_THREAD, TOOLS
+from frameworks import ONE_THREAD, TOOLS, start_script
 from hypothesis import settings
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
 from digits.data.datasets import load_dataset
 from digits.data.download import download_dataset, download_writers
 from digits.data.own import write_own
-from digits.runs.run import Run, read_run
+from digits.runs.run import Run, find_runs, read_run
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -88,16 +87,6 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     return made
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A training with default options on the sample."""
-
-    framework: str
-    path: Path  # the run's folder
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture(scope="session")
 def workplace(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this worker's own with mnist_data/ in it, which holds the sample."""
@@ -121,6 +110,15 @@ def real_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training with default options on the sample."""
+
+    path: Path  # the run's folder
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture(scope="session")
 def train_once(workplace: Path, once: Once) -> Callable[[str], Trained]:
     """Give a function from 'pytorch' or 'tensorflow' to its training, in outputs/ of the workplace.
@@ -131,14 +129,16 @@ def train_once(workplace: Path, once: Once) -> Callable[[str], Trained]:
     @functools.cache
     def train(framework: str) -> Trained:
         def make(folder: Path) -> tuple[str, str]:
-            (folder / "mnist_data").symlink_to(workplace / "mnist_data")
-            done = run_training(framework, "--dataset", "mnist-sample", cwd=folder)
-            assert done.returncode == 0, done.stderr
-            return done.stdout, done.stderr
+            shutil.copytree(workplace / "mnist_data", folder / "mnist_data")
+            with start_script(framework, "--dataset", "mnist-sample", cwd=folder) as process:
+                streams = process.communicate()
+            assert process.returncode == 0, streams[1]
+            return streams
 
         folder, streams = once(f"trained-{framework}", make)
         path = Path("outputs") / f"mnist-sample-cnn-{framework}"
-        return Trained(framework, shutil.copytree(folder / path, workplace / path), *streams)
+        assert find_runs(folder / "outputs") == list((folder / "outputs").iterdir()) == [folder / path]
+        return Trained(shutil.copytree(folder / path, workplace / path), *streams)
 
     return train
 
@@ -233,21 +233,6 @@ def golden(request: pytest.FixtureRequest, framework: str) -> Callable[..., None
                 np.testing.assert_allclose(array, stored[key], err_msg=key, **tolerance)
 
     return compare
-
-
-# --- until their users take fabricated runs ---
-
-
-@pytest.fixture
-def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
-    return train_once(framework)
-
-
-@pytest.fixture(scope="session")
-def digits(workplace: Path) -> dict[int, np.ndarray]:
-    """A test image of each digit, uint8 (28, 28)."""
-    dataset = load_dataset("mnist-sample", workplace / "mnist_data")
-    return {digit: dataset.test_images[np.flatnonzero(dataset.test_labels == digit)[0]] for digit in range(10)}
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,11 @@ CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of a process that is to find the project and the tests' modules from any folder."""
+    return os.environ | ONE_THREAD | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+
+
 def start_script(framework: str, *words: object, cwd: Path, **more: Any) -> subprocess.Popen[str]:
     """Start the framework's script in the folder `cwd`, as a user does who has not installed the other framework."""
     for package in {"pytorch": ("tensorflow", "keras"), "tensorflow": ("torch",)}[framework]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from experiments.workers import Worker, run_experiment
-from framework_process import environment
+from frameworks import environment
 from paths import ROOT
 
 from digits.data import load_dataset

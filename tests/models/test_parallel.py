@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framework_process import environment
+from frameworks import environment
 from paths import ROOT
 
 from digits.runs import Run, read_run

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import Once, Train
-from frameworks import CHECKPOINT, network_named, ruled_model, start_script
+from conftest import Train, Trained
+from frameworks import CHECKPOINT, network_named, ruled_model
 from make_runs import make_run
 
 from digits.data.datasets import Dataset, load_dataset
 from digits.data.own import write_own
 from digits.errors import UserError, run_script
 from digits.metrics import cross_entropy, wilson_interval
-from digits.runs.run import Run, find_runs, read_run
+from digits.runs.run import Run, read_run
 from digits.training.batches import epoch_order, split_dataset
 from digits.training.parity import parity_weights
 from digits.training.recipe import RECIPES, Recipe
@@ -58,33 +58,21 @@ def numbers(run: Run) -> dict[str, Any]:
 # --- one training with default options, as a user starts it ---
 
 
-@pytest.fixture(scope="module")
-def done(framework: str, workplace: Path, once: Once) -> tuple[Run, str, str]:
-    """The run, and what was printed to stdout and stderr."""
-
-    def make(folder: Path) -> tuple[str, str]:
-        words = ("--dataset", "mnist-sample", "--data-dir", workplace / "mnist_data")
-        with start_script(framework, *words, cwd=folder) as process:
-            streams = process.communicate()
-        assert process.returncode == 0, streams[1]
-        return streams
-
-    folder, streams = once(f"default-{framework}", make)
-    path = folder / "outputs" / f"mnist-sample-cnn-{framework}"
-    assert find_runs(folder / "outputs") == list((folder / "outputs").iterdir()) == [path]
-    return read_run(path), *streams
+@pytest.fixture
+def trained(framework: str, train_once: Callable[[str], Trained]) -> Trained:
+    return train_once(framework)
 
 
-def test_default_training(done: tuple[Run, str, str], framework: str, workplace: Path) -> None:
-    run, info = done[0], done[0].info
+def test_default_training(trained: Trained, framework: str, workplace: Path) -> None:
+    run = read_run(trained.path)
+    info = run.info
     arrays = {"labels.npy", "losses.npy", "predictions.npy", "probabilities.npy", "weights.safetensors"}
     expected = {*arrays, "history.csv", "model.onnx", "run.json", CHECKPOINT[framework]}
     assert set(bytes_of(run.path)) == expected
     assert set(info["files"]) == expected - {"run.json"}
 
     assert info["recipe"] == json.loads(json.dumps(asdict(Recipe())))
-    command = f"python mnist_{framework}.py --dataset mnist-sample --model cnn"
-    assert str(info["command"]).startswith(f"{command} --data-dir ")
+    assert info["command"] == f"python mnist_{framework}.py --dataset mnist-sample --model cnn"
     assert info["parameters"] == {"trainable": NUM_PARAMETERS, "non_trainable": 0}
     dataset = load_dataset("mnist-sample", workplace / "mnist_data")
     assert info["dataset_fingerprint"] == dataset.fingerprint
@@ -107,10 +95,10 @@ def test_default_training(done: tuple[Run, str, str], framework: str, workplace:
     }
 
 
-def test_history_and_what_is_printed(done: tuple[Run, str, str], framework: str) -> None:
-    run, stdout, stderr = done
+def test_history_and_what_is_printed(trained: Trained, framework: str) -> None:
+    run = read_run(trained.path)
     name = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}[framework]
-    first, header, *epochs, outcome, place = stdout.splitlines()
+    first, header, *epochs, outcome, place = trained.stdout.splitlines()
     assert re.fullmatch(rf"cnn in {name} \S+ on cpu: 206,922 parameters, mnist-sample", first)
     assert header.split() == ["epoch", "loss", "accuracy", "val.", "loss", "val.", "accuracy", "seconds", "images/s"]
     assert len(run.history) == len(epochs) == 3
@@ -132,13 +120,13 @@ def test_history_and_what_is_printed(done: tuple[Run, str, str], framework: str)
     assert outcome.startswith(f"test accuracy {correct}, training ")
     assert place.startswith(f"{Path('outputs', run.path.name)}: ")
     assert CHECKPOINT[framework] in place
-    assert stderr == ""  # no live line where there is no terminal, and nothing of the framework's own
+    assert trained.stderr == ""  # no live line where there is no terminal, and nothing of the framework's own
 
 
 def test_the_files_of_the_network_all_compute_the_same(
-    done: tuple[Run, str, str], framework: str, script: ModuleType, tools: Any, test_images: np.ndarray
+    trained: Trained, framework: str, script: ModuleType, tools: Any, test_images: np.ndarray
 ) -> None:
-    run = done[0]
+    run = read_run(trained.path)
     session = onnxruntime.InferenceSession(run.path / "model.onnx", providers=["CPUExecutionProvider"])
     (images,), (output,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["N", 28, 28])
