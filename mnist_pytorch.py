@@ -4,18 +4,16 @@
     python mnist_pytorch.py                     # 3 epochs, about 99 % on MNIST's test set
     python mnist_pytorch.py --model deep-cnn --augment
     python mnist_pytorch.py --list-models
-    python mnist_pytorch.py --help
 
 mnist_tensorflow.py does the same in TensorFlow/Keras, function by function: read the two side by side.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
-from digits.errors import UserError, expect_interruptions, run_script
+from digits.errors import expect_interruptions, run_script
 from digits.training import ALONE, Options, Recipe, Workers, parse_options
 
 if __name__ == "__main__":
@@ -30,85 +28,47 @@ from torch import nn
 from torch.nn import functional as F
 
 from digits.data import Dataset, load_dataset
-from digits.metrics import accuracy, cross_entropy
-from digits.training import (
-    HEADER,
-    Checkpoint,
-    EpochProgress,
-    NewRun,
-    Progress,
-    epoch_order,
-    images_of_epochs,
-    is_best,
-    is_over,
-    learning_rates,
-    split_dataset,
-)
-from digits.training.memory import keep_freed_memory
-from models.pytorch.device import device_name, settle_precision
-from models.pytorch.events import EventLog
-from models.pytorch.files import count_parameters, export_onnx, save_checkpoint, save_weights
+from digits.runs import score_of
+from digits.training import Checkpoint, NewRun, Progress
+from digits.training.batches import epoch_order, images_of_epochs, split_dataset
+from digits.training.schedule import is_best, is_over, learning_rates
+from models.pytorch.device import set_up, settle_precision
+from models.pytorch.files import count_parameters, list_models, save_network
+from models.pytorch.networks import build_model
 from models.pytorch.parallel import join_workers
-from models.pytorch.training import Scores, TrainingState, in_float32, list_models, make_model, make_optimizer
-
-PACKAGES = ("torch", "numpy", "onnx")
-
-
-def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
-    """Seed every generator and return the device that 'auto', 'cpu', 'cuda' or 'mps' (an Apple GPU; untested) means.
-
-    UserError where PyTorch sees no such GPU.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(device, True):
-        raise UserError(f"--device {device}: PyTorch sees no such GPU; use --device cpu, or check driver and wheel.")
-    torch.manual_seed(seed)
-    torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
-
-    if device == "cpu" or not (device == "mps" or available["cuda"]):
-        keep_freed_memory()
-        return torch.device("cpu")  # its kernels are deterministic as they are
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
-    torch.use_deterministic_algorithms(True, warn_only=True)  # but do not write NaN into each fresh buffer:
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return torch.device("mps" if device == "mps" else "cuda")
+from models.pytorch.training import TrainState, losses_and_accuracy, make_optimizer, set_starting_weights
 
 
 def train(
-    model: nn.Module,
+    network: nn.Module,
     dataset: Dataset,
     recipe: Recipe,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
     workers: Workers = ALONE,
 ) -> Progress:
-    """Train the model in place; return a row an epoch, as in history.csv, and the loss of each step.
-
-    The whole training set lies on the device, so that a batch is one indexing of it.
-    """
-    train_indices, validation_indices = split_dataset(dataset, recipe)
-    train_labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
-    validation_images = dataset.train_images[validation_indices]
-    validation_labels = dataset.train_labels[validation_indices]
-
-    optimizer = make_optimizer(model, recipe)
+    """Train the network in place; return a row an epoch, as in history.csv, and the loss of each step."""
+    train_indices, held_out = split_dataset(dataset, recipe)
+    validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
+    labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
-    state = TrainingState(model, optimizer, recipe.ema)
-    progress = state.resume(checkpoint)
+    optimizer = make_optimizer(network, recipe)
+    state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; `ema`: a moving average of weights
+    progress = state.restore(checkpoint)  # no epoch yet, unless --resume continues a killed training
     history = progress.history
-    model = workers.parallel(model)
-
-    print(HEADER)
+    model = workers.parallel(network)  # the network itself, unless several processes train it together
     epoch_images = images_of_epochs(dataset, recipe, len(history))
+
+    print(progress.HEADING)
     while not is_over(recipe, history):
-        images = torch.from_numpy(next(epoch_images)).to(device)
+        images = torch.from_numpy(next(epoch_images)).to(device)  # all of the epoch's: a batch is one indexing
         order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)
         batches = order.split(recipe.batch_size)
-        rates = learning_rates(recipe, len(batches), history).tolist()
+        rates = learning_rates(recipe, len(batches), history).tolist()  # of each step
 
+        started, outputs = time.perf_counter(), []
         model.train()
-        with EpochProgress(len(history), recipe.epochs, len(order)) as table:
-            scores = Scores(train_labels[order], len(dataset.class_names), recipe)
+        with progress.live_line(recipe.epochs, len(order)) as line:
             for batch, rate in zip(batches, rates, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
@@ -116,73 +76,73 @@ def train(
                 with autocast:
                     logits = model(images[batch])
                 logits = logits.to(torch.get_default_dtype())
-                loss = F.cross_entropy(logits, train_labels[batch], label_smoothing=recipe.label_smoothing)
+                loss = F.cross_entropy(logits, labels[batch], label_smoothing=recipe.label_smoothing)
                 loss.backward()
                 optimizer.step()
-
-                if state.average:
-                    state.average.update_parameters(model)
-                scores.add(logits)
-                if table.needs_update():
-                    table.show(scores.count, *scores.mean())
-            loss_and_accuracy, step_losses = scores.of_epoch()
-            progress.losses += step_losses
-            table.finish_training()
-
-            validation = {}
-            if len(validation_indices):
-                probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
-                validation["loss"] = cross_entropy(validation_labels, probabilities)
-                validation["accuracy"] = accuracy(validation_labels, probabilities.argmax(axis=1))
-            history.append(table.finish(*loss_and_accuracy, validation, rates[-1]))
+                state.update_average()
+                outputs.append(logits.detach())
+                if line.update(len(batch)):  # drawn again, as it is up to ten times a second in a terminal
+                    losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order[: line.n]], recipe)
+                    line.set_postfix_str(f"loss {losses.mean():.4f}, accuracy {accuracy:.2%}")
+        losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order], recipe)
+        step_losses = [batch_losses.mean().item() for batch_losses in losses.split(recipe.batch_size)]
+        seconds = time.perf_counter() - started
+        row = {"epoch": len(history) + 1, "learning_rate": rates[-1]}
+        row |= {"train_loss": losses.mean().item(), "train_accuracy": accuracy}
+        if len(held_out):
+            probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
+            score = score_of(validation_labels, probabilities)
+            row |= {"validation_loss": score["loss"], "validation_accuracy": score["accuracy"]}
+        row |= {"seconds": round(seconds, 3), "images_per_second": round(len(order) / seconds, 1)}
+        progress.add(row, step_losses, recipe.epochs)  # prints the row; ends the training if its loss is not finite
 
         if recipe.keep_best and is_best(history):
             state.keep_best()
         if checkpoint:
             checkpoint.write(progress, state.save())
-    state.finish()
+    state.load_kept()  # the best weights, their moving average or the last, as the recipe says
     return progress
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28)."""
-    model.eval()
-    device = next(model.parameters()).device
+    network.eval()
+    device = next(network.parameters()).device
     batches = torch.from_numpy(images).split(500)
-    return torch.cat([model(batch.to(device)).softmax(dim=1).float().cpu() for batch in batches]).numpy()
+    return torch.cat([network(batch.to(device)).softmax(dim=1).float().cpu() for batch in batches]).numpy()
 
 
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
     device = set_up(options.device, options.recipe.seed, options.recipe.precision)
-    options = settle_precision(options, device)
+    options = settle_precision(options, device)  # --precision auto is bfloat16 where the device has it
     recipe = options.recipe
-    workers = join_workers(device)
+    workers = join_workers(device)  # this process alone, unless torchrun has started several
     with workers.together():
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "pytorch", PACKAGES, started, workers, EventLog)
+        run = NewRun(options, dataset, "pytorch", ("torch", "numpy", "onnx"), started, workers)
 
-    model = make_model(options, len(dataset.class_names)).to(device)
-    parameters = count_parameters(model)
+    network = build_model(run.config).to(device)
+    set_starting_weights(network, options)  # its fresh ones, but for --init-from and --parity
+    parameters = count_parameters(network)
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
-    progress = train(model, dataset, recipe, device, run.checkpoint, workers)
-    if workers.rank:
-        workers.wait()  # until the first has written the run
-        return
-    if recipe.precision == "float64":
-        model = in_float32(model)
-    probabilities = predict(model, run.images)
+    progress = train(network, dataset, recipe, device, run.checkpoint, workers)
+    if workers.rank == 0:
+        if recipe.precision == "float64":  # what is evaluated and saved computes in float32
+            torch.set_default_dtype(torch.float32)
+            network.float()
+        probabilities = predict(network, run.images)
 
-    with run.writing() as folder:
-        save_checkpoint(model, folder / "model.pt")
-        save_weights(model, folder / "weights.safetensors")
-        export_onnx(model, folder / "model.onnx", dataset.class_names)
-        outcome = run.write_results(folder, device_name(device), parameters, progress, probabilities)
-    print(f"{outcome}\n{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")
-    workers.wait()
+        with run.writing() as folder:
+            save_network(network, folder, dataset.class_names)  # model.pt, model.onnx, weights.safetensors
+            device_name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
+            outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
+        print(outcome)
+        print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")
+    workers.wait()  # until the first has written the run
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def mark(phase: str) -> None:
     marks[phase] = now - since
 
 
-from digits.training import Options, Recipe
+from digits.training import Recipe, model_config
 
 mark("options")
 import importlib
@@ -36,7 +36,7 @@ dataset = script.load_dataset(sys.argv[3], Path(sys.argv[4]))
 mark("dataset")
 recipe = Recipe(epochs=1, validation_fraction=0)
 device = script.set_up("cpu", 0)
-model = script.make_model(Options(recipe), 10)
+model = script.build_model(model_config(recipe, 10, sys.argv[1].removeprefix("mnist_")))
 mark("model")
 one = slice(recipe.batch_size)
 batch = dataclasses.replace(dataset, train_images=dataset.train_images[one], train_labels=dataset.train_labels[one])

@@ -1,4 +1,4 @@
-"""docs/side_by_side.html is current, shows every line of both scripts once, and colours what differs."""
+"""docs/side_by_side.py shows every line of both frameworks' files once, functions of one name beside each other."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 GENERATOR = runpy.run_path(str(ROOT / "docs" / "side_by_side.py"))
-SCRIPTS = [(ROOT / name).read_text(encoding="utf-8") for name in GENERATOR["SCRIPTS"]]
 
 LEFT = '''"""Left."""
 import one
 
-class Both:
-    size = 1
-
-    def old(self):
-        pass
-
-    @property
-    def method(self):
-        return "<&>"
+class TwoWords:
+    """<&>"""
 
 def train(model):
     loss = step(model, 1)
@@ -37,71 +31,52 @@ main()
 RIGHT = '''"""Right."""
 import one
 
-def only_right():
-    pass
-
 def train(model):
     loss = step(model, 2)
 
     return loss
 
-class Both:
-    @property
-    def method(self):
-        return "<&>"
+def two_words():
+    pass
 
 main()
 '''
+Row = tuple[tuple[int, str] | None, tuple[int, str] | None]
 
 
-def lines_of(page: str) -> dict[str, dict[int, tuple[str, str, int]]]:
-    """Return of each side, by its number, each line's text, the words marked in it, and the row where it stands."""
-    found: dict[str, dict[int, tuple[str, str, int]]] = {"left": {}, "right": {}}
-    for side, other, number, row, text in re.findall(
-        r'<code class="(\w+)( other)?" data-line="(\d+)" style="--row:(\d+);--indent:\d+">(.*)</code>', page
-    ):
-        assert int(number) not in found[side]
-        marked = "".join(re.findall(r"<mark>(.*?)</mark>", text))
-        assert other or not marked
-        found[side][int(number)] = html.unescape(re.sub("<[^>]*>", "", text)), "*" if other else marked, int(row)
-    return found
+@pytest.fixture
+def parts(tmp_path: Path) -> dict[str, list[Row]]:
+    """The rows of each part of these two files."""
+    for framework, text in (("pytorch", LEFT), ("tensorflow", RIGHT)):
+        (tmp_path / f"{framework}.py").write_text(text)
+    left, right = (GENERATOR["parts_of"](tmp_path, "{}.py", framework) for framework in GENERATOR["FRAMEWORKS"])
+    return {name: list(GENERATOR["align"](*pair)) for name, *pair in GENERATOR["paired"](left, right)}
 
 
-def texts(source: str) -> dict[int, str]:
-    return {number: line.rstrip() for number, line in enumerate(source.splitlines(), start=1) if line.strip()}
+def text(line: tuple[int, str] | None) -> str:
+    return html.unescape(re.sub("<[^>]*>", "", line[1])) if line else ""
 
 
-def test_the_page_is_current() -> None:
-    expected = GENERATOR["render"](*SCRIPTS)
-    assert GENERATOR["PAGE"].read_text(encoding="utf-8") == expected, "run 'python docs/side_by_side.py'"
+@pytest.mark.parametrize(("side", "source"), [(0, LEFT), (1, RIGHT)])
+def test_every_line_is_shown_once_with_its_number(parts: dict[str, list[Row]], side: int, source: str) -> None:
+    lines = [row[side] for rows in parts.values() for row in rows if row[side]]
+    assert {line[0]: text(line) for line in lines if line} == dict(enumerate(source.splitlines(), start=1))
+    assert len(lines) == len(source.splitlines())
 
 
-def test_every_line_is_shown_once() -> None:
-    for left, right in (SCRIPTS, (LEFT, RIGHT), (RIGHT, LEFT), (LEFT, ""), ("", RIGHT)):
-        shown = lines_of(GENERATOR["render"](left, right))
-        for side, source in (("left", left), ("right", right)):
-            assert {number: text for number, (text, *_) in shown[side].items() if text} == texts(source)
+def test_parts_of_one_name_and_their_equal_lines_stand_beside_each_other(parts: dict[str, list[Row]]) -> None:
+    assert list(parts) == ["docstring, imports, constants", "TwoWords", "train", "only_left"]
+    beside = [(text(left).strip(), text(right).strip()) for left, right in parts["train"] if text(left) or text(right)]
+    assert ("def train(model):", "def train(model):") in beside
+    assert ("loss = step(model, 1)", "loss = step(model, 2)") in beside
+    assert ("return loss", "return loss") in beside
+    assert ("class TwoWords:", "def two_words():") in [(text(left), text(right)) for left, right in parts["TwoWords"]]
 
 
-def test_lines_without_colour_are_equal_and_stand_beside_each_other() -> None:
-    page = GENERATOR["render"](LEFT, RIGHT)
-    for part in page.split("<section")[1:]:
-        sides = lines_of(part)
-        plain = [[(text, row) for text, marked, row in side.values() if text and not marked] for side in sides.values()]
-        assert plain[0] == plain[1]
-
-
-def test_parts_are_aligned_by_name_and_words_marked() -> None:
-    page = GENERATOR["render"](LEFT, RIGHT)
-    titles = re.findall(r"<h2>(.*)</h2>", page)
-    assert titles == [
-        *("docstring, imports, constants", "only_right", "class Both", "Both.old", "Both.method", "train", "only_left"),
-        "start",
-    ]
-    assert re.findall(r"<mark>(.*?)</mark>", page.split("<h2>train</h2>")[1].split("</section>")[0]) == ["1", "2"]
-    assert page.count("has no such part") == 3
-    assert GENERATOR["parts_of"](LEFT)["only_left"][0][1] == "# why"
-
-
-def test_the_page_needs_no_network() -> None:
-    assert not re.search(r"https?:|src=|@import|url\(", GENERATOR["PAGE"].read_text(encoding="utf-8"))
+@pytest.mark.slow
+def test_the_page_begins_with_the_loops_and_needs_no_other_file() -> None:
+    page = GENERATOR["render"](ROOT)
+    titles = re.findall("<h2>(.*)</h2>", page)
+    assert titles[0] == "train (mnist_*.py)"
+    assert titles.index("vit (models/*/networks.py)") < titles.index("main (mnist_*.py)")
+    assert not re.search(r"src=|@import|url\(|href=\"[^#]", page)

@@ -77,7 +77,7 @@ def find_fault(
 
 
 def score_of(
-    labels: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.integer],
     probabilities: npt.NDArray[np.float32],
     writers: npt.NDArray[np.int32] | None = None,
 ) -> Score:

@@ -13,34 +13,21 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from digits.data import Dataset
 from digits.errors import UserError
 from digits.files import write_whole
 from digits.training.batches import epoch_length, split_dataset
+from digits.training.event_log import EventLog
 from digits.training.options import Options
+from digits.training.progress import Progress
 from digits.training.workers import ALONE, Workers
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
 FREE = {"resume", "data_dir", "output_dir", "log_dir", "name", "recipe_file"}
 COLUMNS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "seconds", "images_per_second"}
 VALIDATION_COLUMNS = {"validation_loss", "validation_accuracy"}
-
-
-@dataclasses.dataclass
-class Progress:
-    """What training has given so far, in either framework."""
-
-    history: list[dict[str, float]]  # rows of history.csv
-    losses: list[float]  # of each step
-
-
-class EventLog(Protocol):
-    """What shows a training as it goes (models/*/events.py)."""
-
-    def write(self, progress: Progress) -> None:
-        """Show the last epoch."""
 
 
 class Checkpoint:

@@ -1,13 +1,15 @@
-"""What TensorBoard is to show of a training, in both frameworks alike; each writes it in its own way (EventLog)."""
+"""What TensorBoard is to show of a training, in both frameworks alike."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
-from digits.training.checkpoint import Progress
 from digits.training.options import Options
+from digits.training.progress import Progress
 
 
 def event_folder(options: Options, run: Path, resume: bool) -> Path | None:
@@ -25,6 +27,23 @@ def event_folder(options: Options, run: Path, resume: bool) -> Path | None:
     for file in [] if resume else list(folder.glob("events.out.tfevents.*")):
         file.unlink()
     return folder
+
+
+class EventLog:
+    """The event files of one training, written by TensorBoard's own writer."""
+
+    def __init__(self, folder: Path) -> None:
+        # Or TensorBoard would import TensorFlow where that is installed, which crashes beside PyTorch.
+        sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
+        from tensorboard.summary import Writer  # only where it is asked for
+
+        self.writer = Writer(str(folder))
+
+    def write(self, progress: Progress) -> None:
+        """Write the numbers of the last epoch."""
+        for tag, value, step in scalars_of_last_epoch(progress):
+            self.writer.add_scalar(tag, value, step)
+        self.writer.flush()
 
 
 def scalars_of_last_epoch(progress: Progress) -> Iterator[tuple[str, float, int]]:

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 MODELS = Path(__file__).parents[2] / "models"
-FILES = ("layers.py", "deep.py", "networks.py")
+FILES = ("layers.py", "networks.py")
 
 
 def network_code(model: str, framework: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,14 +27,16 @@ from digits.runs import (
     writing_run,
 )
 from digits.training.batches import evaluation_set, split_dataset
-from digits.training.checkpoint import Checkpoint, EventLog, Progress
-from digits.training.event_log import event_folder
+from digits.training.checkpoint import Checkpoint
+from digits.training.event_log import EventLog, event_folder
 from digits.training.memory import peak_memory
 from digits.training.naming import check_replaceable, finished_before, run_path, start_name
 from digits.training.network_hash import network_code
 from digits.training.options import Options, command_line
+from digits.training.progress import Progress
 from digits.training.recipe import recipe_record
 from digits.training.schedule import kept_epoch
+from digits.training.weights import network_config
 from digits.training.workers import ALONE, Workers
 
 
@@ -49,10 +51,8 @@ class NewRun:
         packages: Iterable[str],
         started: float,
         workers: Workers = ALONE,
-        event_log: Callable[[Path], EventLog] | None = None,
     ) -> None:
-        """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start;
-        `event_log` makes what writes event files into a folder.
+        """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start.
 
         Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
         recipe or network, or has no images to evaluate.
@@ -69,6 +69,7 @@ class NewRun:
         # What the trained network is evaluated on.
         self.images, labels, self.writers = evaluation_set(dataset, recipe if on_validation else None)
         self.labels = labels.astype(np.int64)
+        self.config = network_config(options, len(dataset.class_names), framework)
         self.versions = versions(packages)
         self.workers = workers
         self.network_code = network_code(recipe.model, framework)
@@ -83,8 +84,8 @@ class NewRun:
                 why = finished_before(self.path, options, framework) or self.checkpoint.why_not_resumed()
                 print(f"note: --resume: {why}; training starts at epoch 1.")
             when_interrupted(self.checkpoint.when_interrupted)
-            if event_log and (folder := event_folder(options, self.path, self.checkpoint.resume and resumable)):
-                self.checkpoint.log = event_log(folder)
+            if folder := event_folder(options, self.path, self.checkpoint.resume and resumable):
+                self.checkpoint.log = EventLog(folder)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:

@@ -7,10 +7,9 @@ Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -20,10 +19,13 @@ from pydantic.dataclasses import dataclass
 
 from digits.errors import UserError
 from digits.files import write_file
-from digits.names import spelled
+from digits.training.options import Options
 from digits.training.parity import PARITY_RANGE
 from digits.training.recipe import Recipe, widths_problem
 
+PIXEL_RANGES = {"pytorch": (-1.0, 1.0), "tensorflow": (0.0, 1.0)}
+"""What the raw pixels 0 and 255 become by default, as specified: in PyTorch as ToTensor and Normalize(0.5, 0.5) make
+them, in TensorFlow by a division by 255."""
 SHOWN = 8  # arrays that a refusal names; a deep network has a hundred
 
 
@@ -45,22 +47,19 @@ class ModelConfig:
         return self
 
 
-def model_config(recipe: Recipe, num_classes: int, pixel_range: tuple[float, float]) -> ModelConfig:
+def model_config(recipe: Recipe, num_classes: int, framework: str) -> ModelConfig:
     """Return which network the recipe asks for, with the framework's range of pixels or the one of --parity."""
-    pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (pixel_range, recipe.dropout)
+    pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (PIXEL_RANGES[framework], recipe.dropout)
     return ModelConfig(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
 
 
-def network_function(model: str, functions: Mapping[str, Any], framework: str) -> Callable[[ModelConfig], Any]:
-    """Return the function that makes a network, deep_cnn for 'deep-cnn'; UserError where the framework has none."""
-    name = model.replace("-", "_")
-    function = functions.get(name)
-    if not isinstance(function, FunctionType):
-        raise UserError(
-            f"there is no network {model} in {spelled(framework)}: models/{framework}/networks.py has no function "
-            f"'{name}'; write it there, or train {model} with the script of the other framework."
-        )
-    return function
+def network_config(options: Options, num_classes: int, framework: str) -> ModelConfig:
+    """Return which network the options ask for: the recipe's, with --init-from for pixels in that network's range.
+
+    UserError as in initial_weights.
+    """
+    config = model_config(options.recipe, num_classes, framework)
+    return initial_weights(options.init_from, config, options.new_head)[0] if options.init_from else config
 
 
 def write_weights(path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[np.floating]]) -> None:

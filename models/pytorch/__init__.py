@@ -3,4 +3,4 @@
 May import: torch, and digits.data, digits.runs and digits.training; never TensorFlow.
 """
 
-from models.pytorch.networks import PIXEL_RANGE, build_model, config_of
+from models.pytorch.networks import build_model, config_of

@@ -1,19 +1,38 @@
-"""What PyTorch says of the device that trains. models/tensorflow/device.py is the twin, in the same order."""
+"""The device that trains, in PyTorch. models/tensorflow/device.py is the twin, in the same order."""
+
+import os
 
 import torch
 
 from digits import machine, training
+from digits.errors import UserError
 from digits.training import Options
+from digits.training.memory import keep_freed_memory
+
+
+def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
+    """Seed every generator and return the device that 'auto', 'cpu', 'cuda' or 'mps' (an Apple GPU; untested) means.
+
+    UserError where PyTorch sees no such GPU.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device, True):
+        raise UserError(f"--device {device}: PyTorch sees no such GPU; use --device cpu, or check driver and wheel.")
+    torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
+
+    if device == "cpu" or not (device == "mps" or available["cuda"]):
+        keep_freed_memory()
+        return torch.device("cpu")  # its kernels are deterministic as they are
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+    torch.use_deterministic_algorithms(True, warn_only=True)  # but do not write NaN into each fresh buffer:
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return torch.device("mps" if device == "mps" else "cuda")
 
 
 def settle_precision(options: Options, device: torch.device) -> Options:
     """Return the options with the precision that 'auto' is on the device."""
     return training.settle_precision(options, _has_bfloat16(device))
-
-
-def device_name(device: torch.device) -> str:
-    """Return what run.json calls the device: the name of the GPU, 'mps' or 'cpu'."""
-    return torch.cuda.get_device_name() if device.type == "cuda" else device.type
 
 
 def _has_bfloat16(device: torch.device) -> bool:

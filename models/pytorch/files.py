@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from digits.errors import UserError
 from digits.files import naming, write_file
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
-from digits.training import ModelConfig
+from digits.training import RECIPES, ModelConfig, model_config
+from digits.training.model_table import models_table
 from digits.training.weights import (
     check_names_and_shapes,
     config_from_json,
@@ -32,6 +35,15 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     return trainable, sum(array.numel() for array in _without_counters(model.state_dict()).values()) - trainable
 
 
+def list_models() -> None:
+    """Print the table of networks, with the parameters that they have here with their default recipes."""
+    counts: dict[str, tuple[int, int] | None] = dict.fromkeys(RECIPES)
+    for name, recipe in RECIPES.items():
+        with suppress(UserError), torch.device("meta"):  # it may be in the other framework alone
+            counts[name] = count_parameters(build_model(model_config(recipe, 10, "pytorch")))
+    print(models_table(counts, "pytorch"))
+
+
 def get_weights(model: nn.Module) -> dict[str, NDArray[np.floating]]:
     """Return copies of the model's weights, named and laid out as in weights.safetensors."""
     arrays = _without_counters(model.state_dict())
@@ -48,6 +60,13 @@ def freeze_features(model: nn.Module) -> None:
     """Have training change nothing but the last layer."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith("head."))
+
+
+def save_network(model: nn.Module, folder: Path, class_names: tuple[str, ...]) -> None:
+    """Write a trained network into the folder in three forms: model.pt, weights.safetensors and model.onnx."""
+    save_checkpoint(model, folder / "model.pt")
+    save_weights(model, folder / "weights.safetensors")
+    export_onnx(model, folder / "model.onnx", class_names)
 
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:
@@ -83,12 +102,10 @@ def load_weights(path: Path) -> nn.Module:
     return model
 
 
-def start_from(path: Path, config: ModelConfig, new_head: bool) -> nn.Module:
-    """Return the network with a run's weights, of either framework, as far as initial_weights has them."""
-    config, arrays = initial_weights(path, config, new_head)
-    model = build_model(config)
+def start_from(path: Path, model: nn.Module, new_head: bool) -> None:
+    """Give the network a run's weights, of either framework, as far as initial_weights has them."""
+    _, arrays = initial_weights(path, config_of(model), new_head)
     set_weights(model, fitting_weights(path, arrays, get_weights(model)))
-    return model
 
 
 def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:

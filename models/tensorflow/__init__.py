@@ -7,4 +7,4 @@ from digits.training.keras_import import ignore_keras_settings
 
 ignore_keras_settings()
 
-from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of  # noqa: E402
+from models.tensorflow.networks import build_model, config_of  # noqa: E402

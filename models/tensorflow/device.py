@@ -1,22 +1,39 @@
-"""What TensorFlow/Keras says of the device that trains. models/pytorch/device.py is the twin, in the same order."""
+"""The device that trains, in TensorFlow/Keras. models/pytorch/device.py is the twin, in the same order."""
 
+import keras
 import tensorflow as tf
 
 from digits import machine, training
+from digits.errors import UserError
 from digits.training import Options
+
+
+def set_up(device: str, seed: int, precision: str = "float32") -> str:
+    """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
+
+    UserError where 'cuda' is asked for and TensorFlow sees no GPU, and for 'mps', which is PyTorch's.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cuda" and not gpus:
+        raise UserError("--device cuda: TensorFlow sees no CUDA GPU here; use --device cpu, or install its CUDA build.")
+    if device == "mps":
+        raise UserError("--device mps is for mnist_pytorch.py; TensorFlow has no such device: use --device cpu.")
+    keras.utils.set_random_seed(seed)
+    keras.config.set_floatx("float64" if precision == "float64" else "float32")
+    keras.config.set_dtype_policy(keras.config.floatx())
+
+    if device == "cpu" or not gpus:
+        tf.config.set_visible_devices([], "GPU")
+        # One operation at a time, each on all cores: so small a network loses time when operations change threads.
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        return "cpu"  # its kernels are deterministic as they are
+    tf.config.experimental.enable_op_determinism()
+    return "cuda"
 
 
 def settle_precision(options: Options, device: str) -> Options:
     """Return the options with the precision that 'auto' is on the device."""
     return training.settle_precision(options, _has_bfloat16(device))
-
-
-def device_name(device: str) -> str:
-    """Return what run.json calls the device: the name of the GPU, or 'cpu'."""
-    if device == "cpu":
-        return device
-    gpu = tf.config.list_physical_devices("GPU")[0]
-    return str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU"))
 
 
 def _has_bfloat16(device: str) -> bool:

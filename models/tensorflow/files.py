@@ -3,15 +3,18 @@
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.errors import UserError
 from digits.files import naming
 from digits.runs.onnx_model import finish_onnx
-from digits.training import ModelConfig
+from digits.training import RECIPES, ModelConfig, model_config
+from digits.training.model_table import models_table
 from digits.training.weights import (
     check_names_and_shapes,
     config_from_json,
@@ -43,6 +46,15 @@ def count_parameters(model: keras.Model) -> tuple[int, int]:
     return trainable, model.count_params() - trainable
 
 
+def list_models() -> None:
+    """Print the table of networks, with the parameters that they have here with their default recipes."""
+    counts: dict[str, tuple[int, int] | None] = dict.fromkeys(RECIPES)
+    for name, recipe in RECIPES.items():
+        with suppress(UserError), keras.StatelessScope(initialize_variables=False):  # it may be in PyTorch alone
+            counts[name] = count_parameters(build_model(model_config(recipe, 10, "tensorflow")))
+    print(models_table(counts, "tensorflow"))
+
+
 def get_weights(model: keras.Model) -> dict[str, NDArray[np.floating]]:
     """Return copies of the model's weights, named and laid out as in weights.safetensors."""
     return {
@@ -60,6 +72,13 @@ def freeze_features(model: keras.Model) -> None:
     """Have training change nothing but the last layer."""
     for layer in model.layers:
         layer.trainable = layer.name == "head"
+
+
+def save_network(model: keras.Model, folder: Path, class_names: tuple[str, ...]) -> None:
+    """Write a trained network into the folder in three forms: model.keras, weights.safetensors and model.onnx."""
+    save_checkpoint(model, folder / "model.keras")
+    save_weights(model, folder / "weights.safetensors")
+    export_onnx(model, folder / "model.onnx", class_names)
 
 
 def save_checkpoint(model: keras.Model, path: Path) -> None:
@@ -98,12 +117,10 @@ def load_weights(path: Path) -> keras.Model:
     return model
 
 
-def start_from(path: Path, config: ModelConfig, new_head: bool) -> keras.Model:
-    """Return the network with a run's weights, of either framework, as far as initial_weights has them."""
-    config, arrays = initial_weights(path, config, new_head)
-    model = build_model(config)
+def start_from(path: Path, model: keras.Model, new_head: bool) -> None:
+    """Give the network a run's weights, of either framework, as far as initial_weights has them."""
+    _, arrays = initial_weights(path, config_of(model), new_head)
     set_weights(model, fitting_weights(path, arrays, get_weights(model)))
-    return model
 
 
 def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:

@@ -1,54 +1,47 @@
-"""What `fit` is given beyond Keras's own parts: images looked up by number, rates by step, Adam as one kernel.
+"""What `fit` is given beyond Keras's own parts. PyTorch has no such file, since its loop says these things itself."""
 
-PyTorch has no such file, since its loop says these things itself or PyTorch brings them.
-"""
+from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.training import ALONE, Recipe, Workers, epoch_length, epoch_order
+from digits.data import Dataset
+from digits.training import ALONE, Checkpoint, Progress, Recipe, Workers
+from digits.training.batches import epoch_length, epoch_order, images_of_epochs
+from digits.training.schedule import is_best, is_over, learning_rates
+
+if TYPE_CHECKING:
+    from models.tensorflow.training import TrainState
 
 
-def index_batches(indices: NDArray[np.int64], labels: NDArray[np.uint8], recipe: Recipe, first: int) -> tf.data.Dataset:
-    """Return a dataset of (indices, labels); each pass over it is the next epoch in its order, from `first` on."""
-    epochs = iter(range(first, recipe.epochs))
+def batches_of_epochs(dataset: Dataset, indices: NDArray[np.int64], recipe: Recipe, first: int) -> tf.data.Dataset:
+    """Return batches of (images, labels), in each pass over them those of the next epoch, from the epoch `first` on.
+
+    indices: the images to train on, of which each epoch has its own order.
+    """
     num_images = epoch_length(len(indices), recipe.batch_size)
+    epochs = enumerate(images_of_epochs(dataset, recipe, first), first)
 
-    def next_epoch() -> Iterator[NDArray[np.int64]]:
-        yield epoch_order(indices, recipe.seed, next(epochs), recipe.batch_size)
+    def next_epoch() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        epoch, images = next(epochs)
+        order = epoch_order(indices, recipe.seed, epoch, recipe.batch_size)
+        yield images[order], dataset.train_labels[order].astype(np.int64)
 
-    def in_batches(order: tf.Tensor) -> tf.data.Dataset:
-        starts = tf.data.Dataset.range(0, num_images, recipe.batch_size)
-        return starts.map(lambda start: order[start : start + recipe.batch_size])
-
-    orders = tf.data.Dataset.from_generator(next_epoch, output_signature=tf.TensorSpec((num_images,), tf.int64))
-    label_table = tf.constant(labels.astype(np.int64))
-    batches = orders.flat_map(in_batches).map(lambda batch: (batch, tf.gather(label_table, batch)))
-    num_batches = math.ceil(num_images / recipe.batch_size)
+    form = (tf.TensorSpec((num_images, 28, 28), tf.uint8), tf.TensorSpec((num_images,), tf.int64))
+    whole = tf.data.Dataset.from_generator(next_epoch, output_signature=form)
+    batches = whole.flat_map(lambda *parts: tf.data.Dataset.from_tensor_slices(parts).batch(recipe.batch_size))
     # The thread that tunes such a dataset, where there is nothing to tune, held up 17 of 60 new epochs by a second.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(64).with_options(options)
-
-
-class LookUp(keras.layers.Layer):
-    """Indices, int64 (N,), to raw images, uint8 (N, 28, 28), of a set that stays where this layer is built.
-
-    Training sees `images`, which may be another form of the set in each epoch; validation always sees the set itself.
-    """
-
-    def __init__(self, images: NDArray[np.uint8], changing: bool) -> None:
-        super().__init__()
-        self.original = tf.Variable(images, trainable=False)
-        self.images = tf.Variable(images, trainable=False) if changing else self.original
-
-    def call(self, indices: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return tf.gather(self.images if training else self.original, indices)
+    steps = math.ceil(num_images / recipe.batch_size)  # said here, as fit's steps_per_epoch would move epochs' borders
+    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(8).with_options(options)
 
 
 class StepRates(keras.optimizers.schedules.LearningRateSchedule):
@@ -61,12 +54,20 @@ class StepRates(keras.optimizers.schedules.LearningRateSchedule):
         return self.rates[step % self.rates.shape[0]]
 
 
-class Trainer(keras.Model):
-    """A model that keeps each step's loss and can smooth the labels, which Keras's loss for class numbers cannot."""
+class Classifier(keras.Model):
+    """A network as `fit` trains it: labels are smoothed in training alone, and the loss of each step is kept.
 
-    def prepare(self, steps: int, label_smoothing: float, workers: Workers = ALONE) -> None:
-        """Say how many steps an epoch has, before compiling."""
-        self.label_smoothing, self.workers = label_smoothing, workers
+    Made from the network's inputs and outputs, so that the network itself stays plain and is saved without this class.
+    Keras's own `label_smoothing` would smooth the validation loss too, on which early stopping and plateaus depend.
+    """
+
+    def __init__(self, network: keras.Model, recipe: Recipe, steps: int, workers: Workers = ALONE) -> None:
+        """steps: of an epoch. The network computes in bfloat16 from now on, if the recipe says so."""
+        if recipe.precision == "bfloat16":
+            set_precision(network, "mixed_bfloat16")
+        super().__init__(network.inputs, network.outputs)
+        self.label_smoothing, self.workers = recipe.label_smoothing, workers
+        self.rates = StepRates(steps)
         self.step_losses = tf.Variable(np.zeros(steps, keras.config.floatx()), trainable=False)
 
     def compute_loss(
@@ -86,6 +87,66 @@ class Trainer(keras.Model):
             step = self.optimizer.iterations % self.step_losses.shape[0]
             self.step_losses.scatter_nd_update([[step]], [loss])
         return loss
+
+
+class BetweenEpochs(keras.callbacks.Callback):
+    """What the loop of mnist_pytorch.py does before and after the steps of an epoch, and the live line during them.
+
+    Keras's own EarlyStopping, ReduceLROnPlateau and ModelCheckpoint count epochs by themselves and forget it when a
+    training is resumed; here the history decides, as in PyTorch's loop (digits/training/schedule.py).
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        num_images: int,
+        state: TrainState,
+        progress: Progress,
+        checkpoint: Checkpoint | None,
+        workers: Workers,
+    ) -> None:
+        """num_images: those of an epoch."""
+        super().__init__()
+        self.recipe, self.num_images, self.state = recipe, num_images, state
+        self.progress, self.checkpoint, self.workers = progress, checkpoint, workers
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
+        rates = self.model.rates.rates
+        rates.assign(learning_rates(self.recipe, rates.shape[0], self.progress.history))
+        self.line = self.progress.live_line(self.recipe.epochs, self.num_images)
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.seconds = time.perf_counter() - self.started  # of the steps: the last ends before validation
+        loss = logs["loss"] * self.workers.count
+        self.line.set_postfix_str(f"loss {loss:.4f}, accuracy {logs['accuracy']:.2%}", refresh=False)
+        self.line.update(min((batch + 1) * self.recipe.batch_size, self.num_images) - self.line.n)
+
+    def on_test_begin(self, logs: dict[str, float]) -> None:
+        self.state.swap_average()  # what is evaluated is the average of the weights, where the recipe keeps one
+
+    def on_test_end(self, logs: dict[str, float]) -> None:
+        self.state.swap_average()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.line.close()
+        row = {"epoch": epoch + 1, "learning_rate": float(self.model.rates.rates[-1])}
+        # What Keras has measured is of this worker's images, the loss with the weight that they have in the whole.
+        share = self.workers.size(self.num_images, self.recipe.batch_size) / self.num_images
+        loss, accuracy = self.workers.sum(np.array([logs["loss"], logs["accuracy"] * share])).tolist()
+        row |= {"train_loss": loss, "train_accuracy": accuracy}
+        if "val_loss" in logs:
+            row |= {"validation_loss": logs["val_loss"], "validation_accuracy": logs["val_accuracy"]}
+        speed = self.num_images / self.seconds
+        row |= {"seconds": round(self.seconds, 3), "images_per_second": round(speed, 1)}
+        step_losses = self.workers.sum(self.model.step_losses.numpy()).tolist()
+        self.progress.add(self.workers.from_first(lambda: row), step_losses, self.recipe.epochs)  # it alone evaluates
+
+        if self.recipe.keep_best and is_best(self.progress.history):
+            self.state.keep_best()
+        if self.checkpoint:
+            self.checkpoint.write(self.progress, self.state.save())
+        self.model.stop_training = is_over(self.recipe, self.progress.history)
 
 
 class FusedAdam(keras.optimizers.Adam):

@@ -1,44 +1,29 @@
 """What a training in TensorFlow/Keras is wired from. models/pytorch/training.py is the twin, in the same order."""
 
 import io
-from contextlib import suppress
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.training import RECIPES, Checkpoint, Options, Progress, Recipe, model_config
+from digits.training import Checkpoint, Options, Progress, Recipe
 from digits.training.checkpoint import check_form
-from digits.training.model_table import models_table
 from digits.training.parity import EPSILON, parity_weights
-from models.tensorflow.files import count_parameters, freeze_features, get_weights, set_weights, start_from
-from models.tensorflow.fit import FusedAdam, StepRates
-from models.tensorflow.networks import PIXEL_RANGE, build_model, config_of
+from models.tensorflow.files import freeze_features, get_weights, set_weights, start_from
+from models.tensorflow.fit import FusedAdam, StepRates, set_precision
 
 
-def list_models() -> None:
-    """Print the table of networks, with the parameters that they have here with their default recipes."""
-    counts: dict[str, tuple[int, int] | None] = dict.fromkeys(RECIPES)
-    for name, recipe in RECIPES.items():
-        with suppress(UserError), keras.StatelessScope(initialize_variables=False):  # it may be in PyTorch alone
-            counts[name] = count_parameters(build_model(model_config(recipe, 10, PIXEL_RANGE)))
-    print(models_table(counts, "tensorflow"))
+def set_starting_weights(model: keras.Model, options: Options) -> None:
+    """Give the network the weights that --init-from or --parity start it from; freeze what --freeze-features freezes.
 
-
-def make_model(options: Options, num_classes: int) -> keras.Model:
-    """Return the network that the options ask for, with the weights that training starts from."""
-    recipe = options.recipe
-    config = model_config(recipe, num_classes, PIXEL_RANGE)
+    Without these options it keeps its fresh ones.
+    """
     if options.init_from:
-        model = start_from(options.init_from, config, options.new_head)
-    else:
-        model = build_model(config)
-        if recipe.parity:
-            set_weights(model, parity_weights(get_weights(model), recipe.seed))
+        start_from(options.init_from, model, options.new_head)
+    elif options.recipe.parity:
+        set_weights(model, parity_weights(get_weights(model), options.recipe.seed))
     if options.freeze_features:
         freeze_features(model)
-    return model
 
 
 def make_optimizer(rates: StepRates, recipe: Recipe) -> keras.optimizers.Optimizer:
@@ -57,25 +42,16 @@ def make_optimizer(rates: StepRates, recipe: Recipe) -> keras.optimizers.Optimiz
     )
 
 
-def in_float32(model: keras.Model) -> keras.Model:
-    """Return the network with its weights rounded to float32, for evaluation and the files."""
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-    rounded = build_model(config_of(model))
-    set_weights(rounded, get_weights(model))
-    return rounded
-
-
-class TrainingState:
+class TrainState:
     """All that a training changes as it goes, which is all that a checkpoint has to keep."""
 
-    def __init__(self, model: keras.Model, trainer: keras.Model) -> None:
-        """`trainer` is compiled and holds `model`, the network."""
-        self.model, self.trainer, self.optimizer = model, trainer, trainer.optimizer
-        self.optimizer.build(trainer.trainable_variables)
+    def __init__(self, model: keras.Model, classifier: keras.Model) -> None:
+        """`classifier` is compiled and trains `model`, the network."""
+        self.model, self.classifier, self.optimizer = model, classifier, classifier.optimizer
+        self.optimizer.build(classifier.trainable_variables)
         self.best: list[NDArray[np.float32]] = []  # weights of the best epoch so far
 
-    def resume(self, checkpoint: Checkpoint | None) -> Progress:
+    def restore(self, checkpoint: Checkpoint | None) -> Progress:
         """Go back to where the checkpoint left the training; return the progress until there."""
         return (checkpoint and checkpoint.restore(self.load)) or Progress([], [])
 
@@ -104,7 +80,7 @@ class TrainingState:
         """
         if self.optimizer.use_ema and self.optimizer.iterations > 0:
             averages = self.optimizer._model_variables_moving_average
-            for variable, average in zip(self.trainer.trainable_variables, averages, strict=True):
+            for variable, average in zip(self.classifier.trainable_variables, averages, strict=True):
                 weights = variable.numpy()
                 variable.assign(average)
                 average.assign(weights)
@@ -115,12 +91,13 @@ class TrainingState:
         self.best = self.model.get_weights()
         self.swap_average()
 
-    def finish(self) -> None:
-        """Leave in the network the weights that are kept: the best, the average, or those it has."""
+    def load_kept(self) -> None:
+        """Leave in the network what is kept: the best weights, the average, or those it has; in its usual precision."""
         if self.best:
             self.model.set_weights(self.best)
         else:
             self.swap_average()
+        set_precision(self.model, keras.config.floatx())
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.trainer.variables, *self.optimizer.variables]
+        return [*self.classifier.variables, *self.optimizer.variables]
