@@ -28,7 +28,7 @@ def test_links_lead_to_files() -> None:
     assert len(links) >= 4
 
 
-@pytest.mark.training
+@pytest.mark.nightly
 def test_the_notebook_runs_on_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OURS:
         (tmp_path / name).symlink_to(ROOT / name)
