@@ -40,14 +40,8 @@ def a_trial(number: int, values: dict[str, Any], trainings: tuple[Training, ...]
 
 def an_experiment(kind: Any, trials: list[Trial], **other: Any) -> Experiment:
     """Return a finished experiment of the trials."""
-    usual: dict[str, Any] = {
-        "dataset": "mnist",
-        "frameworks": ("pytorch",),
-        "models": ("cnn",),
-        "objective": "loss",
-        "epochs": 3,
-    }
-    usual |= {"logarithmic": frozenset(), "defaults": {}, "wanted": len(trials)}
+    usual: dict[str, Any] = {"dataset": "mnist", "frameworks": ("pytorch",), "models": ("cnn",)}
+    usual |= {"objective": "loss", "epochs": 3, "logarithmic": frozenset(), "defaults": {}, "wanted": len(trials)}
     return Experiment(kind=kind, trials=tuple(trials), **{**usual, **other})
 
 

@@ -33,9 +33,10 @@ def place(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     """Give a function from a command's words to those words with the test's folders and the sample's images."""
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    folders = ["--data-dir", str(workplace / "mnist_data"), "--output-dir", str(tmp_path), "--dataset", "mnist-sample"]
+    outputs, data = ["--output-dir", str(tmp_path)], ["--data-dir", str(workplace / "mnist_data")]
 
     def words(*given: str) -> list[str]:
-        return [*given, *folders]
+        more = {"show": [], "confirm": data}.get(given[0], [*data, "--dataset", "mnist-sample"])
+        return [*given, *outputs, *more]
 
     return words

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from experiments.workers import Worker, run_experiment
+from experiments.workers import Worker, run_experiment, wait_until
 
 from digits.errors import UserError
 from digits.experiments.study import read_experiment
@@ -22,22 +21,7 @@ GRID = ("grid", "first", "--framework", "pytorch", "--seed", "0", "1", "2")
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that name this one as their parent."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(folder.name))
-        except OSError:
-            pass
-    return found
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
 
 
 def gone(pid: int) -> bool:
@@ -59,12 +43,10 @@ def test_a_grid_trains_every_combination_once(
     experiment = read_experiment("first", tmp_path)
     assert (experiment.kind, experiment.wanted, experiment.epochs) == ("grid", 6, 3)
     assert experiment.varied == ("learning_rate", "seed")
-    assert experiment.defaults == {"learning_rate": 0.001}
     assert [trial.state for trial in experiment.trials] == ["complete"] * 6
     trial = experiment.trials[0]
     assert trial.values == {"framework": "pytorch", "model": "cnn", "learning_rate": 0.001, "seed": 0}
-    assert len(trial.epochs) == 3
-    assert trial.objective == trial.trainings[0].score["loss"] == pytest.approx(trial.epochs[-1], abs=1e-6)
+    assert trial.objective == trial.trainings[0].score["loss"] == pytest.approx(trial.epochs[2], abs=1e-6)
     assert trial.worker.endswith(f":{os.getpid()}")
     assert trial.started is not None
     assert trial.finished is not None
@@ -121,11 +103,7 @@ def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
     assert "    error: the training failed because seed is 1.\n" in out
     assert "2 of 3 trials of 'first' are done" in out
     assert err.startswith("error: 1 of 3 trials failed; on the machine that ran them, ")
-    failed = read_experiment("first", tmp_path).trials[1]
-    assert (failed.state, failed.error.splitlines()[-1]) == (
-        "failed",
-        "error: the training failed because seed is 1.",
-    )
+    assert [trial.state for trial in read_experiment("first", tmp_path).trials] == ["complete", "failed", "complete"]
     monkeypatch.delenv("FAKE_FAIL")
     assert run_experiment(place(*GRID)) == 0
     assert "3 of 3" in capfd.readouterr().out
@@ -161,9 +139,7 @@ def test_a_grid_starts_from_the_runs_of_another_one(
     assert starts == {1: "mnist-sample-cnn-pytorch-s1", 2: "mnist-sample-cnn-pytorch-s2"}
 
 
-def test_another_experiment_of_that_name_is_refused(
-    tmp_path: Path, place: Place, storage: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_experiment_of_that_name_is_refused(place: Place, storage: list[str]) -> None:
     assert run_experiment(place(*GRID, *storage)) == 0
     with pytest.raises(UserError, match=r"another experiment 'first' \(seeds: \[0, 1, 2\] there, \[0\] here\)"):
         run_experiment(place(*GRID[:4], "--seed", "0", *storage))
@@ -171,28 +147,7 @@ def test_another_experiment_of_that_name_is_refused(
         run_experiment(place("search", "first", *storage))
 
 
-def test_other_versions_are_refused(tmp_path: Path, place: Place) -> None:
-    """Of two machines: the second one finds another NumPy on its path."""
-    package = tmp_path / "other" / "numpy-9.9.dist-info"
-    package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9\n")
-    words = place(*GRID)
-    assert run_experiment(words) == 0
-    worker = Worker(tmp_path / "out", words, path=[str(package.parent)])
-    assert worker.wait() == 1
-    assert "with other versions (versions, numpy: " in worker.text()
-    assert '"9.9" here), so that results would not be comparable' in worker.text()
-
-
-def test_two_workers_write_one_journal(tmp_path: Path, place: Place) -> None:
-    words = place(*GRID, "--set", "learning_rate=0.001,0.003", "epochs=1")
-    workers = [Worker(tmp_path / "out", words) for _ in range(2)]
-    assert [worker.wait() for worker in workers] == [0, 0]
-    trials = read_experiment("first", tmp_path).trials
-    assert [trial.state for trial in trials] == ["complete"] * 6
-    assert len({trial.worker for trial in trials}) == 2
-
-
+@pytest.mark.nightly
 def test_a_worker_with_a_full_disk_gives_its_trial_back(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,13 +163,6 @@ def test_a_worker_with_a_full_disk_gives_its_trial_back(
     assert run_experiment(words) == 0
     (_, *_) = runs = find_runs(tmp_path / "experiments" / "first" / "runs")
     assert [len(read_run(run).history) for run in runs] == [3, 3, 3]
-
-
-def test_without_space_nothing_is_claimed(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("digits.experiments.job.LEAST_SPACE", 1 << 62)
-    with pytest.raises(UserError, match=r"the disk of '.*' is full; make room, then run the same command again"):
-        run_experiment(place(*GRID))
-    assert {trial.state for trial in read_experiment("first", tmp_path).trials} == {"waiting"}
 
 
 def test_a_line_cut_off_in_the_journal_is_no_loss(tmp_path: Path, place: Place) -> None:
@@ -233,17 +181,10 @@ def test_a_line_cut_off_in_the_journal_is_no_loss(tmp_path: Path, place: Place) 
     ("storage", "sentence"),
     [
         ("sqlite:///study.db", "--storage: SQLite is not for several processes"),
-        ("mysql://user:secret@host/studies", "--storage mysql: only PostgreSQL is supported"),
         ("postgresql+psycopg://user:secret@127.0.0.1:1/studies", r"user:\*\*\*@127.0.0.1:1/studies' cannot be used"),
-        ("secret", "--storage is no address of a database"),
     ],
 )
 def test_storages_that_cannot_be_used(place: Place, storage: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as refused:
         run_experiment(place(*GRID, "--storage", storage))
     assert "secret" not in str(refused.value)
-
-
-def test_there_is_no_such_experiment(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no experiment 'none'"):
-        read_experiment("none", tmp_path)

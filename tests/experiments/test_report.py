@@ -52,15 +52,15 @@ def test_whatever_text_comes_from_elsewhere_is_text(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_named_and_the_rest_is_there(tmp_path: Path) -> None:
     (tmp_path / "summary.csv").mkdir()
-    (tmp_path / "history.png").mkdir()
-    written, rendering = write_results(make_search(), tmp_path)
+    (tmp_path / "combinations.png").mkdir()
+    written, rendering = write_results(make_grid(1), tmp_path)
     assert [path.name for path in written] == ["trials.csv", "report.html"]
     assert len(rendering.faults) == 2
-    assert all(name in " ".join(rendering.faults) for name in ("summary.csv", "history.png"))
-    assert (tmp_path / "slices.png").is_file()
+    assert all(name in " ".join(rendering.faults) for name in ("summary.csv", "combinations.png"))
+    assert (tmp_path / "timeline.png").is_file()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_shows_the_page_without_a_complaint_or_a_request(tmp_path: Path) -> None:
-    write_results(make_search(), tmp_path)
+    write_results(make_search(9), tmp_path)
     assert complaints(tmp_path / "report.html", tmp_path) == []

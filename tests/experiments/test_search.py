@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from experiments.workers import Worker, run_experiment
-from frameworks import environment
+from experiments.workers import Worker, run_experiment, wait_until
 from paths import ROOT
 
 from digits.data import load_dataset
@@ -41,13 +40,10 @@ def test_a_search_finds_better_recipes_than_the_default(
     assert run_experiment(place(*SEARCH, "16", "--jobs", "2")) == 0
     experiment = read_experiment("found", tmp_path)
     assert (experiment.kind, experiment.evaluate_on, experiment.wanted) == ("search", "validation", 16)
-    assert experiment.varied == ("learning_rate", "dropout")
     assert experiment.logarithmic == {"learning_rate"}
-    assert len(experiment.trials) == 16
     default, *others = experiment.trials
     assert {name: default.values[name] for name in experiment.varied} == experiment.defaults
-    states = [trial.state for trial in experiment.trials]
-    assert {*states} == {"complete", "pruned"}
+    assert {trial.state for trial in experiment.trials} == {"complete", "pruned"}
     assert len({tuple(trial.values.items()) for trial in experiment.trials}) == 16  # none twice
     best = min((trial for trial in others if trial.objective is not None), key=lambda trial: trial.objective or 0.0)
     assert default.objective is not None
@@ -62,9 +58,7 @@ def test_a_search_finds_better_recipes_than_the_default(
     trained = sum(len(trial.epochs) for trial in experiment.trials)
     out = capfd.readouterr().out
     assert f"The best of 16 trials is number {best.number}: learning rate {best.values['learning_rate']:.4g} · " in out
-    assert f"Pruning saved {1 - trained / 48:.0%} of the epochs: {trained} of 48 were trained." in out.replace(
-        " %", "%"
-    )
+    assert f" of the epochs: {trained} of 48 were trained." in out
 
 
 def test_an_interrupted_search_continues_as_if_it_had_not_been(
@@ -74,28 +68,25 @@ def test_an_interrupted_search_continues_as_if_it_had_not_been(
     assert run_experiment(words) == 0
     whole = numbers(read_experiment("found", tmp_path))
     shutil.rmtree(tmp_path / "experiments")
-    for seconds in (1.5, 2.5):
-        worker = Worker(tmp_path / "out", words)
-        time.sleep(seconds)
-        worker.send(signal.SIGINT)
-        assert worker.wait() in (130, 0)
+    worker = Worker(tmp_path / "out", words)
+    wait_until(lambda: worker.text().count("accuracy") >= 2)
+    worker.send(signal.SIGINT)
+    assert worker.wait() == 130
     assert run_experiment(words) == 0
     assert sorted(map(str, numbers(read_experiment("found", tmp_path)))) == sorted(map(str, whole))
 
 
 def test_more_trials_can_be_asked_for(tmp_path: Path, place: Place) -> None:
-    assert run_experiment(place(*SEARCH, "2")) == 0
-    assert run_experiment(place(*SEARCH, "4")) == 0
-    assert len(read_experiment("found", tmp_path).trials) == 4
-    assert run_experiment(place(*SEARCH, "3")) == 0  # of which there are enough
-    assert len(read_experiment("found", tmp_path).trials) == 4
+    for asked, there in ((2, 2), (3, 3), (2, 3)):
+        assert run_experiment(place(*SEARCH, str(asked))) == 0
+        assert len(read_experiment("found", tmp_path).trials) == there
 
 
 def test_several_workers_make_as_many_trials_as_were_asked_for(
     tmp_path: Path, place: Place, storage: list[str]
 ) -> None:
     workers = [Worker(tmp_path / "out", place(*SEARCH, "6", *storage)) for _ in range(3)]
-    time.sleep(1.5)
+    wait_until(lambda: "accuracy" in workers[0].text())
     workers[0].send(signal.SIGKILL)
     assert [worker.wait() for worker in workers[1:]] == [0, 0]
     trials = read_experiment("found", tmp_path, *storage[1:]).trials
@@ -140,9 +131,10 @@ def test_after_its_seconds_a_search_begins_no_trial(
     assert f"{len(trials)} of 1000 trials of 'found' are done" in capfd.readouterr().out
 
 
-@pytest.mark.training
+@pytest.mark.nightly
+@pytest.mark.pytorch
 def test_not_one_number_of_a_search_depends_on_the_test_set(workplace: Path, tmp_path: Path) -> None:
-    """Of PyTorch's trainings; the second time, the test images are noise and the labels random."""
+    """The second time, the test images are noise and the labels random."""
     sample, chance = load_dataset("mnist-sample", workplace / "mnist_data"), np.random.default_rng(0)
     train = (sample.train_images, sample.train_labels)
     noise = (chance.integers(0, 256, (77, 28, 28), np.uint8), chance.integers(0, 10, 77, np.uint8))
@@ -152,7 +144,7 @@ def test_not_one_number_of_a_search_depends_on_the_test_set(workplace: Path, tmp
         write_own("mine", (*train, *test), sample.class_names, folder / "mnist_data")
         words = ["search", "found", "--model", "mlp", "--trials", "2", "--set", "epochs=2", "--dataset", "mine"]
         command = [sys.executable, str(ROOT / "run_experiment.py"), *words, "--device", "cpu"]
-        one_thread = environment() | {"OMP_NUM_THREADS": "1"}
+        one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=folder, env=one_thread, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         experiment = read_experiment("found", folder / "outputs")

@@ -6,13 +6,13 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from experiments.postgresql import PostgreSQL
-from experiments.workers import Worker
+from experiments.workers import Worker, wait_until
 
 from digits.experiments import server
 from digits.experiments.records import Experiment
@@ -37,14 +37,13 @@ class Network:
         self._connections: list[socket.socket] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def cut(self, seconds: float, *, lose: bool) -> None:
-        """Forward nothing for a while; lose: and end all connections then, as a router does that has forgotten them."""
+    def cut(self, seconds: float) -> None:
+        """Forward nothing for a while, and end all connections then, as a router does that has forgotten them."""
         self.open.clear()
         time.sleep(seconds)
-        if lose:
-            for connection in self._connections:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self.open.set()
 
     def close(self) -> None:
@@ -69,21 +68,9 @@ class Network:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-@contextmanager
-def network_to(postgresql: PostgreSQL) -> Iterator[Network]:
-    network = Network(postgresql.port)
-    try:
-        yield network
-    finally:
-        network.close()
-
-
 def wait_for_trainings(output: Path, number: int) -> None:
     """Wait until so many trainings have begun."""
-    until = time.monotonic() + 60
-    while len(list(output.glob("experiments/shared/logs/*"))) < number:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until(lambda: len(list(output.glob("experiments/shared/logs/*"))) >= number)
 
 
 def assert_each_once(experiment: Experiment) -> None:
@@ -108,21 +95,19 @@ def test_the_server_restarts_in_the_middle(
         assert "the storage is back after" in worker.text()
 
 
-@pytest.mark.parametrize("lose", [False, True])
 def test_the_network_of_one_worker_is_cut(
-    tmp_path: Path, place: Place, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch, lose: bool
+    tmp_path: Path, place: Place, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For longer than the others wait for its heartbeat, which is 1.5 s in these tests."""
     monkeypatch.setenv("FAKE_EPOCH", "0.4")
-    name = f"cut-{lose}"
-    with network_to(postgresql) as network:
-        far = Worker(tmp_path / "far", place(*GRID, "--storage", postgresql.address(name, network.port)))
+    with closing(Network(postgresql.port)) as network:
+        far = Worker(tmp_path / "far", place(*GRID, "--storage", postgresql.address("cut", network.port)))
         wait_for_trainings(tmp_path, 1)
-        near = Worker(tmp_path / "near", place(*GRID, "--storage", postgresql.address(name)))
+        near = Worker(tmp_path / "near", place(*GRID, "--storage", postgresql.address("cut")))
         wait_for_trainings(tmp_path, 2)
-        network.cut(4, lose=lose)
+        network.cut(4)
         assert [far.wait(), near.wait()] == [0, 0]
-    assert_each_once(read_experiment("shared", tmp_path, postgresql.address(name)))
+    assert_each_once(read_experiment("shared", tmp_path, postgresql.address("cut")))
     assert "has lost its worker; it continues" in near.text()
     assert "was given to another worker: this one was out of reach for too long" in far.text()
 

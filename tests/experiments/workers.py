@@ -34,22 +34,19 @@ COMMANDS: dict[str, tuple[Any, Callable[..., int]]] = {
 class Worker:
     """A process that runs `run_experiment.py COMMAND NAME ...` with the fake training script; output goes to a file."""
 
-    def __init__(
-        self, output: Path, words: Sequence[str], path: Sequence[str] = (), largest_file: int | None = None
-    ) -> None:
-        """path: where packages are looked for first; largest_file: bytes of the largest file it may write."""
+    def __init__(self, output: Path, words: Sequence[str], largest_file: int | None = None) -> None:
+        """largest_file: bytes of the largest file it may write."""
         self.output = output
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            os._exit(self._run(words, path, largest_file))
+            os._exit(self._run(words, largest_file))
         self.status: int | None = None
 
-    def _run(self, words: Sequence[str], path: Sequence[str], largest_file: int | None) -> int:
+    def _run(self, words: Sequence[str], largest_file: int | None) -> int:
         try:
             os.setsid()
-            sys.path[:0] = path
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if largest_file:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))

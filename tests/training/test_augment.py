@@ -81,17 +81,6 @@ def test_ink_is_roughly_kept(amount: Augmentation) -> None:
     assert np.quantile(after / before, 0.99) < 1.6
 
 
-@pytest.mark.parametrize("field", ["rotation", "shift", "scale", "shear", "elastic"])
-def test_each_amount_alone_changes_images_and_more_changes_more(field: str) -> None:
-    images = digits()[:200]
-    default = getattr(Augmentation(), field)
-    distances = []
-    for factor in (0.25, 1.0):
-        changed = augment(images, generator(), dataclasses.replace(NOTHING, **{field: factor * default}))
-        distances.append(np.abs(changed.astype(float) - images).mean())
-    assert 0 < distances[0] < distances[1]
-
-
 def moved(row: int, column: int, **amount: float) -> np.ndarray:
     """Return where the centre of a bright square lies after each of 2,000 changes, (2000, 2), from the image's."""
     image = np.zeros((28, 28), dtype=np.uint8)
