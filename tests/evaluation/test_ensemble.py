@@ -96,20 +96,6 @@ def test_its_members_and_command_are_recorded(members: list[Run], outputs: Path)
     assert set(info["versions"]) == {"python", "numpy"}
 
 
-def test_in_the_usual_folder_the_command_is_short(
-    members: list[Run], outputs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(outputs.parent)
-    info = read_run(write_ensemble(members[:2], Path("outputs"))).info
-    assert info["command"] == ("python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-pytorch-s4")
-
-
-def test_what_a_member_does_not_record_is_not_summed(members: list[Run], outputs: Path) -> None:
-    silent = {key: value for key, value in members[0].info.items() if key not in ("parameters", "seconds")}
-    run = read_run(write_ensemble([dataclasses.replace(members[0], info=silent), members[1]], outputs))
-    assert (run.parameters, run.training_seconds) == (None, None)
-
-
 def test_different_models_make_a_mixed_one(make: Callable[..., Run], outputs: Path) -> None:
     path = write_ensemble([make(), make(model="mlp")], outputs)
     assert path.name == "mnist-mixed-ensemble"
@@ -125,12 +111,6 @@ def test_an_earlier_ensemble_is_replaced_and_a_name_can_be_given(members: list[R
     assert read_run(named).info["name"] == "all three"
     words = shlex.split(read_run(named).info["command"])
     assert words[words.index("--ensemble-name") + 1] == "all three"
-
-
-def test_an_ensemble_of_an_ensemble(members: list[Run], make: Callable[..., Run], outputs: Path) -> None:
-    inner = read_run(write_ensemble(members, outputs, "inner"))
-    run = read_run(write_ensemble([inner, make(seed=8)], outputs))
-    assert run.parameters == 4 * 206_922
 
 
 # --- refused, with nothing written ---
@@ -178,18 +158,6 @@ def test_validation_runs_are_averaged_on_the_same_images_alone(make: Callable[..
         write_ensemble([members[0], make()], outputs)
 
 
-def test_datasets_are_not_mixed(make: Callable[..., Run], outputs: Path) -> None:
-    with pytest.raises(UserError, match=r"test images of mnist .*test images of fashion-mnist"):
-        write_ensemble([make(), make("fashion-mnist")], outputs)
-
-
-def test_members_that_add_up_to_too_much_are_told(make: Callable[..., Run], outputs: Path) -> None:
-    runs = [changed(make(seed=seed), parameters={"trainable": 2**62}) for seed in (1, 2)]
-    with pytest.raises(UserError, match=r"under 'parameters\.trainable'"):
-        write_ensemble(runs, outputs)
-    assert not (outputs / "mnist-cnn-ensemble").exists()
-
-
 def test_no_training_is_replaced(members: list[Run], outputs: Path) -> None:
     with pytest.raises(UserError, match="is a trained run and would be replaced"):
         write_ensemble(members[1:], outputs, members[0].name)
@@ -200,12 +168,6 @@ def test_no_member_is_replaced(members: list[Run], make: Callable[..., Run], out
     inner = read_run(write_ensemble(members, outputs))
     with pytest.raises(UserError, match="is a member and would be replaced"):
         write_ensemble([inner, make(seed=8)], outputs)
-
-
-def test_a_damaged_ensemble_is_replaced(members: list[Run], outputs: Path) -> None:
-    path = write_ensemble(members, outputs)
-    (path / "predictions.npy").write_bytes(b"")
-    assert read_run(write_ensemble(members, outputs)).accuracy >= 0
 
 
 @pytest.mark.parametrize("name", ["../escaped", ".hidden", "a/b", "/tmp", "..", "."])

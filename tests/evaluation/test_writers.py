@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from make_runs import make_run
 
 from digits.errors import UserError
@@ -42,15 +40,6 @@ def test_whole_groups_that_are_right_or_wrong_count_as_one_image_each() -> None:
     assert (found.low, found.high) == (pytest.approx(0.84, abs=0.011), pytest.approx(0.95, abs=0.011))
 
 
-def test_independent_images_give_the_binomial_interval() -> None:
-    right = np.random.default_rng(0).random(2000) < 0.9
-    found = bootstrap_interval(right, np.random.default_rng(1).integers(100, size=2000))
-    assert found is not None
-    assert found.design_effect == pytest.approx(1, abs=0.35)
-    low, high = wilson_interval(int(right.sum()), 2000)
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.004), pytest.approx(high, abs=0.004))
-
-
 def test_scipy_finds_the_same_interval() -> None:
     from scipy.stats import bootstrap
 
@@ -70,17 +59,6 @@ def test_scipy_finds_the_same_interval() -> None:
     assert found is not None
     assert found.standard_error == pytest.approx(theirs.standard_error, rel=0.03)
     assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.002)
-
-
-@settings(deadline=None)
-@given(st.data())
-def test_any_interval_is_one_and_the_same_again(data: st.DataObject) -> None:
-    n = data.draw(st.integers(1, 40))
-    right = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    groups = np.array(data.draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)))
-    low, high = accuracy_interval(right, groups)
-    assert 0 <= low <= high <= 1
-    assert (low, high) == accuracy_interval(right, groups)
 
 
 def test_where_resampling_shows_nothing_the_interval_is_wilsons() -> None:
