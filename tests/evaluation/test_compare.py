@@ -109,6 +109,7 @@ def test_equal_runs() -> None:
     assert pair.verdict == "'a' and 'b' are correct on exactly the same images: 1 of 2."
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_the_counts_of_any_pair_add_up(data: st.DataObject) -> None:
@@ -132,8 +133,9 @@ def test_mcnemar_as_published() -> None:
     assert mcnemar(9, 2) == pytest.approx(0.06543, abs=5e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
-@given(st.integers(0, 300))
+@given(st.integers(0, 60))
 def test_the_least_significant_difference_is_the_least(differing: int) -> None:
     needed = paired_test(np.ones(differing, np.int64))[1]
     gaps = range(differing % 2, differing + 1, 2)

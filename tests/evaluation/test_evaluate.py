@@ -127,6 +127,7 @@ def predicted(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(num_classes, size=n), np.maximum(probabilities, 1e-12).astype(np.float32)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(predicted(), st.integers(1, 40))
 def test_calibration_agrees_with_a_loop_over_the_images(case: tuple[np.ndarray, np.ndarray], num_bins: int) -> None:
@@ -149,6 +150,7 @@ def test_calibration_agrees_with_a_loop_over_the_images(case: tuple[np.ndarray, 
 # --- by scikit-learn ---
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(predicted())
 def test_everything_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
@@ -260,7 +262,8 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([*KEYS, "validation"]),
     json_values

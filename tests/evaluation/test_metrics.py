@@ -20,6 +20,7 @@ def test_confusion_matrix_by_hand() -> None:
     assert matrix.tolist() == [[1, 2, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first call imports scikit-learn
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=200))
 def test_confusion_matrix_agrees_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
@@ -57,6 +58,7 @@ def test_wilson_interval_as_published(correct: int, n: int, low: float, high: fl
     assert wilson_interval(correct, n) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first call imports SciPy
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_interval_agrees_with_scipy_and_stays_in_bounds(counts: tuple[int, int]) -> None:

@@ -40,6 +40,7 @@ def test_whole_groups_that_are_right_or_wrong_count_as_one_image_each() -> None:
     assert (found.low, found.high) == (pytest.approx(0.84, abs=0.011), pytest.approx(0.95, abs=0.011))
 
 
+@pytest.mark.slow
 def test_scipy_finds_the_same_interval() -> None:
     from scipy.stats import bootstrap
 
@@ -89,6 +90,7 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert found == [("census staff", 1, 1, 2), ("high-school students", 0.4, 2, 5), ("series 7", 1, 1, 1)]
 
 
+@pytest.mark.slow
 def test_of_many_series_the_largest_are_scored(tmp_path: Path) -> None:
     n = 30_000  # each writer a series, as an own dataset may have them
     numbers = np.append(np.arange(n - 3), [7, 7, 29_000])

@@ -302,16 +302,16 @@ def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path, visualize: V
     [
         ([], 1, "there are no runs in"),
         (["no-such-run", "x" * 300], 1, "there is no run '"),
-        (["--show", "digits"], 1, "--show needs a display"),
+        (["--show", "run-of-digits"], 1, "--show needs a display"),
         (["--only", "confusion"], 2, "--only confusion must be 'training_curves', "),
         (["--format", "png", "gif"], 2, "--format png gif must be 'png', "),
         (["--no-such-option"], 2, "there is no option --no-such-option"),
         (["--ensemble-name", "mine"], 2, "--ensemble-name "),
-        (["--compare", "digits", "clothes"], 1, "different datasets, mnist and fashion-mnist."),
-        (["--compare", "digits", "nothing"], 1, "there is no run '"),
-        (["--compare", "digits", "damaged"], 1, "is not JSON"),
-        (["--compare", "digits", "digits"], 2, "--compare must name two runs, not 1."),
-        (["--compare", "digits", "clothes", "third"], 2, "--compare must name two runs, not 3."),
+        (["--compare", "run-of-digits", "run-of-clothes"], 1, "different datasets, mnist and fashion-mnist."),
+        (["--compare", "run-of-digits", "nothing"], 1, "there is no run '"),
+        (["--compare", "run-of-digits", "run-damaged"], 1, "is not JSON"),
+        (["--compare", "run-of-digits", "run-of-digits"], 2, "--compare must name two runs, not 1."),
+        (["--compare", "run-of-digits", "run-of-clothes", "third"], 2, "--compare must name two runs, not 3."),
     ],
 )
 def test_what_cannot_be_shown_is_told_in_a_sentence(
@@ -319,10 +319,10 @@ def test_what_cannot_be_shown_is_told_in_a_sentence(
 ) -> None:
     monkeypatch.setenv("MPLBACKEND", "agg")
     if words:
-        make(tmp_path, folder="digits")
-        make(tmp_path, "fashion-mnist", folder="clothes")
-        (tmp_path / "outputs" / "damaged").mkdir()
-        (tmp_path / "outputs" / "damaged" / "run.json").write_text("{")
+        make(tmp_path, folder="run-of-digits")
+        make(tmp_path, "fashion-mnist", folder="run-of-clothes")
+        (tmp_path / "outputs" / "run-damaged").mkdir()
+        (tmp_path / "outputs" / "run-damaged" / "run.json").write_text("{")
     result = visualize(*words)
     assert result.status == status
     assert told in result.err
