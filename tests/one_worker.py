@@ -38,7 +38,9 @@ def main(framework: str, moment: str, *words: str) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     load, write = script.load_dataset, Checkpoint.write
-    script.load_dataset, script.export_onnx = few, no_export  # the export takes longer than such a training
+    script.load_dataset = few
+    files = import_module(f"models.{framework}.files")
+    files.export_onnx = no_export  # type: ignore[attr-defined]  # it takes longer than such a training
     Checkpoint.write = write_and_die  # type: ignore[method-assign]
     options = parse_options(script.__doc__, words)
     return run_script(lambda: script.main(options))

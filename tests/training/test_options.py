@@ -203,7 +203,7 @@ def test_help_and_a_mistyped_option_need_no_framework() -> None:
 
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FRAMEWORKS])
 def test_list_of_models_counts_the_parameters(framework: str, capsys: pytest.CaptureFixture[str]) -> None:
-    import_module(f"models.{framework}.training").list_models()
+    import_module(f"models.{framework}.files").list_models()
     page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
     listed = re.findall(r"^(\S+) +([\d,]+)(?: \+ ([\d,]+))? ", capsys.readouterr().out, re.MULTILINE)
     numbers = {name: sum(int(part.replace(",", "")) for part in parts if part) for name, *parts in listed}
