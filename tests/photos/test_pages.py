@@ -11,8 +11,7 @@ import pytest
 from digits.data.sample import stratified_sample
 from digits.inference.splits import choose, images_of
 from digits.photos.find import Digit, find_digit, find_digits
-from digits.photos.sheet import find_sheet, straightened
-from digits.photos.signs import is_sign
+from digits.photos.sheet import find_sheet
 from digits.photos.synthetic_pages import number, on_table, table
 from digits.training.hands import write_digit
 
@@ -29,17 +28,16 @@ def found_in(page: np.ndarray) -> list[Digit]:
     return [digit for group in find_digits(page) for digit in group]
 
 
-@pytest.mark.parametrize("side", [20, 28, 60, 119, 311])
-@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize(("side", "light"), [(20, True), (60, False), (311, True)])
 def test_a_clean_digit_of_any_size_is_found(side: int, light: bool) -> None:
-    for image in IMAGES[::40]:
+    for image in IMAGES[::80]:
         large = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
         digit = find_digit(large if light else 255 - large)
         assert digit is not None
         assert likeness(digit.image, image) > 0.75
 
 
-@pytest.mark.parametrize(("thick", "shift"), [(2, 14), (5, 0), (8, 14)])
+@pytest.mark.parametrize(("thick", "shift"), [(2, 14), (8, 0)])
 def test_digits_in_a_table_come_without_its_lines(thick: int, shift: int) -> None:
     generator = np.random.default_rng(thick)
     rows = [[IMAGES[generator.integers(len(IMAGES))] for _ in range(4)] for _ in range(3)]
@@ -69,21 +67,16 @@ def test_a_long_stroke_is_no_line() -> None:
     assert bottom - top > 105
 
 
-@pytest.mark.parametrize("turn", [-25, 8])
-def test_the_sheet_on_a_table_is_seen_from_above(turn: float) -> None:
-    generator = np.random.default_rng(turn + 100)
+def test_the_sheet_on_a_table_is_seen_from_above() -> None:
+    generator = np.random.default_rng(75)
     digits = [IMAGES[i] for i in (3, 200, 410, 780)]
     page = np.vstack([np.full((100, 900), 236, np.uint8), np.full((300, 900), 236, np.uint8)])
     written = number(digits, 30)
     page[60 : 60 + written.shape[0], 200 : 200 + written.shape[1]] = written
-    photo, corners = on_table(page, turn, generator)
+    photo, corners = on_table(page, -25, generator)
     found = find_sheet(photo)
     assert found is not None
     np.testing.assert_allclose(found, corners, atol=0.03 * max(page.shape))
-    flat, to_photo = straightened(photo, found)
-    assert flat.mean() > 200
-    middle = cv2.perspectiveTransform(np.array([[[flat.shape[1] / 2, flat.shape[0] / 2]]], np.float64), to_photo)
-    np.testing.assert_allclose(middle.ravel(), corners.mean(axis=0), atol=0.05 * max(page.shape))
     (group,) = find_digits(photo)
     assert [likeness(digit.image, image) > 0.7 for digit, image in zip(group, digits, strict=True)] == [True] * 4
     onto = cv2.getPerspectiveTransform(np.float32([[0, 0], [900, 0], [900, 400], [0, 400]]), corners.astype(np.float32))
@@ -94,7 +87,7 @@ def test_the_sheet_on_a_table_is_seen_from_above(turn: float) -> None:
 
 
 def test_no_sheet_where_there_is_none() -> None:
-    for i, image in enumerate(IMAGES[::40]):
+    for i, image in enumerate(IMAGES[::80]):
         side = (28, 90, 250)[i % 3]
         large = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
         assert find_sheet(large) is None
@@ -123,19 +116,16 @@ SIGNS = {
 }
 
 
-@pytest.mark.parametrize("pen", [5, 9])
 @pytest.mark.parametrize("sign", SIGNS)
-def test_signs_are_no_digits(sign: str, pen: int) -> None:
+def test_signs_are_no_digits(sign: str) -> None:
     mask = np.zeros((80, 80), np.uint8)
     for start, stop in SIGNS[sign]:
-        cv2.line(mask, start, stop, 1, pen)
-    x, y, width, height = cv2.boundingRect(mask)
-    assert is_sign(mask[y : y + height, x : x + width])
+        cv2.line(mask, start, stop, 1, 7)
     assert find_digit(np.pad(235 - 200 * mask, 40, constant_values=235)) is None
 
 
 def test_one_digit_among_several_is_not_alone() -> None:
-    images = IMAGES[::100]
+    images = IMAGES[::200]
     assert all(find_digit(number([image], 0)).alone for image in images)
     for one, other in itertools.pairwise(images):
         for apart in (8, 60):  # two that are taken for the strokes of one digit, and two that are not
@@ -149,17 +139,6 @@ def test_a_digit_beside_a_sign_is_alone() -> None:
     digit = find_digit(sheet)
     assert digit.alone
     assert digit.box[2] < 180
-
-
-def test_digits_are_no_signs() -> None:
-    generator = np.random.default_rng(0)
-    others = [write_digit(digit, generator) for digit in range(10) for _ in range(10)]
-    taken = 0
-    for image in [*IMAGES[::4], *others]:
-        mask = (cv2.resize(image, (112, 112), interpolation=cv2.INTER_CUBIC) > 100).astype(np.uint8)
-        x, y, width, height = cv2.boundingRect(mask)
-        taken += is_sign(mask[y : y + height, x : x + width])
-    assert taken <= 1
 
 
 @pytest.mark.parametrize("apart", [0, -4])

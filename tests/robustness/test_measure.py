@@ -41,6 +41,7 @@ def with_network(run: Run) -> Run:
     return read_run(run.path)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_network_on_the_corrupted_images(run: Run, sample_data: Path) -> None:
     ((same, found),) = measure_robustness([run], sample_data)
     assert same is run
@@ -70,12 +71,12 @@ def text_of(run: Run) -> str:
     return (run.path / "robustness.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_on_validation_images_is_measured_on_them(tmp_path: Path, sample_data: Path) -> None:
     dataset = load_dataset("mnist-sample", sample_data)
     held_out = {"validation_fraction": 0.1, "split": "random", "seed": 3}
     images, labels, _ = evaluation_set(dataset, Recipe(**held_out))
-    run = make_sample_run(tmp_path / "outputs", sample_data, held_out=held_out)
-    run = with_network(run)
+    run = with_network(make_sample_run(tmp_path / "outputs", sample_data, held_out=held_out))
     object.__setattr__(run, "labels", labels.astype(np.int64))
     ((_, found),) = measure_robustness([run], sample_data)
     assert (found.n, found.evaluated_on) == (len(images), "validation")
@@ -93,12 +94,12 @@ def test_what_cannot_be_measured_is_refused(run: Run, sample_data: Path, tmp_pat
 
 
 def test_a_damaged_file_is_named(run: Run) -> None:
-    for text in ("", "{}", "[1]", '{"clean": 2}'):
-        (run.path / "robustness.json").write_text(text)
-        with pytest.raises(UserError, match=r"robustness\.json' is damaged; delete it"):
-            read_robustness(run)
+    (run.path / "robustness.json").write_text('{"clean": 2}')
+    with pytest.raises(UserError, match=r"robustness\.json' is damaged; delete it"):
+        read_robustness(run)
 
 
+@pytest.mark.slow
 def test_script_prints_a_table_and_later_calls_show_the_figures(
     run: Run, sample_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,12 +123,13 @@ def test_script_prints_a_table_and_later_calls_show_the_figures(
     assert len(rows) == 1 + len(CORRUPTIONS) * len(STRENGTHS)
     assert {(row["run"], row["n"], row["evaluated_on"]) for row in rows} == {(run.name, "1000", "test")}
     shutil.rmtree(folder)
-    visualize()
+    visualize("--only", "robustness", "report")
     assert (folder / "robustness.png").is_file()
     assert "under corruption" in (outputs / "report.html").read_text()
 
 
-@pytest.mark.parametrize("count", [1, 3, 14])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 14])
 def test_figures_can_be_read(run: Run, count: int) -> None:
     random = np.random.default_rng(0)
     measured = []
@@ -142,6 +144,7 @@ def test_figures_can_be_read(run: Run, count: int) -> None:
     assert ("The best 12 of 14 runs" in words(figure).replace("\n", " ")) == (count == 14)
 
 
+@pytest.mark.slow
 def test_figure_of_corruptions_can_be_read() -> None:
     figure = plot_corruptions(np.zeros((3, 28, 28), np.uint8), "mnist")
     assert_readable(figure)
