@@ -38,7 +38,8 @@ def parts_of(file: str) -> frozenset[str]:
     frameworks = {framework for framework in ("pytorch", "tensorflow") if framework in file}
     page = ["page"] if file.startswith(("digits/web/", "draw_digit")) else []
     database = ["postgresql"] if file == "digits/experiments/server.py" else []
-    return frozenset({"base", *frameworks, *page, *database})
+    events = ["tensorboard"] if file == "digits/training/event_log.py" else []
+    return frozenset({"base", *frameworks, *page, *database, *events})
 
 
 @cache
