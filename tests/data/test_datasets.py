@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,11 +95,3 @@ def test_any_text_is_a_manifest_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in sums.values())
-
-
-def test_a_copy_of_the_folder_is_as_good(small_dir: Path, tmp_path: Path) -> None:
-    shutil.copytree(small_dir, tmp_path / "copy", symlinks=True)
-    shutil.rmtree(small_dir)
-    assert len(read_dataset(SMALL, tmp_path / "copy").train_labels) == 60
-    with np.load(tmp_path / "copy" / "small.npz") as arrays:  # the link is relative
-        assert len(arrays["x_train"]) == 60

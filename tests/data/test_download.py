@@ -175,18 +175,6 @@ def test_the_last_error_lists_every_mirror_and_the_ways_out(tmp_path: Path) -> N
     ]
 
 
-def test_a_mirror_that_failed_is_asked_last_for_the_next_file(tmp_path: Path) -> None:
-    asked = []
-
-    def fail(handler: BaseHTTPRequestHandler) -> None:
-        asked.append(handler.path)
-        send(handler, b"", 503)
-
-    with serving(fail) as bad, serving(send_file) as good:
-        download_dataset(with_mirrors(bad, good), tmp_path / "data")
-    assert len(asked) == 1
-
-
 def test_a_file_known_by_the_checksum_of_its_gz_is_verified_by_that() -> None:
     data = GZ_BYTES["t10k-labels-idx1-ubyte.gz"]
     file = replace(SMALL.files[3], sha256="", gz_sha256=hashlib.sha256(data).hexdigest())

@@ -20,7 +20,6 @@ from digits.data.sample import stratified_sample
 from digits.inference import answer_files, list_files, load_runs, many, writing_table
 from digits.inference.answers import as_text
 from digits.photos import find_digit
-from digits.photos.mnist_form import mnist_form
 from digits.photos.synthetic_pages import number
 
 IMAGES, LABELS, _, _ = stratified_sample()
@@ -135,16 +134,3 @@ def test_mnist_images_reach_the_network_as_they_are() -> None:
     for image in DIGITS[::200]:
         for pixels in (image, np.dstack([image] * 3)):
             np.testing.assert_array_equal(find_digit(pixels).image, image)
-
-
-def test_other_images_are_brought_into_mnist_form() -> None:
-    image = DIGITS[1000]
-    others = {
-        "dark on white": 255 - image,
-        "shifted": np.roll(image, (2, -2), (0, 1)),
-        "faint": image // 3,
-        "larger": np.pad(image, 1),
-        "empty": np.zeros((28, 28), np.uint8),
-        "framed": np.pad(image[1:-1, 1:-1], 1, constant_values=255),
-    }
-    assert {name for name, pixels in others.items() if mnist_form(pixels) is not None} == set()

@@ -108,6 +108,7 @@ def _png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
+@pytest.mark.slow
 def test_several_digits_are_marked_in_copies_with_names_of_their_own(answers, tmp_path: Path) -> None:
     first = [IMAGES[np.flatnonzero(digit == LABELS)[1]] for digit in (4, 0, 7, 1)]
     photo = photograph([first], "mild", np.random.default_rng(1))

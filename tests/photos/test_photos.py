@@ -94,6 +94,7 @@ def test_odd_shapes(shape: tuple[int, ...]) -> None:
         find_digits(odd)
 
 
+@pytest.mark.slow
 def test_every_clean_digit_is_found(digits: tuple[Pixels, Pixels]) -> None:
     """Digit 997 is a narrow 4 in one stroke, which once was taken for a plus."""
     assert [index for index, digit in list(enumerate(digits[0]))[7::10] if find_digit(drawing(digit)) is None] == []
