@@ -41,7 +41,7 @@ PAGE_TEXT = """<!DOCTYPE html>
 <title>PyTorch and TensorFlow, side by side</title>
 <style>
 {colours}
-@media (prefers-color-scheme: dark) {{ {dark} td.other {{ background: #33230f }} }}
+@media (prefers-color-scheme: dark) {{ {dark} }}
 :root {{ color-scheme: light dark }}
 body {{ margin: 1rem; font: clamp(14px, 1vw, 30px)/1.4 system-ui, sans-serif }}
 nav {{ columns: 16em }} nav a {{ display: block }}
@@ -50,7 +50,7 @@ table {{ width: 100%; table-layout: fixed; border-collapse: collapse; margin-bot
 th {{ text-align: left }} th:empty, td:nth-child(odd) {{ width: 3.5em; text-align: right; color: GrayText }}
 td {{ padding: 0 .5em; vertical-align: top }}
 td:nth-child(even) {{ font-family: ui-monospace, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere }}
-td.other {{ background: #fff3e2; box-shadow: inset .3em 0 #c25e00 }}
+td.other {{ background: light-dark(#fff3e2, #33230f); box-shadow: inset .3em 0 #c25e00 }}
 </style>
 <h1>PyTorch and TensorFlow, side by side</h1>
 <p>Functions and classes stand beside those of the same name. A line with a coloured ground has no equal on the other
