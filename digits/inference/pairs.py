@@ -39,7 +39,7 @@ def load_pair(runs: Sequence[Run], outputs: Path) -> list[TrainedRun]:
 
 def differences(a: TrainedRun, b: TrainedRun) -> list[str]:
     """Return in what two runs are unequal, such as 'model cnn against mlp': data and network first."""
-    keys = [key for key in dict.fromkeys([*NETWORK, *a.facts, *b.facts]) if key not in ("seed", "layers")]
+    keys = [key for key in dict.fromkeys([*NETWORK, *a.facts, *b.facts]) if key != "seed"]
     differing = [key for key in keys if a.facts.get(key) != b.facts.get(key)]
     if "dataset" in differing:
         differing.remove("images")
@@ -51,7 +51,7 @@ def _text(value: object) -> str:
 
 
 def _whole(run: Run) -> dict[str, Any]:
-    return {key: value for key, value in facts_of(run).items() if key not in ("seed", "layers")}
+    return {key: value for key, value in facts_of(run).items() if key != "seed"}
 
 
 def _network(run: Run) -> dict[str, Any]:

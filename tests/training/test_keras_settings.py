@@ -15,7 +15,7 @@ import keras
 from digits.training import RECIPES, model_config
 print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon())
 keras.config.set_image_data_format("channels_first")  # as a program may that uses our networks
-print(models.tensorflow.build_model(model_config(RECIPES["cnn"], 10, (0.0, 1.0))).output_shape)
+print(models.tensorflow.build_model(model_config(RECIPES["cnn"], 10, "tensorflow")).output_shape)
 """
 
 
