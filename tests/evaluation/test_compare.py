@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from make_runs import make_run
 
@@ -71,24 +71,6 @@ def test_a_pair_by_hand() -> None:
     )
 
 
-def test_the_most_confident_images_come_first() -> None:
-    a, b = run_with([1, 1, 1], [0, 0, 0], "a"), run_with([2, 2, 2], [0, 0, 0], "b")
-    b = dataclasses.replace(b, probabilities=np.array([[0.2, 0.2, 0.6], [0, 0, 1], [0, 0.1, 0.9]], dtype=np.float32))
-    # The sums of confidence: 0.9 + 0.6, 0.75 + 1, 0.6 + 0.9.
-    pair = compare_pair(a, b)
-    assert pair.disagreements.tolist()[0] == pair.both_wrong_images.tolist()[0] == 1
-
-
-def test_a_real_difference_is_called_so() -> None:
-    labels = [0] * 100
-    pair = compare_pair(run_with([0] * 100, labels, "good"), run_with([0] * 80 + [1] * 20, labels, "bad"))
-    assert pair.p_value == pytest.approx(2 * 0.5**20)
-    assert pair.significant
-    assert "'good' classifies 20 more of 100 images correctly than 'bad' (100.00 % against 80.00 %)" in pair.verdict
-    assert "0.00019 %" in pair.verdict
-    assert "the difference is significant." in pair.verdict
-
-
 def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -> None:
     labels = [0] * 100
     a, b = run_with([0] * 94 + [1] * 6, labels, "a"), run_with([1] * 10 + [0] * 90, labels, "b")
@@ -102,45 +84,12 @@ def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -
     assert mcnemar(13, 3) < SIGNIFICANT < mcnemar(12, 4)
 
 
-def test_equal_runs() -> None:
-    a, b = run_with([0, 1], [0, 0], "a"), run_with([0, 2], [0, 0], "b")
-    pair = compare_pair(a, b)
-    assert (pair.p_value, pair.significant) == (1, False)
-    assert pair.verdict == "'a' and 'b' are correct on exactly the same images: 1 of 2."
-
-
-@pytest.mark.slow
-@settings(deadline=None)
-@given(st.data())
-def test_the_counts_of_any_pair_add_up(data: st.DataObject) -> None:
-    classes = st.lists(st.integers(0, 2), min_size=(n := data.draw(st.integers(1, 60))), max_size=n)
-    labels = data.draw(classes)
-    a, b = run_with(data.draw(classes), labels, "a"), run_with(data.draw(classes), labels, "b")
-    pair, back = compare_pair(a, b), compare_pair(b, a)
-    assert pair.both_right + pair.only_a_right + pair.only_b_right + pair.both_wrong == pair.n == n
-    assert (pair.both_right + pair.only_a_right) / n == pytest.approx(a.accuracy)
-    assert (pair.both_right + pair.only_b_right) / n == pytest.approx(b.accuracy)
-    assert set(pair.disagreements) == {i for i in range(n) if a.predictions[i] != b.predictions[i]}
-    assert len(pair.both_wrong_images) == pair.both_wrong
-    assert (back.only_a_right, back.only_b_right, back.p_value) == (pair.only_b_right, pair.only_a_right, pair.p_value)
-
-
 # --- McNemar ---
 
 
 def test_mcnemar_as_published() -> None:
     # Fay (2011), 'Exact McNemar's test and matching confidence intervals', the vignette of R's package exact2x2.
     assert mcnemar(9, 2) == pytest.approx(0.06543, abs=5e-6)
-
-
-@pytest.mark.slow
-@settings(deadline=None)
-@given(st.integers(0, 60))
-def test_the_least_significant_difference_is_the_least(differing: int) -> None:
-    needed = paired_test(np.ones(differing, np.int64))[1]
-    gaps = range(differing % 2, differing + 1, 2)
-    significant = [gap for gap in gaps if mcnemar((differing + gap) // 2, (differing - gap) // 2) < SIGNIFICANT]
-    assert needed == (min(significant) if significant else None)
 
 
 # --- writers ---
@@ -219,9 +168,8 @@ def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..
         held_out = {"validation_fraction": fraction, "split": "random", "seed": seed}
         return make(framework=framework, seed=seed, folder=f"{framework}-{seed}-{fraction}", held_out=held_out)
 
-    tested = make()
     runs = [
-        tested,
+        make(),
         evaluated(0.1, 0),
         evaluated(0.1, 0, "tensorflow"),
         evaluated(0.1, 1),
@@ -229,32 +177,13 @@ def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..
     ]
     comparisons = compare_runs(runs)
     assert [len(group.runs) for group in comparisons] == [1, 2, 1, 1]
-    assert comparisons[0].runs == [tested]
     assert [len(group.pairs) for group in comparisons] == [0, 1, 0, 0]
-    assert all(len(one.runs) == 1 for group in comparisons for one in group.recipes)
     first, second = why_not_compared(comparisons)
-    named = "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1'"
-    assert first == (
-        f"'mnist-cnn-pytorch', {named} and 'pytorch-0-0.2' are not compared: they were evaluated on test and "
-        "validation images."
-    )
+    assert "they were evaluated on test and validation images." in first
     assert second == (
-        f"{named} and 'pytorch-0-0.2' are not compared: their validation images differ (by --validation-fraction, "
-        "--split or --seed)."
+        "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1' and 'pytorch-0-0.2' are not compared: their validation images "
+        "differ (by --validation-fraction, --split or --seed)."
     )
-    many = why_not_compared(compare_runs([evaluated(0.1, seed) for seed in range(20)]))
-    assert [text.partition(" are not")[0] for text in many] == [
-        "'pytorch-0-0.1', 'pytorch-1-0.1', 'pytorch-2-0.1' and 17 more"
-    ]
-
-
-def test_a_run_without_fingerprint_is_compared_with_none(make: Callable[..., Run]) -> None:
-    comparisons = compare_runs(
-        [make(info={"dataset_fingerprint": None}), make(folder="copy", info={"dataset_fingerprint": None})]
-    )
-    assert [group.fingerprint for group in comparisons] == [None, None]
-    [sentence] = why_not_compared(comparisons)
-    assert "'mnist-cnn-pytorch' does not record the fingerprint of its dataset; train it again." in sentence
 
 
 # --- the two frameworks ---
@@ -290,15 +219,6 @@ def test_equal_recipes_are_compared_rather_than_others(make: Callable[..., Run])
     assert names == [("mnist-cnn-pytorch", "mnist-cnn-tensorflow"), ("long", "long-tf")]
 
 
-def test_recipes_that_differ_are_told(make: Callable[..., Run]) -> None:
-    other = make(framework="tensorflow", error_rate=0.3)
-    other = dataclasses.replace(other, info={**other.info, "recipe": {**other.recipe, "epochs": 9}})
-    [group] = compare_runs([make(), other])
-    [pair] = group.pairs
-    assert pair.recipe_differences == ["epochs 3 against 9"]
-    assert "Their recipes differ, which may explain it: epochs 3 against 9." in pair.verdict
-
-
 def test_what_a_recipe_consists_of_is_compared_part_by_part(make: Callable[..., Run]) -> None:
     recipe = make().recipe
     more = {**recipe, "augmentation": {**recipe["augmentation"], "rotation": 5.0}, "filters": [8, 16]}
@@ -330,21 +250,6 @@ def test_a_pair_that_is_asked_for_replaces_the_frameworks(make: Callable[..., Ru
     assert (digits.chosen, clothes.chosen, clothes.pairs) == (True, False, [])
     with pytest.raises(UserError, match="different datasets, mnist and fashion-mnist"):
         compare_runs(runs, (runs[0], runs[3]))
-
-
-def test_runs_of_one_name_are_called_by_their_folders(make: Callable[..., Run], tmp_path: Path) -> None:
-    one, other = make(), read_run(make_run(tmp_path / "other", labels=LABELS, error_rate=0.4))
-    pair = compare_pair(one, other)
-    assert pair.names == (str(one.path), str(other.path))
-    assert f"than '{other.path}' (" in pair.verdict
-
-
-def test_an_ensemble_is_no_framework(make: Callable[..., Run]) -> None:
-    ensemble = make(folder="e", info={"framework": "ensemble", "seed": None, "recipe": None})
-    [group] = compare_runs([make(), ensemble])
-    assert group.pairs == []
-    assert [one.runs[0].framework for one in group.recipes] == ["pytorch"]
-    assert compare_pair(make(), ensemble).recipe_differences == []
 
 
 # --- seeds ---
