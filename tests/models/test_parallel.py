@@ -13,10 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
 from frameworks import environment
-=======
->>>>>>> 274b8d6 (Tests of several workers use the shared fixtures, and a batch of two images has three workers; the pairs of runs name no layers any more)
 from paths import ROOT
 
 from digits.runs import Run, read_run
@@ -30,7 +27,6 @@ LENET = "--model lenet5 --filters 4 6 --dense 12 8"
 LOST = "error: another worker of this training has ended or cannot be reached"
 NORMALISED = {"deep-cnn", "resnet"}
 """Networks whose batch normalisation sees a part of each batch alone."""
-ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_WAIT_POLICY": "passive"}
 
 
 Train = Callable[..., list[subprocess.CompletedProcess[str]]]
@@ -50,7 +46,7 @@ def train(framework: str, workplace: Path, tmp_path: Path) -> Train:
         for rank, (moment, place) in enumerate(zip(moments, places(framework, len(moments)), strict=True)):
             words = [*COMMON.split(), *options.split(), *(first.split() if rank == 0 else ())]
             command = [sys.executable, str(ROOT / "tests" / "one_worker.py"), framework, moment, *words]
-            pipe, variables = subprocess.PIPE, ENVIRONMENT | place
+            pipe, variables = subprocess.PIPE, environment() | place
             started.append(subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=pipe, stderr=pipe, text=True))
         ends = [subprocess.CompletedProcess(one.args, one.wait(), *one.communicate()) for one in started]
         assert not any("Traceback" in end.stderr for end in ends), ends
@@ -159,7 +155,7 @@ def test_torchrun_starts_killed_workers_again_from_the_checkpoint(workplace: Pat
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
     words = ["pytorch", *COMMON.split(), *LENET.split(), "--epochs", "4", "--name", "again"]
     command = [sys.executable, *launch, "killing.py", str(ROOT / "tests" / "one_worker.py"), *words]
-    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     epochs = [int(line.split("/")[0]) for line in done.stdout.splitlines() if "/4 " in line]
     assert epochs == [1, 2, 3, 4]  # none twice, and none left out
