@@ -206,10 +206,6 @@ def test_a_checkpoint_that_was_cut_is_refused_and_kept(train: Train) -> None:
 # --- what a training computes ---
 
 
-def relu(values: np.ndarray) -> np.ndarray:
-    return np.maximum(values, 0)
-
-
 def softmax(logits: np.ndarray) -> np.ndarray:
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponents / exponents.sum(axis=1, keepdims=True)
@@ -252,8 +248,8 @@ PARTS = {"weight": 2, "bias": 1}
 
 
 def layers(weights: dict[str, Any], inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    first = relu(inputs @ weights["dense1.weight"].T + weights["dense1.bias"])
-    second = relu(first @ weights["dense2.weight"].T + weights["dense2.bias"])
+    first = np.maximum(inputs @ weights["dense1.weight"].T + weights["dense1.bias"], 0)
+    second = np.maximum(first @ weights["dense2.weight"].T + weights["dense2.bias"], 0)
     return first, second, second @ weights["head.weight"].T + weights["head.bias"]
 
 
