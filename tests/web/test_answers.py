@@ -30,7 +30,6 @@ def reading_of(*read: tuple[str, str, int, float]) -> Reading:
     [
         ([("a", "pytorch", 3, 0.99)], "It is a 3"),
         ([("a", "pytorch", 3, 0.99), ("b", "tensorflow", 3, 0.4)], "They agree: 3 (not sure)"),
-        ([("a", "pytorch", 3, 0.99), ("b", "tensorflow", 5, 0.4)], "PyTorch says 3, TensorFlow says 5 (not sure)"),
         ([("a&b", "pytorch", 3, 0.99), ("b", "pytorch", 5, 0.99)], "They disagree: a&amp;b says 3, b says 5"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from fastapi.responses import JSONResponse
 from starlette.testclient import TestClient
 
-from digits.web import guard, room
+from digits.web import guard
 from digits.web.guard import MAX_BYTES, MAX_JSON_BYTES, Guard, own_hosts
 
 HERE = "http://127.0.0.1:7860"
@@ -62,7 +62,6 @@ def test_other_sites_cannot_use_it(client: TestClient) -> None:
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
-        {"Origin": "http://127.0.0.1:1"},
         {"Origin": f"{HERE}.evil.example"},
         {"Sec-Fetch-Site": "cross-site"},
     ):
@@ -90,27 +89,10 @@ def test_nonsense_in_json_is_not_parsed(client: TestClient) -> None:
         refusal(client.post(DRAW, content=b'{"data": [%s' % values), 400)
 
 
-def test_only_what_the_page_needs_is_served(client: TestClient, tmp_path: Path) -> None:
-    for path in ("/", "/config", "/wall", "/wall/drawings", "/assets/index.js", f"/gradio_api/file={tmp_path}/a.png"):
-        assert client.get(path).status_code == 200, path
-    for path in (
-        "/docs",
-        "/gradio_api/file=/etc/passwd",
-        f"/gradio_api/file={tmp_path}/%2e%2e/secret",
-        f"/gradio_api/file={tmp_path}2/a.png",
-        "/gradio_api/file=http://127.0.0.1/inside.png",
-        "/gradio_api/proxy=http://127.0.0.1/inside.png",
-        "/assets/..%2f..%2fsecret",
-        "/static/%2e%2e/secret",
-    ):
-        assert "nothing here" in refusal(client.get(path), 404)
-
-
 def test_a_request_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With room for one request: the second waits in vain for the one that stalls, and a third has its place."""
+    """With room for one request: a second has the place of the one that stalls."""
     monkeypatch.setattr(guard, "SECONDS", 0.3)
     monkeypatch.setattr(guard, "PHOTOS_BYTES", 1000)
-    monkeypatch.setattr(room, "WAITING_SECONDS", 0.1)
     headers = [(b"host", b"127.0.0.1"), (b"content-length", b"900")]
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
     answers: list[tuple[int, Any]] = []
@@ -127,16 +109,12 @@ def test_a_request_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPa
     async def all_of_it() -> dict[str, Any]:
         return {"type": "http.request", "body": bytes(900)}
 
-    async def three_requests() -> None:
+    async def two_requests() -> None:
         guarded = Guard(count, tmp_path, {"127.0.0.1"})
-        async with anyio.create_task_group() as both:
-            both.start_soon(ask, guarded, anyio.sleep_forever)
-            await anyio.wait_all_tasks_blocked()
-            both.start_soon(ask, guarded, all_of_it)
+        await ask(guarded, anyio.sleep_forever)
         await ask(guarded, all_of_it)
 
-    anyio.run(three_requests)
-    (second, busy), (first, late), third = answers
-    assert (second, busy["error"].endswith("try again in a moment.")) == (503, True)
+    anyio.run(two_requests)
+    (first, late), second = answers
     assert (first, "took too long" in late["error"]) == (408, True)
-    assert third == (200, 900)
+    assert second == (200, 900)
