@@ -17,9 +17,8 @@ from digits.errors import expect_interruptions, run_script
 from digits.training import ALONE, Options, Recipe, Workers, parse_options
 
 if __name__ == "__main__":
-    expect_interruptions()
-    # Before the second that importing PyTorch takes: --help and a mistyped option answer at once.
-    OPTIONS = parse_options(__doc__)
+    expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback
+    OPTIONS = parse_options(__doc__)  # before the slow import of PyTorch, so that --help answers at once
 
 import numpy as np
 import torch
@@ -47,60 +46,62 @@ def train(
     checkpoint: Checkpoint | None = None,
     workers: Workers = ALONE,
 ) -> Progress:
-    """Train the network in place; return a row an epoch, as in history.csv, and the loss of each step."""
-    train_indices, held_out = split_dataset(dataset, recipe)
+    """Train the network in place; return a Progress: one row of history.csv per epoch, and the loss of every step."""
+    train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out is for validation
     validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
     labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
-    optimizer = make_optimizer(network, recipe)
-    state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; `ema`: a moving average of weights
-    progress = state.restore(checkpoint)  # no epoch yet, unless --resume continues a killed training
-    history = progress.history
+    optimizer = make_optimizer(network, recipe)  # Adam, or SGD with Nesterov momentum, as the recipe says
+    state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; ema: decay of the weights' average
+    progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
+    history = progress.history  # one row per finished epoch: progress.add() below appends it
     model = workers.parallel(network)  # the network itself, unless several processes train it together
-    epoch_images = images_of_epochs(dataset, recipe, len(history))
+    epoch_images = images_of_epochs(dataset, recipe, len(history))  # yields all, augmented anew if the recipe says so
 
     print(progress.HEADING)
-    while not is_over(recipe, history):
-        images = torch.from_numpy(next(epoch_images)).to(device)  # all of the epoch's: a batch is one indexing
+    while not is_over(recipe, history):  # after all epochs, or --early-stopping N without a lower validation loss
+        images = torch.from_numpy(next(epoch_images)).to(device)  # all at once: a batch is then one indexing
+        # Shuffled anew; a last batch of one image, which batch normalisation could not normalise, is left out.
         order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)
         batches = order.split(recipe.batch_size)
-        rates = learning_rates(recipe, len(batches), history).tolist()  # of each step
+        # One per step: constant (halved whenever the validation loss in the history has stalled), cosine or one-cycle.
+        rates = learning_rates(recipe, len(batches), history).tolist()
 
-        started, outputs = time.perf_counter(), []
+        started, outputs = time.perf_counter(), []  # logits, measured once: .item() in each step would wait for a GPU
         model.train()
-        with progress.live_line(recipe.epochs, len(order)) as line:
+        with progress.live_line(recipe.epochs, len(order)) as line:  # a bar of tqdm's, in images
             for batch, rate in zip(batches, rates, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 optimizer.zero_grad()
                 with autocast:
                     logits = model(images[batch])
-                logits = logits.to(torch.get_default_dtype())
+                logits = logits.to(torch.get_default_dtype())  # from bfloat16, which is too coarse for the loss
                 loss = F.cross_entropy(logits, labels[batch], label_smoothing=recipe.label_smoothing)
                 loss.backward()
                 optimizer.step()
-                state.update_average()
+                state.update_average()  # of the weights, if the recipe asks for one
                 outputs.append(logits.detach())
-                if line.update(len(batch)):  # drawn again, as it is up to ten times a second in a terminal
+                if line.update(len(batch)):  # it was redrawn, as ten times a second; line.n images are done
                     losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order[: line.n]], recipe)
                     line.set_postfix_str(f"loss {losses.mean():.4f}, accuracy {accuracy:.2%}")
-        losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order], recipe)
+        losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order], recipe)  # each image's smoothed loss
         step_losses = [batch_losses.mean().item() for batch_losses in losses.split(recipe.batch_size)]
         seconds = time.perf_counter() - started
         row = {"epoch": len(history) + 1, "learning_rate": rates[-1]}
         row |= {"train_loss": losses.mean().item(), "train_accuracy": accuracy}
         if len(held_out):
+            # By the moving average of the weights, if there is one. Worker 0 computes them, the others receive them.
             probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
             score = score_of(validation_labels, probabilities)
             row |= {"validation_loss": score["loss"], "validation_accuracy": score["accuracy"]}
         row |= {"seconds": round(seconds, 3), "images_per_second": round(len(order) / seconds, 1)}
-        progress.add(row, step_losses, recipe.epochs)  # prints the row; ends the training if its loss is not finite
-
-        if recipe.keep_best and is_best(history):
+        progress.add(row, step_losses, recipe.epochs)  # appends and prints the row; UserError if its loss is not finite
+        if recipe.keep_best and is_best(history):  # the highest validation accuracy so far
             state.keep_best()
         if checkpoint:
             checkpoint.write(progress, state.save())
-    state.load_kept()  # the best weights, their moving average or the last, as the recipe says
+    state.load_kept()  # the best epoch's weights with --keep-best, else the last's; with --ema their moving averages
     return progress
 
 
@@ -116,33 +117,33 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
-    device = set_up(options.device, options.recipe.seed, options.recipe.precision)
-    options = settle_precision(options, device)  # --precision auto is bfloat16 where the device has it
+    device = set_up(options.device, options.recipe.seed, options.recipe.precision)  # also seeds; 'auto' acts as float32
+    options = settle_precision(options, device)  # 'auto': bfloat16 if the device is fast at it, else float32
     recipe = options.recipe
     workers = join_workers(device)  # this process alone, unless torchrun has started several
-    with workers.together():
+    with workers.together():  # if one worker fails here, all end
         dataset = load_dataset(options.dataset, options.data_dir)
-        run = NewRun(options, dataset, "pytorch", ("torch", "numpy", "onnx"), started, workers)
+        packages = ("torch", "numpy", "onnx")  # whose versions run.json records
+        run = NewRun(options, dataset, "pytorch", packages, started, workers)  # its path, config, checkpoint, images
 
     network = build_model(run.config).to(device)
-    set_starting_weights(network, options)  # its fresh ones, but for --init-from and --parity
-    parameters = count_parameters(network)
+    set_starting_weights(network, options)  # keeps the random ones, unless --init-from or --parity supplies others
+    parameters = count_parameters(network)  # (trainable, others)
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
     progress = train(network, dataset, recipe, device, run.checkpoint, workers)
     if workers.rank == 0:
-        if recipe.precision == "float64":  # what is evaluated and saved computes in float32
+        if recipe.precision == "float64":  # the test and the saved files use float32
             torch.set_default_dtype(torch.float32)
             network.float()
-        probabilities = predict(network, run.images)
-
+        probabilities = predict(network, run.images)  # the test images; those held out with --evaluate-on validation
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.pt, model.onnx, weights.safetensors
             device_name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
             outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
         print(outcome)
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")
-    workers.wait()  # until the first has written the run
+    workers.wait()  # until worker 0 has written the run
 
 
 if __name__ == "__main__":

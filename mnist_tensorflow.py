@@ -18,14 +18,13 @@ from digits.errors import expect_interruptions, run_script
 from digits.training import ALONE, Options, Recipe, Workers, parse_options
 
 if __name__ == "__main__":
-    expect_interruptions()
-    # Before the seconds that importing TensorFlow takes: --help and a mistyped option answer at once.
-    OPTIONS = parse_options(__doc__)
+    expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback
+    OPTIONS = parse_options(__doc__)  # before the slow import of TensorFlow, so that --help answers at once
 
 from digits.training.keras_import import ignore_keras_settings, quiet_stderr
 
-ignore_keras_settings()
-with quiet_stderr():
+ignore_keras_settings()  # the user's, in ~/.keras/keras.json and KERAS_BACKEND
+with quiet_stderr():  # TensorFlow writes notes while it is imported
     import keras
     import tensorflow as tf
 
@@ -38,7 +37,7 @@ from digits.training.batches import epoch_length, split_dataset
 from digits.training.schedule import is_over
 from models.tensorflow.device import set_up, settle_precision
 from models.tensorflow.files import count_parameters, list_models, save_network
-from models.tensorflow.fit import BetweenEpochs, Classifier, batches_of_epochs
+from models.tensorflow.fit import Classifier, TrainingCallback, batches_of_epochs
 from models.tensorflow.networks import build_model
 from models.tensorflow.parallel import join_workers
 from models.tensorflow.training import TrainState, make_optimizer, set_starting_weights
@@ -52,38 +51,44 @@ def train(
     checkpoint: Checkpoint | None = None,
     workers: Workers = ALONE,
 ) -> Progress:
-    """Train the network in place; return a row an epoch, as in history.csv, and the loss of each step."""
-    train_indices, held_out = split_dataset(dataset, recipe)
+    """Train the network in place; return a Progress: one row of history.csv per epoch, and the loss of every step."""
+    train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out is for validation
     validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
-    num_images = epoch_length(len(train_indices), recipe.batch_size)  # of an epoch
-    # The network with labels that are smoothed in training alone, a learning rate and a loss for each step.
-    with tf.device("GPU:0" if device == "cuda" else "CPU:0"):
+    # Without a last batch of one image, which batch normalisation could not normalise.
+    num_images = epoch_length(len(train_indices), recipe.batch_size)
+    with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # so that variables lie where the network's do
+        # The network, with smoothed labels in training only; its variables are the rate and the loss of each step.
         classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size), workers)
     classifier.compile(
+        # Adam, or SGD with Nesterov momentum, as the recipe says. The callback sets `rates` before each epoch.
         make_optimizer(classifier.rates, recipe),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=32,  # steps that run without returning to Python
     )
-    state = TrainState(network, classifier)  # what a checkpoint keeps
-    progress = state.restore(checkpoint)  # no epoch yet, unless --resume continues a killed training
+    state = TrainState(network, classifier)  # what a checkpoint keeps, the moving average of the weights included
+    progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
     model = workers.parallel(classifier)  # the classifier itself, unless several processes train it together
 
     print(progress.HEADING)
-    if not is_over(recipe, progress.history):
+    if not is_over(recipe, progress.history):  # it is with --epochs 0, or with --resume after the last epoch
         first = len(progress.history)
         model.fit(
-            batches_of_epochs(dataset, train_indices, recipe, first),  # (images, labels), each epoch in its own order
+            # A tf.data.Dataset of (images, labels). Each pass over it is the next epoch, shuffled anew, and augmented
+            # anew if the recipe says so.
+            batches_of_epochs(dataset, train_indices, recipe, first),
             initial_epoch=first,
             epochs=recipe.epochs,
             validation_data=(validation_images, validation_labels) if len(held_out) and workers.rank == 0 else None,
             validation_batch_size=500,
-            # Between epochs: the rates, a row of history.csv, the best weights, a checkpoint, whether to stop.
-            callbacks=[BetweenEpochs(recipe, num_images, state, progress, checkpoint, workers)],
-            shuffle=False,  # the batches come in the epoch's order
+            # What PyTorch's loop does around the steps: learning rates, live line, validation by the moving average,
+            # appending the row to the history (UserError if its loss is not finite), keeping the weights of the best
+            # epoch, the checkpoint, and --early-stopping N: the end after N epochs without a lower validation loss.
+            callbacks=[TrainingCallback(recipe, num_images, state, progress, checkpoint, workers)],
+            shuffle=False,  # the batches are already shuffled
             verbose=0,
         )
-    state.load_kept()  # the best weights, their moving average or the last, as the recipe says
+    state.load_kept()  # the best epoch's weights with --keep-best, else the last's; with --ema their moving averages
     return progress
 
 
@@ -97,30 +102,29 @@ def predict(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
-    device = set_up(options.device, options.recipe.seed, options.recipe.precision)
-    options = settle_precision(options, device)  # --precision auto is bfloat16 where the device has it
+    device = set_up(options.device, options.recipe.seed, options.recipe.precision)  # also seeds; 'auto' acts as float32
+    options = settle_precision(options, device)  # 'auto': bfloat16 if the device is fast at it, else float32
     recipe = options.recipe
     workers = join_workers(device)  # this process alone, unless TF_CONFIG names several
-    with workers.together():
+    with workers.together():  # if one worker fails here, all end
         dataset = load_dataset(options.dataset, options.data_dir)
-        packages = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")
-        run = NewRun(options, dataset, "tensorflow", packages, started, workers)
+        packages = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")  # whose versions run.json records
+        run = NewRun(options, dataset, "tensorflow", packages, started, workers)  # its path, config, checkpoint, images
 
     network = build_model(run.config)
-    set_starting_weights(network, options)  # its fresh ones, but for --init-from and --parity
-    parameters = count_parameters(network)
+    set_starting_weights(network, options)  # keeps the random ones, unless --init-from or --parity supplies others
+    parameters = count_parameters(network)  # (trainable, others)
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
     progress = train(network, dataset, recipe, device, run.checkpoint, workers)
     if workers.rank == 0:
-        if recipe.precision == "float64":  # what is evaluated and saved computes in float32
+        if recipe.precision == "float64":  # the test and the saved files use float32
             weights = network.get_weights()
             keras.config.set_floatx("float32")
             keras.config.set_dtype_policy("float32")
             network = build_model(run.config)
             network.set_weights(weights)
-        probabilities = predict(network, run.images)
-
+        probabilities = predict(network, run.images)  # the test images; those held out with --evaluate-on validation
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.keras, model.onnx, weights.safetensors
             gpus = tf.config.get_visible_devices("GPU")
@@ -129,7 +133,7 @@ def main(options: Options) -> None:
             outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
         print(outcome)
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.keras, model.onnx, weights")
-    workers.wait()  # until the first has written the run
+    workers.wait()  # until worker 0 has written the run
 
 
 if __name__ == "__main__":

@@ -9,21 +9,26 @@ FILES = ("layers.py", "networks.py")
 
 
 def network_code(model: str, framework: str) -> str:
-    """Return the SHA-256 of the definitions that the network's function in models/<framework>/ consists of.
+    """Return the SHA-256 of the code that the network's entry in NETWORKS of models/<framework>/ consists of.
 
-    They are its syntax tree and those of what it names, written out in one form: so comments, docstrings, line ends and
-    the code of other networks change nothing.
+    That is the syntax tree of its function and of all that this names, written out in one form: so comments,
+    docstrings, line ends and the code of other networks change nothing.
     """
-    definitions: dict[str, ast.stmt] = {}
+    definitions: dict[str, ast.AST] = {}
     for file in FILES:
         for node in ast.parse((MODELS / framework / file).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 definitions[node.name] = node
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                definitions |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+                definitions |= {ast.unparse(target): node for target in targets}  # NETWORKS['tiny'] too
+    networks = definitions.pop("NETWORKS")  # which build_model names: all of them
+    assert isinstance(networks, ast.AnnAssign)
+    assert isinstance(networks.value, ast.Dict)
+    for key, function in zip(networks.value.keys, networks.value.values, strict=True):
+        definitions.setdefault(f"NETWORKS[{key and ast.unparse(key)}]", function)
     found: dict[str, str] = {}
-    named = [model.replace("-", "_"), "build_model"]
+    named = [f"NETWORKS[{model!r}]", "build_model"]
     while named:
         name = named.pop()
         if name in definitions and name not in found:

@@ -18,9 +18,10 @@ validation accuracy in PyTorch on mnist-sample after 20 epochs was then 86 %, an
 
 
 class ScalePixels(nn.Module):
-    """Raw pixels (N, 28, 28) to floating point (N, 1, H, W) in `pixel_range`, channels last in memory.
+    """Scales pixels in the network itself, so that a saved network takes raw images; torch.nn has no layer for it.
 
-    `padding` is how many pixels of background, raw 0, are put around each image.
+    Raw pixels (N, 28, 28) to floating point (N, 1, H, W) in `pixel_range`, channels last in memory. `padding` is how
+    many pixels of background, raw 0, are put around each image.
     """
 
     def __init__(self, pixel_range: tuple[float, float], padding: int = 0) -> None:
@@ -38,10 +39,10 @@ class ScalePixels(nn.Module):
 
 
 class FlattenPixels(nn.Module):
-    """Feature maps (N, C, H, W) to (N, H * W * C), pixel by pixel as TensorFlow flattens them.
+    """nn.Flatten in TensorFlow's order, pixel by pixel, so that dense weights mean the same in both frameworks.
 
-    With channels last in memory this copies nothing, where nn.Flatten's channel by channel would; and dense weights
-    mean the same in both frameworks.
+    Feature maps (N, C, H, W) to (N, H * W * C). With channels last in memory this copies nothing; nn.Flatten, which
+    goes channel by channel, would.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ class FlattenPixels(nn.Module):
 
 
 class Average(nn.Module):
-    """The mean over the axes `axes`: of all pixels of a feature map, or of all tokens."""
+    """The mean over `axes`, all pixels of a feature map or all tokens; torch.nn has no one layer for both."""
 
     def __init__(self, *axes: int) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class Average(nn.Module):
 
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """What batch normalisation does as Keras's does: once frozen, it leaves its running statistics alone.
+    """PyTorch's batch normalisation, except that it leaves its running statistics alone once frozen, as Keras's does.
 
     And with `biased`, as under --parity, its running variance is a sum over n values divided by n, where PyTorch's own
     divides by n - 1. With 128 images that is 0.8 % in a dense layer, under 0.1 % in a convolution; training never reads
@@ -87,9 +88,9 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
-    """Batch normalisation of (N, C). One image alone has no spread and is normalised as in evaluation.
+    """nn.BatchNorm1d, of (N, C), for batches of one image too, with which PyTorch's own refuses to train.
 
-    PyTorch would refuse it, as the last batch of an epoch too.
+    One image has no spread: it is normalised as in evaluation.
     """
 
     def forward(self, values: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
 
 
 class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
-    """Batch normalisation of (N, C, H, W)."""
+    """nn.BatchNorm2d, of (N, C, H, W), except that it leaves its running statistics alone once frozen."""
 
 
 def keep_biased_variances(model: nn.Module) -> None:
@@ -112,7 +113,7 @@ def keep_biased_variances(model: nn.Module) -> None:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions, and their input added to their output: the basic block of He et al. (2016).
+    """The basic block of He et al. (2016), which torch.nn lacks: two convolutions, their input added to their output.
 
     Where the input has another number of filters or is to be halved in size, a 1x1 convolution makes it fit.
     """
@@ -140,9 +141,10 @@ class ResidualBlock(nn.Module):
 
 
 class PatchEmbedding(nn.Linear):
-    """Pixels (N, 1, 28, 28) to tokens (N, 49, width), one a patch: its pixels times `weight`, plus `bias`.
+    """Pixels (N, 1, 28, 28) to a token for each patch, (N, 49, width), for which torch.nn has no layer.
 
-    Each position has a bias of its own, (49, width): the learned position embedding of Dosovitskiy et al. (2021).
+    A token is the patch's pixels times `weight`, plus `bias`. Each position has a bias of its own, (49, width): the
+    learned position embedding of Dosovitskiy et al. (2021).
     """
 
     def __init__(self, width: int) -> None:
@@ -155,7 +157,11 @@ class PatchEmbedding(nn.Linear):
 
 
 class TransformerBlock(nn.Module):
-    """Attention between tokens, then two dense layers for each, both added to their input; normalised before each."""
+    """Has weights and dropout as its Keras twin has them; nn.TransformerEncoderLayer drops out in more places.
+
+    Attention between tokens and then two dense layers for each token; both normalise their input first, and are added
+    to it.
+    """
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a training in PyTorch is wired from. models/tensorflow/training.py is the twin, in the same order."""
+"""The parts of a training in PyTorch. models/tensorflow/training.py is the twin, in the same order."""
 
 import copy
 import io
@@ -19,7 +19,7 @@ from models.pytorch.layers import keep_biased_variances
 def set_starting_weights(model: nn.Module, options: Options) -> None:
     """Give the network the weights that --init-from or --parity start it from; freeze what --freeze-features freezes.
 
-    Without these options it keeps its fresh ones.
+    Without these options it keeps its random ones.
     """
     if options.init_from:
         start_from(options.init_from, model, options.new_head)

@@ -89,7 +89,7 @@ class Classifier(keras.Model):
         return loss
 
 
-class BetweenEpochs(keras.callbacks.Callback):
+class TrainingCallback(keras.callbacks.Callback):
     """What the loop of mnist_pytorch.py does before and after the steps of an epoch, and the live line during them.
 
     Keras's own EarlyStopping, ReduceLROnPlateau and ModelCheckpoint count epochs by themselves and forget it when a

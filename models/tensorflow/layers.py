@@ -23,7 +23,7 @@ Step = Callable[[KerasTensor], KerasTensor]  # a layer, or several in one functi
 
 
 def functional(images: KerasTensor, *steps: Step) -> keras.Model:
-    """Return the model that takes the steps one after the other, as keras.Sequential does with layers alone."""
+    """Return the model that takes the steps in turn, as keras.Sequential does, which takes layers but no functions."""
     values = images
     for step in steps:
         values = step(values)
@@ -31,8 +31,9 @@ def functional(images: KerasTensor, *steps: Step) -> keras.Model:
 
 
 def scale_pixels(pixel_range: tuple[float, float], padding: int = 0) -> list[KerasTensor | layers.Layer]:
-    """Raw pixels (N, 28, 28) to floating point (N, H, W, 1) in `pixel_range`, channels last as TensorFlow has them.
+    """Scale pixels in the network itself, so that a saved network takes raw images.
 
+    Raw pixels (N, 28, 28) to floating point (N, H, W, 1) in `pixel_range`, channels last as TensorFlow has them.
     `padding` is how many pixels of background, raw 0, are put around each image.
     """
     low, high = pixel_range
@@ -46,7 +47,7 @@ def scale_pixels(pixel_range: tuple[float, float], padding: int = 0) -> list[Ker
 
 
 def batch_norm(name: str) -> layers.BatchNormalization:
-    """Batch normalisation over the last axis, which leaves its moving statistics alone once frozen.
+    """Keras's batch normalisation over the last axis, with PyTorch's constants.
 
     What stays different: the running variance is a sum over n values divided by n - 1 in PyTorch, by n in Keras. With
     128 images that is 0.8 % in a dense layer, under 0.1 % in a convolution, and training never reads it.
@@ -55,7 +56,7 @@ def batch_norm(name: str) -> layers.BatchNormalization:
 
 
 def residual_block(inputs: int, filters: int, stride: int, name: str) -> Step:
-    """Two convolutions, and their input added to their output: the basic block of He et al. (2016).
+    """The basic block of He et al. (2016), which Keras lacks: two convolutions, their input added to their output.
 
     Where the input has another number of filters or is to be halved in size, a 1x1 convolution makes it fit.
     """
@@ -76,9 +77,10 @@ def residual_block(inputs: int, filters: int, stride: int, name: str) -> Step:
 
 
 def patch_embedding(width: int, name: str) -> Step:
-    """Pixels (N, 28, 28, 1) to tokens (N, 49, width), one a patch: its pixels times `kernel`, plus `bias`.
+    """Pixels (N, 28, 28, 1) to a token for each patch, (N, 49, width), for which Keras has no layer.
 
-    Each position has a bias of its own, (49, width): the learned position embedding of Dosovitskiy et al. (2021).
+    A token is the patch's pixels times `kernel`, plus `bias`. Each position has a bias of its own, (49, width): the
+    learned position embedding of Dosovitskiy et al. (2021).
     """
 
     def tokens(pixels: KerasTensor) -> KerasTensor:
@@ -96,7 +98,11 @@ def patch_embedding(width: int, name: str) -> Step:
 
 
 def transformer_block(width: int, hidden: int, dropout: float, name: str) -> Step:
-    """Attention between tokens, then two dense layers for each, both added to their input; normalised before each."""
+    """Has weights and dropout as its PyTorch twin has them; keras.layers has no such block.
+
+    Attention between tokens and then two dense layers for each token; both normalise their input first, and are added
+    to it.
+    """
 
     def block(tokens: KerasTensor) -> KerasTensor:
         normed = layers.LayerNormalization(epsilon=NORM_EPSILON, name=f"{name}.norm1")(tokens)

@@ -1,15 +1,24 @@
 """The ten networks in TensorFlow/Keras, from the shortest to the deepest. models/pytorch/networks.py is the twin.
 
 Both files have the same networks in the same order, with the same names of layers. Every network takes raw pixels,
-uint8 0..255 (N, 28, 28), and returns logits, floating point (N, num_classes), from its last layer, `head`. `config`
-says how large it is: `filters` of the convolutions, `dense`, the units of the dense layers before the last, `dropout`,
-the fraction dropped, and `num_classes`; and by `pixel_range` what the raw pixels 0 and 255 become, 0 and 1 by
-default. The numbers in docstrings and comments are the defaults (digits/training/default_recipes.py).
+uint8 0..255 (N, 28, 28), and returns logits, floating point (N, num_classes), from its last layer, `head`. Its `config`
+says how large it is, in these fields:
 
-Where a pooling and a ReLU meet, pooling stands first: both orders give the same numbers, this one leaves ReLU a quarter
-of the work. A convolution or dense layer before a normalisation has no bias, since that would take it away again.
-docs/references.md says more of each source.
+    filters      filters of the convolutions, stage by stage
+    dense        units of the dense layers before `head`
+    dropout      fraction of the units that training drops at random
+    num_classes  units of `head`
+    pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow and with --parity
+
+The numbers in docstrings and comments are the defaults (digits/training/default_recipes.py), for ten classes. Where
+pooling and ReLU follow each other, pooling comes first: either order gives the same result, and ReLU then has a quarter
+of the work. A convolution or dense layer before a normalisation has no bias: the normalisation would subtract it again.
+`head` has a dtype so that its logits are float32 even if the layers before it compute in bfloat16; mnist_pytorch.py
+converts its logits instead.
+docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.
 """
+
+from collections.abc import Callable
 
 import keras
 from keras import layers
@@ -28,9 +37,10 @@ from models.tensorflow.layers import (
 
 
 def mlp(config: ModelConfig) -> keras.Sequential:
-    """Three dense layers, 64, 64 and one a class, and no convolution: the first network of the Keras comparison.
+    """Dense layers of 64, 64 and 10 units, no convolution; dropout 0.5.
 
-    Rumelhart, Hinton and Williams (1986), 'Learning representations by back-propagating errors', Nature 323.
+    Rumelhart, Hinton and Williams (1986), 'Learning representations by back-propagating errors', Nature 323. Its sizes
+    are those of the first network in 'the Keras comparison', a tutorial.
     """
     widths = config.dense
     return keras.Sequential(
@@ -48,10 +58,11 @@ def mlp(config: ModelConfig) -> keras.Sequential:
 
 
 def fast(config: ModelConfig) -> keras.Sequential:
-    """Convolutions of 16 and 32 filters, dense 256: tuomaso's train_mnist_fast (GitHub), 99 % after one epoch.
+    """Two convolutions of 16 and 32 filters, dense 256, no dropout: 99 % on MNIST after one epoch.
 
-    Its first convolution takes every second position, where the original computes all and keeps a quarter by pooling.
-    Strides in place of pooling: Springenberg et al. (2015), 'Striving for simplicity', arXiv 1412.6806.
+    From https://github.com/tuomaso/train_mnist_fast. There the first convolution has a stride of 1, with pooling after
+    it; here a stride of 2. Strides in place of pooling: Springenberg et al. (2015), 'Striving for simplicity', arXiv
+    1412.6806.
     """
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
@@ -72,10 +83,11 @@ def fast(config: ModelConfig) -> keras.Sequential:
 
 
 def cnn(config: ModelConfig) -> keras.Sequential:
-    """Convolutions of 16 and 32 filters, a dense layer of 128: the network of the project specification, the default.
+    """Two convolutions of 16 and 32 filters, dense 128, dropout 0.25: the default network.
 
-    Convolutions on digits: LeCun et al. (1989), 'Backpropagation applied to handwritten zip code recognition', Neural
-    Computation 1; dropout: Srivastava et al. (2014), Journal of Machine Learning Research 15.
+    It is the one that 'the project specification' asks for. Convolutions on digits: LeCun et al. (1989),
+    'Backpropagation applied to handwritten zip code recognition', Neural Computation 1; dropout: Srivastava et al.
+    (2014), Journal of Machine Learning Research 15.
     """
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
@@ -97,9 +109,10 @@ def cnn(config: ModelConfig) -> keras.Sequential:
 
 
 def fashion_cnn(config: ModelConfig) -> keras.Sequential:
-    """Convolutions of 32 and 64 filters over 32x32 pixels, dense 128: the third network of the Keras comparison.
+    """Two convolutions of 32 and 64 filters over 32x32 pixels, dense 128, no dropout.
 
-    It is meant for Fashion-MNIST: Xiao, Rasul and Vollgraf (2017), arXiv 1708.07747.
+    The third network in 'the Keras comparison', a tutorial, where it is for Fashion-MNIST: Xiao, Rasul and Vollgraf
+    (2017), arXiv 1708.07747.
     """
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
@@ -121,10 +134,10 @@ def fashion_cnn(config: ModelConfig) -> keras.Sequential:
 
 
 def cnn_wide(config: ModelConfig) -> keras.Sequential:
-    """Convolutions of 32 and 64 filters, dense 128, dropout after each: the network of the Keras tutorial.
+    """Two convolutions of 32 and 64 filters, dense 128, dropout 0.25 after each of the three.
 
-    Dropout: Srivastava et al. (2014), 'Dropout', Journal of Machine Learning Research 15. The tutorial does not say how
-    its convolutions are padded; Keras's default, no padding, is used.
+    From 'the Keras tutorial', which does not say how its convolutions are padded; Keras's default, no padding, is used.
+    Dropout: Srivastava et al. (2014), 'Dropout', Journal of Machine Learning Research 15.
     """
     filters, (width,) = config.filters, config.dense
     return keras.Sequential(
@@ -148,12 +161,12 @@ def cnn_wide(config: ModelConfig) -> keras.Sequential:
 
 
 def lenet5(config: ModelConfig) -> keras.Sequential:
-    """LeNet-5, convolutions of 6 and 16 filters, dense 120 and 84: the second network of the Keras comparison.
+    """LeNet-5: two convolutions of 6 and 16 filters, dense 120 and 84, no dropout.
 
     LeCun, Bottou, Bengio and Haffner (1998), 'Gradient-based learning applied to document recognition', Proceedings of
-    the IEEE 86. They had averages with a learned scale for pooling, scaled tanh, a second convolution not connected to
-    all maps of the first, and radial basis functions at the end; here are max pooling, ReLU, full connections and a
-    dense layer.
+    the IEEE 86. Theirs pools by averages with a learned scale, and has scaled tanh, a second convolution not connected
+    to all maps of the first, and radial basis functions at the end; this one has max pooling, ReLU, full connections
+    and a dense layer, as in 'the Keras comparison', a tutorial.
     """
     filters, widths = config.filters, config.dense
     return keras.Sequential(
@@ -177,7 +190,7 @@ def lenet5(config: ModelConfig) -> keras.Sequential:
 
 
 def vgg(config: ModelConfig) -> keras.Sequential:
-    """Pairs of 3x3 convolutions, of 32, 64 and 128 filters, between poolings; dense 256.
+    """Three pairs of 3x3 convolutions, of 32, 64 and 128 filters, each with pooling after it; dense 256, dropout 0.5.
 
     Simonyan and Zisserman (2015), 'Very deep convolutional networks for large-scale image recognition', arXiv
     1409.1556, made small for 28x28 pixels.
@@ -211,11 +224,11 @@ def vgg(config: ModelConfig) -> keras.Sequential:
 
 
 def deep_cnn(config: ModelConfig) -> keras.Sequential:
-    """Five convolutions of 32 to 128 filters, dense 256 and 128, all normalised: the deep Keras project's network.
+    """Five convolutions of 32 to 128 filters, dense 256 and 128, all batch-normalised; dropout 0.25, then 0.5.
 
-    Batch normalisation: Ioffe and Szegedy (2015), arXiv 1502.03167. The project states 1.5 million parameters; its
-    layers as it lists them, built here, have 0.47 million. Dropout after the convolutions is half of that after the
-    dense layers, as there.
+    From 'the deep Keras project', which states 1.5 million parameters; its layers as it lists them, built here, have
+    0.47 million. Dropout after the convolutions is half of that after the dense layers, as there. Batch normalisation:
+    Ioffe and Szegedy (2015), arXiv 1502.03167.
     """
     filters, widths, light = config.filters, config.dense, config.dropout / 2
     return keras.Sequential(
@@ -257,7 +270,7 @@ def deep_cnn(config: ModelConfig) -> keras.Sequential:
 
 
 def resnet(config: ModelConfig) -> keras.Model:
-    """Three residual blocks of two convolutions each, of 32, 64 and 128 filters.
+    """Three residual blocks of two convolutions each, of 32, 64 and 128 filters; no dropout.
 
     He, Zhang, Ren and Sun (2016), 'Deep residual learning for image recognition', arXiv 1512.03385, for 28x28 pixels.
     """
@@ -277,10 +290,10 @@ def resnet(config: ModelConfig) -> keras.Model:
 
 
 def vit(config: ModelConfig) -> keras.Model:
-    """A vision transformer: four blocks over 7x7 patches of 4x4 pixels, tokens of 64 numbers, 128 hidden units.
+    """A vision transformer: four blocks over 7x7 patches of 4x4 pixels, 64 numbers a token; dropout 0.1.
 
-    Dosovitskiy et al. (2021), 'An image is worth 16x16 words', arXiv 2010.11929. The head sees the mean of all tokens,
-    not a class token as theirs. `config.dense` is the width of a token and that of the hidden layer in each block.
+    Dosovitskiy et al. (2021), 'An image is worth 16x16 words', arXiv 2010.11929. The head gets the mean of all tokens;
+    theirs gets a class token. `config.dense` is the width of a token, 64, and that of each block's hidden layer, 128.
     """
     width, hidden = config.dense
     return functional(
@@ -297,26 +310,42 @@ def vit(config: ModelConfig) -> keras.Model:
     )
 
 
+NETWORKS: dict[str, Callable[[ModelConfig], keras.Model]] = {
+    "mlp": mlp,
+    "fast": fast,
+    "cnn": cnn,
+    "fashion-cnn": fashion_cnn,
+    "cnn-wide": cnn_wide,
+    "lenet5": lenet5,
+    "vgg": vgg,
+    "deep-cnn": deep_cnn,
+    "resnet": resnet,
+    "vit": vit,
+}
+
+
 def build_model(config: ModelConfig) -> keras.Model:
-    """Return the network `config.model` with fresh weights from Keras's global generator; UserError without one."""
-    name = config.model.replace("-", "_")
-    if name not in globals():
+    """Return the network `config.model` with random weights from Keras's global generator.
+
+    UserError where NETWORKS does not have it.
+    """
+    if config.model not in NETWORKS:
         raise UserError(
-            f"there is no network {config.model} in TensorFlow: models/tensorflow/networks.py has no function "
-            f"'{name}'; write it there, or train {config.model} with mnist_pytorch.py."
+            f"there is no network {config.model} in TensorFlow: NETWORKS in models/tensorflow/networks.py does not "
+            f"have it; add it there, or train {config.model} with mnist_pytorch.py."
         )
-    theirs = keras.config.image_data_format()
+    previous_format = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")  # whatever the program around has set
     try:
-        model = globals()[name](config)
+        model = NETWORKS[config.model](config)
     finally:
-        keras.config.set_image_data_format(theirs)
+        keras.config.set_image_data_format(previous_format)
     model.name = config.model
     model.config = config
     return model
 
 
 def config_of(model: keras.Model) -> ModelConfig:
-    """Return what build_model was given to build the model."""
+    """Return the config from which build_model built the model."""
     config: ModelConfig = model.config
     return config

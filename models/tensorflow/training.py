@@ -1,4 +1,4 @@
-"""What a training in TensorFlow/Keras is wired from. models/pytorch/training.py is the twin, in the same order."""
+"""The parts of a training in TensorFlow/Keras. models/pytorch/training.py is the twin, in the same order."""
 
 import io
 
@@ -16,7 +16,7 @@ from models.tensorflow.fit import FusedAdam, StepRates, set_precision
 def set_starting_weights(model: keras.Model, options: Options) -> None:
     """Give the network the weights that --init-from or --parity start it from; freeze what --freeze-features freezes.
 
-    Without these options it keeps its fresh ones.
+    Without these options it keeps its random ones.
     """
     if options.init_from:
         start_from(options.init_from, model, options.new_head)

@@ -49,7 +49,9 @@ def test_comments_and_other_networks_change_nothing(models: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
-        ("networks.py", "relu2=nn.ReLU(inplace=True)", "relu2=nn.Tanh()", {"cnn"}),
+        ("networks.py", "conv1=nn.Conv2d(1, filters[0], kernel_size=3),", "conv1=None,", {"fashion-cnn"}),
+        ("networks.py", '"cnn": cnn,', '"cnn": tiny,', {"cnn"}),
+        ("networks.py", "def config_of", 'NETWORKS["cnn"] = cnn_wide\n\n\ndef config_of', {"cnn"}),
         ("layers.py", "self.relu1(self.norm1(", "self.relu2(self.norm1(", {"resnet"}),
         ("layers.py", "NORM_MOMENTUM = 0.1", "NORM_MOMENTUM = 0.2", {"deep-cnn", "resnet"}),  # in a base class
         ("layers.py", "* self.scale + self.offset", "* self.scale", set(SOURCES)),
