@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,9 +33,8 @@ from digits.figures.confusion import plot_confusion, plot_confusions
 from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
 from digits.figures.page import save_figure
 from digits.figures.parity import plot_parity, relative_differences
-from digits.figures.predictions import chance, plot_correct_predictions, plot_incorrect_predictions
+from digits.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
 from digits.figures.style import FONT
-from digits.figures.text import fit_text, printable, text_width, wrap_text
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
 from digits.metrics import confusion_matrix
@@ -170,16 +168,6 @@ def test_every_figure_can_be_read(all_figures: Callable[[str], dict[str, Figure]
         assert figure.get_label().startswith(figure.texts[0].get_text()[:10]), name  # and so do the words for the blind
 
 
-def test_many_runs_side_by_side(tmp_path: Path) -> None:
-    runs = [make(tmp_path, ["pytorch", "tensorflow"][i % 2], seed=i, error_rate=0.02 * (i + 1)) for i in range(20)]
-    figure = plot_comparison([evaluate_run(run) for run in runs])
-    assert_readable(figure)
-    assert f"{100 * max(run.accuracy for run in runs):.2f} %" in figure.texts[0].get_text()
-    width, height = plot_confusions(runs).get_size_inches()
-    assert width <= 40
-    assert 0.3 < width / height < 4
-
-
 @pytest.mark.parametrize("num_classes", [1, 47])
 def test_other_numbers_of_classes(tmp_path: Path, num_classes: int) -> None:
     labels = np.arange(1000) % num_classes
@@ -217,8 +205,6 @@ def test_of_many_classes_the_matrix_is_an_image_and_the_worst_are_shown(tmp_path
     assert len(shown.axes[0].get_yticklabels()) == 50
     for one in (figure, shown):
         assert_readable(one)
-    few = dataset_of([f"class {i}" for i in range(120)])
-    assert "Shown: the 25 most frequent classes in training and the 25 rarest." in words(plot_class_distribution(few))
 
 
 # --- what they say ---
@@ -229,9 +215,8 @@ def cell_texts(axes: Axes) -> dict[tuple[int, int], str]:
     return {(int(y), int(x)): text.get_text() for text in axes.texts for x, y in [text.get_position()]}
 
 
-@pytest.mark.parametrize("images", [100, 1000])  # of each class, as in the sample and in Fashion-MNIST
-def test_the_counts_and_the_errors_shown_are_those_of_the_run(tmp_path: Path, images: int) -> None:
-    labels = np.repeat(np.arange(10), images)
+def test_the_counts_and_the_errors_shown_are_those_of_the_run(tmp_path: Path) -> None:
+    labels = np.repeat(np.arange(10), 100)
     run = make(tmp_path, dataset="fashion-mnist", labels=labels, error_rate=0.09, seed=3, folder="slow")
     run = replace(run, predictions=np.where(run.labels == 4, 4, run.predictions))  # a class without errors
     matrix = confusion_matrix(run.labels, run.predictions, 10)
@@ -244,21 +229,10 @@ def test_the_counts_and_the_errors_shown_are_those_of_the_run(tmp_path: Path, im
         assert [label.get_text() for label in axes.get_yticklabels()] == FASHION
         assert axes.get_ylim() == (10, 0)  # the first class is the upper row
     assert "Fashion-MNIST · CNN · PyTorch · seed 3 · 'slow'" in words(figure)
-    assert f"Accuracy {100 * run.accuracy:.2f} % on {10 * images:,} test images (95 % interval" in words(figure)
+    assert f"Accuracy {100 * run.accuracy:.2f} % on 1,000 test images (95 % interval" in words(figure)
     wrong = matrix * ~np.eye(10, dtype=bool)
     true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
     assert f"'{FASHION[true]}' was taken for '{FASHION[predicted]}' {wrong.max()} times" in words(figure)
-
-
-def test_confusions_of_all_runs_share_one_scale(tmp_path: Path) -> None:
-    runs = [make(tmp_path), make(tmp_path, dataset="fashion-mnist", error_rate=0.2)]
-    figure = plot_confusions(runs)
-    norms = [axes.collections[0].norm for axes in panels(figure)]
-    matrices = [confusion_matrix(run.labels, run.predictions, 10) for run in runs]  # of 100 images each: in per cent
-    largest = max((matrix * ~np.eye(10, dtype=bool)).max() for matrix in matrices)
-    assert [(norm.vmin, norm.vmax) for norm in norms] == [(0, largest)] * 2
-    for run in runs:
-        assert f"accuracy {100 * run.accuracy:.2f} %, n = 1,000" in words(figure)
 
 
 def test_a_class_without_images_and_one_error_in_many(tmp_path: Path) -> None:
@@ -269,29 +243,6 @@ def test_a_class_without_images_and_one_error_in_many(tmp_path: Path) -> None:
     figure = plot_confusion(replace(run, predictions=predictions))
     assert cell_texts(panels(figure)[1]) == {(0, 0): "99.9", (0, 1): "<0.1", (1, 1): "100.0", (2, 2): "-"}
     assert "1 error; the most frequent: 'a' was taken for 'b' once" in words(figure)
-
-
-def test_training_curves_mark_the_best_epoch(tmp_path: Path) -> None:
-    figure = plot_training_curves(with_history(make(tmp_path), epochs(5)))
-    assert "Best validation accuracy 97.00 %, in epoch 3 of 5" in words(figure)
-    loss, accuracy = figure.axes
-    lines = {line.get_label(): line for line in loss.lines}
-    assert list(lines["training"].get_ydata()) == [row["train_loss"] for row in epochs(5)]
-    assert list(lines["best epoch"].get_xdata()) == [3, 3]
-    assert [line.get_label() for line in accuracy.lines] == ["training", "validation", "best epoch"]
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        epochs(1),
-        epochs(200),
-        [{"epoch": 1, "train_loss": 0.1, "train_accuracy": 0.9}],
-    ],
-    ids=["one", "many", "no validation"],
-)
-def test_training_curves_of_any_history(tmp_path: Path, rows: list[dict[str, float]]) -> None:
-    assert_readable(plot_training_curves(with_history(make(tmp_path), rows)))
 
 
 def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
@@ -307,6 +258,8 @@ def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
     assert "The weights of the best epoch are kept." in words(figure)
     assert [end for end in range(1, 6) if is_best(rows[:end])][-1] == 3  # as the trainings decide
     assert "The weights of the last epoch are kept." in words(plot_training_curves(with_history(make(tmp_path), rows)))
+    for other in (epochs(1), [{"epoch": 1, "train_loss": 0.1, "train_accuracy": 0.9}]):
+        assert_readable(plot_training_curves(with_history(make(tmp_path), other)))
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-300, -1e308, 1e308])
@@ -331,31 +284,6 @@ def test_the_parity_of_two_trainings(tmp_path: Path) -> None:
         in words(figure)
     )
     assert "Computed in float64, optimizer sgd, learning rate 0.001." in words(figure)
-    above, below = figure.axes
-    assert [line.get_label() for line in above.lines] == ["PyTorch", "TensorFlow"]
-    points, ticks, rounding = below.lines
-    assert len(points.get_xdata()) == 96
-    assert list(ticks.get_xdata()) == list(range(1, 120, 5))
-    assert rounding.get_ydata()[0] == 2**-53
-    low, high = below.get_ylim()
-    assert low < min(points.get_ydata()) / 10 < max(points.get_ydata()) < high
-
-
-@pytest.mark.parametrize(
-    ("losses", "title"),
-    [
-        ((LOSSES, LOSSES), "No difference between the losses of the first 100 steps"),
-        ((LOSSES[:1], LOSSES[:1] * 3), "Relative difference of the losses in the first 1 step: at most 2.0e+00"),
-        ((LOSSES, LOSSES[:50] * 1.01), "Relative difference of the losses in the first 50 steps: at most 1.0e-02"),
-        ((np.zeros(2), np.zeros(2)), "No difference between the losses of the first 2 steps"),
-        ((np.tile(LOSSES, 90), np.tile(LOSSES * 1.1, 90)), "Relative difference of the losses in the first 100 steps"),
-    ],
-    ids=["equal", "one step", "of other lengths", "zeros", "many"],
-)
-def test_the_parity_of_any_losses(tmp_path: Path, losses: tuple[np.ndarray, np.ndarray], title: str) -> None:
-    figure = plot_parity(parity_pair(tmp_path, *losses, recipe=Recipe(parity=True, precision="bfloat16")))
-    assert_readable(figure)
-    assert title in words(figure)
 
 
 def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_path: Path) -> None:
@@ -379,16 +307,6 @@ def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_p
     assert [patch.get_linewidth() > 2 for patch in axes.patches] == [False, True]
     assert "The label of 1 of all 2 is known to be wrong." in words(figure)
     assert "with such labels: 99.99 %; with them: 99.98 %" in words(figure)
-    figure = plot_both_wrong(
-        compare_pair(run, replace(run, path=tmp_path / "copy")), np.resize(IMAGES, (10_000, 28, 28))
-    )
-    (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts][2::3] == [
-        f"label {run.labels[other]}",
-        f"label {run.labels[known]} ✗",
-    ]
-    assert [patch.get_linewidth() > 2 for patch in axes.patches] == [False, True]
-    assert "The label of 1 of all 2 is known to be wrong." in words(figure)
 
 
 def test_a_run_without_errors_and_one_without_right_answers(tmp_path: Path) -> None:
@@ -406,62 +324,18 @@ def test_a_run_without_errors_and_one_without_right_answers(tmp_path: Path) -> N
         assert_readable(plot_pair(pair, IMAGES))
 
 
-def test_a_class_s_share_has_one_digit_and_is_100_only_without_errors(tmp_path: Path) -> None:
-    run = make(tmp_path, labels=np.repeat([0, 1, 2], [5000, 100, 100]), class_names=["a", "b", "c"], error_rate=0)
-    predictions = run.predictions.copy()
-    predictions[[0, 5000, 5001]] = 2  # one a of 5,000 and two b of 100
-    (axes,) = plot_per_class_accuracy(evaluate_run(replace(run, predictions=predictions))).axes
-    assert [text.get_text() for text in axes.texts] == [
-        " 99.9 %   1 of 5,000 wrong",
-        " 98.0 %   2 of 100 wrong",
-        "100.0 %   none wrong",
-    ]
-
-
-def test_probabilities_never_become_certainties() -> None:
-    assert [chance(p) for p in (0.5, 0.9989, 0.99949, 0.99994, 0.99999, 1.0)] == [
-        *("50.0 %", "99.9 %", "99.95 %", "99.99 %", ">99.99 %", ">99.99 %")
-    ]
-
-
-def test_writers_are_shown_with_their_errors(tmp_path: Path) -> None:
-    evaluation = evaluate_run(replace(make(tmp_path, error_rate=0.1), writers=WRITERS))
-    assert evaluation.writers is not None
-    figure = plot_writers(evaluation, IMAGES)
-    worst, errors = int(evaluation.writers.numbers[0]), int(evaluation.writers.errors[0])
-    assert f"Writer {worst} (" in words(figure)
-    assert next(bar.get_height() for bar in figure.axes[0].patches) == errors
-    assert len(figure.axes[0].patches) == (evaluation.writers.errors > 0).sum()
-    assert len(figure.axes) == 11
-    shown = [text.get_text() for text in figure.axes[1].texts]
-    assert sum(" as " in text for text in shown) == min(errors, 5)
-    assert len(plot_writers(evaluation, None).axes) == 1
-    nothing = evaluate_run(replace(make(tmp_path, error_rate=0), writers=WRITERS))
-    assert "No image of 60 writers misclassified" in words(plot_writers(nothing, IMAGES))
-
-
 # --- that their layout stays ---
 
 
-BASELINE_NAMES = sorted(path.stem for path in BASELINES.glob("*.png"))
-
-
-@pytest.mark.parametrize("name", [*BASELINE_NAMES, "a moved title"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in BASELINES.glob("*.png")))
 def test_layout(tmp_path: Path, all_figures: Callable[[str], dict[str, Figure]], name: str) -> None:
     """Compare with the file in tests/figures/baselines/, at a third of the size.
 
     After an intended change: look at each new figure, which the message names, then copy it over the old file.
     """
-    moved = name not in BASELINE_NAMES
-    name = "calibration" if moved else name
-    small, figure = tmp_path / f"{name}.png", all_figures("fashion")[name]
-    title = figure.texts[0]
-    _, y = title.get_position()
-    title.set_y(y - 0.05 * moved)
-    save_figure(figure, small, dots_per_inch=50)
-    title.set_y(y)
-    difference = compare_images(str(BASELINES / f"{name}.png"), str(small), tol=3)
-    assert (difference is not None) == moved, difference
+    small = tmp_path / f"{name}.png"
+    save_figure(all_figures("fashion")[name], small, dots_per_inch=50)
+    assert compare_images(str(BASELINES / f"{name}.png"), str(small), tol=3) is None
 
 
 def test_the_user_s_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
@@ -470,18 +344,6 @@ def test_the_user_s_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "text.usetex": True, "savefig.dpi": 20}):
         save_figure(plot_confusion(run), tmp_path / "styled.png")
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
-
-
-def test_text_is_fitted() -> None:
-    assert fit_text("Ankle boot", 10, 1.3) == "Ankle boot"
-    cut = fit_text("a" * 50 + "b" * 50, 10, 1)
-    assert re.fullmatch("a{3,}…b{3,}", cut)
-    assert text_width(cut, 10) <= 1
-    assert fit_text("x" * 10_000_000, 10, 1).count("x") < 40  # and takes no time
-    assert printable("a\nb\x1b\ud800ひ") == "a□b□□□"
-    lines = wrap_text("one two three four five six seven", 10, 1)
-    assert " ".join(lines) == "one two three four five six seven"
-    assert all(text_width(line, 10) <= 1 for line in lines)
 
 
 # --- names of classes in any script ---
