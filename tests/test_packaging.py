@@ -83,10 +83,6 @@ def test_every_extra_is_known_to_the_sentence_that_names_it() -> None:
     assert extras == EXTRAS
 
 
-def test_every_script_is_installed() -> None:
-    assert set(PYPROJECT["tool"]["setuptools"]["py-modules"]) == SCRIPTS
-
-
 @pytest.mark.slow
 def test_a_missing_extra_is_told_in_a_sentence() -> None:
     code = "import runpy, sys; sys.modules['torch'] = None; sys.argv[0] = 'mnist_pytorch.py'"
