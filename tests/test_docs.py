@@ -110,6 +110,7 @@ def snippets() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", TEXTS["docs/use_in_your_code.md"], re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("snippet", snippets())
 def test_snippet_prints_the_run_s_test_accuracy(
     snippet: str, workplace: Path, train_once: Callable[[str], object]

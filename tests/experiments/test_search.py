@@ -94,6 +94,7 @@ def test_several_workers_make_as_many_trials_as_were_asked_for(
     assert {trial.state for trial in trials} <= {"complete", "pruned"}
 
 
+@pytest.mark.nightly
 def test_a_mean_over_seeds_with_their_own_pruner(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:

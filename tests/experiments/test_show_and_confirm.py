@@ -115,6 +115,7 @@ def test_both_work_with_a_storage_too(place: Place, postgresql: PostgreSQL, capf
         run_experiment(place("show", "lost", *storage))
 
 
+@pytest.mark.nightly
 def test_an_interrupted_confirmation_continues_with_the_recipe_that_it_was_begun_with(
     searched: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +146,7 @@ def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path, capfd
     assert not (tmp_path / "experiments" / "one-confirm").exists()
 
 
+@pytest.mark.nightly
 def test_recipes_that_watch_validation_images_keep_them(
     place: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

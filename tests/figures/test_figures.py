@@ -155,7 +155,7 @@ def assert_contrast(figure: Figure) -> None:
             assert contrast(to_hex(text.get_color()), "#e9ecef" if cell[3] == 0 else to_hex(cell)) >= 4.49, (text, cell)
 
 
-@pytest.mark.parametrize("names", ["fashion", "odd"])
+@pytest.mark.parametrize("names", ["fashion", pytest.param("odd", marks=pytest.mark.nightly)])
 def test_every_figure_can_be_read(all_figures: Callable[[str], dict[str, Figure]], names: str) -> None:
     for name, figure in all_figures(names).items():
         assert_readable(figure)

@@ -277,7 +277,9 @@ def test_what_cannot_be_shown_is_told_in_a_sentence(
     assert not files_in(tmp_path)
 
 
-@pytest.mark.parametrize("what", ["replaced", "replaced again and again", "deleted"])
+@pytest.mark.parametrize(
+    "what", ["replaced", pytest.param("replaced again and again", marks=pytest.mark.nightly), "deleted"]
+)
 def test_a_run_that_changes_while_it_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visualize: Visualize, what: str
 ) -> None:

@@ -21,7 +21,7 @@ from digits.training.weights import read_weights, shapes_of, write_weights
 
 BATCH_NORMED = ("deep-cnn", "resnet")
 EVERY_NETWORK = pytest.mark.parametrize("name", SOURCES)
-EXPORTED = [name if name in ("resnet", "vit") else pytest.param(name, marks=pytest.mark.nightly) for name in SOURCES]
+EXPORTED = [name if name == "resnet" else pytest.param(name, marks=pytest.mark.nightly) for name in SOURCES]
 
 
 def squares() -> np.ndarray:

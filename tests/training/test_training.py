@@ -336,7 +336,7 @@ COMPARED = {
 }
 
 
-@pytest.mark.parametrize("what", COMPARED)
+@pytest.mark.parametrize("what", ["everything", "plateaus", pytest.param("deep-cnn", marks=pytest.mark.nightly)])
 def test_losses_are_those_of_the_other_framework(train: Train, golden: Callable[..., None], what: str) -> None:
     run = train(*EXACT, *COMPARED[what])
     tolerance = 1e-11 if what == "deep-cnn" else 1e-6  # as docs/parity.md says

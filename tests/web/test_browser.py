@@ -239,6 +239,7 @@ def check_end(server: Server, folder: Path) -> None:
 @pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
 )
+@pytest.mark.nightly(first=True)
 def test_every_page_in_a_browser(workplace: Path, tmp_path: Path) -> None:
     """One test, so that there is one browser, and one server."""
     outputs = make_outputs(tmp_path / "outputs")
