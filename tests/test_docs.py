@@ -65,13 +65,6 @@ def test_documented_commands_have_a_script_that_takes_their_options(page: str) -
             assert options <= {option(name) for name, _, _ in flat_fields(default)}, command
 
 
-def test_every_target_of_make_is_in_the_makefile() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for text in TEXTS.values():
-        for target in re.findall(r"(?:^ *|`)make (?:[A-Z]+=\S+ )*([a-z]+)", text, re.MULTILINE):
-            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-
-
 # --- links and paths ---
 
 
