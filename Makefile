@@ -6,6 +6,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest --numprocesses 2 --dist worksteal
 
+unexport PYTHONDONTWRITEBYTECODE # compiling the tests again takes a minute of each run
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test neutral pytorch tensorflow quick nightly lint lock clean
 

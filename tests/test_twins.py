@@ -46,6 +46,7 @@ def test_twin_files_have_the_same_functions_in_the_same_order(file: str) -> None
     assert pytorch
 
 
+@pytest.mark.slow
 def test_twin_trainings_have_the_same_names() -> None:
     pytorch, tensorflow = (
         [name for name in interface(f"models/{framework}/training.py") if name not in ONLY_IN[framework]]
