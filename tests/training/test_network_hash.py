@@ -46,6 +46,7 @@ def test_comments_and_other_networks_change_nothing(models: Path) -> None:
     assert (codes("tensorflow"), codes("pytorch")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [

@@ -43,6 +43,7 @@ def refusal(answer: Any, status: int) -> str:
     return str(sentence)
 
 
+@pytest.mark.slow
 def test_only_its_own_names_are_answered_to(client: TestClient, tmp_path: Path) -> None:
     """A foreign site may point its own name at this machine (DNS rebinding) and then read along."""
     for host in ("127.0.0.1:7860", "localhost", "LOCALHOST:1", "[::1]:7860", socket.gethostname()):

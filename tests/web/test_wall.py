@@ -74,6 +74,7 @@ def test_drawings_appear_change_and_go(wall: Wall, client: TestClient) -> None:
     assert [one["number"] for one in state(client)["drawings"]] == [now["drawings"][0]["number"]]
 
 
+@pytest.mark.slow
 def test_labels_count_what_was_right(wall: Wall, client: TestClient) -> None:
     draw(wall, 3, 3, 3)
     draw(wall, 7, 7, 1)
