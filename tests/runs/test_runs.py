@@ -242,7 +242,7 @@ for step in range(1000):
 
 @pytest.mark.nightly
 def test_killed_at_every_single_step(tmp_path: Path) -> None:
-    script = KILLED_AT_EACH_STEP.format(tests=str(ROOT / "tests"), root=str(TESTS.parent))
+    script = KILLED_AT_EACH_STEP.format(tests=str(ROOT / "tests"), root=str(ROOT))
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "outputs")], check=True, timeout=120)
     states = sorted(tmp_path.glob("step-*"), key=lambda path: int(path.name[5:]))
     assert len(states) > 20
@@ -276,7 +276,7 @@ while True:
 
 
 def start_writer(outputs: Path) -> subprocess.Popen[bytes]:
-    script = WRITING_FOR_EVER.format(tests=str(ROOT / "tests"), root=str(TESTS.parent))
+    script = WRITING_FOR_EVER.format(tests=str(ROOT / "tests"), root=str(ROOT))
     writer = subprocess.Popen([sys.executable, "-c", script, str(outputs)], stdout=subprocess.PIPE)
     assert writer.stdout is not None
     writer.stdout.readline()
@@ -393,7 +393,7 @@ def test_run_json_with_a_wrong_value(run: Path, key: str, value: object) -> None
 
 
 def test_published_runs_of_earlier_versions_are_taken() -> None:
-    files = list((ROOT / "tests".parent / "docs" / "results").glob("*.json"))
+    files = list((ROOT / "docs" / "results").glob("*.json"))
     assert files
     for file in files:
         assert check_info(info := json.loads(file.read_text(encoding="utf-8"))) == info
