@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from paths import ROOT
 
+from digits.errors import UserError
 from digits.training.recipe import RECIPES
 from digits.training.weights import ModelConfig, shapes_of
 
-OTHER = {"pytorch": "tensorflow", "tensorflow": "pytorch"}
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
 # Trainings as small as those of the tests are no faster with two threads; and results depend on how many there are.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -176,3 +177,14 @@ def epochs_in(checkpoint: Path) -> int:
     with suppress(FileNotFoundError):
         return len(json.loads(checkpoint.read_bytes().partition(b"\n")[0])["history"])
     return 0
+
+
+def refusal(load: Callable[[Path], Any], path: Path) -> str:
+    """Return the sentence with which the file is refused."""
+    with pytest.raises(UserError) as error:
+        load(path)
+    sentence = str(error.value)
+    assert f"'{path}'" in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence

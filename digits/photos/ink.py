@@ -48,13 +48,8 @@ def ink_strength(grey: NDArray[Any]) -> Floats:
     return np.asarray(cv2.GaussianBlur(strength, (0, 0), sigma) if sigma > 0.4 else strength)
 
 
-def is_light_on_dark(grey: NDArray[Any]) -> bool:
-    """Return whether what stands out from its surroundings is lighter than they are."""
-    small = _small(grey)
-    return _is_light_on_dark(small, _trend(small))
-
-
 def _is_light_on_dark(small: NDArray[Any], trend: Floats) -> bool:
+    """Return whether what stands out from its surroundings is lighter than they are."""
     away = cv2.GaussianBlur(small, (3, 3), 0) - MIDDLE - trend
     # The median of half the photo around each pixel changes so slowly that a fraction of the pixels gives it.
     coarse = scaled(np.clip(away + MIDDLE, 0, 255).astype(np.uint8), -(-max(small.shape) // 4))

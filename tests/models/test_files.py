@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from executed import Executed
-from frameworks import CHECKPOINT, network_named, ruled_model
+from frameworks import CHECKPOINT, network_named, refusal, ruled_model
 
 from digits.errors import UserError
 from digits.training.weights import read_weights, write_weights
@@ -33,17 +33,6 @@ def sound(framework: str, tools: Any, model: Any, tmp_path: Path) -> Path:
     path = tmp_path / f"sound-{CHECKPOINT[framework]}"
     tools.files.save_checkpoint(model, path)
     return path
-
-
-def refusal(load: Callable[[Path], Any], path: Path) -> str:
-    """Return the sentence with which the file is refused."""
-    with pytest.raises(UserError) as error:
-        load(path)
-    sentence = str(error.value)
-    assert f"'{path}'" in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
 
 
 def forge(sound: Path, forged: Path, change: Callable[[str, bytes], bytes | None]) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from frameworks import refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
@@ -41,16 +42,6 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def assert_refused(path: Path) -> str:
-    with pytest.raises(UserError) as error:
-        read_weights(path)
-    sentence = str(error.value)
-    assert f"'{path}'" in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
-
-
 def test_equal_weights_are_equal_files(file: Path) -> None:
     # Most often not so with several entries in the metadata: safetensors keeps them in a hash map.
     for again in range(5):
@@ -72,7 +63,7 @@ def test_truncated_anywhere(file: Path) -> None:
     data = file.read_bytes()
     for length in range(0, len(data), 7):
         file.write_bytes(data[:length])
-        assert_refused(file)
+        refusal(read_weights, file)
 
 
 @given(st.data())
@@ -113,20 +104,20 @@ def test_metadata_that_means_no_network(tmp_path: Path, changes: dict[str, objec
     path.write_bytes(save(ARRAYS, {"network": json.dumps(METADATA)}))
     assert read_weights(path)[0] == dataclasses.replace(NETWORK, pixel_range=(0.0, 1.0))
     path.write_bytes(save(ARRAYS, {"network": json.dumps({**METADATA, **changes})}))
-    assert_refused(path)
+    refusal(read_weights, path)
 
 
 def test_files_of_others(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    assert "there is no weights file" in assert_refused(path)
-    assert_refused(tmp_path)
+    assert "there is no weights file" in refusal(read_weights, path)
+    refusal(read_weights, tmp_path)
     for arrays, metadata in (
         (ARRAYS, None),
         (ARRAYS, {"network": "{"}),
         ({"dense.bias": np.ones(2, np.float16)}, {"network": json.dumps(METADATA)}),
     ):
         path.write_bytes(save(arrays, metadata))
-        assert_refused(path)
+        refusal(read_weights, path)
 
 
 # --- what --init-from starts from ---
