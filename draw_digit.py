@@ -22,7 +22,7 @@ from rich.console import Console
 
 from digits.command_line import options_dataclass, parse
 from digits.errors import UserError, run_script
-from digits.inference import TRAIN_FIRST
+from digits.prediction import TRAIN_FIRST
 from digits.web import Keep, Networks, Wall
 from digits.web.export import export_site
 from digits.web.guard import own_hosts

@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from digits.command_line import options_dataclass, parse, refuse
 from digits.errors import run_script
-from digits.inference import (
+from digits.names import plain
+from digits.prediction import (
     Answer,
     File,
     Outputs,
@@ -38,7 +39,6 @@ from digits.inference import (
     writing_json_list,
     writing_table,
 )
-from digits.names import plain
 
 
 @options_dataclass

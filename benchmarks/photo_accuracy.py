@@ -25,11 +25,11 @@ from benchmarks.photo_sets import Photo, enlarged, made, real
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
-from digits.inference import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
 from digits.machine import hardware
 from digits.metrics import wilson_interval
 from digits.photos import find_digit, find_digits
 from digits.photos.synthetic import STRENGTHS
+from digits.prediction import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
 
 
 @options_dataclass

@@ -1,4 +1,4 @@
-"""All that is independent of the framework: files, data, training, runs, evaluation, figures, photos, inference, web.
+"""All that is independent of the framework: files, data, training, runs, evaluation, figures, photos, prediction, web.
 
 No module in here imports PyTorch or TensorFlow. Each package says what it is for and what it may import; `errors`,
 `machine`, `metrics` and `names` may be used by all of them.

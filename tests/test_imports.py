@@ -18,9 +18,9 @@ ALLOWED = {
     "training": {"files", "data", "runs"},
     "evaluation": {"files", "data", "runs"},
     "figures": {"files", "data", "training", "runs", "evaluation", "robustness"},
-    "inference": {"files", "runs", "photos"},
-    "robustness": {"files", "data", "training", "runs", "evaluation", "inference"},
-    "web": {"files", "data", "photos", "inference"},
+    "prediction": {"files", "runs", "photos"},
+    "robustness": {"files", "data", "training", "runs", "evaluation", "prediction"},
+    "web": {"files", "data", "photos", "prediction"},
     "experiments": {"files", "data", "training", "runs", "evaluation", "figures"},
     "models": {"files", "data", "training", "runs"},
 }

@@ -1,4 +1,4 @@
-"""Where digits that touch may be cut apart. Which cuts are right is for the network to say: see digits/inference."""
+"""Where digits that touch may be cut apart. Which cuts are right is for the network to say: see digits/prediction."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.inference import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
 from digits.names import FRAMEWORKS, spelled
 from digits.photos import Digit, find_digit
 from digits.photos.read import Photo
+from digits.prediction import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
 
 Probabilities = list[NDArray[np.float32]]  # of each run, (classes,)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from digits.errors import UserError
 from digits.files import write_whole
-from digits.inference import SURE, TrainedRun
 from digits.names import FRAMEWORKS, spelled
+from digits.prediction import SURE, TrainedRun
 from digits.web.graph import READERS, Unknown, read_network
 
 TEMPLATES = Path(__file__).parent / "templates"

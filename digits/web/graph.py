@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.inference.memory import Memory, NotBounded
+from digits.prediction.memory import Memory, NotBounded
 
 RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """They leave the values and their order as they are."""

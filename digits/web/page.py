@@ -16,9 +16,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from digits.errors import UserError
-from digits.inference import TRAIN_FIRST
 from digits.photos import decode_photo, read_photo
 from digits.photos.read import MAX_PIXELS, Photo, TooManyPixels
+from digits.prediction import TRAIN_FIRST
 from digits.web.answers import Networks, Reading, as_html, as_json, message, read_digit
 from digits.web.guard import MAX_BYTES, Guard
 from digits.web.room import Busy, Room

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.inference import TrainedRun, describe
 from digits.names import spelled
+from digits.prediction import TrainedRun, describe
 from digits.web.keep import Keep
 
 MOST = 1000

@@ -28,9 +28,9 @@ from digits.evaluation.tables import (
     runs_as_markdown,
     runs_as_text,
 )
-from digits.inference.trained_run import best_run
 from digits.metrics import calibration_bins, expected_calibration_error
 from digits.names import plain
+from digits.prediction.trained_run import best_run
 from digits.runs.run import Run, read_run
 
 

@@ -18,7 +18,7 @@ import visualize_results
 from digits.data import load_dataset
 from digits.errors import UserError
 from digits.figures.robustness import plot_corruptions, plot_robustness
-from digits.inference import load_run
+from digits.prediction import load_run
 from digits.robustness import CORRUPTIONS, STRENGTHS, Robustness, corrupt, measure_robustness, read_robustness
 from digits.runs import Run, read_run
 from digits.training import Recipe, evaluation_set

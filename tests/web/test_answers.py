@@ -10,8 +10,8 @@ import pytest
 from drawings import SEVEN, photo_of
 from linear_run import make_linear_run
 
-from digits.inference import TrainedRun
 from digits.photos.read import Photo
+from digits.prediction import TrainedRun
 from digits.web.answers import Networks, Reading, as_html, as_json, read_digit
 
 TEN = tuple("0123456789")

@@ -19,8 +19,8 @@ from drawings import Pixels, make_outputs
 from onnx import TensorProto, helper, numpy_helper
 
 from digits.errors import UserError
-from digits.inference import TrainedRun
 from digits.photos import find_digit
+from digits.prediction import TrainedRun
 from digits.web import Networks
 from digits.web.export import MAX_BYTES, TEMPLATES, export_site
 from digits.web.graph import READERS, read_network

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from digits.inference import TrainedRun
+from digits.prediction import TrainedRun
 from digits.web.keep import Keep
 from digits.web.wall import Wall
 from digits.web.wall_page import add_wall

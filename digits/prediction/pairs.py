@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from digits.errors import UserError
-from digits.inference.trained_run import TrainedRun, best_run, facts_of, load_best
 from digits.names import FRAMEWORKS
+from digits.prediction.trained_run import TrainedRun, best_run, facts_of, load_best
 from digits.runs import Run
 
 NETWORK = ("dataset", "images", "model", "filters", "dense")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import cv2
 
-from digits.inference.answers import Answer, answer_for_fault
-from digits.inference.listing import File
-from digits.inference.reading import Outputs, answer_chunk
-from digits.inference.trained_run import TrainedRun, load_run
 from digits.machine import cores
+from digits.prediction.answers import Answer, answer_for_fault
+from digits.prediction.listing import File
+from digits.prediction.reading import Outputs, answer_chunk
+from digits.prediction.trained_run import TrainedRun, load_run
 from digits.processes import spread
 from digits.runs import read_run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from digits.inference.listing import list_files, output_name, output_names
+from digits.prediction.listing import list_files, output_name, output_names
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from digits.errors import UserError
 from digits.files import flush, naming
-from digits.inference.answers import Answer
+from digits.prediction.answers import Answer
 
 COLUMNS = ("path", "digit", "probability", "runner_up", "sure", "error", "box", "page", "note")
 FORMULA = re.compile(r"[=+@\t\r\n\uff1d\uff0b\uff0d\uff20]|-(?!\d+$)")  # the last four: as wide as a Chinese character

@@ -19,9 +19,9 @@ from picture_runs import add_info
 from PIL import Image
 
 from digits.data.sample import stratified_sample
-from digits.inference import load_runs
 from digits.photos import find_digit
 from digits.photos.synthetic import photograph
+from digits.prediction import load_runs
 
 IMAGES, LABELS = stratified_sample()[2:]
 Pixels = np.ndarray

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from digits.inference.answers import Answer, as_text
+from digits.prediction.answers import Answer, as_text
 
 Write = Callable[[Sequence[Answer]], None]
 

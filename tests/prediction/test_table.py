@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from limits import largest_file
 
 from digits.errors import UserError
-from digits.inference.answers import answer_for_fault
-from digits.inference.table import COLUMNS, as_cell, writing_table
+from digits.prediction.answers import answer_for_fault
+from digits.prediction.table import COLUMNS, as_cell, writing_table
 
 SEVEN = {"digit": 7, "probability": 0.9, "runner_up": 1, "runner_up_probability": 0.1, "sure": True}
 

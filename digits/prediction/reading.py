@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.files import naming, write_file
-from digits.inference.answers import Answer, answer_for_fault, describe, is_sure
-from digits.inference.listing import File
-from digits.inference.splits import choose, images_of, whole_and_cut
-from digits.inference.trained_run import TrainedRun, average
 from digits.photos import Digit, Photo, Steps, find_digit, find_digits, read_pages, read_photo
+from digits.prediction.answers import Answer, answer_for_fault, describe, is_sure
+from digits.prediction.listing import File
+from digits.prediction.splits import choose, images_of, whole_and_cut
+from digits.prediction.trained_run import TrainedRun, average
 
 Groups = list[list[Digit]]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from linear_run import make_linear_run
 
-from digits.inference import differences, load_pair
+from digits.prediction import differences, load_pair
 from digits.runs import find_runs, read_runs
 from digits.training.recipe import RECIPES
 

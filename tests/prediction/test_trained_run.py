@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digits.errors import UserError
 from digits.evaluation.ensemble import write_ensemble
-from digits.inference import memory, trained_run
+from digits.prediction import memory, trained_run
 from digits.runs.run import Run, read_run
 
 UINT8, FLOAT = TensorProto.UINT8, TensorProto.FLOAT

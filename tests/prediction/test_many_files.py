@@ -17,10 +17,10 @@ from paths import ROOT
 from PIL import Image
 
 from digits.data.sample import stratified_sample
-from digits.inference import answer_files, list_files, load_runs, many, writing_table
-from digits.inference.answers import as_text
 from digits.photos import find_digit
 from digits.photos.synthetic_pages import number
+from digits.prediction import answer_files, list_files, load_runs, many, writing_table
+from digits.prediction.answers import as_text
 
 IMAGES, LABELS, _, _ = stratified_sample()
 DIGITS = IMAGES[np.argsort(LABELS, kind="stable")]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.inference.memory import Memory, NotBounded
 from digits.metrics import are_probabilities, wilson_interval
+from digits.prediction.memory import Memory, NotBounded
 from digits.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
 from digits.runs.onnx_model import INPUT, OUTPUT
 
