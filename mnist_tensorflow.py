@@ -15,7 +15,8 @@ import sys
 import time
 
 from digits.errors import expect_interruptions, run_script
-from digits.training import ALONE, Options, Recipe, Workers, parse_options
+from digits.recipes import Options, Recipe, parse_options
+from digits.training import ALONE, Workers
 
 if __name__ == "__main__":
     expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback

@@ -29,7 +29,7 @@ from digits.experiments.define import grid_definition
 from digits.experiments.definition import recipe_of
 from digits.experiments.options import GridOptions, Jobs, parse_command
 from digits.names import FRAMEWORKS
-from digits.training import complete_record, recipe_record
+from digits.recipes import complete_record, recipe_record
 
 RESULTS = ROOT / "docs" / "results.md"
 COPIES = RESULTS.with_suffix("")

@@ -19,7 +19,8 @@ def mark(phase: str) -> None:
     marks[phase] = now - since
 
 
-from digits.training import Recipe, model_config
+from digits.recipes import Recipe
+from digits.training import model_config
 
 mark("options")
 import importlib

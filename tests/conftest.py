@@ -204,7 +204,7 @@ def train(
 
     It works in the test's own folder, and writes outputs/run there unless --name says otherwise.
     """
-    from digits.training.options import parse_options
+    from digits.recipes.options import parse_options
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("digits.errors._say", None)  # set back afterwards: what Ctrl-C says is of this training

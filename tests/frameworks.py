@@ -18,7 +18,7 @@ import pytest
 from paths import ROOT
 
 from digits.errors import UserError
-from digits.training.recipe import RECIPES
+from digits.recipes.recipe import RECIPES
 from digits.training.weights import ModelConfig, shapes_of
 
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}

@@ -22,7 +22,8 @@ def main(framework: str, moment: str, *words: str) -> int:
     """Train on the sample's first images; return the exit status."""
     script = import_module(f"mnist_{framework}")
     from digits.errors import run_script
-    from digits.training import Checkpoint, Progress, parse_options
+    from digits.recipes import parse_options
+    from digits.training import Checkpoint, Progress
 
     def few(*arguments: Any) -> Any:
         sample = load(*arguments)

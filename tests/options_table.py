@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 
 from digits.command_line import flat_fields, option, shown
 from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions
-from digits.training import RECIPES, Options
-from digits.training.options import GROUPS
+from digits.recipes import RECIPES, Options
+from digits.recipes.options import GROUPS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "options.md"
 POSITIONAL = {"download_mnist": "", "visualize_results": "runs", "predict_digit": "photos", "draw_digit": ""}

@@ -6,7 +6,7 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from digits.training.recipe import MAX_WIDTH, RECIPES, Augmentation, Recipe
+from digits.recipes.recipe import MAX_WIDTH, RECIPES, Augmentation, Recipe
 
 FRACTIONS = st.floats(0, 1, exclude_max=True)
 WIDTHS = st.integers(1, MAX_WIDTH // 4)

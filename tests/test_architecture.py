@@ -16,7 +16,7 @@ import digits
 
 SLOW = ["sklearn", "matplotlib", "pandas", "seaborn", "requests", "mlxtend", "onnx", "onnxruntime", "scipy"]
 FRAMEWORKS = ("pytorch", "tensorflow")
-CORE = ["digits.data.datasets", "digits.runs.run", "digits.training.recipe", "digits.training.saving"]
+CORE = ["digits.data.datasets", "digits.runs.run", "digits.recipes.recipe", "digits.training.saving"]
 
 
 def parse(path: str) -> ast.Module:

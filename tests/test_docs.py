@@ -16,7 +16,7 @@ import pytest
 from options_table import EXPERIMENTS, default_options, with_tables
 
 from digits.command_line import flat_fields, option
-from digits.training.model_table import SOURCES
+from digits.recipes.model_table import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs"

@@ -15,14 +15,15 @@ ALLOWED = {
     "photos": set(),
     "data": {"files", "photos"},
     "runs": {"files"},
-    "training": {"files", "data", "runs"},
-    "evaluation": {"files", "data", "runs"},
-    "figures": {"files", "data", "training", "runs", "evaluation", "robustness"},
+    "recipes": {"files", "data", "runs"},
+    "training": {"files", "data", "runs", "recipes"},
+    "evaluation": {"files", "data", "recipes", "runs"},
+    "figures": {"files", "data", "recipes", "training", "runs", "evaluation", "robustness"},
     "prediction": {"files", "runs", "photos"},
-    "robustness": {"files", "data", "training", "runs", "evaluation", "prediction"},
+    "robustness": {"files", "data", "recipes", "training", "runs", "evaluation", "prediction"},
     "web": {"files", "data", "photos", "prediction"},
-    "experiments": {"files", "data", "training", "runs", "evaluation", "figures"},
-    "models": {"files", "data", "training", "runs"},
+    "experiments": {"files", "data", "recipes", "training", "runs", "evaluation", "figures"},
+    "models": {"files", "data", "recipes", "training", "runs"},
 }
 """For each package of digits/, and for models/, the packages of digits/ that it may import."""
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits.names import percent, percent_range, percent_text, plain, safe_name, spelled
-from digits.training.model_table import SOURCES
+from digits.recipes.model_table import SOURCES
 
 
 def test_names_are_spelled_as_their_makers_do() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.training.recipe import RECIPES
+from digits.recipes.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMEWORKS = ("pytorch", "tensorflow")

@@ -1,6 +1,6 @@
 """Evaluation: one run, several runs compared, ensembles, wrong labels of the test set, tables of numbers.
 
-May import: files, data and runs.
+May import: files, data, recipes and runs.
 """
 
 from digits.evaluation.compare import Comparison, PairComparison, compare_pair, compare_runs, why_not_compared

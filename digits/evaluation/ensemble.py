@@ -12,18 +12,8 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.machine import hardware, versions
 from digits.names import command_text
-from digits.runs import (
-    ENSEMBLE,
-    FORMAT,
-    Run,
-    RunInfo,
-    name_problem,
-    read_run,
-    run_name,
-    score_of,
-    write_run_files,
-    writing_run,
-)
+from digits.recipes import name_problem, run_name
+from digits.runs import ENSEMBLE, FORMAT, Run, RunInfo, read_run, score_of, write_run_files, writing_run
 
 
 def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) -> Path:

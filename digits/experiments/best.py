@@ -18,7 +18,7 @@ from digits.experiments.study import OpenStudy
 from digits.experiments.words import count, pruning_text, values_text
 from digits.files import write_whole
 from digits.names import percent
-from digits.training import recipe_record
+from digits.recipes import recipe_record
 
 BEST = "best.json"
 """The best recipe, in the experiment's folder; the training scripts take it with --recipe."""

@@ -25,8 +25,7 @@ from digits.experiments.words import count, option_text, value_text
 from digits.experiments.worker import Pace, claim_waiting
 from digits.files import write_whole
 from digits.names import percent
-from digits.runs import name_problem
-from digits.training import RECIPES, Recipe, recipe_record, with_precision
+from digits.recipes import RECIPES, Recipe, name_problem, recipe_record, with_precision
 
 RESULT = "confirm.json"
 WATCHING = ("early_stopping", "reduce_on_plateau", "keep_best")

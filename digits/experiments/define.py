@@ -13,7 +13,7 @@ from digits.experiments.spaces import default_space
 from digits.experiments.values import parse_alternatives, parse_space, with_values
 from digits.machine import versions
 from digits.names import plain
-from digits.training import RECIPES, Recipe, with_precision
+from digits.recipes import RECIPES, Recipe, with_precision
 
 PACKAGES = {
     "pytorch": ("torch", "numpy", "onnx"),

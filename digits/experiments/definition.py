@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from digits.command_line import first_fault
 from digits.errors import UserError
 from digits.experiments.values import Alternatives, Range, text_of, value_of, with_values
-from digits.training import Augmentation, Recipe, find_problem, recipe_record
+from digits.recipes import Augmentation, Recipe, find_problem, recipe_record
 
 FORMAT = 1
 """The version of what a study holds."""

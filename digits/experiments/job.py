@@ -19,16 +19,9 @@ from digits.errors import UserError
 from digits.experiments.definition import Definition, recipe_of
 from digits.experiments.processes import PROJECT, TrainingProcess
 from digits.experiments.queue import TRAININGS
+from digits.recipes import Options, Recipe, command_words, recipe_record, run_path
 from digits.runs import Run, find_runs, read_run
-from digits.training import (
-    Options,
-    Recipe,
-    checkpoint_path,
-    command_words,
-    history_so_far,
-    recipe_record,
-    run_path,
-)
+from digits.training import checkpoint_path, history_so_far
 
 LEAST_SPACE = 100 << 20
 """Bytes that must be free for a training to begin: a run of the largest network takes a tenth of it."""

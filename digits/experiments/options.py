@@ -10,8 +10,7 @@ from pydantic import Field
 
 from digits.command_line import options_dataclass, parse, refuse
 from digits.data import DATA_DIR
-from digits.runs import name_problem
-from digits.training import RECIPES
+from digits.recipes import RECIPES, name_problem
 
 Framework = Literal["pytorch", "tensorflow"]
 Model = Literal[*RECIPES]  # type: ignore[valid-type]

@@ -6,7 +6,7 @@ from digits.command_line import option
 from digits.experiments.definition import Definition
 from digits.experiments.values import FIELDS, Range, text_of, value_of
 from digits.names import command_text
-from digits.training import RECIPES, Recipe, with_precision
+from digits.recipes import RECIPES, Recipe, with_precision
 
 
 def command_of(definition: Definition, name: str, trials: int) -> str:

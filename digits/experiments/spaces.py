@@ -8,7 +8,7 @@ networks more accurate.
 from __future__ import annotations
 
 from digits.experiments.values import Alternatives, Range, parse_space
-from digits.training import RECIPES
+from digits.recipes import RECIPES
 
 _STEPS = ("learning_rate=3e-4..1e-2:log", "ema=0,0.99,0.999")
 _SCHEDULE, _DROPOUT, _DECAY = "schedule=constant,cosine,one-cycle", "dropout=0..0.6", "weight_decay=0..0.2"

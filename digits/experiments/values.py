@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from digits.command_line import first_fault, flat_fields
 from digits.errors import UserError
-from digits.training import Augmentation, Recipe
+from digits.recipes import Augmentation, Recipe
 
 FIELDS = {name: field for name, field, _ in flat_fields(Recipe()) if name not in ("model", "seed")}
 """What may be varied: every field of a recipe, amounts of augmentation included. Models and seeds have options."""

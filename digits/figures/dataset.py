@@ -24,7 +24,7 @@ from digits.figures.page import add_axes, add_text, new_figure
 from digits.figures.style import BLUE, GREY, INK, MARGIN, SMALL_SIZE, tidy_axes
 from digits.figures.text import fit_text, text_width
 from digits.names import spelled
-from digits.training import Augmentation
+from digits.recipes import Augmentation
 from digits.training.augment import augment
 from digits.training.pens import imitate_pens
 

@@ -31,9 +31,10 @@ from digits.figures.registry import (
 from digits.figures.vector import as_fragment
 from digits.files import write_whole
 from digits.names import safe_name
+from digits.recipes import Recipe
 from digits.robustness import Robustness, read_robustness, robustness_as_csv
 from digits.runs import Run
-from digits.training import Recipe, evaluation_set
+from digits.training import evaluation_set
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from matplotlib.textpath import text_to_path
 from digits.evaluation import PairComparison
 from digits.figures.style import FONTS
 from digits.names import spelled
-from digits.runs import Run, run_name
-from digits.training import differences_of
+from digits.recipes import differences_of, run_name
+from digits.runs import Run
 
 MOST_DIFFERENCES = 4
 """How many differences from the default recipe a title names."""

@@ -1,6 +1,6 @@
 """Robustness: how well trained networks classify images that are corrupted in 15 ways, after MNIST-C.
 
-May import: files, data, training (the images a run was evaluated on), runs, evaluation and prediction.
+May import: files, data, recipes, training (the images a run was evaluated on), runs, evaluation and prediction.
 """
 
 from digits.robustness.corruptions import CORRUPTIONS, STRENGTHS, corrupt

@@ -17,10 +17,11 @@ from digits.errors import UserError
 from digits.machine import cores
 from digits.metrics import accuracy_interval
 from digits.prediction import TrainedRun, load_run
+from digits.recipes import Recipe
 from digits.robustness.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from digits.robustness.results import Robustness, model_sha256, read_robustness, write_robustness
 from digits.runs import Run
-from digits.training import Recipe, evaluation_set
+from digits.training import evaluation_set
 
 SEED = 0
 

@@ -27,8 +27,17 @@ from digits.runs.arrays import (
     read_writers,
 )
 from digits.runs.history import HISTORY, read_history, write_history
-from digits.runs.name import settings_of
-from digits.runs.schema import HeldOut, RunInfo, Score, check_info, evaluated_on, format_info, read_info, score_in
+from digits.runs.schema import (
+    HeldOut,
+    RunInfo,
+    Score,
+    check_info,
+    evaluated_on,
+    format_info,
+    read_info,
+    score_in,
+    settings_of,
+)
 
 LARGEST = 16 << 30  # bytes of a run, hashed in some 20 s; the widest networks that can be exported take 10 GB
 PARTS = ("run.json", *ARRAYS)  # a folder with one of these files is a run, or was one

@@ -152,6 +152,16 @@ def evaluated_on(info: Mapping[str, Any]) -> Literal["test", "validation"]:
     return "validation" if info.get("evaluated_on") == "validation" else "test"
 
 
+def settings_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides a training besides data and framework, by name, from what run.json holds: the recipe, parts
+    of a value one by one ('augmentation rotation'), what it started from, and the images that it was evaluated on."""
+    settings: dict[str, Any] = {}
+    for key, value in (info.get("recipe") or {}).items():
+        settings |= {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
+    start = {key: info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
+    return {**settings, **start, "evaluate_on": evaluated_on(info)} if settings else {}
+
+
 def _check_kind(info: RunInfo) -> RunInfo:
     """Refuse a training without a seed, an ensemble without members, and a run without the score of its arrays."""
     if info["framework"] != ENSEMBLE and info["seed"] is None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digits.data import CATALOGUE, Dataset, split_indices, split_writers
 from digits.errors import UserError
-from digits.training.recipe import Recipe
+from digits.recipes.recipe import Recipe
 
 # Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
 _ORDER, _AUGMENT, _PENS = 1, 2, 3  # 0 is that of the validation split

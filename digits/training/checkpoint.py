@@ -18,9 +18,9 @@ from typing import Any
 from digits.data import Dataset
 from digits.errors import UserError
 from digits.files import write_whole
+from digits.recipes.options import Options
 from digits.training.batches import epoch_length, split_dataset
 from digits.training.event_log import EventLog
-from digits.training.options import Options
 from digits.training.progress import Progress
 from digits.training.workers import ALONE, Workers
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from digits.training.options import Options
+from digits.recipes.options import Options
 from digits.training.progress import Progress
 
 

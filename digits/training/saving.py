@@ -15,6 +15,9 @@ from digits.data import Dataset
 from digits.errors import when_interrupted
 from digits.files import write_npy
 from digits.machine import hardware, versions
+from digits.recipes.naming import check_replaceable, finished_before, run_path, start_name
+from digits.recipes.options import Options, command_line
+from digits.recipes.recipe import recipe_record
 from digits.runs import (
     FORMAT,
     LOSSES,
@@ -30,11 +33,8 @@ from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint
 from digits.training.event_log import EventLog, event_folder
 from digits.training.memory import peak_memory
-from digits.training.naming import check_replaceable, finished_before, run_path, start_name
 from digits.training.network_hash import network_code
-from digits.training.options import Options, command_line
 from digits.training.progress import Progress
-from digits.training.recipe import recipe_record
 from digits.training.schedule import kept_epoch
 from digits.training.weights import network_config
 from digits.training.workers import ALONE, Workers

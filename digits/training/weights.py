@@ -19,9 +19,9 @@ from pydantic.dataclasses import dataclass
 
 from digits.errors import UserError
 from digits.files import write_file
-from digits.training.options import Options
+from digits.recipes.options import Options
+from digits.recipes.recipe import Recipe, widths_problem
 from digits.training.parity import PARITY_RANGE
-from digits.training.recipe import Recipe, widths_problem
 
 PIXEL_RANGES = {"pytorch": (-1.0, 1.0), "tensorflow": (0.0, 1.0)}
 """What the raw pixels 0 and 255 become by default, as specified: in PyTorch as ToTensor and Normalize(0.5, 0.5) make

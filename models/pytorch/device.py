@@ -4,9 +4,9 @@ import os
 
 import torch
 
-from digits import machine, training
+from digits import machine, recipes
 from digits.errors import UserError
-from digits.training import Options
+from digits.recipes import Options
 from digits.training.memory import keep_freed_memory
 
 
@@ -32,7 +32,7 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
 
 def settle_precision(options: Options, device: torch.device) -> Options:
     """Return the options with the precision that 'auto' is on the device."""
-    return training.settle_precision(options, _has_bfloat16(device))
+    return recipes.settle_precision(options, _has_bfloat16(device))
 
 
 def _has_bfloat16(device: torch.device) -> bool:

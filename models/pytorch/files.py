@@ -13,9 +13,10 @@ from torch import nn
 
 from digits.errors import UserError
 from digits.files import naming, write_file
+from digits.recipes import RECIPES
+from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
-from digits.training import RECIPES, ModelConfig, model_config
-from digits.training.model_table import models_table
+from digits.training import ModelConfig, model_config
 from digits.training.weights import (
     check_names_and_shapes,
     config_from_json,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digits.training import HEADS
+from digits.recipes import HEADS
 
 NORM_EPSILON = 1e-5  # added to every variance: PyTorch's default, where Keras's is 1e-3
 NORM_MOMENTUM = 0.1

@@ -10,7 +10,7 @@ says how large it is, in these fields:
     num_classes  units of `head`
     pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow and with --parity
 
-The numbers in docstrings and comments are the defaults (digits/training/default_recipes.py), for ten classes. Where
+The numbers in docstrings and comments are the defaults (digits/recipes/default_recipes.py), for ten classes. Where
 pooling and ReLU follow each other, pooling comes first: either order gives the same result, and ReLU then has a quarter
 of the work. A convolution or dense layer before a normalisation has no bias: the normalisation would subtract it again.
 docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.

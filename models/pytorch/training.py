@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digits.training import Checkpoint, Options, Progress, Recipe
+from digits.recipes import Options, Recipe
+from digits.training import Checkpoint, Progress
 from digits.training.checkpoint import check_form
 from digits.training.parity import EPSILON, parity_weights
 from models.pytorch.files import freeze_features, get_weights, set_weights, start_from

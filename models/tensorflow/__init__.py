@@ -1,6 +1,6 @@
 """The networks in TensorFlow/Keras. `diff -r models/pytorch models/tensorflow` shows how the two frameworks differ.
 
-May import: tensorflow and keras, and digits.data, digits.runs and digits.training; never PyTorch.
+May import: tensorflow and keras, and digits.data, digits.runs, digits.recipes and digits.training; never PyTorch.
 """
 
 from digits.training.keras_import import ignore_keras_settings

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from digits import machine, training
+from digits import machine, recipes
 from digits.errors import UserError
-from digits.training import Options
+from digits.recipes import Options
 
 
 def set_up(device: str, seed: int, precision: str = "float32") -> str:
@@ -33,7 +33,7 @@ def set_up(device: str, seed: int, precision: str = "float32") -> str:
 
 def settle_precision(options: Options, device: str) -> Options:
     """Return the options with the precision that 'auto' is on the device."""
-    return training.settle_precision(options, _has_bfloat16(device))
+    return recipes.settle_precision(options, _has_bfloat16(device))
 
 
 def _has_bfloat16(device: str) -> bool:

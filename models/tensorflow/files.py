@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.files import naming
+from digits.recipes import RECIPES
+from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import finish_onnx
-from digits.training import RECIPES, ModelConfig, model_config
-from digits.training.model_table import models_table
+from digits.training import ModelConfig, model_config
 from digits.training.weights import (
     check_names_and_shapes,
     config_from_json,

@@ -13,7 +13,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.data import Dataset
-from digits.training import ALONE, Checkpoint, Progress, Recipe, Workers
+from digits.recipes import Recipe
+from digits.training import ALONE, Checkpoint, Progress, Workers
 from digits.training.batches import epoch_length, epoch_order, images_of_epochs
 from digits.training.schedule import is_best, is_over, learning_rates
 

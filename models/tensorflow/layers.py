@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from digits.training import HEADS
+from digits.recipes import HEADS
 
 NORM_EPSILON = 1e-5  # added to every variance: PyTorch's default, where Keras's is 1e-3
 NORM_MOMENTUM = 0.9

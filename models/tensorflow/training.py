@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.training import Checkpoint, Options, Progress, Recipe
+from digits.recipes import Options, Recipe
+from digits.training import Checkpoint, Progress
 from digits.training.checkpoint import check_form
 from digits.training.parity import EPSILON, parity_weights
 from models.tensorflow.files import freeze_features, get_weights, set_weights, start_from

@@ -13,7 +13,7 @@ from paths import ROOT
 
 from benchmarks import reference_results
 from benchmarks.reference_results import ROWS, grids
-from digits.training.recipe import RECIPES
+from digits.recipes.recipe import RECIPES
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from digits.data.folder import find_damage
 from digits.data.idx import parse_idx
 from digits.data.split import split_writers
 from digits.errors import UserError
-from digits.training import Recipe, split_dataset
+from digits.recipes import Recipe
+from digits.training import split_dataset
 
 MORE = 5  # test images in the table that the dataset does not have
 _rng = np.random.default_rng(7)

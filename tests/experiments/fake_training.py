@@ -15,7 +15,8 @@ import numpy as np
 
 from digits.data import load_dataset
 from digits.errors import UserError, run_script
-from digits.training import NewRun, Options, Progress, Recipe, epoch_length, is_over, parse_options, split_dataset
+from digits.recipes import Options, Recipe, parse_options
+from digits.training import NewRun, Progress, epoch_length, is_over, split_dataset
 from digits.training.weights import write_weights
 
 EPOCH = float(os.environ.get("FAKE_EPOCH", "0.05"))

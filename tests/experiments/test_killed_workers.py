@@ -14,8 +14,8 @@ from experiments.fake_training import loss_after
 from experiments.workers import Worker
 
 from digits.experiments.study import read_experiment
+from digits.recipes import Recipe
 from digits.runs import find_runs
-from digits.training import Recipe
 
 pytestmark = pytest.mark.nightly
 

@@ -21,7 +21,7 @@ from digits.data import load_dataset
 from digits.data.own import write_own
 from digits.experiments.records import Experiment
 from digits.experiments.study import read_experiment
-from digits.training import read_recipe
+from digits.recipes import read_recipe
 
 pytestmark = pytest.mark.slow
 

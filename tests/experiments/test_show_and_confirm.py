@@ -19,7 +19,7 @@ from digits.experiments.define import grid_definition, search_definition
 from digits.experiments.options import GridOptions, SearchOptions, parse_command
 from digits.experiments.repeat import command_of
 from digits.experiments.study import read_experiment, read_study
-from digits.training import RECIPES, recipe_record
+from digits.recipes import RECIPES, recipe_record
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from digits.experiments.values import (
     value_of,
     with_values,
 )
-from digits.training import RECIPES, Augmentation, Recipe
+from digits.recipes import RECIPES, Augmentation, Recipe
 
 widths = st.lists(st.integers(1, 4096), min_size=1, max_size=5).map(tuple)
 VALUES = {

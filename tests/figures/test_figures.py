@@ -38,8 +38,8 @@ from digits.figures.style import FONT
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
 from digits.metrics import confusion_matrix
+from digits.recipes.recipe import RECIPES, Recipe
 from digits.runs.run import Run, read_run
-from digits.training.recipe import RECIPES, Recipe
 from digits.training.schedule import is_best
 
 pytestmark = pytest.mark.slow

@@ -20,8 +20,9 @@ from digits.data import load_dataset
 from digits.errors import run_script
 from digits.evaluation import Evaluation, evaluate_run
 from digits.figures import render_all, write_report
+from digits.recipes import Recipe
 from digits.runs import Run, find_runs, read_run
-from digits.training import Recipe, evaluation_set
+from digits.training import evaluation_set
 from visualize_results import FIGURES, main
 
 pytestmark = pytest.mark.slow

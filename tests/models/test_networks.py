@@ -15,8 +15,8 @@ import pytest
 from frameworks import CHECKPOINT, network_named, ruled_model, ruled_weights
 from paths import ROOT
 
-from digits.training.model_table import SOURCES, models_table
-from digits.training.recipe import RECIPES
+from digits.recipes.model_table import SOURCES, models_table
+from digits.recipes.recipe import RECIPES
 from digits.training.weights import read_weights, shapes_of, write_weights
 
 BATCH_NORMED = ("deep-cnn", "resnet")

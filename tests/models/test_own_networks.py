@@ -48,7 +48,7 @@ def run(folder: Path, words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_network_of_one_s_own_as_the_page_says(copy: Path) -> None:
-    assert [Path(file).parts[-2] for file in ADDITIONS] == ["training", "pytorch", "tensorflow"]
+    assert [Path(file).parts[-2] for file in ADDITIONS] == ["recipes", "pytorch", "tensorflow"]
     add(copy)
     listed, *done = [run(copy, command) for command in COMMANDS]
     assert [one.returncode for one in (listed, *done)] == [0, 0, 0, 0], done

@@ -16,8 +16,8 @@ import pytest
 from frameworks import environment
 from paths import ROOT
 
+from digits.recipes import RECIPES
 from digits.runs import Run, read_run
-from digits.training import RECIPES
 
 COMMON = (
     "--dataset mnist-sample --precision float64 --batch-size 25 --schedule constant --learning-rate 0.003 "

@@ -6,8 +6,8 @@ from pathlib import Path
 from linear_run import make_linear_run
 
 from digits.prediction import differences, load_pair
+from digits.recipes.recipe import RECIPES
 from digits.runs import find_runs, read_runs
-from digits.training.recipe import RECIPES
 
 
 def pair(outputs: Path) -> list[str]:

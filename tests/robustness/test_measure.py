@@ -19,9 +19,10 @@ from digits.data import load_dataset
 from digits.errors import UserError
 from digits.figures.robustness import plot_corruptions, plot_robustness
 from digits.prediction import load_run
+from digits.recipes import Recipe
 from digits.robustness import CORRUPTIONS, STRENGTHS, Robustness, corrupt, measure_robustness, read_robustness
 from digits.runs import Run, read_run
-from digits.training import Recipe, evaluation_set
+from digits.training import evaluation_set
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from paths import ROOT
 
 from digits.errors import UserError
 from digits.metrics import accuracy
-from digits.runs.name import name_problem, run_name
+from digits.recipes.name import name_problem, run_name
 from digits.runs.run import check_writable, find_run, find_runs, read_run, write_run_files, writing_run
 from digits.runs.schema import check_info
 

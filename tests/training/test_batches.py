@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from digits.data import Dataset
 from digits.data.split import split_indices
 from digits.errors import UserError
+from digits.recipes.recipe import Augmentation, Recipe
 from digits.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs
-from digits.training.recipe import Augmentation, Recipe
 
 SEEDS = st.integers(0, 2**32 - 1)
 FRACTIONS = st.floats(0, 1, exclude_max=True, allow_nan=False)

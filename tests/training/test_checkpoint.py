@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from digits.data.datasets import Dataset
 from digits.errors import UserError
 from digits.files.whole import hidden_name
+from digits.recipes.options import Options
+from digits.recipes.recipe import RECIPES, Augmentation, Recipe
 from digits.training.checkpoint import Checkpoint, Progress
-from digits.training.options import Options
-from digits.training.recipe import RECIPES, Augmentation, Recipe
 
 IMAGES = np.zeros((100, 28, 28), np.uint8)
 DATASET = Dataset("mnist", IMAGES, IMAGES[:, 0, 0], IMAGES, IMAGES[:, 0, 0], tuple("01"), "f00d")

@@ -12,7 +12,8 @@ from paths import ROOT
 CODE = """
 import models.tensorflow
 import keras
-from digits.training import RECIPES, model_config
+from digits.recipes import RECIPES
+from digits.training import model_config
 print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon())
 keras.config.set_image_data_format("channels_first")  # as a program may that uses our networks
 print(models.tensorflow.build_model(model_config(RECIPES["cnn"], 10, "tensorflow")).output_shape)

@@ -11,10 +11,11 @@ from make_runs import make_run
 from paths import ROOT
 
 from digits.errors import UserError
-from digits.training import Options, network_code, run_path
-from digits.training.model_table import SOURCES
-from digits.training.naming import check_replaceable
-from digits.training.recipe import RECIPES
+from digits.recipes import Options, run_path
+from digits.recipes.model_table import SOURCES
+from digits.recipes.naming import check_replaceable
+from digits.recipes.recipe import RECIPES
+from digits.training import network_code
 
 
 @pytest.fixture

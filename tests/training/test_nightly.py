@@ -13,8 +13,8 @@ from frameworks import epochs_in, start_script
 
 from digits.data.datasets import load_dataset
 from digits.data.own import write_own
+from digits.recipes.model_table import SOURCES
 from digits.runs.run import find_runs, read_run
-from digits.training.model_table import SOURCES
 
 pytestmark = pytest.mark.nightly
 KILLED = ("--dataset", "tiny", "--epochs", "6", "--augment", "--ema", "0.9", "--keep-best", "--schedule", "cosine")

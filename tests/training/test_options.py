@@ -18,11 +18,11 @@ from recipes import RECIPES_OF_ANY_KIND
 
 from digits.command_line import flat_fields, option
 from digits.data import CATALOGUE
-from digits.runs import name_problem
-from digits.training.model_table import SOURCES
-from digits.training.naming import differences, run_path
-from digits.training.options import GROUPS, Options, command_line, parse_options, settle_precision
-from digits.training.recipe import RECIPES, Augmentation, Recipe
+from digits.recipes import name_problem
+from digits.recipes.model_table import SOURCES
+from digits.recipes.naming import differences, run_path
+from digits.recipes.options import GROUPS, Options, command_line, parse_options, settle_precision
+from digits.recipes.recipe import RECIPES, Augmentation, Recipe
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 # What file names can hold, a leading dash and quotes included.
@@ -141,7 +141,7 @@ def folder_of(words: str) -> str:
 
 def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for bfloat16 in (False, True):  # `fast` trains in it where the processor has it
-        monkeypatch.setattr("digits.training.recipe.has_bfloat16", lambda answer=bfloat16: answer)
+        monkeypatch.setattr("digits.recipes.recipe.has_bfloat16", lambda answer=bfloat16: answer)
         for name in RECIPES:
             assert folder_of(f"--model {name} --seed 2 --device cpu") == f"outputs/mnist-{name}-pytorch-s2"
         assert folder_of("--model fast --precision bfloat16").endswith("fast-pytorch") == bfloat16
@@ -152,8 +152,8 @@ def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyP
 def test_auto_precision_is_that_of_the_device_and_not_of_the_processor(
     bfloat16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digits.training.recipe.has_bfloat16", lambda: not bfloat16)
-    monkeypatch.setattr("digits.training.recipe._device_has_bfloat16", None)
+    monkeypatch.setattr("digits.recipes.recipe.has_bfloat16", lambda: not bfloat16)
+    monkeypatch.setattr("digits.recipes.recipe._device_has_bfloat16", None)
     options = settle_precision(parse("--model fast --device cuda"), bfloat16)
     assert options.recipe.precision == ("bfloat16" if bfloat16 else "float32")
     assert run_path(options, "pytorch").name == "mnist-fast-pytorch"

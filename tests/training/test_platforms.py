@@ -15,8 +15,9 @@ from digits.data import load_dataset
 from digits.data.catalogue import MNIST_SAMPLE
 from digits.data.download import download_dataset
 from digits.names import command_text
+from digits.recipes import Options, Recipe
 from digits.runs import read_run
-from digits.training import NewRun, Options, Progress, Recipe
+from digits.training import NewRun, Progress
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from make_runs import make_run
 from recipes import RECIPES_OF_ANY_KIND
 
 from digits.errors import UserError
-from digits.training import RECIPES, Augmentation, Recipe, complete_record, parse_options, read_recipe, recipe_record
-from digits.training.options import Options, command_line
+from digits.recipes import RECIPES, Augmentation, Recipe, complete_record, parse_options, read_recipe, recipe_record
+from digits.recipes.options import Options, command_line
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from small_dataset import ARRAYS
 
 from digits.data import Dataset
 from digits.errors import run_script
-from digits.training import NewRun, Options, Progress, Recipe
+from digits.recipes import Options, Recipe
+from digits.training import NewRun, Progress
 from digits.training.checkpoint import COLUMNS, VALIDATION_COLUMNS
 
 DATASET = Dataset("small", *ARRAYS, tuple("0123456789"), "f00d")

@@ -9,9 +9,10 @@ import pytest
 
 from digits.data import Dataset
 from digits.evaluation import evaluate_run
+from digits.recipes import Recipe
+from digits.recipes.options import Options
 from digits.runs import read_run
-from digits.training import NewRun, Progress, Recipe, split_dataset
-from digits.training.options import Options
+from digits.training import NewRun, Progress, split_dataset
 
 N = 600
 WRITERS = np.stack([np.arange(N) % 60 + 100, np.arange(N) % 60 % 2 * 4], axis=1).astype(np.int32)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.training.recipe import Recipe
+from digits.recipes.recipe import Recipe
 from digits.training.schedule import is_best, is_over, learning_rates
 
 

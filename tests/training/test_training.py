@@ -29,10 +29,10 @@ from digits.data.datasets import Dataset, load_dataset
 from digits.data.own import write_own
 from digits.errors import UserError, run_script
 from digits.metrics import cross_entropy, wilson_interval
+from digits.recipes.recipe import RECIPES, Recipe
 from digits.runs.run import Run, read_run
 from digits.training.batches import epoch_order, split_dataset
 from digits.training.parity import parity_weights
-from digits.training.recipe import RECIPES, Recipe
 from digits.training.schedule import learning_rates
 from digits.training.weights import read_weights
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from digits.command_line import option, options_dataclass
 from digits.machine import has_bfloat16
-from digits.training.default_recipes import DEFAULTS
+from digits.recipes.default_recipes import DEFAULTS
 
 Model = Literal[*DEFAULTS]  # type: ignore[valid-type]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]

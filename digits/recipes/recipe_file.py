@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from digits.command_line import first_fault
 from digits.errors import UserError
 from digits.files import read_bytes
-from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem, recipe_record
+from digits.recipes.recipe import RECIPES, Augmentation, Recipe, find_problem, recipe_record
 
 LARGEST = 1 << 20
 """Bytes of such a file, as of run.json."""

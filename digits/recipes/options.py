@@ -14,9 +14,9 @@ from digits.command_line import flat_fields, option, options_dataclass, parse, r
 from digits.data import DATA_DIR
 from digits.errors import UserError
 from digits.names import command_text
-from digits.runs import name_problem
-from digits.training.recipe import RECIPES, Augmentation, Recipe, find_problem, train_on_device, with_precision
-from digits.training.recipe_file import read_recipe
+from digits.recipes.name import name_problem
+from digits.recipes.recipe import RECIPES, Augmentation, Recipe, find_problem, train_on_device, with_precision
+from digits.recipes.recipe_file import read_recipe
 
 AMOUNTS = tuple(amount.name for amount in fields(Augmentation))
 GROUPS = {

@@ -5,9 +5,10 @@ from typing import Any
 
 from digits.errors import UserError
 from digits.names import command_text, plain
-from digits.runs import Run, find_runs, read_info, read_run, run_name, settings_of
-from digits.training.options import Options
-from digits.training.recipe import RECIPES, complete_record, recipe_record, with_precision
+from digits.recipes.name import run_name
+from digits.recipes.options import Options
+from digits.recipes.recipe import RECIPES, complete_record, recipe_record, with_precision
+from digits.runs import Run, find_runs, read_info, read_run, settings_of
 
 
 def run_path(options: Options, framework: str) -> Path:

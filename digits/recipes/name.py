@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from digits.names import is_forbidden_on_windows
-from digits.runs.schema import evaluated_on
 
 LONGEST = 40
 """Letters of what is appended to a name; more become a count and a hash."""
@@ -38,16 +37,6 @@ def run_name(
         return name + appended
     canonical = json.dumps(differences, sort_keys=True, separators=(",", ":"))
     return f"{name}+{len(differences)}-options-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
-
-
-def settings_of(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides a training besides data and framework, by name, from what run.json holds: the recipe, parts
-    of a value one by one ('augmentation rotation'), what it started from, and the images that it was evaluated on."""
-    settings: dict[str, Any] = {}
-    for key, value in (info.get("recipe") or {}).items():
-        settings |= {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
-    start = {key: info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
-    return {**settings, **start, "evaluate_on": evaluated_on(info)} if settings else {}
 
 
 def name_problem(name: str) -> str | None:

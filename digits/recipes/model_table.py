@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from digits.names import FRAMEWORKS, spelled
-from digits.training.recipe import RECIPES, Recipe
+from digits.recipes.recipe import RECIPES, Recipe
 
 SOURCES = {
     "cnn": "the project specification",
