@@ -107,7 +107,8 @@ def main() -> int:
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
         named += [path] if named else []
     if options.robustness:
-        from digits.robustness import measure_robustness, robustness_as_text
+        from digits.evaluation.measure import measure_robustness
+        from digits.evaluation.robustness import robustness_as_text
 
         measured = [read_run(path) for path in find_named(options.robustness, options.output_dir)]
         print(robustness_as_text(measure_robustness(measured, options.data_dir)))

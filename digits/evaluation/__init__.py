@@ -1,6 +1,7 @@
-"""Evaluation: one run, several runs compared, ensembles, wrong labels of the test set, tables of numbers.
+"""Evaluation: one run, several runs compared, ensembles, wrong labels of the test set, robustness, tables of numbers.
 
-May import: files, data, recipes and runs.
+May import: files, data, recipes, training (the images a run was evaluated on), runs and prediction. What takes long
+to import (`corruptions`, `robustness`) is not imported here.
 """
 
 from digits.evaluation.compare import Comparison, PairComparison, compare_pair, compare_runs, why_not_compared

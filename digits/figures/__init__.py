@@ -1,6 +1,6 @@
 """Figures: one module for each family of figures, the list of all of them, and report.html.
 
-May import: files, data, recipes, training (augmentation, the best epoch), runs, evaluation and robustness.
+May import: files, data, recipes, training (augmentation, the best epoch), runs and evaluation.
 """
 
 from digits.figures.cache import FigureCache

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 from digits.data import Dataset
 from digits.evaluation import Comparison, Evaluation
+from digits.evaluation.corruptions import CORRUPTIONS
+from digits.evaluation.robustness import Robustness
 from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
 from digits.figures.classes import plot_calibration, plot_per_class_accuracy
 from digits.figures.comparison import plot_comparison
@@ -25,7 +27,6 @@ from digits.figures.robustness import plot_corruptions, plot_robustness
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
 from digits.names import safe_name
-from digits.robustness import CORRUPTIONS, Robustness
 from digits.runs import Run
 
 

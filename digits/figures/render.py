@@ -14,6 +14,7 @@ from tqdm import tqdm
 from digits.data import Dataset, load_dataset
 from digits.errors import UserError
 from digits.evaluation import Comparison, Evaluation, compare_runs
+from digits.evaluation.robustness import Robustness, read_robustness, robustness_as_csv
 from digits.evaluation.tables import recipes_as_csv, run_rows, runs_as_csv, runs_as_markdown
 from digits.figures.cache import CACHE_FILE, FigureCache, figure_key
 from digits.figures.fonts import evaluation_with_labels, note_on_labels, pair_with_labels, with_labels
@@ -32,7 +33,6 @@ from digits.figures.vector import as_fragment
 from digits.files import write_whole
 from digits.names import safe_name
 from digits.recipes import Recipe
-from digits.robustness import Robustness, read_robustness, robustness_as_csv
 from digits.runs import Run
 from digits.training import evaluation_set
 

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from digits.evaluation.robustness import Robustness
 from digits.figures.image_grid import COLUMNS, Captioned, plot_image_page
 from digits.figures.page import add_axes, add_text, new_figure
 from digits.figures.style import INK, LINE, MARGIN, PALE_INK, SMALL_SIZE
 from digits.figures.text import fit_text, text_width
 from digits.names import percent, percent_range, spelled
-from digits.robustness import CORRUPTIONS, STRENGTHS, Robustness, corrupt
 from digits.runs import Run
 
 MOST = 12  # runs in one figure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from digits.data.sample import stratified_sample
-from digits.robustness import CORRUPTIONS, STRENGTHS, corrupt
+from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "fog" else name for name in sorted(CORRUPTIONS)]
 

@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from digits.data import load_dataset
 from digits.errors import UserError
+from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from digits.evaluation.robustness import Robustness, model_sha256, read_robustness, write_robustness
 from digits.machine import cores
 from digits.metrics import accuracy_interval
 from digits.prediction import TrainedRun, load_run
 from digits.recipes import Recipe
-from digits.robustness.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from digits.robustness.results import Robustness, model_sha256, read_robustness, write_robustness
 from digits.runs import Run
 from digits.training import evaluation_set
 

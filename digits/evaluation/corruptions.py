@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.robustness.blur import glass_blur, motion_blur
-from digits.robustness.geometry import rotate, scale, shear, translate
-from digits.robustness.overlays import canny_edges, dotted_line, stripe, zigzag
-from digits.robustness.pixels import brightness, fog, impulse_noise, shot_noise, spatter
+from digits.evaluation.blur import glass_blur, motion_blur
+from digits.evaluation.geometry import rotate, scale, shear, translate
+from digits.evaluation.overlays import canny_edges, dotted_line, stripe, zigzag
+from digits.evaluation.pixels import brightness, fog, impulse_noise, shot_noise, spatter
 
 Images = NDArray[np.float32]
 STRENGTHS = (1, 2, 3, 4, 5)

@@ -12,10 +12,10 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from digits.errors import UserError
+from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS
 from digits.evaluation.tables import as_csv, as_text
 from digits.files import read_bytes, sha256_of, write_whole
 from digits.names import percent, percent_range, plain
-from digits.robustness.corruptions import CORRUPTIONS, STRENGTHS
 from digits.runs import Run
 
 FILE = "robustness.json"
