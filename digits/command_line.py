@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import difflib
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,16 +43,11 @@ def parse(
     each. needs: options that are refused where another one is not set. command: the word that was before `words`.
     """
     fields = {name: (field, value) for name, field, value in flat_fields(default)}
-    several = positional and get_origin(fields[positional][0].annotation) is tuple
-    first = f" {_metavar(fields[positional][0])}" if positional else ""
-    first = f" [{first[1:]} ...]" if several else first
-    parser = _Parser(
-        usage=f"python %(prog)s{command and f' {command}'}{first} [options]",
-        description=description,
-        formatter_class=_Formatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    before = [command] if command else []
+    if positional:
+        field, _ = fields[positional]
+        before.append(f"[{_metavar(field)} ...]" if get_origin(field.annotation) is tuple else _metavar(field))
+    parser = _Parser(" ".join([*before, "[options]"]), description)
     grouped = {name: title for title, names in (groups or {}).items() for name in names}
     sections: dict[str, Any] = {title: parser.add_argument_group(title) for title in groups or {}}
     for name in dict.fromkeys([*grouped, *fields]):
@@ -65,7 +59,9 @@ def parse(
     try:
         options: T = _replace(default, given)
     except ValidationError as error:
-        refuse(_sentence(error, given))
+        (name, *_), _, rule = first_fault(error)
+        value = " ".join(given[name]) if isinstance(given[name], list) else given[name]
+        refuse(f"{option(name)} {value[:60]} {rule}.")
     chosen = {name: value for name, _, value in flat_fields(options)}
     for name, needed in (needs or {}).items():
         if given.get(name) and not chosen[needed]:
@@ -75,12 +71,7 @@ def parse(
 
 def print_commands(description: str, commands: Mapping[str, str]) -> None:
     """Print the --help of a script whose first word is one of these commands, with what each does."""
-    parser = _Parser(
-        usage="python %(prog)s COMMAND ... [options]",
-        description=description,
-        formatter_class=_Formatter,
-        add_help=False,
-    )
+    parser = _Parser("COMMAND ... [options]", description, add_help=False)
     group = parser.add_argument_group("commands")
     for name, text in commands.items():
         group.add_argument(name, help=text)
@@ -89,7 +80,7 @@ def print_commands(description: str, commands: Mapping[str, str]) -> None:
 
 def refuse(sentence: str) -> NoReturn:
     """End the script as one whose command line is at fault."""
-    print("error:", "".join(letter if letter.isprintable() else "?" for letter in sentence), file=sys.stderr)
+    print("error:", sentence, file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -126,18 +117,22 @@ def first_fault(error: ValidationError) -> tuple[list[str], Any, str]:
 
 
 class _Parser(argparse.ArgumentParser):
-    def print_help(self, file: Any = None) -> None:
-        print(self.format_help(), end="", flush=True)  # argparse's own hides a pipe that is closed until Python's end
+    def __init__(self, usage: str, description: str | None, add_help: bool = True) -> None:
+        super().__init__(
+            usage=f"python %(prog)s {usage}",
+            description=description,
+            formatter_class=_Formatter,
+            argument_default=argparse.SUPPRESS,
+            allow_abbrev=False,
+            add_help=add_help,
+        )
 
     def error(self, message: str) -> NoReturn:
         refuse(f"{message.removeprefix('argument ')}; --help shows how.")
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Help at most 118 columns wide, and at least 60, whatever the terminal claims; no option's name is broken."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=min(max(shutil.get_terminal_size().columns - 2, 60), 118))
+    """Paragraphs and examples stay apart, and no option's name is broken."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(text, width, break_on_hyphens=False)
@@ -183,13 +178,6 @@ def _replace(default: Any, given: Mapping[str, Any]) -> Any:
     for name, value in values.items():
         values[name] = _replace(value, given) if dataclasses.is_dataclass(value) else given.get(name, value)
     return type(default)(**values)
-
-
-def _sentence(error: ValidationError, given: Mapping[str, Any]) -> str:
-    """Return what is wrong with the first option that is."""
-    (name, *_), _, rule = first_fault(error)
-    value = " ".join(given[name]) if isinstance(given[name], list) else given[name]
-    return f"{option(name)} {textwrap.shorten(value, 60) if ' ' in value else value[:60]} {rule}."
 
 
 def _refuse_unknown(words: Sequence[str], names: Sequence[str]) -> NoReturn:

@@ -22,10 +22,10 @@ def hardware(device: str) -> dict[str, str | int | float]:
     """
     facts: dict[str, str | int | float | None] = {
         "device": device,
-        "processor": or_none(_processor),
-        "cores": or_none(cores),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cores": cores(),
         "memory_gib": or_none(_memory),
-        "system": or_none(_system),
+        "system": f"{platform.system()} {platform.machine()}",
     }
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -52,22 +52,13 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:  # tensorflow is there as tensorflow-cpu too, or was built from source
-        module = sys.modules.get(package)
-        if module is None:
+        if package not in sys.modules:
             raise
-        return str(getattr(module, "__version__", "unknown"))
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+        return str(getattr(sys.modules[package], "__version__", "unknown"))
 
 
 def _memory() -> float:
     return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
-
-
-def _system() -> str:
-    return f"{platform.system()} {platform.machine()}"
 
 
 def _cpuinfo(what: str) -> str:

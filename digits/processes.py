@@ -17,7 +17,7 @@ def spread(work: Callable[[list[T]], R], chunks: Sequence[list[T]], workers: int
     """Yield each chunk with work(chunk), computed in so many processes.
 
     Where a process dies (a fault in a decoder's C code, too little memory), the first unfinished chunk is computed item
-    by item: each item then makes a chunk, with None for one whose process died again. What `work` raises is raised
+    by item: each item then makes a chunk, with None for one that alone ends its process. What `work` raises is raised
     here. `work` and the chunks must be picklable.
     """
     done = 0
@@ -25,32 +25,19 @@ def spread(work: Callable[[list[T]], R], chunks: Sequence[list[T]], workers: int
     try:
         futures = [pool.submit(work, chunk) for chunk in chunks]
         for chunk, future in zip(chunks, futures, strict=True):
-            result = future.result()
-            yield chunk, result
+            yield chunk, future.result()
             done += 1
         return
     except BrokenProcessPool:
         pass
     finally:
         pool.shutdown(cancel_futures=True)
-    yield from _one_by_one(work, chunks[done])
+    unfinished = chunks[done]
+    if workers == 1 and len(unfinished) == 1:
+        yield unfinished, None
+    else:
+        yield from spread(work, [[item] for item in unfinished], 1)
     yield from spread(work, chunks[done + 1 :], workers)
-
-
-def _one_by_one(work: Callable[[list[T]], R], items: list[T]) -> Iterator[tuple[list[T], R | None]]:
-    pool = _start(1)
-    try:
-        for item in items:
-            try:
-                result = pool.submit(work, [item]).result()
-            except BrokenProcessPool:
-                yield [item], None
-                pool.shutdown()
-                pool = _start(1)
-            else:
-                yield [item], result
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _start(workers: int) -> ProcessPoolExecutor:

@@ -84,7 +84,8 @@ def test_lists_have_spaces_between_their_parts() -> None:
         (["--sizes", "1", "x"], "--sizes 1 x must be a valid integer."),
         (["--folder", "x", "--loud", "--no-loud"], "--folder must go with --loud."),
         (["--siz", "1"], "there is no option --siz; did you mean --sizes?"),
-        (["--k\x1b]0;owned\x07"], "there is no option --k?]0;owned?; --help lists all."),
+        (["--xyz"], "there is no option --xyz; --help lists all."),
+        (["--l"], "there is no option --l; did you mean --loud?"),
         (["--sizes"], "--sizes: expected at least one argument; --help shows how."),
     ],
 )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
-from paths import ROOT
 
 from digits.errors import UserError, run_script
 
@@ -42,19 +39,3 @@ def test_a_fault_is_one_sentence(error: Exception, sentence: str, capsys: pytest
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run_script(ending(ZeroDivisionError()))
-
-
-@pytest.mark.slow
-def test_output_that_nobody_reads_on_is_no_error() -> None:
-    # As in `python visualize_results.py | head -1`: it ended in "error: Broken pipe; free the space ...".
-    code = (
-        "import sys; from digits.errors import run_script; sys.exit(run_script(lambda: print('line\\n' * 1_000_000)))"
-    )
-    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline() == b"line\n"
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(timeout=60) == 1

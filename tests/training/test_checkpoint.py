@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from digits.data.datasets import Dataset
 from digits.errors import UserError
-from digits.files.whole import hidden_name
+from digits.files import hidden_name
 from digits.recipes.options import Options
 from digits.recipes.recipe import RECIPES, Augmentation, Recipe
 from digits.training.checkpoint import Checkpoint, Progress

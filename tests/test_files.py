@@ -1,0 +1,173 @@
+"""A file or folder is written whole or not at all; damaged files are told in a sentence."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from digits.errors import UserError
+from digits.files import (
+    MANIFEST,
+    format_manifest,
+    hidden_name,
+    new_folder,
+    read_bytes,
+    read_manifest,
+    read_npy,
+    write_npy,
+    write_whole,
+)
+
+STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fcntl.flock"}
+
+
+def test_what_cannot_be_read_whole_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_bytes(tmp_path / "file", 5) == b"12345"
+    for name, fault in [
+        ("file", "larger than the 4 bytes expected at most"),
+        ("no", "missing"),
+        (".", "not a regular file"),
+    ]:
+        with pytest.raises(UserError, match=f"{tmp_path / name}' is {fault}"):
+            read_bytes(tmp_path / name, 4)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damage_to_an_array_gives_a_sentence_or_an_array(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "array.npy"
+    write_npy(path, np.arange(20, dtype=np.float32).reshape(4, 5))
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, 130))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw)
+    try:
+        read = read_npy(path, np.float32, ndim=2)
+    except UserError as error:
+        assert str(path) in str(error)  # noqa: PT017
+    else:
+        assert read.dtype == np.float32
+
+
+def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "array.npy", np.array([[print]]), allow_pickle=True)
+    with pytest.raises(UserError, match=r"array.npy' is not a whole .npy file of plain numbers \(Object arrays"):
+        read_npy(tmp_path / "array.npy", np.int64, ndim=2)
+
+
+def test_checksums_are_read_as_sha256sum_writes_them(tmp_path: Path) -> None:
+    sums = {"raw/a b": "0" * 64, "é": "f" * 64}
+    (tmp_path / MANIFEST).write_text(format_manifest(sums) + f"{'1' * 64} *binary\n", encoding="utf-8")
+    assert read_manifest(tmp_path) == {**sums, "binary": "1" * 64}
+    for text in ("<html>", f"{'0' * 63}  short\n", f"{'0' * 64}\n"):
+        (tmp_path / MANIFEST).write_text(text)
+        with pytest.raises(UserError, match=f"{MANIFEST}' is not a list of SHA-256 checksums"):
+            read_manifest(tmp_path)
+
+
+def test_bytes_and_text_replace_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "report.html"
+    for data, written in ((b"\xff\x00", b"\xff\x00"), ("one\ntwo\u65e5", "one\ntwo\u65e5".encode()), ("", b"")):
+        write_whole(path, data)
+        assert path.read_bytes() == written
+        assert os.listdir(path.parent) == [path.name]
+
+
+def test_text_in_pieces_that_fails_halfway_leaves_the_earlier_file(tmp_path: Path) -> None:
+    def pieces() -> Iterator[str]:
+        yield "half"
+        raise MemoryError
+
+    path = tmp_path / "file"
+    write_whole(path, iter(["gr", "ün\r\n"]))
+    with pytest.raises(MemoryError):
+        write_whole(path, pieces())
+    assert path.read_bytes() == "grün\r\n".encode()
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "file"
+    path.write_text("earlier")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'$"):
+        write_whole(path, "new")
+    assert path.read_text() == "earlier"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_killed_before_every_single_step(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for step in itertools.count(1):
+        path.write_text("earlier")
+        child = os.fork()
+        if child == 0:
+            left = itertools.count(step, -1)
+
+            def count(event: str, arguments: object, left: itertools.count[int] = left) -> None:
+                if event in STEPS and next(left) == 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(count)
+            write_whole(path, "new")
+            os._exit(0)
+        killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        assert path.read_text() in ({"earlier", "new"} if killed else {"new"})
+        write_whole(path, "next")
+        assert os.listdir(tmp_path) == ["file"]  # what was left behind is gone
+        if not killed:
+            break
+    assert step > 5
+
+
+def test_several_writers_and_a_reader_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    texts = {str(i) * 10_000 for i in range(4)}
+    write_whole(path, "0" * 10_000)
+    threads = [threading.Thread(target=write_whole, args=(path, text)) for text in texts for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert path.read_text() in texts
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_belongs_to_others_is_kept(tmp_path: Path) -> None:
+    leftover, others = hidden_name(tmp_path / "file"), [".file-notes", ".file2-01234567", "file-01234567"]
+    for name in (leftover.name, *others):
+        (tmp_path / name).mkdir()
+    write_whole(tmp_path / "file", b"")
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "file"])
+
+
+def make_twice(folder: Path) -> None:
+    with new_folder(folder) as slow, new_folder(folder) as quick:
+        (slow / "file").write_text("slow")
+        (quick / "file").write_text("quick")
+
+
+def test_a_new_folder_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("years of work")
+    for path, fault in [(tmp_path / "thesis", "already exists"), (tmp_path / "thesis" / "new", "cannot write to")]:
+        with pytest.raises(UserError, match=fault), new_folder(path):
+            pytest.fail("the block must not be entered")
+    with pytest.raises(OSError, match="new"):
+        make_twice(tmp_path / "new")
+    assert (tmp_path / "new" / "file").read_text() == "quick"
+    assert sorted(os.listdir(tmp_path)) == ["new", "thesis"]
