@@ -36,7 +36,7 @@ from digits.evaluation import (
     missing_writers,
     write_ensemble,
 )
-from digits.evaluation.tables import classes_as_text, pair_as_text, run_rows, runs_as_text
+from digits.evaluation.tables import classes_as_text, pair_as_text, runs_as_text
 from digits.names import plain, safe_name
 from digits.runs import Run, find_run, find_runs, is_current, read_run
 
@@ -107,8 +107,7 @@ def main() -> int:
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
         named += [path] if named else []
     if options.robustness:
-        from digits.evaluation.measure import measure_robustness
-        from digits.evaluation.robustness import robustness_as_text
+        from digits.evaluation.robustness import measure_robustness, robustness_as_text
 
         measured = [read_run(path) for path in find_named(options.robustness, options.output_dir)]
         print(robustness_as_text(measure_robustness(measured, options.data_dir)))
@@ -129,7 +128,7 @@ def main() -> int:
         if not runs:
             break
         evaluations = [evaluate_run(run) for run in tqdm(runs, "runs evaluated", leave=False, disable=None, delay=2)]
-        print(runs_as_text(run_rows(evaluations)), end="")
+        print(runs_as_text(evaluations), end="")
         if options.runs:
             for evaluation in evaluations:
                 print(f"\n{plain(evaluation.run.name)}\n{classes_as_text(evaluation)}", end="")

@@ -1,4 +1,4 @@
-"""Measures of predictions: accuracy and its interval, confusion matrix, cross-entropy, recall, calibration."""
+"""Measures of predictions: accuracy and its interval, cross-entropy."""
 
 from __future__ import annotations
 
@@ -15,17 +15,6 @@ RESAMPLES = 10_000
 """Of a bootstrap. With 297 writers, another seed moves the ends of an interval by 0.01 percentage points."""
 MOST_DRAWS = 20_000_000
 """Groups drawn in all resamples together, which bounds the memory (160 MB)."""
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """The images whose confidence (probability of the predicted class) lies in (low, high]."""
-
-    low: float
-    high: float
-    count: int
-    confidence: float | None  # mean confidence of these images; None where count is 0
-    accuracy: float | None  # fraction of these images that is classified correctly; None where count is 0
 
 
 def accuracy(labels: IntArray, predictions: IntArray) -> float:
@@ -107,26 +96,6 @@ def accuracy_interval(
     return wilson_interval(int(right.sum()), len(right))
 
 
-def confusion_matrix(labels: IntArray, predictions: IntArray, num_classes: int) -> npt.NDArray[np.int64]:
-    """Return int64 (num_classes, num_classes): entry [i, j] counts the images of class i that were predicted as j.
-
-    Raises ValueError where a label or a prediction is not in 0..num_classes - 1.
-    """
-    _check_pairs(labels, predictions)
-    for values in (labels, predictions):
-        if values.min() < 0 or values.max() >= num_classes:
-            raise ValueError(f"a class outside 0..{num_classes - 1}")
-    cells = labels.astype(np.int64) * num_classes + predictions.astype(np.int64)
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
-
-
-def indices_by_value(values: IntArray) -> dict[int, npt.NDArray[np.int64]]:
-    """Return the indices at which each value of (N,) stands, ascending in both, without a pass for each value."""
-    different, counts = np.unique(values, return_counts=True)
-    parts = np.split(np.argsort(values, kind="stable"), np.cumsum(counts)[:-1])
-    return dict(zip(different.tolist(), parts, strict=True))
-
-
 def cross_entropy(labels: IntArray, probabilities: npt.NDArray[np.floating]) -> float:
     """Return the mean of -ln p(true class), in nats, for labels (N,) and probabilities (N, classes).
 
@@ -135,53 +104,6 @@ def cross_entropy(labels: IntArray, probabilities: npt.NDArray[np.floating]) -> 
     """
     true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true_class, np.finfo(np.float32).tiny)).mean())
-
-
-def precision_recall_f1(matrix: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return precision, recall and F1 of each class, float64 (classes,), of a confusion matrix (true rows).
-
-    precision: fraction of the images predicted as the class that belong to it; recall: fraction of the class's images
-    that are predicted as it; F1: their harmonic mean. 0 / 0 is 0, as with scikit-learn's zero_division=0.
-    """
-    right = matrix.diagonal().astype(np.float64)
-    predicted, support = matrix.sum(axis=0), matrix.sum(axis=1)
-    precision = right / np.maximum(predicted, 1)
-    recall = right / np.maximum(support, 1)
-    f1 = 2 * right / np.maximum(predicted + support, 1)
-    return precision, recall, f1
-
-
-def calibration_bins(
-    labels: IntArray, probabilities: npt.NDArray[np.floating], num_bins: int = 15
-) -> list[CalibrationBin]:
-    """Return `num_bins` bins of equal width over (0, 1], the images sorted into them by their confidence.
-
-    labels: (N,); probabilities: (N, classes). 15 bins, as in Guo et al. (2017), 'On calibration of modern neural
-    networks', ICML, arXiv 1706.04599.
-    """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    edges = np.linspace(0, 1, num_bins + 1)
-    # By comparison, not by multiplication: 15 * 0.2 is slightly above 3. Rounded sums above 1 stay in the last bin.
-    numbers = np.searchsorted(edges[1:-1], confidence, side="left")
-    bins = []
-    for number in range(num_bins):
-        inside = numbers == number
-        count = int(inside.sum())
-        means = (float(confidence[inside].mean()), float(right[inside].mean())) if count else (None, None)
-        bins.append(CalibrationBin(float(edges[number]), float(edges[number + 1]), count, *means))
-    return bins
-
-
-def expected_calibration_error(bins: list[CalibrationBin]) -> float:
-    """Return the mean distance between confidence and accuracy, each bin weighted by its images (Guo et al. 2017)."""
-    n = sum(one.count for one in bins)
-    gaps = [
-        one.count * abs(one.confidence - one.accuracy)
-        for one in bins
-        if one.confidence is not None and one.accuracy is not None
-    ]
-    return sum(gaps) / n
 
 
 @lru_cache(maxsize=2)

@@ -1,19 +1,23 @@
-"""Several runs on the same images: where they agree, and whether a difference is significant."""
+"""Several runs on the same images: where two agree, whether a difference is significant, how much seeds scatter."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.evaluation.paired import SIGNIFICANT, paired_test
-from digits.evaluation.recipes import RecipeSummary, setting_text, summarize_recipes
 from digits.names import percent
 from digits.runs import ENSEMBLE, Run, number_writers
+
+SIGNIFICANT = 0.05
+"""Below this p-value a difference is called significant: a 95 % test, as the intervals are 95 % intervals."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,24 @@ class PairComparison:
 
 
 @dataclass(frozen=True)
+class RecipeSummary:
+    """The runs of one model, framework and recipe on the same images, by one code of the network."""
+
+    runs: list[Run]  # one for each seed, by seed
+    model: str
+    framework: str
+    differences: str  # from the model's other recipes among the runs compared: 'epochs 5'; '' where there is one recipe
+    mean: float  # of the accuracies
+    standard_deviation: float | None  # of the sample (n - 1); None of a single run
+    minimum: float
+    maximum: float
+
+    @property
+    def seeds(self) -> list[int]:
+        return [run.seed for run in self.runs if run.seed is not None]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs that were evaluated on the same images and may therefore be compared."""
 
@@ -104,9 +126,9 @@ def compare_runs(runs: Sequence[Run], chosen: tuple[Run, Run] | None = None) -> 
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for i, run in enumerate(runs):
-        # Labels and class names too: a fingerprint in run.json is a claim, and a forged one must not mix images.
-        images = (run.fingerprint, *(run.held_out or {}).values(), run.labels.tobytes())
-        key = (*images, *run.class_names) if run.fingerprint else (i,)
+        # Labels too: another version may have held out other images with the same recipe.
+        images = (run.fingerprint, *(run.held_out or {}).values(), run.labels.tobytes(), *run.class_names)
+        key = images if run.fingerprint else (i,)
         groups.setdefault(key, []).append(run)
     comparisons = []
     for group in groups.values():
@@ -121,49 +143,30 @@ def compare_runs(runs: Sequence[Run], chosen: tuple[Run, Run] | None = None) -> 
 
 def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
     """Return sentences on why the groups of compare_runs are not compared with one another, one for each reason."""
-    groups: dict[str, list[str]] = {}  # by reason
+    names: dict[str, dict[str, None]] = {}  # by reason
     for pair in combinations(comparisons, 2):
-        more = [f" (and {len(group.runs) - 1} more)" if len(group.runs) > 1 else "" for group in pair]
-        first, second = (f"'{group.runs[0].name}'{others}" for group, others in zip(pair, more, strict=True))
-        reason = "their labels or class names differ although their datasets' fingerprints are equal"
-        if not (pair[0].fingerprint and pair[1].fingerprint):
-            unknown = second if pair[0].fingerprint else first
-            reason = f"{unknown} does not record the fingerprint of its dataset; train it again"
-        elif pair[0].dataset != pair[1].dataset:
-            reason = f"they were evaluated on different datasets, {pair[0].dataset} and {pair[1].dataset}"
-        elif pair[0].fingerprint != pair[1].fingerprint:
-            reason = (
-                f"the images of {pair[0].dataset} that they were evaluated on differ (by the dataset's fingerprint)"
-            )
-        elif pair[0].runs[0].held_out != pair[1].runs[0].held_out:
-            kinds = [group.runs[0].evaluated_on for group in pair]
-            reason = (
-                f"they were evaluated on {kinds[0]} and {kinds[1]} images"
-                if kinds[0] != kinds[1]
-                else "their validation images differ (by --validation-fraction, --split or --seed)"
-            )
-        names = groups.setdefault(reason, [])
-        names += [name for name in (first, second) if name not in names]
+        reason = _why_apart(pair[0].runs[0], pair[1].runs[0])
+        for group in pair:
+            others = f" (and {len(group.runs) - 1} more)" if len(group.runs) > 1 else ""
+            names.setdefault(reason, {})[f"'{group.runs[0].name}'{others}"] = None
     sentences = []
-    for reason, names in groups.items():
-        others = f" and {len(names) - 3} more" if len(names) > 4 else f" and {names[-1]}"
-        named = ", ".join(names[:3] if len(names) > 4 else names[:-1])
-        sentences.append(f"{named}{others} are not compared: {reason}.")
+    for reason, (*first, last) in names.items():
+        last = last if len(first) < 4 else f"{len(first) - 2} more"
+        named = f"{', '.join(first[:3])} and {last}"
+        sentences.append(f"{named} cannot be compared: {reason}.")
     return sentences
 
 
 def compare_pair(a: Run, b: Run) -> PairComparison:
-    """Compare two runs of one group of compare_runs. Raises ValueError where their labels are not equal."""
-    if not np.array_equal(a.labels, b.labels):
-        raise ValueError(f"'{a.name}' and '{b.name}' were not evaluated on the same labels")
-    a_right, b_right = a.right, b.right
+    """Compare two runs of one group of compare_runs."""
     confidence = a.probabilities.max(axis=1) + b.probabilities.max(axis=1)
 
     def most_confident_first(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         indices = np.flatnonzero(chosen)
         return indices[np.argsort(-confidence[indices], kind="stable")]
 
-    by_image = a_right.astype(np.int64) - b_right
+    by_image = a.right.astype(np.int64) - b.right
+    both_wrong = ~a.right & ~b.right
     p_value, needed = mcnemar = paired_test(by_image)
     writers = None
     if a.writers is not None and b.writers is not None and np.array_equal(a.writers, b.writers):
@@ -174,18 +177,91 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
         a=a,
         b=b,
         n=len(a.labels),
-        both_right=int((a_right & b_right).sum()),
+        both_right=int((a.right & b.right).sum()),
         only_a_right=int((by_image > 0).sum()),
         only_b_right=int((by_image < 0).sum()),
-        both_wrong=int((~a_right & ~b_right).sum()),
+        both_wrong=int(both_wrong.sum()),
         disagreements=most_confident_first(a.predictions != b.predictions),
-        both_wrong_images=most_confident_first(~a_right & ~b_right),
+        both_wrong_images=most_confident_first(both_wrong),
         writers=writers,
         p_value=p_value,
         needed=needed,
         mcnemar=mcnemar[0],
         recipe_differences=_recipe_differences(a, b),
     )
+
+
+def summarize_recipes(runs: Sequence[Run]) -> list[RecipeSummary]:
+    """Return a summary of each recipe, the best mean first; of runs on the same images, ensembles are left out."""
+    trained = [run for run in runs if run.framework != ENSEMBLE]
+    recipes: dict[tuple[str, str, str, str], dict[int | None, Run]] = {}
+    for run in trained:
+        key = (run.model, run.framework, json.dumps(_settings(run), sort_keys=True), run.network_code or "")
+        # Each seed once: a copy of a run is no further evidence.
+        recipes.setdefault(key, {}).setdefault(run.seed, run)
+    summaries = []
+    for (model, framework, _, code), by_seed in recipes.items():
+        members = sorted(by_seed.values(), key=lambda run: run.seed or 0)
+        accuracies = [run.accuracy for run in members]
+        others = [run for run in trained if run.model == model]
+        settings = _settings(members[0])
+        differences = [
+            f"{key.replace('_', ' ')} {setting_text(value)}"
+            for key, value in sorted(settings.items())
+            if any(_settings(other).get(key) != value for other in others)
+        ]
+        if len({run.network_code for run in others if run.framework == framework}) > 1:
+            differences.append(f"network code {code[:8] or 'not recorded'}")
+        deviation = stdev(accuracies) if len(accuracies) > 1 else None
+        spread = (mean(accuracies), deviation, min(accuracies), max(accuracies))
+        summaries.append(RecipeSummary(members, model, framework, ", ".join(differences), *spread))
+    return sorted(summaries, key=lambda one: -one.mean)
+
+
+def setting_text(value: object) -> str:
+    """Return a value of a recipe in words: '16 32' for [16, 32]; 'yes' and 'no'; 'none' for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (" ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)) or "none"
+
+
+def paired_test(differences: NDArray[np.integer]) -> tuple[float, int | None]:
+    """Return the two-sided p-value of the exact permutation test, and the least sum that would be significant.
+
+    differences: (units,), by how many images the first run is better on each unit, which is an image or a writer. Were
+    the two equally good, each unit's difference would have either sign by the toss of a coin (Fisher 1935, 'The design
+    of experiments', section 21); the p-value is the probability of a sum at least as far from 0. With images as units
+    it is McNemar's test (1947, Psychometrika 12, 153-157) in its exact form. None where no sum would be significant.
+    (scipy.stats.permutation_test tries all signs of a few units only; of many it draws some at random.)
+    """
+    sizes = abs(differences[differences != 0])
+    total = int(sizes.sum())
+    probabilities = np.ones(1)  # of the sums -total, ..., total, in steps of 1
+    for size in sizes.tolist():
+        half, pad = probabilities / 2, np.zeros(2 * size)
+        probabilities = np.append(half, pad) + np.append(pad, half)
+    # Of the sums 0, ..., total: the probability of one at least as far from 0.
+    tails = np.minimum(2 * np.cumsum(probabilities[total:][::-1])[::-1], 1)
+    reachable = range(2 - total % 2, total + 1, 2)
+    needed = next((distance for distance in reachable if tails[distance] < SIGNIFICANT), None)
+    observed = abs(int(differences.sum()))
+    return (float(tails[observed]) if observed else 1.0), needed
+
+
+def _why_apart(a: Run, b: Run) -> str:
+    """Return why two runs are not in one group."""
+    for run in (a, b):
+        if not run.fingerprint:
+            return f"'{run.name}' does not record the fingerprint of its dataset; train it again"
+    if a.dataset != b.dataset:
+        return f"they were evaluated on different datasets, {a.dataset} and {b.dataset}"
+    if a.fingerprint != b.fingerprint:
+        return f"the images of {a.dataset} that they were evaluated on differ (by the dataset's fingerprint)"
+    if a.evaluated_on != b.evaluated_on:
+        return f"they were evaluated on {a.evaluated_on} and {b.evaluated_on} images"
+    if a.held_out != b.held_out:
+        return "their validation images differ (by --validation-fraction, --split or --seed)"
+    return "their labels or class names differ although their datasets' fingerprints are equal"
 
 
 def _chance(p_value: float) -> str:
@@ -208,14 +284,16 @@ def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:
 def _recipe_differences(a: Run, b: Run) -> list[str]:
     if not (a.recipe and b.recipe):  # an ensemble has none
         return []
-    both = {key: [run.settings.get(key) for run in (a, b)] for key in {**a.settings, **b.settings}}
-    sentences = []
-    for key, values in both.items():
-        if values[0] != values[1]:
-            sentences.append(
-                f"{key.replace('_', ' ')} {' against '.join(setting_text(value)[:40] for value in values)}"
-            )
-    codes = {a.network_code, b.network_code} - {None}
-    if (a.model, a.framework) == (b.model, b.framework) and len(codes) > 1:
-        sentences.append("the code of the network")
-    return sentences
+    differences = []
+    for key in {**a.settings, **b.settings}:
+        first, second = (run.settings.get(key) for run in (a, b))
+        if first != second:
+            texts = f"{setting_text(first)[:40]} against {setting_text(second)[:40]}"
+            differences.append(f"{key.replace('_', ' ')} {texts}")
+    if (a.model, a.framework) == (b.model, b.framework) and len({a.network_code, b.network_code} - {None}) > 1:
+        differences.append("the code of the network")
+    return differences
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return {key: value for key, value in run.settings.items() if key != "seed"}

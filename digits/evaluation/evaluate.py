@@ -9,24 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.evaluation.label_errors import known_label_errors
+from digits.data import MNIST, fingerprint
 from digits.evaluation.writers import WriterScores, score_writers
-from digits.metrics import (
-    CalibrationBin,
-    accuracy_interval,
-    calibration_bins,
-    confusion_matrix,
-    cross_entropy,
-    expected_calibration_error,
-    indices_by_value,
-    precision_recall_f1,
-    wilson_interval,
-)
+from digits.metrics import accuracy_interval, cross_entropy, wilson_interval
 from digits.runs import Run
 
 TOP_CONFUSIONS = 30  # how many of the most frequent confusions are named
 MANY_CLASSES = 100
 """Of more classes, a confusion matrix is shown without numbers, and beside it the most frequent confusions."""
+MNIST_TEST_LABEL_ERRORS = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
+"""Indices into MNIST's 10,000 test images, from Northcutt, Athalye and Mueller (2021), 'Pervasive label errors in test
+sets destabilize machine learning benchmarks', NeurIPS Datasets and Benchmarks, arXiv 2103.14749."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,17 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class CalibrationBin:
+    """The images whose confidence (probability of the predicted class) lies in (low, high]."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None  # mean confidence of these images; None where count is 0
+    accuracy: float | None  # fraction of these images that is classified correctly; None where count is 0
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What evaluate_run returns. 'Indices' are those of the images evaluated on, int64."""
 
@@ -71,15 +75,18 @@ class Evaluation:
     known_label_errors: NDArray[np.int64]  # indices of test images whose label is known to be wrong, right or not
     accuracy_without_known_errors: float | None  # None where no label is known to be wrong; given beside `accuracy`
 
+    @property
+    def heading(self) -> dict[str, Any]:
+        """Which run it is, and its accuracy: what report.json and comparison.csv begin with."""
+        names = ("dataset", "model", "framework", "seed", "evaluated_on")
+        what = {"run": self.run.name, **{name: getattr(self.run, name) for name in names}}
+        return {**what, "n": self.n, "accuracy": self.accuracy}
+
     def as_json(self) -> dict[str, Any]:
         """Return what report.json holds: plain numbers, texts, lists and dictionaries."""
         names = self.run.class_names
         return {
-            "run": self.run.name,
-            **{key: getattr(self.run, key) for key in ("dataset", "model", "framework", "seed")},
-            "evaluated_on": self.run.evaluated_on,
-            "n": self.n,
-            "accuracy": self.accuracy,
+            **self.heading,
             "interval_95": list(self.interval),
             "wilson_interval_95": list(self.wilson),
             "writers": None if self.writers is None else self.writers.as_json(),
@@ -111,29 +118,66 @@ class Evaluation:
 
 def evaluate_run(run: Run) -> Evaluation:
     """Return every number that follows from the run's arrays (read_run has checked them)."""
-    n = len(run.labels)
     right, groups = run.right, run.writer_numbers
-    matrix = confusion_matrix(run.labels, run.predictions, len(run.class_names))
-    bins = calibration_bins(run.labels, run.probabilities)
+    matrix = confusion_matrix(run)
     known = known_label_errors(run)
     errors = np.flatnonzero(~right)
+    bins = calibration_bins(run.labels, run.probabilities)
+    gaps = [one.count * abs(one.confidence - (one.accuracy or 0.0)) for one in bins if one.confidence is not None]
     return Evaluation(
         run=run,
-        n=n,
+        n=len(right),
         accuracy=run.accuracy,
         interval=accuracy_interval(right, groups),
-        wilson=wilson_interval(int(right.sum()), n),
+        wilson=wilson_interval(int(right.sum()), len(right)),
         writers=score_writers(run),
         loss=cross_entropy(run.labels, run.probabilities),
-        per_class=_class_scores(run, matrix),
+        per_class=_class_scores(run),
         confusion_matrix=matrix,
         top_confusions=_top_confusions(run.class_names, matrix),
         calibration=bins,
-        expected_calibration_error=expected_calibration_error(bins),
+        expected_calibration_error=sum(gaps) / len(right),
         errors=errors[np.argsort(-run.probabilities[errors].max(axis=1), kind="stable")],
         known_label_errors=known,
         accuracy_without_known_errors=float(np.delete(right, known).mean()) if len(known) else None,
     )
+
+
+def confusion_matrix(run: Run) -> NDArray[np.int64]:
+    """Return (classes, classes): entry [i, j] counts the images of class i that were predicted as j."""
+    n = len(run.class_names)
+    return np.bincount(run.labels * n + run.predictions, minlength=n * n).reshape(n, n)
+
+
+def known_label_errors(run: Run) -> NDArray[np.int64]:
+    """Return the indices of the run's test images whose label is known to be wrong, ascending, int64 (K,).
+
+    These are MNIST's 15, if the run was tested on exactly those images (by the dataset's fingerprint), else none.
+    """
+    on_mnist = run.dataset == MNIST.name and run.fingerprint == fingerprint([file.sha256 for file in MNIST.files])
+    known = MNIST_TEST_LABEL_ERRORS if on_mnist and run.evaluated_on == "test" else ()
+    return np.array(known, dtype=np.int64)
+
+
+def calibration_bins(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], num_bins: int = 15
+) -> list[CalibrationBin]:
+    """Return `num_bins` bins of equal width over (0, 1], the images sorted into them by their confidence.
+
+    labels: (N,); probabilities: (N, classes). 15 bins, as in Guo et al. (2017), 'On calibration of modern neural
+    networks', ICML, arXiv 1706.04599.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, num_bins + 1)
+    # By comparison, not by multiplication: 15 * 0.2 is slightly above 3. Rounded sums above 1 stay in the last bin.
+    numbers = np.searchsorted(edges[1:-1], confidence, side="left")
+    bins = []
+    for number in range(num_bins):
+        inside = numbers == number
+        means = (float(confidence[inside].mean()), float(right[inside].mean())) if inside.any() else (None, None)
+        bins.append(CalibrationBin(float(edges[number]), float(edges[number + 1]), int(inside.sum()), *means))
+    return bins
 
 
 def name_intervals(evaluations: Sequence[Evaluation]) -> str:
@@ -145,22 +189,25 @@ def name_intervals(evaluations: Sequence[Evaluation]) -> str:
     return f"95 % intervals over {number:,} writers" if number else "95 % Wilson intervals"
 
 
-def _class_scores(run: Run, matrix: NDArray[np.int64]) -> list[ClassScore]:
-    right, groups, of_class = run.right, run.writer_numbers, indices_by_value(run.labels)
-    intervals = [
-        accuracy_interval(right, groups, of_class[number]) if number in of_class else None
-        for number in range(len(matrix))
-    ]
-    scores = (values.tolist() for values in (*precision_recall_f1(matrix), matrix.sum(axis=1)))
-    return [ClassScore(*numbers) for numbers in zip(run.class_names, *scores, intervals, strict=True)]
+def _class_scores(run: Run) -> list[ClassScore]:
+    # Here, since its import takes a second.
+    from sklearn.metrics import precision_recall_fscore_support  # type: ignore[import-untyped]
+
+    numbers = range(len(run.class_names))
+    scores = precision_recall_fscore_support(run.labels, run.predictions, labels=numbers, zero_division=0)
+    images = (np.flatnonzero(run.labels == number) for number in numbers)
+    right, groups = run.right, run.writer_numbers
+    intervals = [accuracy_interval(right, groups, chosen) if len(chosen) else None for chosen in images]
+    columns = (values.tolist() for values in scores)
+    return [ClassScore(*fields) for fields in zip(run.class_names, *columns, intervals, strict=True)]
 
 
 def _top_confusions(names: list[str], matrix: NDArray[np.int64]) -> list[Confusion]:
     support = matrix.sum(axis=1)
-    pairs = [(int(matrix[true, predicted]), true, predicted) for true, predicted in np.argwhere(matrix).tolist()]
+    errors = [(cell, count) for cell, count in np.ndenumerate(matrix) if count and cell[0] != cell[1]]
     # Stable, so that equal counts come in the order of the classes.
-    worst = sorted((pair for pair in pairs if pair[1] != pair[2]), key=lambda pair: -pair[0])[:TOP_CONFUSIONS]
+    worst = sorted(errors, key=lambda error: -error[1])[:TOP_CONFUSIONS]
     return [
-        Confusion(names[true], names[predicted], count, float(count / support[true]))
-        for count, true, predicted in worst
+        Confusion(names[true], names[predicted], int(count), float(count / support[true]))
+        for (true, predicted), count in worst
     ]

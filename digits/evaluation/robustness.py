@@ -1,27 +1,36 @@
-"""robustness.json in a run's folder: its accuracy under every corruption, at every strength."""
+"""Robustness: runs on the images they were evaluated on, under every corruption. A run keeps it in robustness.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from statistics import fmean
-from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
+from tqdm import tqdm
 
+from digits.data import load_dataset
 from digits.errors import UserError
-from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS
+from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from digits.evaluation.tables import as_csv, as_text
 from digits.files import read_bytes, sha256_of, write_whole
+from digits.machine import cores
+from digits.metrics import accuracy_interval
 from digits.names import percent, percent_range, plain
+from digits.prediction import TrainedRun, load_run
+from digits.recipes import Recipe
 from digits.runs import Run
+from digits.training import evaluation_set
 
-FILE = "robustness.json"
+FILE, MODEL = "robustness.json", "model.onnx"
 LARGEST = 1 << 20  # bytes
-Share = Annotated[float, Field(ge=0, le=1)]
-Shares = Annotated[tuple[Share, ...], Field(min_length=len(STRENGTHS), max_length=len(STRENGTHS))]
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,11 @@ class Robustness:
 
     model_sha256: str  # of the model.onnx that was measured
     seed: int  # of the corruptions
-    n: Annotated[int, Field(ge=1)]  # images
+    n: int  # images
     evaluated_on: str  # "test" or "validation" images
-    clean: Share  # accuracy without corruption
-    accuracy: dict[str, Shares]  # by corruption, at the strengths 1 to 5
-    interval_95: tuple[Share, Share]  # of the mean: over writers where they are known, else over images
+    clean: float  # accuracy without corruption
+    accuracy: dict[str, tuple[float, float, float, float, float]]  # by corruption, at the strengths 1 to 5
+    interval_95: tuple[float, float]  # of the mean: over writers where they are known, else over images
 
     @property
     def mean(self) -> float:
@@ -45,6 +54,24 @@ class Robustness:
     def worst(self) -> str:
         """The corruption with the lowest mean accuracy."""
         return min(self.accuracy, key=lambda name: fmean(self.accuracy[name]))
+
+
+def measure_robustness(runs: Sequence[Run], data_dir: Path) -> list[tuple[Run, Robustness]]:
+    """Return what each run makes of corrupted images, and write it into its folder; what is known is not repeated.
+
+    UserError where a run has no model.onnx, or the images that it was evaluated on are not in `data_dir`. All runs with
+    the same images see the same corrupted ones.
+    """
+    groups: dict[str, list[tuple[Run, TrainedRun]]] = {}
+    for run in runs:
+        if read_robustness(run) is None:
+            seen = json.dumps([run.dataset, run.fingerprint, run.held_out], sort_keys=True)
+            groups.setdefault(seen, []).append((run, load_run(run)))  # all faults before the minutes of measuring
+    for group in groups.values():
+        images = _images_of(group[0][0], data_dir)
+        for (run, _), found in zip(group, _measure(group, images), strict=True):
+            write_whole(run.path / FILE, json.dumps(asdict(found), indent=2) + "\n")
+    return [(run, one) for run in runs if (one := read_robustness(run)) is not None]
 
 
 def read_robustness(run: Run) -> Robustness | None:
@@ -59,42 +86,21 @@ def read_robustness(run: Run) -> Robustness | None:
         found = TypeAdapter(Robustness).validate_json(read_bytes(path, LARGEST))
     except (OSError, ValueError):
         raise UserError(f"'{path}' is damaged; delete it, then measure again with --robustness '{run.name}'.") from None
-    current = found.model_sha256 == model_sha256(run) and found.accuracy.keys() == CORRUPTIONS.keys()
+    current = found.model_sha256 == sha256_of(run.path / MODEL) and found.accuracy.keys() == CORRUPTIONS.keys()
     return found if current else None
 
 
-def write_robustness(run: Run, robustness: Robustness) -> None:
-    """Write the file into the run's folder; UserError where that fails."""
-    path = run.path / FILE
-    try:
-        write_whole(path, json.dumps(asdict(robustness), indent=2) + "\n")
-    except OSError as error:
-        raise UserError(
-            f"cannot write '{path}' ({error.strerror or error}); make room there, then run again."
-        ) from None
-
-
-def model_sha256(run: Run) -> str | None:
-    """Return the SHA-256 of the run's network; None where it has none."""
-    path = run.path / "model.onnx"
-    return sha256_of(path) if path.is_file() else None
-
-
-Measured = Sequence[tuple[Run, Robustness]]
-
-
-def robustness_as_csv(measured: Measured) -> str:
+def robustness_as_csv(measured: Sequence[tuple[Run, Robustness]]) -> str:
     """Return a table with a line for each run, corruption and strength; 0 is the strength of the clean images."""
-    lines: list[tuple[object, ...]] = []
+    lines: list[list[object]] = []
     for run, one in measured:
-        lines.append((run.name, "none", 0, one.clean, one.n, one.evaluated_on))
-        for name, accuracies in one.accuracy.items():
-            for strength, accuracy in zip(STRENGTHS, accuracies, strict=True):
-                lines.append((run.name, name, strength, accuracy, one.n, one.evaluated_on))
+        numbers = [("none", 0, one.clean)]
+        numbers += [(name, *pair) for name, row in one.accuracy.items() for pair in zip(STRENGTHS, row, strict=True)]
+        lines += [[run.name, *number, one.n, one.evaluated_on] for number in numbers]
     return as_csv(["run", "corruption", "strength", "accuracy", "n", "evaluated_on"], lines)
 
 
-def robustness_as_text(measured: Measured) -> str:
+def robustness_as_text(measured: Sequence[tuple[Run, Robustness]]) -> str:
     """Return a table for a terminal, the most robust run first."""
     lines = [["run", "clean", "corrupted", "95 % interval", "worst corruption", ""]]
     for run, one in sorted(measured, key=lambda pair: -pair[1].mean):
@@ -102,3 +108,33 @@ def robustness_as_text(measured: Measured) -> str:
         numbers = percent(one.clean), percent(one.mean), percent_range(one.interval_95)
         lines.append([plain(run.name), *numbers, one.worst.replace("_", " "), percent(worst)])
     return as_text(lines)
+
+
+def _images_of(run: Run, data_dir: Path) -> NDArray[np.uint8]:
+    """Return the images that the run was evaluated on."""
+    dataset = load_dataset(run.dataset, data_dir)
+    images, labels, _ = evaluation_set(dataset, Recipe(**run.held_out) if run.held_out else None)
+    if dataset.fingerprint != run.fingerprint or not np.array_equal(labels, run.labels):
+        raise UserError(f"'{data_dir}' has other images of {run.dataset} than those '{run.name}' was evaluated on.")
+    return images
+
+
+def _measure(group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8]) -> Iterator[Robustness]:
+    """Yield what each run of the group makes of the images."""
+
+    def right(changed: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
+        """Return for each run which images it classifies correctly."""
+        return list(pool.map(lambda one: one[1].predict(changed).argmax(axis=1) == one[0].labels, group))
+
+    with ThreadPoolExecutor(cores()) as pool:  # onnxruntime lets go of Python while it computes
+        clean = right(images)
+        steps = tqdm([(name, strength) for name in CORRUPTIONS for strength in STRENGTHS], "corruptions", disable=None)
+        corrupted = np.array([right(corrupt(images, name, strength, SEED)) for name, strength in steps])
+    for number, (run, _) in enumerate(group):
+        results = corrupted[:, number]  # (corruptions and strengths, images)
+        accuracy = dict(zip(CORRUPTIONS, results.mean(axis=1).reshape(-1, len(STRENGTHS)).tolist(), strict=True))
+        writers = np.arange(len(images)) if run.writer_numbers is None else run.writer_numbers
+        # An image is there once for each corruption and strength, and all of these are of one group.
+        interval = accuracy_interval(results.ravel(), np.tile(writers, len(results)))
+        what = (sha256_of(run.path / MODEL), SEED, len(images), run.evaluated_on)
+        yield Robustness(*what, float(clean[number].mean()), accuracy, interval)

@@ -6,85 +6,60 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
 from statistics import fmean
-from typing import Any
 
-from digits.evaluation.compare import PairComparison
+from digits.evaluation.compare import PairComparison, RecipeSummary, setting_text
 from digits.evaluation.evaluate import MANY_CLASSES, Evaluation
-from digits.evaluation.recipes import RecipeSummary, setting_text
 from digits.names import percent, percent_range, plain
 
-
-@dataclass(frozen=True)
-class RunRow:
-    """A line of the table of runs; the field names are the header of comparison.csv."""
-
-    run: str
-    dataset: str
-    model: str
-    framework: str
-    seed: int | None
-    evaluated_on: str  # "test" or "validation" images
-    n: int  # of these
-    accuracy: float
-    interval_low: float  # 95 % interval: over writers where they are known, else Wilson's
-    interval_high: float
-    wilson_low: float
-    wilson_high: float
-    writers: int | None  # who wrote the images; None where not known
-    loss: float
-    training_seconds: float | None  # None where the run does not record it
-    parameters: int | None  # None where the run does not record it
-    recipe: dict[str, Any]  # of each option its value: a column each, after the others
+WRITERS = "95 % interval: a bootstrap over writers, where they are known; Wilson's takes all images for independent.\n"
+FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
 
 
-def run_rows(evaluations: Sequence[Evaluation]) -> list[RunRow]:
-    """Return a row for each evaluated run, in the order given."""
-    rows = []
+def runs_as_text(evaluations: Sequence[Evaluation]) -> str:
+    """Return the table of the runs for a terminal, names as `plain` shows them."""
+    text = as_text([[plain(cell) for cell in line] for line in _cells(evaluations)])
+    return text + (WRITERS if any(one.writers for one in evaluations) else "")
+
+
+def runs_as_markdown(evaluations: Sequence[Evaluation]) -> str:
+    """Return the table in GitHub's Markdown; names stay text whatever they hold."""
+    header, *others = _cells(evaluations)
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    lines += [[re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", plain(cell)) for cell in line] for line in others]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def runs_as_csv(evaluations: Sequence[Evaluation]) -> str:
+    """Return comparison.csv: every number of each run, each option of its recipe in a column of its own."""
+    rows: list[dict[str, object]] = []
     for one in evaluations:
         run = one.run
-        what = (run.name, run.dataset, run.model, run.framework, run.seed)
-        intervals = (*one.interval, *one.wilson)
-        writers = None if one.writers is None else len(one.writers.numbers)
-        recipe = {key: value for key, value in run.settings.items() if key not in ("model", "seed")}
-        others = (writers, one.loss, run.training_seconds, run.parameters)
-        rows.append(RunRow(*what, run.evaluated_on, one.n, one.accuracy, *intervals, *others, recipe))
-    return rows
-
-
-def runs_as_text(rows: Sequence[RunRow]) -> str:
-    """Return the table for a terminal, names as `plain` shows them."""
-    header, *others = _cells(rows)
-    text = as_text([header, *([plain(cell) for cell in line] for line in others)])
-    return text + (WRITERS if any(row.writers for row in rows) else "")
-
-
-def runs_as_csv(rows: Sequence[RunRow]) -> str:
-    """Return comparison.csv: the fields of RunRow, the recipe's options in columns of their own."""
-    *names, _ = (field.name for field in fields(RunRow))
-    options = list(dict.fromkeys(option for row in rows for option in row.recipe))
-    lines = ([*astuple(row)[:-1], *(setting_text(row.recipe.get(option)) for option in options)] for row in rows)
-    return as_csv([*names, *(option.replace(" ", "_") for option in options)], lines)
+        row = {
+            **one.heading,
+            "interval_low": one.interval[0],
+            "interval_high": one.interval[1],
+            "wilson_low": one.wilson[0],
+            "wilson_high": one.wilson[1],
+            "writers": one.writers and len(one.writers.numbers),
+            "loss": one.loss,
+            "training_seconds": run.training_seconds,
+            "parameters": run.parameters,
+        }
+        settings = {key: value for key, value in run.settings.items() if key not in ("model", "seed")}
+        rows.append(row | {key.replace(" ", "_"): setting_text(value) for key, value in settings.items()})
+    header = list(dict.fromkeys(key for row in rows for key in row))
+    return as_csv(header, ([row.get(key, setting_text(None)) for key in header] for row in rows))
 
 
 def recipes_as_csv(recipes: Sequence[RecipeSummary]) -> str:
     """Return recipes.csv: accuracy by recipe, the mean over its seeds and their standard deviation."""
     header = ["model", "framework", "recipe", "n", "seeds", "mean", "standard_deviation", "minimum", "maximum"]
-    lines = [
-        [one.model, one.framework, one.differences, len(one.runs), " ".join(map(str, one.seeds)), *numbers]
-        for one in recipes
-        for numbers in [(one.mean, one.standard_deviation, one.minimum, one.maximum)]
-    ]
+    lines = []
+    for one in recipes:
+        what = [one.model, one.framework, one.differences, len(one.runs), " ".join(map(str, one.seeds))]
+        lines.append([*what, one.mean, one.standard_deviation, one.minimum, one.maximum])
     return as_csv(header, lines)
-
-
-def runs_as_markdown(rows: Sequence[RunRow]) -> str:
-    """Return the table in GitHub's Markdown; names stay text whatever they hold."""
-    header, *others = _cells(rows)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    lines += [[re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", plain(cell)) for cell in line] for line in others]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def classes_as_text(evaluation: Evaluation) -> str:
@@ -95,21 +70,14 @@ def classes_as_text(evaluation: Evaluation) -> str:
     """
     scores = evaluation.per_class
     lines = [["class", "precision", "recall", "95 % interval", "F1", "images"]]
-
-    def add(name: str, numbers: Sequence[float], interval: str, images: int) -> None:
-        precision, recall, f1 = map(percent, numbers)
-        lines.append([name, precision, recall, interval, f1, f"{images:,}"])
-
-    for score in scores:
-        interval = percent_range(score.recall_interval_95) if score.recall_interval_95 else ""
-        add(plain(score.name), (score.precision, score.recall, score.f1), interval, score.support)
-    columns = [
-        [score.precision for score in scores],
-        [score.recall for score in scores],
-        [score.f1 for score in scores],
-    ]
-    for name, weights in (("macro mean", None), ("weighted mean", [score.support for score in scores])):
-        add(name, [fmean(column, weights) for column in columns], "", evaluation.n)
+    for one in scores:
+        interval = percent_range(one.recall_interval_95) if one.recall_interval_95 else ""
+        precision, recall, f1 = percent(one.precision), percent(one.recall), percent(one.f1)
+        lines.append([plain(one.name), precision, recall, interval, f1, f"{one.support:,}"])
+    for name, weights in (("macro mean", None), ("weighted mean", [one.support for one in scores])):
+        columns = zip(*((one.precision, one.recall, one.f1) for one in scores), strict=True)
+        precision, recall, f1 = (percent(fmean(column, weights)) for column in columns)
+        lines.append([name, precision, recall, "", f1, f"{evaluation.n:,}"])
     text = as_text(lines)
     if len(scores) > MANY_CLASSES:
         lines = [["class", "taken for", "images", "of the class"]]
@@ -118,9 +86,9 @@ def classes_as_text(evaluation: Evaluation) -> str:
         text += f"\n{as_text(lines, 2)}"
     if evaluation.writers is not None:
         lines = [["written by", "accuracy", "95 % interval", "writers", "images"]]
-        for one in evaluation.writers.series:
-            numbers = percent(one.accuracy), percent_range(one.interval_95), f"{one.writers:,}", f"{one.images:,}"
-            lines.append([one.name, *numbers])
+        for series in evaluation.writers.series:
+            numbers = percent(series.accuracy), percent_range(series.interval_95), f"{series.writers:,}"
+            lines.append([series.name, *numbers, f"{series.images:,}"])
         text += f"\n{as_text(lines)}"
     return text
 
@@ -155,32 +123,27 @@ def as_text(lines: Sequence[Sequence[str]], left: int = 1) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ""
     for line in lines:
-        cells = [
-            cell.ljust(width) if number < left else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
+        cells = [cell.ljust(width) for cell, width in zip(line[:left], widths, strict=False)]
+        cells += [cell.rjust(width) for cell, width in zip(line[left:], widths[left:], strict=True)]
         text += "  ".join(cells).rstrip() + "\n"
     return text
 
 
-WRITERS = "95 % interval: a bootstrap over writers, where they are known; Wilson's takes all images for independent.\n"
-FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
-
-
-def _cells(rows: Sequence[RunRow]) -> list[list[str]]:
-    """Return the header and a line for each row; Wilson's intervals have a column of their own where others differ."""
-    header = ["run", "accuracy", "95 % interval", "Wilson", "loss", "training", "parameters", "n"]
-    lines = [header] + [
-        [
-            row.run,
-            percent(row.accuracy),
-            percent_range((row.interval_low, row.interval_high)),
-            percent_range((row.wilson_low, row.wilson_high)),
-            f"{row.loss:.4f}",
-            "-" if row.training_seconds is None else f"{row.training_seconds:,.1f} s",
-            "-" if row.parameters is None else f"{row.parameters:,}",
-            f"{row.n:,}" + (" (validation)" if row.evaluated_on == "validation" else ""),
-        ]
-        for row in rows
-    ]
-    return lines if any(row.writers for row in rows) else [[*line[:3], *line[4:]] for line in lines]
+def _cells(evaluations: Sequence[Evaluation]) -> list[list[str]]:
+    """Return the header and a line for each run; Wilson's intervals have a column of their own where others differ."""
+    lines = [["run", "accuracy", "95 % interval", "Wilson", "loss", "training", "parameters", "n"]]
+    for one in evaluations:
+        seconds, parameters = one.run.training_seconds, one.run.parameters
+        lines.append(
+            [
+                one.run.name,
+                percent(one.accuracy),
+                percent_range(one.interval),
+                percent_range(one.wilson),
+                f"{one.loss:.4f}",
+                "-" if seconds is None else f"{seconds:,.1f} s",
+                "-" if parameters is None else f"{parameters:,}",
+                f"{one.n:,}" + (" (validation)" if one.run.evaluated_on == "validation" else ""),
+            ]
+        )
+    return lines if any(one.writers for one in evaluations) else [[*line[:3], *line[4:]] for line in lines]

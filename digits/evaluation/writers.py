@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data import CATALOGUE, SERIES
-from digits.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval, indices_by_value
+from digits.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval
 from digits.runs import Run
-
-MOST_SERIES = 100
-"""Series of writers that are scored; a dataset's own labels may give each writer a series."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class WriterScores:
     numbers: NDArray[np.int64]  # what the dataset calls each writer
     errors: NDArray[np.int64]
     images: NDArray[np.int64]
-    series: list[SeriesScore]  # by number; of more than MOST_SERIES, those with the most images
+    series: list[SeriesScore]  # by number
     bootstrap: BootstrapInterval | None  # None where it shows nothing: all images right, or all wrong
 
     @property
@@ -41,26 +38,21 @@ class WriterScores:
         """The fraction of writers none of whose images was misclassified."""
         return float(np.mean(self.errors == 0))
 
+    def share_of_worst(self, count: int) -> float:
+        """Return the fraction of all errors that belongs to the `count` writers with the most; 0 without errors."""
+        return float(self.errors[:count].sum() / max(self.errors.sum(), 1))
+
     def as_json(self) -> dict[str, Any]:
         """Return plain numbers, texts, lists and dictionaries."""
+        rows = np.stack([self.numbers, self.errors, self.images], axis=1).tolist()
         return {
             "number": len(self.numbers),
             "without_error": self.without_error,
             "standard_error": self.bootstrap and self.bootstrap.standard_error,
             "design_effect": self.bootstrap and self.bootstrap.design_effect,
             "series": [asdict(one) for one in self.series],
-            "errors": {
-                str(number): [errors, images]
-                for number, errors, images in zip(
-                    self.numbers.tolist(), self.errors.tolist(), self.images.tolist(), strict=True
-                )
-                if errors
-            },
+            "errors": {str(number): [errors, images] for number, errors, images in rows if errors},
         }
-
-    def share_of_worst(self, count: int) -> float:
-        """Return the fraction of all errors that belongs to the `count` writers with the most; 0 without errors."""
-        return float(self.errors[:count].sum() / max(self.errors.sum(), 1))
 
 
 def score_writers(run: Run) -> WriterScores | None:
@@ -72,14 +64,12 @@ def score_writers(run: Run) -> WriterScores | None:
     errors = np.bincount(groups, ~run.right).astype(np.int64)
     order = np.lexsort((names, -errors / images, -errors))
     series = []
-    right, by_series = run.right, indices_by_value(run.writers[:, 1])
-    for number in sorted(sorted(by_series, key=lambda one: -len(by_series[one]))[:MOST_SERIES]):
-        chosen = by_series[number]
-        count = len(np.unique(groups[chosen]))
-        interval = accuracy_interval(right, groups, chosen)
-        name = SERIES.get(number, f"series {number}")
-        series.append(SeriesScore(name, float(right[chosen].mean()), interval, count, len(chosen)))
-    bootstrap = bootstrap_interval(right, groups)
+    for number in np.unique(run.writers[:, 1]).tolist():
+        chosen = np.flatnonzero(run.writers[:, 1] == number)
+        accuracy, interval = float(run.right[chosen].mean()), accuracy_interval(run.right, groups, chosen)
+        name, writers = SERIES.get(number, f"series {number}"), len(np.unique(groups[chosen]))
+        series.append(SeriesScore(name, accuracy, interval, writers, len(chosen)))
+    bootstrap = bootstrap_interval(run.right, groups)
     return WriterScores(names[order].astype(np.int64), errors[order], images[order], series, bootstrap)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from digits.evaluation import MANY_CLASSES
+from digits.evaluation import MANY_CLASSES, confusion_matrix
 from digits.figures.confusion_panels import (
     Matrix,
     error_scale,
@@ -21,7 +21,7 @@ from digits.figures.confusion_panels import (
 from digits.figures.page import add_axes, add_text, new_figure
 from digits.figures.style import LINE, MARGIN, SMALL_SIZE, TEXT_SIZE
 from digits.figures.text import fit_text, run_title
-from digits.metrics import accuracy_interval, confusion_matrix
+from digits.metrics import accuracy_interval
 from digits.names import percent, percent_range, percent_text, spelled
 from digits.runs import Run
 
@@ -34,7 +34,7 @@ WIDTH = 11.8  # that of the figures with images: shown equally wide, their texts
 def plot_confusion(run: Run) -> Figure:
     """Return one run's matrix twice: as counts, and as errors in per cent of each true class; of more than
     MANY_CLASSES as images, without numbers."""
-    matrix, names = _matrix(run), _labels(run)
+    matrix, names = confusion_matrix(run), _labels(run)
     left, below = room_for_labels(names)
     side = max((WIDTH - 3 * MARGIN) / 2 - left, min(0.2 * len(matrix), 10.4))
     n, interval = len(run.labels), percent_range(accuracy_interval(run.right, run.writer_numbers))
@@ -59,7 +59,7 @@ def plot_confusion(run: Run) -> Figure:
 
 def plot_confusions(runs: Sequence[Run]) -> Figure:
     """Return the errors of all runs side by side, in per cent of each true class, on one colour scale."""
-    matrices = [_matrix(run) for run in runs]
+    matrices = [confusion_matrix(run) for run in runs]
     names = [_labels(run) for run in runs]
     columns = len(runs) if len(runs) <= 3 else math.ceil(math.sqrt(len(runs)))
     side, title_height = 4.2, 0.62
@@ -94,10 +94,6 @@ def plot_confusions(runs: Sequence[Run]) -> Figure:
         bar = add_axes(figure, MARGIN + columns * panel_width, header + title_height, COLOUR_BAR, side)
         plot_colour_bar(figure, mesh, bar, "% of the true class (square-root scale)")
     return figure
-
-
-def _matrix(run: Run) -> Matrix:
-    return confusion_matrix(run.labels, run.predictions, len(run.class_names))
 
 
 def _labels(run: Run) -> list[str]:

@@ -15,7 +15,7 @@ from digits.data import Dataset, load_dataset
 from digits.errors import UserError
 from digits.evaluation import Comparison, Evaluation, compare_runs
 from digits.evaluation.robustness import Robustness, read_robustness, robustness_as_csv
-from digits.evaluation.tables import recipes_as_csv, run_rows, runs_as_csv, runs_as_markdown
+from digits.evaluation.tables import recipes_as_csv, runs_as_csv, runs_as_markdown
 from digits.figures.cache import CACHE_FILE, FigureCache, figure_key
 from digits.figures.fonts import evaluation_with_labels, note_on_labels, pair_with_labels, with_labels
 from digits.figures.page import Page, Words, save_figure
@@ -133,9 +133,9 @@ def render_all(
         comparison_figures = []
         if len(members) > 1:
             comparison_figures = render([figure_of_comparison(members, folder)])
-            rows = run_rows(sorted(members, key=lambda one: -one.accuracy))
-            write(folder / "comparison.csv", runs_as_csv(rows))
-            write(folder / "comparison.md", runs_as_markdown(rows))
+            ordered = sorted(members, key=lambda one: -one.accuracy)
+            write(folder / "comparison.csv", runs_as_csv(ordered))
+            write(folder / "comparison.md", runs_as_markdown(ordered))
             write(folder / "recipes.csv", recipes_as_csv(comparison.recipes))
         measured = _read_robustness(members, done)
         comparison_figures += render(figures_of_robustness(measured, images, folder))

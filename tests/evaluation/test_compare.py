@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from make_runs import make_run
 
 from digits.errors import UserError
-from digits.evaluation.compare import compare_pair, compare_runs, why_not_compared
-from digits.evaluation.paired import SIGNIFICANT, paired_test
+from digits.evaluation.compare import SIGNIFICANT, compare_pair, compare_runs, paired_test, why_not_compared
 from digits.evaluation.tables import recipes_as_csv
 from digits.runs.run import Run, read_run
 
@@ -147,7 +146,7 @@ def test_runs_are_grouped_by_what_they_were_tested_on(make: Callable[..., Run]) 
     assert (pair.a.framework, pair.b.framework) == ("pytorch", "tensorflow")
     [sentence] = why_not_compared(comparisons)
     assert sentence == (
-        "'mnist-cnn-pytorch' (and 1 more) and 'fashion-mnist-cnn-pytorch' (and 1 more) are not compared: they were "
+        "'mnist-cnn-pytorch' (and 1 more) and 'fashion-mnist-cnn-pytorch' (and 1 more) cannot be compared: they were "
         "evaluated on different datasets, mnist and fashion-mnist."
     )
 
@@ -181,7 +180,7 @@ def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..
     first, second = why_not_compared(comparisons)
     assert "they were evaluated on test and validation images." in first
     assert second == (
-        "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1' and 'pytorch-0-0.2' are not compared: their validation images "
+        "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1' and 'pytorch-0-0.2' cannot be compared: their validation images "
         "differ (by --validation-fraction, --split or --seed)."
     )
 

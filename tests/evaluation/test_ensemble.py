@@ -18,7 +18,7 @@ from digits.errors import UserError
 from digits.evaluation.compare import compare_runs
 from digits.evaluation.ensemble import write_ensemble
 from digits.evaluation.evaluate import evaluate_run
-from digits.evaluation.tables import run_rows, runs_as_text
+from digits.evaluation.tables import runs_as_text
 from digits.runs.run import Run, find_runs, read_run
 
 LABELS = np.arange(300) % 10
@@ -73,7 +73,7 @@ def test_every_reader_treats_it_like_any_run(members: list[Run], outputs: Path) 
     assert evaluation.loss == pytest.approx(run.info["test"]["loss"])
     assert list(evaluation.interval) == run.info["test"]["interval_95"]
     json.dumps(evaluation.as_json(), allow_nan=False)
-    assert "mnist-cnn-ensemble" in runs_as_text(run_rows([evaluation]))
+    assert "mnist-cnn-ensemble" in runs_as_text([evaluation])
     [group] = compare_runs([*members, run])
     assert len(group.runs) == 4
 
@@ -109,10 +109,9 @@ def test_an_earlier_ensemble_is_replaced_and_a_name_can_be_given(members: list[R
     ("choose", "sentence"),
     [
         (lambda runs: runs[:1], "needs two runs or more, not 1"),
-        (lambda runs: [runs[0], runs[1], runs[0]], "'mnist-cnn-pytorch' is named twice"),
-        (lambda runs: [runs[0], changed(runs[1], dataset_fingerprint="0" * 64)], "not evaluated on the same images"),
-        (lambda runs: [runs[0], changed(runs[1], class_names=list("abcdefghij"))], "name their classes differently"),
-        (lambda runs: [runs[0], dataclasses.replace(runs[1], labels=LABELS[::-1])], "not evaluated on the same images"),
+        (lambda runs: [runs[0], changed(runs[1], dataset_fingerprint="0" * 64)], "no ensemble: .* the images of mnist"),
+        (lambda runs: [runs[0], changed(runs[1], class_names=list("abcdefghij"))], "labels or class names differ"),
+        (lambda runs: [runs[0], dataclasses.replace(runs[1], labels=LABELS[::-1])], "labels or class names differ"),
     ],
 )
 def test_what_cannot_be_averaged_is_refused(
@@ -135,7 +134,7 @@ def test_validation_runs_are_averaged_on_the_same_images_alone(make: Callable[..
     assert run.score["accuracy"] == run.info["validation"]["accuracy"] == run.accuracy
     [group] = compare_runs([*members, run])
     assert len(group.runs) == 3
-    with pytest.raises(UserError, match=r"\(validation images of mnist .* and test images of mnist"):
+    with pytest.raises(UserError, match="on validation and test images"):
         write_ensemble([members[0], make()], outputs)
 
 

@@ -18,8 +18,7 @@ import visualize_results
 from digits.data import load_dataset
 from digits.errors import UserError
 from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from digits.evaluation.measure import measure_robustness
-from digits.evaluation.robustness import Robustness, read_robustness
+from digits.evaluation.robustness import Robustness, measure_robustness, read_robustness
 from digits.figures.robustness import plot_corruptions, plot_robustness
 from digits.prediction import load_run
 from digits.recipes import Recipe
@@ -41,7 +40,7 @@ def run(tmp_path: Path, sample_data: Path) -> Run:
 @pytest.fixture
 def uncorrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the images as they are, where it does not matter what is done to them: it takes most of the time."""
-    monkeypatch.setattr("digits.evaluation.measure.corrupt", lambda images, *_: images)
+    monkeypatch.setattr("digits.evaluation.robustness.corrupt", lambda images, *_: images)
 
 
 def with_network(run: Run) -> Run:

@@ -12,7 +12,7 @@ from make_runs import make_run
 
 from digits.errors import UserError
 from digits.evaluation import evaluate_run, missing_writers, name_intervals, write_ensemble
-from digits.evaluation.tables import classes_as_text, run_rows, runs_as_text
+from digits.evaluation.tables import classes_as_text, runs_as_text
 from digits.files import sha256_of
 from digits.metrics import accuracy_interval, bootstrap_interval, wilson_interval
 from digits.runs import Run, read_run, score_of
@@ -80,20 +80,6 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert found == [("census staff", 1, 1, 2), ("high-school students", 0.4, 2, 5), ("series 7", 1, 1, 1)]
 
 
-@pytest.mark.slow
-def test_of_many_series_the_largest_are_scored(tmp_path: Path) -> None:
-    n = 30_000  # each writer a series, as an own dataset may have them
-    numbers = np.append(np.arange(n - 3), [7, 7, 29_000])
-    writers = np.stack([numbers, numbers], axis=1).astype(np.int32)
-    run = read_run(make_run(tmp_path, labels=np.arange(n) % 10, error_rate=0.1, writers=writers))
-    scores = evaluate_run(run).writers
-    assert scores is not None
-    assert len(scores.series) == 100
-    named = {one.name: one for one in scores.series}
-    assert (named["series 7"].images, named["series 29000"].images) == (3, 2)
-    assert named["series 7"].accuracy == run.right[writers[:, 1] == 7].mean()
-
-
 def test_a_run_with_writers_is_judged_by_them_first(run: Run) -> None:
     evaluation = evaluate_run(run)
     assert evaluation.writers is not None
@@ -116,7 +102,7 @@ def test_a_run_with_writers_is_judged_by_them_first(run: Run) -> None:
 def test_tables_have_both_intervals_and_the_series(run: Run, tmp_path: Path) -> None:
     other = evaluate_run(read_run(make_run(tmp_path, framework="tensorflow")))
     evaluation = evaluate_run(run)
-    text = runs_as_text(run_rows([evaluation, other]))
+    text = runs_as_text([evaluation, other])
     header, first, second, note = text.splitlines()
     assert "95 % interval            Wilson" in header
     assert note.startswith("95 % interval: a bootstrap over writers, where they are known")

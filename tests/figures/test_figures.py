@@ -22,8 +22,7 @@ from matplotlib.testing.compare import compare_images
 
 from digits.data.datasets import Dataset
 from digits.evaluation.compare import PairComparison, compare_pair
-from digits.evaluation.evaluate import evaluate_run
-from digits.evaluation.label_errors import MNIST_TEST_LABEL_ERRORS
+from digits.evaluation.evaluate import MNIST_TEST_LABEL_ERRORS, confusion_matrix, evaluate_run
 from digits.figures import fonts, style
 from digits.figures import text as figure_text
 from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
@@ -37,7 +36,6 @@ from digits.figures.predictions import plot_correct_predictions, plot_incorrect_
 from digits.figures.style import FONT
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
-from digits.metrics import confusion_matrix
 from digits.recipes.recipe import RECIPES, Recipe
 from digits.runs.run import Run, read_run
 from digits.training.schedule import is_best
@@ -219,7 +217,7 @@ def test_the_counts_and_the_errors_shown_are_those_of_the_run(tmp_path: Path) ->
     labels = np.repeat(np.arange(10), 100)
     run = make(tmp_path, dataset="fashion-mnist", labels=labels, error_rate=0.09, seed=3, folder="slow")
     run = replace(run, predictions=np.where(run.labels == 4, 4, run.predictions))  # a class without errors
-    matrix = confusion_matrix(run.labels, run.predictions, 10)
+    matrix = confusion_matrix(run)
     counts, errors = panels(figure := plot_confusion(run))
     assert cell_texts(counts) == {(i, j): str(n) for (i, j), n in np.ndenumerate(matrix) if n}
     share = 100 * matrix / matrix.sum(axis=1, keepdims=True)
