@@ -14,7 +14,6 @@ Run it again to fix what was damaged. A complete dataset is left alone, and need
 
 import os
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,9 +21,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from digits.command_line import options_dataclass, parse, refuse
-from digits.data import CATALOGUE, DATA_DIR, Entry, find_dataset, load_dataset
+from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
 from digits.data.download import download_dataset, download_writers
-from digits.data.form import Changes, look_at
+from digits.data.form import Changes, count_leaks, look_at
 from digits.data.own import FROM_IMAGES, check_name, write_own
 from digits.errors import UserError, run_script
 from digits.names import plain
@@ -73,110 +72,84 @@ NEEDS = {"from_images": "name", "from_csv": "name", "convert": "from_images", "a
 
 def main() -> int:
     options = parse(Options(), __doc__, needs=NEEDS)
+    makes = options.from_images or options.from_csv
     if options.name and (options.force or options.dataset != Options().dataset):
         refuse("--name is for a dataset of your own; leave --dataset and --force out.")
-    if options.name and not (options.from_images or options.from_csv or options.to_images or options.to_csv):
+    if options.name and not (makes or options.to_images or options.to_csv):
         refuse("--name must go with --from-images, --from-csv, --to-images or --to-csv.")
     if options.from_images and options.from_csv:
         refuse("--from-images and --from-csv cannot go together; choose one.")
-    if (options.scale or options.invert or options.transpose) and not (options.from_images or options.from_csv):
+    if (options.scale or options.invert or options.transpose) and not makes:
         refuse("--scale, --invert and --transpose must go with --from-images or --from-csv.")
     if options.convert and options.invert:
         refuse("--convert finds light ink and dark ink by itself; leave --invert out.")
     if len(options.from_csv) > 2:
         refuse("--from-csv takes one table, or two: TRAIN and TEST.")
-    if options.name:
-        handle_own(options)
-        return 0
-    entries = list(CATALOGUE.values()) if options.dataset == "all" else [CATALOGUE[options.dataset]]
+    names = [options.name or options.dataset]
+    if names == ["all"]:
+        names = list(CATALOGUE)
     status = 0
-    for entry in entries:
+    for name in names:
         # One that fails does not keep the others from being tried; Ctrl-C (130) does.
-        status = max(status, run_script(partial(download, entry, options.data_dir, options.mirror, options.force)))
+        status = max(status, run_script(partial(handle, name, options)))
         if status > 1:
             break
-        for write, place in ((write_images, options.to_images), (write_tables, options.to_csv)):
-            if place is not None and status == 0:
-                # Of several datasets, each gets a folder of its own.
-                own = place / entry.name if options.dataset == "all" else place
-                status = run_script(partial(write, entry.name, options.data_dir, own))
     return status
 
 
-def handle_own(options: Options) -> None:
-    """Make a dataset from image files or tables and say in two lines what is where; or write it out; or both."""
-    changes = Changes(options.scale, options.invert, options.transpose)
-    if options.from_images is not None:
-        make_from_images(options, options.from_images, changes)
-    if options.from_csv:
-        from digits.data.csv_read import import_csv
-
-        train, *test = options.from_csv
-        made = import_csv(options.name, train, test[0] if test else None, options.data_dir, report, changes)
-        announce(options.name, *made)
+def handle(name: str, options: Options) -> None:
+    """Download the dataset, or make one of the user's own; then write it out where that is asked for."""
+    if not options.name:
+        download(CATALOGUE[name], options.data_dir, options.mirror, options.force)
+    elif options.from_images or options.from_csv:
+        make_own(options)
+    # Of several datasets, each gets a folder of its own.
+    below = name if options.dataset == "all" else ""
     if options.to_images is not None:
-        write_images(options.name, options.data_dir, options.to_images)
+        # Here, because Pillow and OpenCV are only needed for images.
+        from digits.data.image_folder import write_image_folder
+
+        write_image_folder(load_dataset(name, options.data_dir), options.to_images / below)
+        print(f"  {name} as PNG files in '{options.to_images / below}'.")
     if options.to_csv is not None:
-        write_tables(options.name, options.data_dir, options.to_csv)
+        from digits.data.tables import write_tables
+
+        dataset = load_dataset(name, options.data_dir)
+        is_named = write_tables(dataset, options.to_csv / below)
+        print(f"  {name} as tables in '{options.to_csv / below}'.")
+        if not is_named:
+            numbers = ", ".join(f"{number} is {plain(label)}" for number, label in enumerate(dataset.class_names))
+            print(f"  Their labels are numbers: {numbers}.")
 
 
-def make_from_images(options: Options, images: Path, changes: Changes) -> None:
-    """Make a dataset from a folder of image files."""
-    # Here, because Pillow is only needed for images.
-    from digits.data.png_folder import count_leaks, read_png_folder
-
+def make_own(options: Options) -> None:
+    """Make a dataset from image files or tables, and say what it has and what seems to be wrong with it."""
     name, data_dir = options.name, options.data_dir
     check_name(name, data_dir)  # before the reading, which may take a minute
+    changes = Changes(options.scale, options.invert, options.transpose)
+    note = partial(say, "note")
+    if options.from_images is not None:
+        from digits.data.image_folder import read_image_folder
 
-    def leave_out(fault: str) -> None:
-        print(f"note: left out: {fault}", file=sys.stderr)
+        arrays, class_names = read_image_folder(options.from_images, note, changes, options.convert, options.allow_lost)
+        made_by = FROM_IMAGES + " --convert" * options.convert + " --allow-lost" * options.allow_lost
+    else:
+        from digits.data.tables import read_tables
 
-    convert = leave_out if options.convert else None
-    arrays, class_names = read_png_folder(images, convert, say, changes, options.allow_lost)
-    made_by = FROM_IMAGES + " --convert" * options.convert + " --allow-lost" * options.allow_lost + str(changes)
-    folder = write_own(name, arrays, class_names, data_dir, made_by)
-    sizes = len(arrays[0]), len(arrays[2])
-    announce(name, folder, sizes, class_names, count_leaks(arrays), look_at(arrays, class_names, changes))
-
-
-def say(note: str) -> None:
-    print(f"note: {note}", file=sys.stderr)
-
-
-def report(fault: str) -> None:
-    print(f"error: {fault}", file=sys.stderr)
-
-
-def announce(
-    name: str, folder: Path, sizes: tuple[int, int], class_names: tuple[str, ...], leaks: int, warnings: Sequence[str]
-) -> None:
-    """Say what a dataset of the user's own has, and what seems to be wrong with it."""
-    print(f"{name}: {sizes[0]:,} training and {sizes[1]:,} test images in '{folder}', complete and verified.")
+        arrays, class_names = read_tables(options.from_csv, partial(say, "error"), partial(say, "warning"), changes)
+        made_by = "--from-csv TRAIN" + " TEST" * (len(options.from_csv) - 1)
+    folder = write_own(name, arrays, class_names, data_dir, f"{made_by}{changes}")
+    sizes = f"{len(arrays[0]):,} training and {len(arrays[2]):,} test images"
+    print(f"{name}: {sizes} in '{folder}', complete and verified.")
     print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {name}.")
-    if leaks:
+    if leaks := count_leaks(arrays):
         print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    for warning in look_at(arrays, class_names, changes):
+        say("warning", warning)
 
 
-def write_images(name: str, data_dir: Path, folder: Path) -> None:
-    """Write a dataset that is in data_dir as PNG files."""
-    from digits.data.png_folder import write_png_folder
-
-    write_png_folder(load_dataset(name, data_dir), folder)
-    print(f"  {name} as PNG files in '{folder}'.")
-
-
-def write_tables(name: str, data_dir: Path, folder: Path) -> None:
-    """Write a dataset that is in data_dir as CSV tables."""
-    from digits.data.csv_write import write_csv_folder
-
-    entry = find_dataset(name, data_dir)
-    named = write_csv_folder(entry, data_dir, folder)
-    print(f"  {name} as tables in '{folder}'.")
-    if not named:
-        numbers = ", ".join(f"{number} is {plain(name)}" for number, name in enumerate(entry.class_names))
-        print(f"  Their labels are numbers: {numbers}.")
+def say(kind: str, sentence: str) -> None:
+    print(f"{kind}: {sentence}", file=sys.stderr)
 
 
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
@@ -184,19 +157,16 @@ def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
     folder = data_dir / entry.folder
     fixing = folder.exists() and not force
     renewed = download_dataset(entry, data_dir, mirror, force)
+    state = f"fixed ({', '.join(renewed)})" if fixing else "complete and verified"
     if not renewed:
         state = "already complete"
-    elif fixing:
-        state = f"fixed ({', '.join(renewed)})"
-    else:
-        state = "complete and verified"
-    train, test = entry.files[0].shape[0], entry.files[2].shape[0]
+    train, test = entry.sizes
     print(f"{entry.name}: {train:,} training and {test:,} test images in '{folder}', {state}.")
     print(f"  {entry.title}. Licence: {entry.licence}.")
     if entry.writers is not None:
         try:
             download_writers(entry, data_dir, mirror, force)
-            print(f"  Who wrote each image: {entry.writers.credit}.")
+            print(f"  Who wrote each image: {entry.writers.title}. Licence: {entry.writers.licence}.")
         except UserError as error:
             print(f"  note: who wrote each image is not known, so no intervals by writers, no --split writers: {error}")
 

@@ -33,7 +33,7 @@ from digits.recipes import complete_record, recipe_record
 
 RESULTS = ROOT / "docs" / "results.md"
 COPIES = RESULTS.with_suffix("")
-FINGERPRINTS = {entry.name: fingerprint([file.sha256 for file in entry.files]) for entry in (MNIST, FASHION_MNIST)}
+FINGERPRINTS = {entry.name: fingerprint(entry.sha256) for entry in (MNIST, FASHION_MNIST)}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 
 import download_mnist
-from digits.data.catalogue import Entry
+from digits.data import Entry
 from digits.data.idx import idx_bytes
 from digits.errors import run_script
 
@@ -36,10 +36,9 @@ SMALL = Entry(
     title="Noise",
     sizes=(TRAIN, TEST),
     sha256=tuple(hashlib.sha256(data).hexdigest() for data in IDX_BYTES),
-    class_names=tuple("0123456789"),
     licence="none",
 )
-GZ_BYTES = {f"{file.name}.gz": gzip.compress(data, mtime=0) for file, data in zip(SMALL.files, IDX_BYTES, strict=True)}
+GZ_BYTES = {f"{file}.gz": gzip.compress(data, mtime=0) for file, data in zip(SMALL.files, IDX_BYTES, strict=True)}
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 

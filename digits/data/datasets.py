@@ -2,22 +2,22 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.catalogue import CATALOGUE, Entry, IdxFile, check_array
+from digits.data.catalogue import CATALOGUE, Entry
 from digits.data.idx import parse_idx
 from digits.data.own import find_own, own_names
-from digits.data.writers import read_writers
 from digits.errors import UserError
-from digits.files import MANIFEST, read_bytes, read_manifest
+from digits.files import read_bytes, read_manifest
 from digits.names import command_text
 
 DATA_DIR = Path("mnist_data")
+WRITER_COLUMNS = (2, 1)  # of QMNIST's eight: the writer and the series
 
 
 @dataclass(frozen=True)
@@ -40,33 +40,33 @@ def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
     UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
     """
-    return read_dataset(find_dataset(name, data_dir), data_dir)
-
-
-def find_dataset(name: str, data_dir: Path) -> Entry:
-    """Return what is known of the dataset, downloaded or not; UserError where the name is unknown."""
     entry = CATALOGUE.get(name) or find_own(name, data_dir)
     if entry is None:
         raise UserError(f"there is no dataset {name!r}; choose from {', '.join([*CATALOGUE, *own_names(data_dir)])}.")
-    return entry
+    return read_dataset(entry, data_dir)
 
 
 def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
     """Return the entry's dataset from data_dir, with the errors of load_dataset."""
     folder = data_dir / entry.folder
-    command = download_command(entry, data_dir)
+    where = "" if data_dir == DATA_DIR else f" --data-dir {command_text([str(data_dir)])}"
+    what = f"{entry.made_by} --name {entry.name}" if entry.made_by else f"--dataset {entry.name}"
+    command = f"python download_mnist.py {what}{where}"
     if not folder.exists():
         raise UserError(f"{entry.name} is not in '{data_dir}' yet: run '{command}'.")
     try:
-        sums = read_manifest(folder)
-        # Threads, because reading and hashing run outside Python's global lock.
-        with ThreadPoolExecutor(len(entry.files)) as pool:
-            parts = list(pool.map(lambda file: _read_verified(file, entry, folder, sums), entry.files))
-        writers = read_writers(entry, folder)
+        (train_images, train_labels, test_images, test_labels), digests = _read_verified(entry, folder)
+        for images, labels in ((train_images, train_labels), (test_images, test_labels)):
+            if images.shape != (len(labels), 28, 28) or labels.max() >= len(entry.class_names):
+                raise UserError(f"'{folder}' has images, labels and class names that do not belong together.")
+        writers = []
+        if entry.writers and all((folder / path).exists() for path in entry.writers.paths):
+            tables, _ = _read_verified(entry.writers, folder)
+            for table, size in zip(tables, entry.sizes, strict=True):
+                writers.append(table[:size, WRITER_COLUMNS].astype(np.int32))
     except UserError as error:
         raise UserError(f"{error} The dataset is damaged: run '{command}' to fix it.") from None
-    (train_images, train_labels, test_images, test_labels), digests = zip(*parts, strict=True)
-    arrays = (train_images, train_labels, test_images, test_labels)
+    arrays = train_images, train_labels, test_images, test_labels
     return Dataset(entry.name, *arrays, entry.class_names, fingerprint(digests), *writers)
 
 
@@ -78,23 +78,15 @@ def fingerprint(digests: Sequence[str]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(digest) for digest in digests)).hexdigest()
 
 
-def download_command(entry: Entry, data_dir: Path) -> str:
-    """Return the command that downloads or fixes the dataset, as one would type it."""
-    where = "" if data_dir == DATA_DIR else f" --data-dir {command_text([str(data_dir)])}"
-    what = f"{entry.made_by} --name {entry.name}" if entry.made_by else f"--dataset {entry.name}"
-    return f"python download_mnist.py {what}{where}"
-
-
-def _read_verified(file: IdxFile, entry: Entry, folder: Path, sums: dict[str, str]) -> tuple[NDArray[np.uint8], str]:
-    """Return the file's array and its SHA-256; UserError where catalogue or manifest have another one."""
-    path = folder / file.path
-    data = read_bytes(path, file.size)
-    digest = hashlib.sha256(data).hexdigest()
-    listed = sums.get(file.path)
-    if digest != (file.sha256 or listed):
-        raise UserError(f"'{path}' does not have the SHA-256 of {entry.name}'s file.")
-    if digest != listed:
-        raise UserError(f"'{folder / MANIFEST}' does not list the SHA-256 of {file.path}.")
-    array = parse_idx(data, str(path))
-    check_array(array, file, entry, str(path))
-    return array, digest
+def _read_verified(entry: Entry, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:
+    """Return the arrays in the entry's files and their SHA-256; UserError where that is not the catalogue's, or, where
+    the catalogue has none, SHA256SUMS's."""
+    arrays, digests = [], []
+    listed = {} if entry.sha256 else read_manifest(folder)
+    for number, name in enumerate(entry.paths):
+        data = read_bytes(folder / name, entry.max_bytes)
+        digests.append(hashlib.sha256(data).hexdigest())
+        if digests[-1] != (entry.sha256[number] if entry.sha256 else listed.get(name)):
+            raise UserError(f"'{folder / name}' does not have the SHA-256 of {entry.name}'s file.")
+        arrays.append(parse_idx(data, f"'{folder / name}'"))
+    return arrays, digests

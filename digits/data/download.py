@@ -1,83 +1,120 @@
-"""Bring a dataset into the data folder: from the first mirror whose files are right, or from an installed package."""
+"""Bring a dataset into the data folder: from the first mirror whose files are right, or from an installed package.
 
-from __future__ import annotations
+    <data_dir>/MNIST/raw/train-images-idx3-ubyte and three more      as torchvision's class MNIST expects them
+    <data_dir>/MNIST/SHA256SUMS                                      the checksums of the four
+    <data_dir>/mnist.npz                                             the same arrays, as Keras has them
 
+All is written into a hidden folder beside, which is then renamed.
+"""
+
+import gzip
 import hashlib
+import io
+import os
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from digits.data.catalogue import Entry, IdxFile, WriterLabels, check_array
-from digits.data.folder import building, find_damage, install, read_if_good
+import numpy as np
+
+from digits.data.catalogue import Entry
 from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import read_bytes, sha256_of, sweep, write_file, write_whole
-
-if TYPE_CHECKING:
-    from digits.data.fetch import TimeLimits
+from digits.files import (
+    MANIFEST,
+    check_place,
+    flush,
+    format_manifest,
+    hidden_folder,
+    naming,
+    read_bytes,
+    read_manifest,
+    sha256_of,
+    sweep,
+    write_file,
+    write_whole,
+)
 
 GZIP_MAGIC = b"\x1f\x8b"
 URL = re.compile(r"https?://", re.IGNORECASE)
 
 
-def download_dataset(
-    entry: Entry, data_dir: Path, mirror: str = "", force: bool = False, limits: TimeLimits | None = None
-) -> list[str]:
+def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool = False) -> list[str]:
     """Make the dataset complete in data_dir; return the paths under it of what was missing, damaged or replaced.
 
     `mirror`, an address or a folder, is tried before the catalogue's. Files that are there and right are kept, unless
     `force`. UserError, and nothing in data_dir has changed, where no mirror has what is needed.
     """
-    renewed = [entry.folder] if force else find_damage(entry, data_dir)
-    if not renewed:
-        sweep(data_dir / entry.folder)
+    target = data_dir / entry.folder
+    damage = find_damage(entry, data_dir)
+    if not damage and not force:
+        sweep(target)
         return []
-    with building(entry, data_dir) as folder:
-        for file, data in _contents(entry, data_dir, mirror, force, limits):
-            write_file(folder / file.path, data)
-        install(entry, folder, data_dir)
-    return renewed
+    check_place(target)
+    with hidden_folder(target) as folder:
+        (folder / "raw").mkdir()
+        kept = [path for path in entry.paths if not force and f"{entry.folder}/{path}" not in damage]
+        files = _contents(entry, target, kept, mirror)
+        for path, data in files.items():
+            write_file(folder / path, data)
+        _install(entry, files, folder, data_dir)
+    return [entry.folder] if force else damage
 
 
-def download_writers(
-    entry: Entry, data_dir: Path, mirror: str = "", force: bool = False, limits: TimeLimits | None = None
-) -> None:
+def download_writers(entry: Entry, data_dir: Path, mirror: str = "", force: bool = False) -> None:
     """Bring who wrote each image into the folder of a dataset that is complete, file by file, as download_dataset does.
 
     UserError where no mirror has what is needed: the dataset is as good without.
     """
-    labels = entry.writers
-    if labels is None:
+    if entry.writers is None:
         return
-    sources: list[str] = []
-    for file in labels.files:
-        path = data_dir / entry.folder / file.path
-        if force or sha256_of(path) != file.sha256:
-            sources = sources or list_sources(labels, mirror)
-            write_whole(path, _from_sources(file, labels, sources, limits))
+    folder, paths = data_dir / entry.folder, entry.writers.paths
+    missing = [i for i, path in enumerate(paths) if force or sha256_of(folder / path) != entry.writers.sha256[i]]
+    sources = list_sources(entry.writers, mirror) if missing else []
+    for number in missing:
+        write_whole(folder / paths[number], _from_sources(entry.writers, number, sources))
 
 
-def verify(data: bytes | bytearray, file: IdxFile, entry: Entry | WriterLabels) -> bytes | bytearray:
-    """Return the IDX file in `data`, a .gz or the file itself; UserError, with the reason, if it is not the entry's."""
-    packed = data.startswith(GZIP_MAGIC)
-    if not packed and data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html")):
-        raise UserError("an HTML page instead of the file: a login or proxy page?")
-    unpacked = _gunzip(data, file.size, f"{file.name}.gz") if packed else data
-    check_array(parse_idx(unpacked, file.name, file.dtype), file, entry, file.name)
-    if file.sha256:
-        expected, digest = file.sha256, hashlib.sha256(unpacked).hexdigest()
-    elif packed:
-        expected, digest = file.gz_sha256, hashlib.sha256(data).hexdigest()
+def find_damage(entry: Entry, data_dir: Path) -> list[str]:
+    """Return the paths under data_dir of what is missing or not as it should be; none when the dataset is complete."""
+    folder, npz = data_dir / entry.folder, f"../{entry.name}.npz"
+    try:
+        listed = read_manifest(folder)
+    except (UserError, OSError):
+        listed = {}
+    known = dict(zip(entry.paths, entry.sha256, strict=False))
+    expected = {name: known.get(name) or listed.get(name) for name in (*entry.paths, npz)}
+    damaged = [name for name in expected if sha256_of(folder / name) != expected[name]]
+    damaged += [MANIFEST] * (listed != expected)
+    return [os.path.normpath(f"{entry.folder}/{name}") for name in damaged]
+
+
+def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytearray:
+    """Return the entry's file of that number, unpacked; UserError, with the reason, if the data are not it.
+
+    data: the .gz, or what was in it.
+    """
+    name = entry.files[number]
+    if not data.startswith(GZIP_MAGIC):
+        if b"<html" in data[:1024].lower():
+            raise UserError("an HTML page instead of the file: a login or proxy page? Open it in a browser first")
+        if not entry.sha256:
+            raise UserError(f"{name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
+        unpacked = data
     else:
-        raise UserError(f"{file.name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                unpacked = file.read(entry.max_bytes + 1)  # more would be another file, or a bomb
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{name}.gz: damaged gzip data ({error}).") from None
+    expected = (entry.sha256 or entry.gz_sha256)[number]
+    digest = hashlib.sha256(unpacked if entry.sha256 else data).hexdigest()
     if digest != expected:
-        raise UserError(f"{file.name}: wrong contents; SHA-256 {digest}, where {expected} is expected.")
+        raise UserError(f"{name}: wrong contents; SHA-256 {digest}, where {expected} is expected.")
     return unpacked
 
 
-def list_sources(entry: Entry | WriterLabels, mirror: str) -> list[str]:
+def list_sources(entry: Entry, mirror: str) -> list[str]:
     """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
     if not mirror:
         return list(entry.mirrors)
@@ -92,66 +129,66 @@ def list_sources(entry: Entry | WriterLabels, mirror: str) -> list[str]:
     return [str(own if own.is_dir() else mirror), *entry.mirrors]
 
 
-def _contents(
-    entry: Entry, data_dir: Path, mirror: str, force: bool, limits: TimeLimits | None
-) -> Iterator[tuple[IdxFile, bytes | bytearray]]:
-    """Yield each of the four files with its verified bytes."""
-    if entry.embedded is not None:
-        for file, array in zip(entry.files, entry.embedded(), strict=True):
-            yield file, verify(idx_bytes(array), file, entry)
-        return
-    sources: list[str] = []
-    for file in entry.files:
-        kept = None if force else read_if_good(file, entry, data_dir)
-        if kept is not None:
-            yield file, kept
-            continue
-        sources = sources or list_sources(entry, mirror)
-        yield file, _from_sources(file, entry, sources, limits)
+def _contents(entry: Entry, folder: Path, kept: list[str], mirror: str) -> dict[str, bytes | bytearray]:
+    """Return the four files, by their paths: those that are kept from the folder, the others verified."""
+    if entry.embedded:
+        made = enumerate(entry.embedded())
+        return {entry.paths[number]: verify(idx_bytes(array), entry, number) for number, array in made}
+    sources = list_sources(entry, mirror) if len(kept) < len(entry.paths) else []
+    return {
+        path: read_bytes(folder / path, entry.max_bytes) if path in kept else _from_sources(entry, number, sources)
+        for number, path in enumerate(entry.paths)
+    }
 
 
-def _from_sources(
-    file: IdxFile, entry: Entry | WriterLabels, sources: list[str], limits: TimeLimits | None
-) -> bytes | bytearray:
+def _from_sources(entry: Entry, number: int, sources: list[str]) -> bytes | bytearray:
     """Return the file from the first source that has it; those that fail are tried last for the next file."""
     failures = []
     for source in list(sources):
         try:
-            return verify(_read(source, file, limits), file, entry)
+            return verify(_read(source, entry, entry.files[number]), entry, number)
         except (UserError, OSError) as error:
             failures.append(f"\n  {source}: {error}")
             sources.append(sources.pop(sources.index(source)))
-    instead = ", or take --dataset mnist-sample, which needs no network" if isinstance(entry, Entry) else ""
+    instead = ", or take --dataset mnist-sample, which needs no network" if entry.class_names else ""
     raise UserError(
-        f"{entry.name} was not downloaded, because no mirror has the right {file.name}.gz:{''.join(failures)}\n"
-        f"Give the address or folder of a copy by --mirror{instead}."
+        f"{entry.name} was not downloaded, because no mirror has the right {entry.files[number]}.gz:"
+        f"{''.join(failures)}\nGive the address or folder of a copy by --mirror{instead}."
     )
 
 
-def _read(source: str, file: IdxFile, limits: TimeLimits | None) -> bytes | bytearray:
+def _read(source: str, entry: Entry, file: str) -> bytes | bytearray:
     """Return the file's bytes from a source, packed or not, still unverified."""
-    # Packed is smaller than unpacked; where nothing can be squeezed out, deflate adds less than a thousandth.
-    max_bytes = file.size * 1001 // 1000 + 65_536
+    max_bytes = entry.max_bytes + 65_536  # where nothing can be squeezed out, packed is a little larger
     if URL.match(source):
-        # Here, because a complete dataset, or a folder as mirror, needs none of it.
-        from digits.data.fetch import TimeLimits, fetch
+        from digits.data.fetch import fetch  # here, because a complete dataset, or a folder as mirror, needs none of it
 
-        return fetch(f"{source}{file.name}.gz", max_bytes, limits or TimeLimits())
-    packed, unpacked = Path(source) / f"{file.name}.gz", Path(source) / file.name
+        return fetch(f"{source}{file}.gz", max_bytes)
+    packed, unpacked = Path(source) / f"{file}.gz", Path(source) / file
     return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
 
 
-def _gunzip(data: bytes | bytearray, max_bytes: int, name: str) -> bytes:
-    """Return what a .gz holds, which must be one gzip member and nothing else; UserError if more than max_bytes."""
-    gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header, whose file name nobody reads
+def _install(entry: Entry, files: dict[str, bytes | bytearray], built: Path, data_dir: Path) -> None:
+    """Add the checksums to a built folder with the four raw files, and put it and the .npz into their places."""
+    target, npz = data_dir / entry.folder, f"{entry.name}.npz"
+    x_train, y_train, x_test, y_test = (parse_idx(data, path) for path, data in files.items())
+    with naming(data_dir / npz):
+        np.savez(built / npz, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
+    sums = {path: sha256_of(built / path) for path in files} | {f"../{npz}": sha256_of(built / npz)}
+    write_file(built / MANIFEST, format_manifest(sums).encode())
+    names = (*files, MANIFEST)
+    for name in (*names, npz, "raw", "."):
+        flush(built / name)
+    os.replace(built / npz, data_dir / npz)
     try:
-        unpacked = gunzip.decompress(data, max_bytes + 1)
-    except zlib.error as error:
-        raise UserError(f"{name}: damaged gzip data ({error}).") from None
-    if len(unpacked) > max_bytes:
-        raise UserError(f"{name}: it unpacks to more than the {max_bytes:,} bytes expected.")
-    if not gunzip.eof:
-        raise UserError(f"{name}: its gzip data are cut off.")
-    if gunzip.unused_data:
-        raise UserError(f"{name}: {len(gunzip.unused_data):,} bytes follow its gzip data.")
-    return unpacked
+        built.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        # It exists, and is damaged or to be replaced: one file at a time, so that a reader finds each one old or new.
+        (target / "raw").mkdir(exist_ok=True)
+        for name in names:
+            os.replace(built / name, target / name)
+        flush(target / "raw")
+        flush(target)
+    flush(data_dir)

@@ -8,74 +8,49 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NotRequired
 
-from pydantic import Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+import numpy as np
+from numpy.typing import NDArray
 
-from digits.data.catalogue import CATALOGUE, Arrays, Entry
+from digits.data.catalogue import CATALOGUE, FILES, Arrays, Entry
 from digits.data.idx import idx_bytes
+from digits.data.split import split_indices
 from digits.errors import UserError
-from digits.files import MANIFEST, format_manifest, naming, read_bytes, write_file, writing_folder
+from digits.files import MANIFEST, format_manifest, write_file, writing_folder
 from digits.names import is_forbidden_on_windows
 
 DESCRIPTION = "dataset.json"
 FROM_IMAGES = "--from-images FOLDER"
-FROM_CSV = "--from-csv TRAIN"
-MAX_BYTES = 1 << 20
+MAX_CLASSES = 256  # labels are stored in a byte
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-Count = Annotated[int, Field(gt=0, lt=2**32)]
-
-
-class Description(TypedDict):
-    """What dataset.json holds."""
-
-    class_names: Annotated[list[str], Field(min_length=2, max_length=256)]
-    train: Count
-    test: Count
-    made_by: NotRequired[Annotated[str, Field(pattern="^--from-[A-Za-z0-9 .+-]{1,80}$")]]  # options, as typed
+TEST_FRACTION = 1 / 7  # of images that are not split: MNIST's own share of test images
+NUMBERED = " (are these the numbers of the images, where their labels are expected?)"
 
 
 def write_own(
-    name: str, arrays: Arrays, class_names: tuple[str, ...], data_dir: Path, made_by: str = FROM_IMAGES
+    name: str, arrays: Arrays, class_names: Sequence[str], data_dir: Path, made_by: str = FROM_IMAGES
 ) -> Path:
     """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
 
     made_by: the options that make it again. UserError as in check_name.
     """
-    sizes = len(arrays[0]), len(arrays[2])
-    return write_own_pieces(name, [[idx_bytes(array)] for array in arrays], sizes, class_names, data_dir, made_by)
-
-
-def write_own_pieces(
-    name: str,
-    files: Sequence[Iterable[bytes]],
-    sizes: tuple[int, int],
-    class_names: tuple[str, ...],
-    data_dir: Path,
-    made_by: str,
-) -> Path:
-    """Write the dataset, as write_own does, from the pieces of its four IDX files: of any number of images."""
     check_name(name, data_dir)
     folder = data_dir / name
-    description: Description = {
+    description = {
         "class_names": list(class_names),
-        "train": sizes[0],
-        "test": sizes[1],
+        "train": len(arrays[1]),
+        "test": len(arrays[3]),
         "made_by": made_by,
     }
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
         sums = {}
-        for file, pieces in zip(_entry(name, description).files, files, strict=True):
-            digest = hashlib.sha256()
-            with naming(building / file.path), (building / file.path).open("wb") as stream:
-                for piece in pieces:
-                    stream.write(piece)
-                    digest.update(piece)
-            sums[file.path] = digest.hexdigest()
+        for file, array in zip(FILES, arrays, strict=True):
+            data = idx_bytes(array)
+            write_file(building / "raw" / file, data)
+            sums[f"raw/{file}"] = hashlib.sha256(data).hexdigest()
         write_file(building / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False).encode())
         write_file(building / MANIFEST, format_manifest(sums).encode())
     return folder
@@ -101,16 +76,57 @@ def own_names(data_dir: Path) -> list[str]:
 def find_own(name: str, data_dir: Path) -> Entry | None:
     """Return the entry of the user's own dataset of that name, None where there is none; UserError if it is damaged."""
     path = data_dir / name / DESCRIPTION
-    if not NAME.fullmatch(name) or name in CATALOGUE or not path.is_file():
+    if not NAME.fullmatch(name) or not path.is_file():
         return None
     try:
-        description = TypeAdapter(Description).validate_json(read_bytes(path, MAX_BYTES), strict=True)
-    except ValidationError:
+        found = json.loads(path.read_bytes())
+        names, sizes = tuple(map(str, found["class_names"])), (int(found["train"]), int(found["test"]))
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"'{path}' is damaged; make the dataset again with --from-images or --from-csv.") from None
-    return _entry(name, description)
+    made_by = found.get("made_by", FROM_IMAGES)
+    return Entry(name, name, name, sizes, licence="", class_names=names, made_by=made_by)
 
 
-def _entry(name: str, description: Description) -> Entry:
-    sizes = description["train"], description["test"]
-    made_by = description.get("made_by", FROM_IMAGES)
-    return Entry(name, name, name, sizes, tuple(description["class_names"]), licence="", made_by=made_by)
+def number_classes(labels: Sequence[Sequence[str]], sources: Sequence[Path]) -> dict[str, int]:
+    """Return each class's number, in the order of their names, where 2 comes before 10.
+
+    labels: of the training images, and those of the test images unless these are to be split off; sources: where each
+    part is from. UserError where there are too few or too many classes, or one of the test images has no other.
+    """
+    names = sorted(set(labels[0]), key=in_order)
+    hint = NUMBERED * numbered(labels[0])
+    if not 2 <= len(names) <= MAX_CLASSES:
+        count = "one class only" if len(names) == 1 else f"{len(names):,} classes"
+        raise UserError(f"'{sources[0]}' has images of {count}, where 2 to {MAX_CLASSES} are expected{hint}.")
+    if strange := sorted(set(labels[-1]) - set(names), key=in_order):
+        hint = NUMBERED * numbered(labels[-1])
+        raise UserError(f"'{sources[-1]}' has images of class '{strange[0]}', '{sources[0]}' has none of it{hint}.")
+    return {name: number for number, name in enumerate(names)}
+
+
+def four_arrays(
+    images: Sequence[NDArray[np.uint8]], labels: Sequence[Sequence[str]], numbers: dict[str, int], source: Path
+) -> Arrays:
+    """Return a dataset's arrays; where there is only one part, one in seven images of each class is for testing.
+
+    UserError, which names the source, where there are too few for that.
+    """
+    train_labels, *others = [np.array([numbers[label] for label in part], np.uint8) for part in labels]
+    if others:
+        return images[0], train_labels, images[1], others[0]
+    train, test = split_indices(train_labels, TEST_FRACTION, seed=0)
+    if not len(test):
+        hint = NUMBERED * numbered(labels[0])
+        raise UserError(f"'{source}' has too few images to be split into training and test images; add some{hint}.")
+    return images[0][train], train_labels[train], images[0][test], train_labels[test]
+
+
+def numbered(labels: Sequence[str]) -> bool:
+    """Return whether the labels look like the numbers of the images: nearly as many classes as images."""
+    return 2 * len(set(labels)) > len(labels) > 2
+
+
+def in_order(label: str) -> tuple[list[tuple[int, str]], str]:
+    """Return the key that sorts labels with their numbers as numbers, and equal numbers (1, 01) by their spelling."""
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label) if part]
+    return parts, label

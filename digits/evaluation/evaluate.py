@@ -154,7 +154,7 @@ def known_label_errors(run: Run) -> NDArray[np.int64]:
 
     These are MNIST's 15, if the run was tested on exactly those images (by the dataset's fingerprint), else none.
     """
-    on_mnist = run.dataset == MNIST.name and run.fingerprint == fingerprint([file.sha256 for file in MNIST.files])
+    on_mnist = run.dataset == MNIST.name and run.fingerprint == fingerprint(MNIST.sha256)
     known = MNIST_TEST_LABEL_ERRORS if on_mnist and run.evaluated_on == "test" else ()
     return np.array(known, dtype=np.int64)
 

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.list_images import NAME
-from digits.data.png_folder import labels_for_files
+from digits.data.image_folder import NAME, labels_for_files
 from digits.errors import UserError
 from digits.files import check_place, naming
 

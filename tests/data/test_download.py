@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import re
 import socket
 import time
@@ -30,14 +29,11 @@ from small_dataset import (
     write_mirror,
 )
 
+from digits.data import fetch
 from digits.data.datasets import read_dataset
-from digits.data.download import download_dataset, verify
-from digits.data.fetch import TimeLimits
-from digits.data.folder import find_damage
+from digits.data.download import download_dataset, find_damage, verify
 from digits.data.idx import idx_bytes
 from digits.errors import UserError
-
-IMPATIENT = TimeLimits(connect=1, read=0.2, file=0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +69,7 @@ def test_a_mirror_folder_may_have_a_folder_for_each_dataset_or_the_files_or_unpa
     write_mirror(tmp_path / "mirror" / "small")
     (tmp_path / "unpacked").mkdir()
     for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
-        (tmp_path / "unpacked" / file.name).write_bytes(data)
+        (tmp_path / "unpacked" / file).write_bytes(data)
     for mirror in (tmp_path / "mirror", tmp_path / "mirror" / "small", tmp_path / "unpacked"):
         data_dir = tmp_path / f"from-{mirror.name}"
         download_dataset(SMALL, data_dir, str(mirror))
@@ -118,7 +114,7 @@ def content(change: Callable[[bytes], bytes]) -> Respond:
     return lambda handler: send(handler, gzip.compress(change(gzip.decompress(GZ_BYTES[handler.path[1:]]))))
 
 
-HTML = b"\n<!DOCTYPE html><html><body>Please log in</body></html>"
+HTML = b"\n<!-- gateway --><html><body>Please log in</body></html>"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 BAD_SERVERS: dict[str, tuple[Respond, str]] = {
@@ -128,9 +124,10 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),
     "too long by its header": (lambda handler: send(handler, b"", Content_Length="9999999"), "9,999,999 bytes offered"),
     "endless": (lambda handler: raw(handler, HEAD + b"\r\n", *[bytes(65_536)] * 10_000), "more than the"),
-    "redirects in a circle": (lambda handler: send(handler, b"", 302, Location="/again"), "more than 5 redirections"),
-    "gz cut off": (lambda handler: send(handler, GZ_BYTES[handler.path[1:]][:-10]), "its gzip data are cut off"),
-    "fewer images": (content(lambda data: idx_bytes(ARRAYS[0][:-1])), r"its shape is \(59, 28, 28\), where small has"),
+    "redirects in a circle": (lambda handler: send(handler, b"", 302, Location="/again"), "Exceeded 30 redirects"),
+    "password": (lambda handler: send(handler, b"", 407), "HTTP status 407 Proxy Authentication Required"),
+    "gz cut off": (lambda handler: send(handler, GZ_BYTES[handler.path[1:]][:-10]), "damaged gzip data"),
+    "fewer images": (content(lambda data: idx_bytes(ARRAYS[0][:-1])), "wrong contents; SHA-256"),
     "wrong contents": (content(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "wrong contents; SHA-256"),
 }
 
@@ -148,16 +145,16 @@ def test_a_bad_mirror_is_passed_over_and_its_reason_told(kind: str, tmp_path: Pa
     assert_complete(tmp_path / "good")
 
 
-@pytest.mark.slow
-def test_a_slow_mirror_is_given_up(tmp_path: Path) -> None:
-    responds: list[Respond] = [
-        lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=0.6),
-        lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 20, pause=0.05),
-        lambda handler: raw(handler, HEAD, *[b"X"] * 20, pause=0.05),
+def test_a_slow_mirror_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(fetch, "FILE_SECONDS", 0.3)
+    responds: list[tuple[Respond, str]] = [
+        (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=0.6), "nothing came for 0.2"),
+        (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 20, pause=0.05), "not complete"),
     ]
-    for respond in responds:
-        with serving(respond) as slow, pytest.raises(UserError, match=r"nothing came for|not complete after"):
-            download_dataset(with_mirrors(slow), tmp_path, limits=IMPATIENT)
+    for respond, reason in responds:
+        with serving(respond) as slow, pytest.raises(UserError, match=reason):
+            download_dataset(with_mirrors(slow), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,18 +173,20 @@ def test_the_last_error_lists_every_mirror_and_the_ways_out(tmp_path: Path) -> N
 
 
 def test_a_file_known_by_the_checksum_of_its_gz_is_verified_by_that() -> None:
-    data = GZ_BYTES["t10k-labels-idx1-ubyte.gz"]
-    file = replace(SMALL.files[3], sha256="", gz_sha256=hashlib.sha256(data).hexdigest())
-    assert verify(data, file, SMALL) == IDX_BYTES[3]
+    data = GZ_BYTES["train-images-idx3-ubyte.gz"]
+    entry = replace(SMALL, sha256=(), gz_sha256=(hashlib.sha256(data).hexdigest(),) * 4)
+    assert verify(data, entry, 0) == IDX_BYTES[0]
     with pytest.raises(UserError, match="wrong contents"):
-        verify(gzip.compress(IDX_BYTES[3], 1, mtime=1), file, SMALL)
+        verify(gzip.compress(IDX_BYTES[0], 1, mtime=1), entry, 0)
+    with pytest.raises(UserError, match="unpacked it cannot be verified"):
+        verify(IDX_BYTES[0], entry, 0)
 
 
 def test_a_bomb_costs_no_memory() -> None:
     bomb = gzip.compress(bytes(20_000_000), 9)
     tracemalloc.start()
-    with pytest.raises(UserError, match="it unpacks to more than"):
-        verify(bomb, SMALL.files[0], SMALL)
+    with pytest.raises(UserError, match="wrong contents"):
+        verify(bomb, SMALL, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -215,15 +214,12 @@ def test_only_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
         download_dataset(entry, tmp_path)
         for name, keep in {
             "Small/raw/train-images-idx3-ubyte": 20,
-            "Small/small.npz": 100,
             "Small/SHA256SUMS": 10,
-            "small.npz": 0,
+            "small.npz": 100,
         }.items():
             asked.clear()
             data = (tmp_path / name).read_bytes()
-            (tmp_path / name).unlink()
-            if keep:
-                (tmp_path / name).write_bytes(data[:keep] + b"damage")
+            (tmp_path / name).write_bytes(data[:keep] + b"damage")
             assert name in download_dataset(entry, tmp_path)
             assert asked == ([f"/{Path(name).name}.gz"] if "/raw/" in name else [])
             assert_complete(tmp_path)
@@ -235,32 +231,15 @@ def test_only_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
 def test_files_that_torchvision_downloaded_are_taken_over(tmp_path: Path) -> None:
     (tmp_path / "Small" / "raw").mkdir(parents=True)
     for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
-        (tmp_path / "Small" / "raw" / file.name).write_bytes(data)
+        (tmp_path / "Small" / "raw" / file).write_bytes(data)
     assert download_dataset(SMALL, tmp_path) != []  # SMALL has no mirror at all
     assert_complete(tmp_path)
-
-
-def test_without_symbolic_links_the_npz_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object) -> None:
-        raise OSError("a required privilege is not held by the client")  # as Windows does
-
-    monkeypatch.setattr(os, "symlink", refuse)
-    mirror = str(write_mirror(tmp_path / "mirror"))
-    download_dataset(SMALL, tmp_path / "data", mirror)
-    assert not (tmp_path / "data" / "small.npz").is_symlink()
-    assert_complete(tmp_path / "data")
-    assert download_dataset(SMALL, tmp_path / "data", mirror) == []
-    (tmp_path / "data" / "small.npz").write_bytes(b"damaged")
-    assert download_dataset(SMALL, tmp_path / "data", mirror) == ["small.npz"]
-    assert_complete(tmp_path / "data")
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "Small").touch()
     for data_dir in (tmp_path / "Small", tmp_path):
-        with pytest.raises(
-            UserError, match=rf"'{tmp_path / 'Small'}' (is not a folder|\((File exists|Not a directory)\))"
-        ):
+        with pytest.raises(UserError, match=rf"'{tmp_path / 'Small'}.*'"):
             download_dataset(SMALL, data_dir)
 
 

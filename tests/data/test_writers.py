@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from small_dataset import ARRAYS, SMALL, TEST, TRAIN, send, serving, write_mirror
 
 import download_mnist
-from digits.data.catalogue import MNIST, IdxFile, WriterLabels
-from digits.data.datasets import load_dataset, read_dataset
-from digits.data.download import download_dataset, download_writers
-from digits.data.folder import find_damage
+from digits.data import MNIST, Entry, load_dataset
+from digits.data.datasets import read_dataset
+from digits.data.download import download_dataset, download_writers, find_damage
 from digits.data.idx import parse_idx
 from digits.data.split import split_writers
 from digits.errors import UserError
@@ -30,13 +29,17 @@ MORE = 5  # test images in the table that the dataset does not have
 _rng = np.random.default_rng(7)
 TABLES = [_rng.integers(0, 400, (count, 8)).astype(np.int32) for count in (TRAIN, TEST + MORE)]
 BYTES = [struct.pack(">HBB2I", 0, 0x0C, 2, *table.shape) + table.astype(">i4").tobytes() for table in TABLES]
-FILES = tuple(
-    IdxFile(f"{part}-who", table.shape, hashlib.sha256(data).hexdigest(), dtype="int32")
-    for part, table, data in zip(("train", "test"), TABLES, BYTES, strict=True)
+LABELS = Entry(
+    "small-writers",
+    "Small",
+    "nobody",
+    (TRAIN, TEST + MORE),
+    "none",
+    files=("train-who", "test-who"),
+    sha256=tuple(hashlib.sha256(data).hexdigest() for data in BYTES),
 )
-LABELS = WriterLabels("small-writers", (FILES[0], FILES[1]), "nobody", ())
 WRITTEN = replace(SMALL, writers=LABELS)
-PACKED = {f"{file.name}.gz": gzip.compress(data, mtime=0) for file, data in zip(FILES, BYTES, strict=True)}
+PACKED = {f"{file}.gz": gzip.compress(data, mtime=0) for file, data in zip(LABELS.files, BYTES, strict=True)}
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def test_from_a_server_and_then_never_again(data_dir: Path, monkeypatch: pytest.
         download_writers(entry, data_dir)
         assert len(asked) == 2
         # What is there and right is kept, what is damaged is brought again.
-        (data_dir / "Small" / FILES[1].path).write_bytes(b"damaged")
+        (data_dir / "Small" / LABELS.paths[1]).write_bytes(b"damaged")
         download_writers(entry, data_dir)
         assert asked[2:] == ["/test-who.gz"]
     assert_known(data_dir)
@@ -89,13 +92,13 @@ def test_from_a_server_and_then_never_again(data_dir: Path, monkeypatch: pytest.
 
 def test_without_them_the_dataset_is_complete(data_dir: Path, mirror: Path) -> None:
     download_writers(WRITTEN, data_dir, str(mirror))
-    (data_dir / "Small" / FILES[0].path).unlink()
+    (data_dir / "Small" / LABELS.paths[0]).unlink()
     dataset = read_dataset(WRITTEN, data_dir)
     assert dataset.train_writers is dataset.test_writers is None
 
 
 def test_wrong_files_are_refused_and_change_nothing(data_dir: Path, mirror: Path) -> None:
-    name = f"{FILES[1].name}.gz"
+    name = f"{LABELS.files[1]}.gz"
     (mirror / "small-writers" / name).write_bytes(gzip.compress(BYTES[1][:-1] + b"\xff"))
     with pytest.raises(UserError, match=r"no mirror has the right test-who\.gz.*\n.*wrong contents; SHA-256"):
         download_writers(WRITTEN, data_dir, str(mirror))
@@ -107,7 +110,7 @@ def test_wrong_files_are_refused_and_change_nothing(data_dir: Path, mirror: Path
 
 def test_a_damaged_file_is_named_with_the_command_that_fixes_it(data_dir: Path, mirror: Path) -> None:
     download_writers(WRITTEN, data_dir, str(mirror))
-    path = data_dir / "Small" / FILES[0].path
+    path = data_dir / "Small" / LABELS.paths[0]
     path.write_bytes(BYTES[0][:-1] + b"\xff")
     command = "python download_mnist.py --dataset small"
     with pytest.raises(UserError, match=f"train-who.*The dataset is damaged: run '{command}"):
@@ -124,7 +127,7 @@ def test_the_script_says_in_a_line_whether_they_are_there(
     assert lines[0].endswith("already complete.")
     assert lines[2].startswith("  note: who wrote each image is not known, so no intervals by writers")
     download_mnist.download(WRITTEN, data_dir, str(mirror), force=False)
-    assert capsys.readouterr().out.splitlines()[2] == "  Who wrote each image: nobody."
+    assert capsys.readouterr().out.splitlines()[2] == "  Who wrote each image: nobody. Licence: none."
 
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=30)
@@ -173,6 +176,6 @@ def test_mnist(real_data_dir: Path) -> None:
         {0: 30_950, 4: 29_050},
         {0: 4_999, 4: 5_001},
     ]
-    for file, labels in zip(MNIST.writers.files, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
-        table = parse_idx((real_data_dir / "MNIST" / file.path).read_bytes(), file.name, file.dtype)
+    for path, labels in zip(MNIST.writers.paths, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
+        table = parse_idx((real_data_dir / "MNIST" / path).read_bytes(), path)
         assert np.array_equal(table[: len(labels), 0], labels)

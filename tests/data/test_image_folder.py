@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from small_dataset import ARRAYS, SMALL, run_download, write_mirror
 
-from digits.data import convert
-from digits.data.datasets import Dataset, load_dataset, read_dataset
+from digits.data import Dataset, load_dataset
+from digits.data.datasets import read_dataset
 from digits.data.download import download_dataset
-from digits.data.list_images import list_images
+from digits.data.image_folder import list_images, read_image_folder, write_image_folder
 from digits.data.own import write_own
-from digits.data.png_folder import read_png_folder, write_png_folder
 from digits.data.sample import stratified_sample
 from digits.errors import UserError
 from digits.photos import read_photo
@@ -34,7 +33,7 @@ def save(path: Path, pixels: np.ndarray = ONE) -> None:
 def written(tmp_path: Path) -> Path:
     """The small dataset as PNG files."""
     download_dataset(SMALL, tmp_path / "data", str(write_mirror(tmp_path / "mirror")))
-    write_png_folder(read_dataset(SMALL, tmp_path / "data"), tmp_path / "pngs")
+    write_image_folder(read_dataset(SMALL, tmp_path / "data"), tmp_path / "pngs")
     return tmp_path / "pngs"
 
 
@@ -49,8 +48,8 @@ def test_any_dataset_there_and_back(tmp_path_factory: pytest.TempPathFactory, na
     images = np.arange(len(labels) * 784, dtype=np.uint32).astype(np.uint8).reshape(-1, 28, 28)
     dataset = Dataset("any", images, labels, images[::-1], labels[::-1], tuple(names), "")
     folder = tmp_path_factory.mktemp("there") / "pngs"
-    write_png_folder(dataset, folder)
-    arrays, class_names = read_png_folder(folder)
+    write_image_folder(dataset, folder)
+    arrays, class_names = read_image_folder(folder, print)
     assert class_names in (tuple(names), tuple(map(str, range(len(names)))))
     for array, original in zip(arrays, (images, labels, images[::-1], labels[::-1]), strict=True):
         np.testing.assert_array_equal(array, original)
@@ -100,7 +99,7 @@ def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
     for label, count in (("10", 14), ("9", 7), ("b", 21)):
         for i in range(count):
             save(tmp_path / label / f"picture {i}.PNG", np.full((28, 28), i, np.uint8))
-    (train, train_labels, test, test_labels), class_names = read_png_folder(tmp_path)
+    (train, train_labels, test, test_labels), class_names = read_image_folder(tmp_path, print)
     assert class_names == ("b", "9", "10")
     np.testing.assert_array_equal(np.bincount(train_labels), [18, 6, 12])
     np.testing.assert_array_equal(np.bincount(test_labels), [3, 1, 2])
@@ -110,9 +109,8 @@ def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pictures_of_any_kind_are_converted_and_each_that_fails_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(convert, "FEW", 0)  # by several processes
     images, labels = stratified_sample()[2:]
     sample = {label: images[labels == label][:14] for label in range(3)}
     formats = ("png", "jpg", "webp", "tiff", "bmp")
@@ -152,17 +150,8 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
     (folder / "README").write_text("notes")
     save(folder / "0" / "more" / "1.png", ONE)
     notes: list[str] = []
-    assert len(list_images(folder, False, notes.append)) == 28
-    pictures = f"({Path('1', 'phone.HEIC')}, {Path('1', 'photo.jfif')}, {Path('1', 'scan')})"
-    subfolder = (
-        f"1 subfolder ({Path('0', 'more')}) in the folders of classes; move their images into the class's folder."
-    )
-    files = f"2 files ({Path('1', 'notes.txt')}, README) not in an image format."
-    png = f"3 pictures {pictures} not in PNG format; --convert reads every format."
-    assert notes == [f"not read in '{folder}': {what}" for what in (subfolder, png, files)]
-    notes = []
-    assert len(list_images(folder, True, notes.append)) == 31
-    assert notes == [f"not read in '{folder}': {what}" for what in (subfolder, files)]
+    assert len(list_images(folder, notes.append)) == 32  # by what is in them, whatever their names
+    assert notes == [f"not read in '{folder}': 2 files ({Path('1', 'notes.txt')}, README) not in an image format."]
     with pytest.raises(UserError, match=r"it is a HEIC photo, which needs pillow-heif|the file is damaged \(no HEIC"):
         read_photo(folder / "1" / "phone.HEIC")
 
@@ -170,7 +159,7 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: None, "has no PNG files"),
+        (lambda folder: None, "has no image files"),
         (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not say"),
         (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png' has 30 x 28 pixels"),
         (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png' is in colour"),
@@ -186,22 +175,22 @@ def test_errors_name_the_file(tmp_path: Path, make, message: str) -> None:
     if any(folder.glob("*.png")):
         save(folder / "2_1.png")  # a second class
     with pytest.raises(UserError, match=message):
-        read_png_folder(folder)
+        read_image_folder(folder, print)
 
 
 def test_one_class_or_too_few_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "1_1.png")
     with pytest.raises(UserError, match="one class only"):
-        read_png_folder(tmp_path)
+        read_image_folder(tmp_path, print)
     save(tmp_path / "2_1.png")
     with pytest.raises(UserError, match="too few images"):
-        read_png_folder(tmp_path)
+        read_image_folder(tmp_path, print)
 
 
 def test_a_class_that_is_only_tested_is_refused(written: Path) -> None:
     save(written / "test" / "seven_1.png")
-    with pytest.raises(UserError, match=r"seven_1\.png' is of class 'seven', of which '.*train' has no image"):
-        read_png_folder(written)
+    with pytest.raises(UserError, match=r"test' has images of class 'seven', '.*train' has none of it"):
+        read_image_folder(written, print)
 
 
 def test_names_that_cannot_be(tmp_path: Path) -> None:
@@ -215,9 +204,40 @@ def test_a_damaged_description_is_named(tmp_path: Path) -> None:
     write_own("mine", ARRAYS, tuple("0123456789"), tmp_path)
     for text in (
         "",
-        '{"class_names": [1, 2], "train": 1, "test": 1}',
-        '{"class_names": ["a", "b"], "train": 1, "test": 4294967296}',
+        '{"class_names": 12, "train": 60, "test": 20}',
+        '{"class_names": ["a", "b"], "train": 60}',
     ):
         (tmp_path / "mine" / "dataset.json").write_text(text)
         with pytest.raises(UserError, match=r"dataset\.json' is damaged"):
             load_dataset("mine", tmp_path)
+
+
+@pytest.mark.slow
+def test_classes_that_converting_loses_are_counted(tmp_path: Path) -> None:
+    images, labels = stratified_sample()[2:]
+    chosen = np.concatenate([np.flatnonzero(labels == digit)[:10] for digit in range(10)])
+    for i, (image, label) in enumerate(zip(images[chosen], labels[chosen], strict=True)):
+        (tmp_path / str(label)).mkdir(exist_ok=True)
+        blank = label == 7 and i % 10 < 9
+        Image.fromarray(image * 0 if blank else image).save(tmp_path / str(label) / f"{i}.png")
+    reported: list[str] = []
+    with pytest.raises(UserError, match=r"9 of the 100 pictures \(9\.0 %\) could not be converted.*--allow-lost"):
+        read_image_folder(tmp_path, reported.append, convert=True)
+    assert reported[-1] == f"left out: 9 of the 10 pictures of class '7' in '{tmp_path}'."
+    arrays, class_names = read_image_folder(tmp_path, reported.append, convert=True, allow_lost=True)
+    assert (len(arrays[0]) + len(arrays[2]), class_names) == (91, tuple("0123456789"))
+    assert reported[-1] == "left out: 9 of the 100 pictures in all."
+    for path in (tmp_path / "7").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="has no picture of class '7' that can"):
+        read_image_folder(tmp_path, reported.append, convert=True, allow_lost=True)
+
+
+def test_a_class_without_an_image_that_is_read_is_named(tmp_path: Path) -> None:
+    for label in "01":
+        for index in range(8):
+            save(tmp_path / label / f"{index}.png")
+    (tmp_path / "2").mkdir()
+    notes: list[str] = []
+    assert read_image_folder(tmp_path, notes.append)[1] == ("0", "1")
+    assert any("1 folder (2) without any image" in note for note in notes)

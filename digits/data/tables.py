@@ -1,0 +1,187 @@
+"""Datasets as the usual CSV tables, a label and 784 pixels in each row; read, with every bad row named, and written."""
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from digits.data.catalogue import Arrays
+from digits.data.datasets import Dataset
+from digits.data.form import Changes
+from digits.data.own import NUMBERED, four_arrays, number_classes
+from digits.errors import UserError
+from digits.files import naming, new_folder
+from digits.names import plain
+
+PIXELS = 28 * 28
+COLUMNS = 1 + PIXELS
+HEADER = ",".join(["label", *(f"pixel{i}" for i in range(PIXELS))]) + "\n"
+LONGEST_LINE = 65_536  # bytes; a row of quoted decimals has 10,000
+BATCH = 1_000  # rows that are parsed together
+MOST_FAULTS = 100
+"""Bad rows that are named; a table with more of them is something else, and not read further."""
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?\s*", re.ASCII | re.IGNORECASE)
+PIXEL_NAME = re.compile(r"pixel_?\d+|p\d+|\d+x\d+")
+UNLABELLED = (
+    "as in Kaggle's test.csv, which is for predictions. A dataset needs each image's label in the first column; "
+    "without a table TEST, one in seven rows of TRAIN is for testing."
+)
+KINDS = {b"PK": "a zip archive", b"\x1f\x8b": "a gzip archive", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}
+
+
+def read_tables(
+    paths: tuple[Path, ...],
+    report: Callable[[str], None],
+    note: Callable[[str], None],
+    changes: Changes = Changes(),  # noqa: B008 (frozen)
+) -> tuple[Arrays, tuple[str, ...]]:
+    """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
+
+    Of one table, one in seven rows is for testing, of each class the same share. Labels are whole numbers from 0 to
+    255, and the classes' names. `report` receives a sentence on each bad row; where there is one, UserError is raised.
+    """
+    labels, images = zip(*(_read(path, report, changes) for path in paths), strict=True)
+    numbers = number_classes(labels, paths)
+    test = list(map(int, labels[-1]))
+    if len(paths) > 1 and len(test) > 2 and test == list(range(test[0], test[0] + len(test))):
+        note(f"'{paths[1]}' has the labels {test[0]} to {test[-1]}, in this order{NUMBERED}.")
+    return four_arrays(images, labels, numbers, paths[0]), tuple(numbers)
+
+
+def write_tables(dataset: Dataset, folder: Path) -> bool:
+    """Write the dataset as train.csv and test.csv into `folder`, which must not exist yet.
+
+    Return whether the labels are the classes' names, since those are whole numbers, and not the classes' numbers.
+    """
+    cells = [str(value) for value in range(256)]
+    names = list(dataset.class_names)
+    is_named = all(name in cells for name in names) and names == sorted(names, key=int)
+    with new_folder(folder) as hidden:
+        for part in ("train", "test"):
+            images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels").tolist()
+            table = hidden / f"{part}.csv"
+            with naming(table), table.open("w", encoding="utf-8", newline="") as file:
+                file.write(HEADER)
+                for image, label in zip(images, labels, strict=True):
+                    pixels = ",".join([cells[value] for value in image.tobytes()])
+                    file.write(f"{names[label] if is_named else label},{pixels}\n")
+    return is_named
+
+
+def is_id(header: str) -> bool:
+    """Return whether a column of that name holds the numbers or names of rows: id, ImageId, index, Unnamed: 0, ..."""
+    word = re.sub(r"[\W_]", "", header).lower()
+    known = re.fullmatch(
+        r"|.*(id|idx|index)|(file|path|level0|unnamed0).*|rows?|images?|(row|image)(no|nr|number)", word
+    )
+    return known is not None and not re.search("label|class|target|categor|digit", word)
+
+
+def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[list[str], NDArray[np.uint8]]:
+    """Return the table's labels and images (N, 28, 28); UserError where a row is bad, or the file is something else."""
+    if not os.path.isfile(path):
+        raise UserError(f"'{path}' is {'not a regular file' if os.path.lexists(path) else 'missing'}.")
+    with path.open("rb") as binary:
+        start = binary.read(LONGEST_LINE)
+    if kind := next((kind for mark, kind in KINDS.items() if start.startswith(mark)), None):
+        raise UserError(f"'{path}' is {kind}; give a CSV file in UTF-8.")
+    if len(start) == LONGEST_LINE and not re.search(rb"[\r\n]", start):
+        raise UserError(f"'{path}', line 1: it is longer than {COLUMNS} numbers can be; is it a CSV file?")
+    labels: list[str] = []
+    images: list[NDArray[np.uint8]] = []
+    faults = 0
+    # Bytes that are not UTF-8 become characters that no number has.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        rows = _rows(file, path)
+        while batch := list(islice(rows, BATCH)):
+            values = _numbers([line for _, line in batch], changes.scale)
+            if values is not None:
+                labels += [str(int(label)) for label in values[:, 0]]
+                images.append(changes.apply(values[:, 1:].reshape(-1, 28, 28)).astype(np.uint8))
+                continue
+            for number, line in batch:
+                if fault := _fault(line, changes.scale):
+                    report(f"'{path}', line {number}: {fault}.")
+                    faults += 1
+                if faults == MOST_FAULTS:
+                    raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; repair it.")
+    if faults:
+        raise UserError(f"'{path}' has {faults} bad row{'s' * (faults > 1)}; repair or remove what is named above.")
+    if not labels:
+        raise UserError(f"'{path}' has no rows of a label and {PIXELS} pixels.")
+    return labels, np.concatenate(images)
+
+
+def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each row's line number and text, no header, no empty lines; UserError where no labels come first."""
+    is_first = True
+    for number, line in enumerate(tqdm(file, desc=path.name, unit=" rows", disable=None, leave=False, ncols=100), 1):
+        if line.strip():
+            if not (is_first and _is_header(line, path)):
+                yield number, line
+            is_first = False
+
+
+def _is_header(line: str, path: Path) -> bool:
+    """Return whether the first line has names instead of numbers; UserError where no labels come first."""
+    try:
+        (cells,) = csv.reader([line])
+    except csv.Error:  # the row's fault, to be named with the others
+        return False
+    if len(cells) == PIXELS:
+        raise UserError(f"'{path}' has {PIXELS} columns: pixels without a label, {UNLABELLED}")
+    first = cells[0].strip()
+    if len(set(cells)) < len(cells) or NUMBER.fullmatch(first):  # columns' names differ, pixels' values repeat
+        return False
+    if PIXEL_NAME.fullmatch(first.lower()):
+        raise UserError(f"'{path}' has '{plain(first)}' as its first column, where the label must be; move it there.")
+    if is_id(first):
+        name = f"'{plain(first)}'" if first else "a column without a name"
+        column = f"'{path}' begins with {name}, which numbers the rows"
+        if len(cells) == COLUMNS:
+            raise UserError(f"{column}, and has {PIXELS} pixels without a label, {UNLABELLED}")
+        raise UserError(f"{column}; remove that column, since the label must come first.")
+    return True
+
+
+def _numbers(lines: list[str], scale: float | None) -> NDArray[np.float64] | None:
+    """Return the rows' values (N, 785), None where any of them is bad."""
+    if any(line.count('"') % 2 for line in lines):
+        return None
+    try:
+        # Strict, unlike pandas, which reads 1 for True and nothing for missing cells, and is slower.
+        values = np.loadtxt(lines, delimiter=",", quotechar='"', comments=None, ndmin=2)
+    except ValueError:
+        return None
+    largest = np.full(COLUMNS, 255 if scale is None else scale)
+    largest[0] = 255
+    whole = values if scale is None else values[:, :1]
+    is_good = values.shape == (len(lines), COLUMNS) and ((values >= 0) & (values <= largest) & (whole % 1 == 0)).all()
+    return values if is_good else None
+
+
+def _fault(line: str, scale: float | None) -> str:
+    """Return what is wrong with the row; '' where it is good."""
+    try:
+        (cells,) = csv.reader([line], strict=True)
+    except csv.Error as error:
+        return f"its quotes are not closed or not CSV's ({error})"
+    if len(cells) != COLUMNS:
+        columns = f"{len(cells):,} column{'s' * (len(cells) != 1)}"
+        return f"it has {columns}, where {COLUMNS} are expected: a label and {PIXELS} pixels, with commas between"
+    for column, cell in enumerate(cells, start=1):
+        value = float(cell) if NUMBER.fullmatch(cell) else -1
+        most = 255 if scale is None or column == 1 else scale
+        is_whole = scale is None or column == 1
+        if not 0 <= value <= most or (is_whole and value % 1):
+            what = "a whole number from 0 to 255" if is_whole else f"a number from 0 to --scale {most:g}"
+            hint = "; --scale takes other ranges" if scale is None and value > -1 else ""
+            return f"column {column} holds '{plain(cell[:20])}', where {what} is expected{hint}"
+    return ""
