@@ -12,10 +12,9 @@ import numpy as np
 
 from digits.data.catalogue import MNIST
 from digits.data.datasets import fingerprint
-from digits.recipes.name import run_name
+from digits.recipes import run_name
 from digits.recipes.recipe import RECIPES, Recipe
-from digits.runs import HeldOut
-from digits.runs.run import write_run_files, writing_run
+from digits.runs import HeldOut, write_run_files, writing_run
 from digits.training.saving import recipe_record
 from digits.training.schedule import learning_rates
 

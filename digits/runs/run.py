@@ -1,11 +1,10 @@
-"""A run on disk: what a training leaves in outputs/<run>/, written whole and checked when read."""
+"""A run on disk: found and read, with every file compared with its checksum."""
 
 from __future__ import annotations
 
-import json
+import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,32 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.errors import UserError
-from digits.files import check_place, sha256_of, write_file, write_npy, writing_folder
+from digits.files import read_npy, sha256_of
 from digits.metrics import accuracy
-from digits.runs.arrays import (
+from digits.runs.schema import (
     ARRAYS,
+    HISTORY,
     LOSSES,
     WRITERS,
-    find_fault,
-    number_writers,
-    read_arrays,
-    read_losses,
-    read_writers,
-)
-from digits.runs.history import HISTORY, read_history, write_history
-from digits.runs.schema import (
     HeldOut,
     RunInfo,
     Score,
-    check_info,
     evaluated_on,
-    format_info,
     read_info,
-    score_in,
     settings_of,
 )
 
-LARGEST = 16 << 30  # bytes of a run, hashed in some 20 s; the widest networks that can be exported take 10 GB
 PARTS = ("run.json", *ARRAYS)  # a folder with one of these files is a run, or was one
 
 
@@ -110,7 +98,9 @@ class Run:
     @property
     def score(self) -> Score:
         """What run.json says of these images."""
-        return score_in(self.info)
+        score = self.info.get(self.evaluated_on)
+        assert score is not None  # read_info has seen to it
+        return score
 
     @property
     def held_out(self) -> HeldOut | None:
@@ -163,85 +153,19 @@ def find_run(name: str, outputs: Path) -> Path:
     return Path(name) if os.path.isdir(name) else outputs / name
 
 
-def check_writable(path: Path) -> None:
-    """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
-    before = _identity(path)
-    with suppress(OSError):
-        names = set(os.listdir(path))
-        # Compared, since a listing taken while another process swaps and deletes the folder may be anything.
-        if names and names.isdisjoint(PARTS) and _identity(path) == before:
-            raise UserError(f"'{path}' holds files but no run, and a run would replace them; choose another folder.")
-    check_place(path)
-
-
-@contextmanager
-def writing_run(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to write a run in; when the block ends cleanly it becomes `path`, replacing a run there.
-
-    run.json gets 'files' added: the SHA-256 of every other file, by which a reader knows that the run is whole. Files
-    put there later, such as figures, are not listed. Raises UserError where `path` cannot be written.
-    """
-    check_writable(path)
-    with writing_folder(path) as folder:
-        yield folder
-        manifest = {
-            file.relative_to(folder).as_posix(): sha256_of(file)
-            for file in sorted(folder.rglob("*"))
-            if file.is_file() and file != folder / "run.json"
-        }
-        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        write_file(folder / "run.json", format_info({**info, "files": manifest}))
-
-
-def write_run_files(
-    folder: Path,
-    *,
-    probabilities: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    history: Sequence[Mapping[str, float]],
-    info: Mapping[str, Any],
-    writers: npt.NDArray[np.int32] | None = None,
-) -> None:
-    """Write predictions.npy, probabilities.npy, labels.npy, history.csv and run.json into `folder`.
-
-    probabilities: float32 (N, classes), rows that sum to 1; labels: (N,); history: one mapping an epoch, all with the
-    same keys; info: what run.json holds; writers: (N, 2), for writers.npy. The predictions are the most probable
-    classes.
-
-    Raises UserError where the numbers are not finite (the training diverged), ValueError where info, probabilities
-    and labels do not fit each other.
-    """
-    probabilities = np.ascontiguousarray(probabilities, dtype=np.float32)
-    labels = np.ascontiguousarray(labels, dtype=np.int64)
-    numbers = [value for row in history for value in row.values()]  # with --keep-best, epochs behind the best one too
-    if not (np.isfinite(probabilities).all() and np.isfinite(numbers).all()):
-        raise UserError("the training diverged: losses or probabilities are not finite; lower --learning-rate.")
-    predictions = probabilities.argmax(axis=1).astype(np.int64)
-    text = format_info(info)
-    if fault := find_fault(check_info(info), predictions, probabilities, labels):
-        raise ValueError(": ".join(fault))
-    for name, array in zip(ARRAYS, (predictions, probabilities, labels), strict=True):
-        write_npy(folder / name, array)
-    if writers is not None:
-        write_npy(folder / WRITERS, writers)
-    write_history(folder / HISTORY, history)
-    write_file(folder / "run.json", text)
-
-
 def read_run(path: Path) -> Run:
     """Return the run in the folder `path`.
 
     Raises UserError, a sentence naming the file: files missing or changed since the training (by the SHA-256 in
-    run.json), a run.json that does not fit its schema, arrays that do not fit run.json or one another, a history of
-    anything but finite numbers.
+    run.json), a run.json that does not fit its schema, arrays of another kind or length.
     """
     while True:
-        before = _identity(path)
+        before = identity(path)
         try:
             return _read_run(path)
         except UserError:
             # A training may have put a new run there while we read the old one file by file: then read that.
-            if _identity(path) == before:
+            if identity(path) == before:
                 raise
 
 
@@ -264,7 +188,7 @@ def is_current(run: Run) -> bool:
         return False
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
     """Return what changes when this folder is renamed, filled or replaced by another; None where there is none.
 
     The number alone would not do: file systems give that of a deleted folder to a new one.
@@ -276,42 +200,36 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_ctime_ns
 
 
+def number_writers(writers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return a number for the writer of each image, (N,), from 0 without gaps."""
+    numbers: npt.NDArray[np.int64] = np.unique(writers[:, 0], return_inverse=True)[1]
+    return numbers
+
+
 def _read_run(path: Path) -> Run:
     if not os.path.isdir(path):
         raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
     try:
         info = read_info(path / "run.json")
-        _check_files(path, info)
-        arrays = read_arrays(path, info)
-        losses = read_losses(path) if LOSSES in info["files"] else None
-        writers = read_writers(path, len(arrays[0])) if WRITERS in info["files"] else None
-        return Run(path, info, *arrays, read_history(path / HISTORY), losses, writers)
+        files = info.get("files", {})
+        for name in dict.fromkeys([*ARRAYS, HISTORY, *files]):
+            digest = sha256_of(path / name)
+            if not digest:
+                raise UserError(f"'{path / name}' is missing.")
+            if digest != files.get(name):
+                raise UserError(f"'{path / name}' has changed since the training: its SHA-256 is not that in run.json.")
+        predictions, labels = (read_npy(path / name, np.int64, ndim=1) for name in ("predictions.npy", "labels.npy"))
+        probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
+        losses = read_npy(path / LOSSES, np.float64, ndim=1) if LOSSES in files else None
+        writers = read_npy(path / WRITERS, np.int32, ndim=2) if WRITERS in files else None
+        with (path / HISTORY).open(encoding="utf-8", newline="") as table:
+            history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(table)]
+        run = Run(path, info, predictions, probabilities, labels, history, losses, writers)
+        n = run.score["n"]
+        if (len(predictions), len(labels), *probabilities.shape) != (n, n, n, len(run.class_names)):
+            raise UserError(f"'{path}' has arrays of other lengths than run.json says.")
+        return run
     except UserError as error:
         raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
     except OSError as error:
         raise UserError(f"'{error.filename or path}' cannot be read ({error.strerror or error}).") from error
-
-
-def _check_files(path: Path, info: RunInfo) -> None:
-    """Raise UserError where run.json does not list the run's files, or one is missing, changed or somewhere else."""
-    listed, record = info.get("files"), path / "run.json"
-    if listed is None:
-        raise UserError(f"'{record}' has no 'files' with the SHA-256 of each: the run was not finished.")
-    for name in (*ARRAYS, HISTORY):
-        if name not in listed:
-            raise UserError(f"'{record}' does not list '{name}' under 'files'.")
-    for name in listed:
-        # A forged name must not have us read (and so report on) files outside the run.
-        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-            raise UserError(f"'{record}' lists '{name[:80]!r}', which is not in the run's folder.")
-    size = sum((path / name).stat().st_size for name in listed if os.path.isfile(path / name))
-    if size > LARGEST:
-        raise UserError(
-            f"'{record}' lists files of {size / 1e9:.1f} GB, more than the {LARGEST / 1e9:.1f} GB of a run."
-        )
-    for name, expected in listed.items():
-        digest = sha256_of(path / name)
-        if not digest:
-            raise UserError(f"'{path / name}' is missing.")
-        if digest != expected:
-            raise UserError(f"'{path / name}' has changed since the training: its SHA-256 is not that in run.json.")

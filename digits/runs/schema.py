@@ -1,36 +1,36 @@
-"""run.json: its keys, their kinds and ranges, written down once, and read and written by them.
+"""What a run consists of: the names of its files, and run.json, whose keys, kinds and ranges are written down once.
 
 Keys that runs of earlier versions lack are NotRequired; keys that nobody reads may hold anything.
 """
 
 from __future__ import annotations
 
-import json
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from pydantic_core import PydanticCustomError, from_json
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from digits.errors import UserError
 from digits.files import read_bytes
 
+ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
+HISTORY = "history.csv"  # a row for each epoch
+LOSSES = "losses.npy"  # the loss of each training step; runs of earlier versions and ensembles have no such file
+WRITERS = "writers.npy"
+"""Who wrote each image, where that is known: int32 (N, 2), the writer's number and that of the series."""
+
 FORMAT: Literal[1] = 1  # the version of the files of a run, under 'format' in run.json
 ENSEMBLE = "ensemble"
 """The 'framework' of a run that averages others. Nothing trained it: its seed is null and it has no recipe."""
 LARGEST = 1 << 20  # bytes of run.json; it takes a few kB
-MOST_FILES = 100  # of a run besides run.json; it has ten
-MOST_CLASSES = 1000  # readers allocate a matrix of classes by classes; a forged run must not fill their memory with it
 
 Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = Annotated[list[Share], Field(min_length=2, max_length=2)]
-
 
 _checked = with_config(ConfigDict(strict=True, extra="allow", allow_inf_nan=False))
 
@@ -50,7 +50,7 @@ class Score(TypedDict):
 class Seconds(TypedDict):
     """How long it took."""
 
-    training: Annotated[float, Field(ge=0, lt=1e9)]  # the steps alone
+    training: Amount  # the steps alone
     total: NotRequired[Amount]
 
 
@@ -60,7 +60,7 @@ class HeldOut(TypedDict):
 
     validation_fraction: Annotated[float, Field(gt=0, lt=1)]
     split: Literal["random", "writers"]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Count
 
 
 @_checked
@@ -81,13 +81,13 @@ class RunInfo(TypedDict):
     name: Text
     dataset: Text
     dataset_fingerprint: NotRequired[str]
-    class_names: Annotated[list[str], Field(min_length=1, max_length=MOST_CLASSES, fail_fast=True)]
+    class_names: Annotated[list[str], Field(min_length=1, max_length=1000)]  # readers make matrices of classes
     model: Text
     framework: Text
     seed: Count | None  # null for an ensemble
     recipe: NotRequired[dict[str, Any] | None]
     network_code: NotRequired[str]  # a hash of the network's code (digits/training/network_hash.py)
-    members: NotRequired[Annotated[list[Member], Field(min_length=2, fail_fast=True)]]  # of an ensemble
+    members: NotRequired[list[Member]]  # of an ensemble
     init_from: NotRequired[str | None]
     new_head: NotRequired[bool]
     freeze_features: NotRequired[bool]
@@ -104,47 +104,23 @@ class RunInfo(TypedDict):
     validation: NotRequired[Score | None]  # null where no images were held out
     test: NotRequired[Score | None]  # null where the run was evaluated on validation images: it has not seen the others
     created: NotRequired[str]
-    # The SHA-256 of every other file; written last.
-    files: NotRequired[Annotated[dict[str, str], Field(max_length=MOST_FILES)]]
+    files: NotRequired[dict[str, str]]  # the SHA-256 of every other file; written last
+
+
+_INFO: TypeAdapter[RunInfo] = TypeAdapter(RunInfo)
 
 
 def read_info(file: Path) -> RunInfo:
     """Return what run.json holds; UserError where it is something else."""
-    data = read_bytes(file, LARGEST)
     try:
-        # Unlike json.loads it refuses NaN, and half a character (\ud800), which no file can be written with.
-        info = from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        raise UserError(f"'{file}' is not JSON ({error}).") from None
-    try:
-        return check_info(info)
-    except ValueError as error:
-        raise UserError(f"'{file}' {error}.") from None
-
-
-def format_info(info: Mapping[str, Any]) -> bytes:
-    """Return run.json. UserError where a number is not finite (the training diverged), ValueError as check_info."""
-    try:
-        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise UserError("the training diverged: a loss is not finite; lower --learning-rate and run again.") from error
-    check_info(info)
-    # The command names folders, of which Linux takes any bytes.
-    return f"{text}\n".encode(errors="replace")
-
-
-def check_info(info: object) -> RunInfo:
-    """Return info, which fits the schema; ValueError, whose text continues the file's name, where it does not."""
-    try:
-        return _CHECKER.validate_python(info)
+        info = _INFO.validate_json(read_bytes(file, LARGEST))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-    where = ".".join(map(str, fault["loc"]))
-    if not where:
-        raise ValueError("is not a JSON object" if fault["type"] == "dict_type" else fault["msg"])
-    if fault["type"] == "missing":
-        raise ValueError(f"lacks {where!r}")
-    raise ValueError(f"has {reprlib.repr(fault['input'])} under {where!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole of it"
+        raise UserError(f"'{file}' is no record of a run ({where}: {first['msg']}).") from None
+    if not info.get(evaluated_on(info)):
+        raise UserError(f"'{file}' has no score under '{evaluated_on(info)}'.")
+    return info
 
 
 def evaluated_on(info: Mapping[str, Any]) -> Literal["test", "validation"]:
@@ -160,29 +136,3 @@ def settings_of(info: Mapping[str, Any]) -> dict[str, Any]:
         settings |= {f"{key} {part}": one for part, one in value.items()} if isinstance(value, dict) else {key: value}
     start = {key: info.get(key) or None for key in ("init_from", "new_head", "freeze_features")}
     return {**settings, **start, "evaluate_on": evaluated_on(info)} if settings else {}
-
-
-def _check_kind(info: RunInfo) -> RunInfo:
-    """Refuse a training without a seed, an ensemble without members, and a run without the score of its arrays."""
-    if info["framework"] != ENSEMBLE and info["seed"] is None:
-        raise PydanticCustomError("seed", "has null under 'seed', which only an ensemble may have")
-    if info["framework"] == ENSEMBLE and "members" not in info:
-        raise PydanticCustomError("members", "lacks 'members', which an ensemble must have")
-    on = evaluated_on(info)
-    if info.get(on) is None:
-        raise PydanticCustomError("score", "lacks {on}", {"on": repr(on)})
-    if on == "validation" and not info.get("held_out"):
-        raise PydanticCustomError("held_out", "lacks 'held_out', which a run evaluated on validation images must have")
-    if on == "validation" and info.get("test"):
-        raise PydanticCustomError("test", "has a score under 'test', but was evaluated on validation images")
-    return info
-
-
-def score_in(info: RunInfo) -> Score:
-    """Return the score of the run's arrays, on whichever images they are."""
-    score = info.get("validation") if evaluated_on(info) == "validation" else info.get("test")
-    assert score is not None  # check_info has seen to it
-    return score
-
-
-_CHECKER: TypeAdapter[RunInfo] = TypeAdapter(Annotated[RunInfo, AfterValidator(_check_kind)])

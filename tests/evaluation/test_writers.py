@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from make_runs import make_run
 
-from digits.errors import UserError
 from digits.evaluation import evaluate_run, missing_writers, name_intervals, write_ensemble
 from digits.evaluation.tables import classes_as_text, runs_as_text
-from digits.files import sha256_of
 from digits.metrics import accuracy_interval, bootstrap_interval, wilson_interval
 from digits.runs import Run, read_run, score_of
 
@@ -130,22 +128,3 @@ def test_runs_that_could_know_their_writers_are_named(run: Run, tmp_path: Path) 
     assert missing_writers([run, clothes]) == []
     [sentence] = missing_writers([run, old, clothes])
     assert sentence.startswith("'mnist-cnn-pytorch-s3' does not record who wrote the images, so the intervals are")
-
-
-@pytest.mark.parametrize(
-    ("writers", "reason"),
-    [
-        (WRITERS[1:], r"has the shape \(999, 2\), where \(1000, 2\) is expected"),
-        (WRITERS.astype(np.int64), "holds int64 numbers, where int32 is expected"),
-    ],
-)
-def test_writers_that_do_not_fit_the_run_are_refused(writers: np.ndarray, reason: str, tmp_path: Path) -> None:
-    path = make_run(tmp_path, writers=WRITERS)
-    np.save(path / "writers.npy", writers)
-    with pytest.raises(UserError, match="has changed since the training"):
-        read_run(path)
-    info = json.loads((path / "run.json").read_text())
-    info["files"]["writers.npy"] = sha256_of(path / "writers.npy")
-    (path / "run.json").write_text(json.dumps(info))
-    with pytest.raises(UserError, match=rf"writers\.npy' {reason}"):
-        read_run(path)
