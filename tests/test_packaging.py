@@ -7,17 +7,16 @@ import re
 import subprocess
 import sys
 import tomllib
-from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from paths import ROOT
 
 from digits.errors import EXTRAS
 
-ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PARTS = {"base": PYPROJECT["project"]["dependencies"], **PYPROJECT["project"]["optional-dependencies"]}
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
@@ -29,27 +28,16 @@ OURS = {*sys.stdlib_module_names, "digits", "models", "benchmarks", *SCRIPTS}
 DISTRIBUTIONS = packages_distributions()
 
 
-def name_of(file: Path) -> str:
-    return file.relative_to(ROOT).as_posix()
-
-
-def parts_of(file: str) -> frozenset[str]:
-    """Return the parts of pyproject.toml that a file's imports may come from."""
-    frameworks = {framework for framework in ("pytorch", "tensorflow") if framework in file}
-    page = ["page"] if file.startswith(("digits/web/", "draw_digit")) else []
-    database = ["postgresql"] if file == "digits/experiments/server.py" else []
-    events = ["tensorboard"] if file == "digits/training/event_log.py" else []
-    return frozenset({"base", *frameworks, *page, *database, *events})
-
-
-@cache
-def brought(parts: frozenset[str]) -> set[str]:
-    """Return what these parts install: their packages, and what each of these needs itself."""
+def allowed(file: str) -> set[str]:
+    """Return what the parts of pyproject.toml that a file's imports may come from install: their packages, and what
+    each of these needs itself."""
+    parts = ["base", *(framework for framework in ("pytorch", "tensorflow") if framework in file)]
+    parts += ["page"] * file.startswith(("digits/web/", "draw_digit"))
+    parts += ["postgresql"] * (file == "digits/experiments/server.py")
+    parts += ["tensorboard"] * (file == "digits/training/event_log.py")
     named = {Requirement(line).name for part in parts for line in PARTS[part]}
-    needed = {
-        need for name in named for need in map(Requirement, requires(name) or []) if "extra" not in str(need.marker)
-    }
-    return {canonicalize_name(name) for name in named | {need.name for need in needed}}
+    needed = [need for name in named for need in map(Requirement, requires(name) or [])]
+    return {canonicalize_name(name) for name in named | {one.name for one in needed if "extra" not in str(one.marker)}}
 
 
 def distributions(file: Path) -> set[str]:
@@ -64,7 +52,8 @@ def distributions(file: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_what_a_file_imports_is_installed_with_its_part() -> None:
-    missing = {name: distributions(file) - brought(parts_of(name)) for file in FILES for name in [name_of(file)]}
+    names = {file.relative_to(ROOT).as_posix(): file for file in FILES}
+    missing = {name: distributions(file) - allowed(name) for name, file in names.items()}
     assert missing.pop("digits/photos/read.py") == {"pillow-heif"}  # imported only where it is installed
     assert {name: packages for name, packages in missing.items() if packages} == {}
     assert "torch" in distributions(ROOT / "mnist_pytorch.py")
