@@ -4,7 +4,7 @@
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python benchmarks/photo_accuracy.py --real FOLDER          # labelled photographs of your own as well
 
-The made photographs show MNIST's test digits (digits/photos/synthetic.py); digits/photos was tuned on training digits.
+The made photographs show MNIST's test digits (synthetic_photos.py); digits/photos was tuned on training digits.
 Of real ones, `kept` marks the sheets that were kept aside while digits/photos was written. On a page, a digit is right
 where the best alignment of what was read with what is written has it in its place, and each one too many takes one
 off. Needs MNIST in mnist_data/ and a trained run in outputs/.
@@ -22,13 +22,13 @@ import cv2
 import numpy as np
 
 from benchmarks.photo_sets import Photo, enlarged, made, real
+from benchmarks.synthetic_photos import STRENGTHS
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
 from digits.machine import hardware
 from digits.metrics import wilson_interval
 from digits.photos import find_digit, find_digits
-from digits.photos.synthetic import STRENGTHS
 from digits.prediction import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
 
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.synthetic_photos import photograph
 from digits.data import Dataset
 from digits.photos import read_photo
-from digits.photos.synthetic import photograph
 
 SIDES = range(20, 401)
 """Sides, in pixels, that a digit is enlarged to."""

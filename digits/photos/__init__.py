@@ -1,6 +1,6 @@
 """From a photograph to MNIST's form: read the file, find the ink, take rulings away, cut out and normalise each digit.
 
-May import: nothing of digits but errors. `synthetic` makes photographs to test and measure with.
+May import: nothing of digits but errors.
 """
 
 from digits.photos.find import Digit, Steps, find_digit, find_digits

@@ -21,7 +21,7 @@ LEAST_CONTRAST = 0.06
 """Ink that absorbs a smaller fraction of the paper's light is not seen. Pencil absorbs about 0.3."""
 LEAST_SIGNAL_TO_NOISE = 9.0
 """Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
-ink in harsh photographs (digits/photos/synthetic.py) reaches 26 or more."""
+ink in harsh photographs (benchmarks/synthetic_photos.py) reaches 26 or more."""
 SAMPLES = 30  # most pixels a side that the paper's slope is fitted to
 SAME_PAPER = 4.0  # grey levels that two estimates of the paper's brightness may differ by
 FAINTEST = 0.5

@@ -13,11 +13,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
+from benchmarks.synthetic_photos import STRENGTHS, photograph
 from digits.data.sample import stratified_sample
 from digits.errors import UserError
 from digits.photos.find import Digit, find_digit, find_digits
 from digits.photos.read import FORMATS, decode_photo
-from digits.photos.synthetic import STRENGTHS, photograph
 
 Pixels = np.ndarray
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from paths import ROOT
 from PIL import Image
+from synthetic_pages import number
 
 from digits.data.sample import stratified_sample
 from digits.photos import find_digit
-from digits.photos.synthetic_pages import number
 from digits.prediction import answer_files, list_files, load_runs, many, writing_table
 from digits.prediction.answers import as_text
 

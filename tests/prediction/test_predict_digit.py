@@ -18,9 +18,9 @@ from paths import ROOT
 from picture_runs import add_info
 from PIL import Image
 
+from benchmarks.synthetic_photos import photograph
 from digits.data.sample import stratified_sample
 from digits.photos import find_digit
-from digits.photos.synthetic import photograph
 from digits.prediction import load_runs
 
 IMAGES, LABELS = stratified_sample()[2:]

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from digits.prediction.table import COLUMNS, as_cell, writing_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from limits import largest_file
 
 from digits.errors import UserError
 from digits.prediction.answers import answer_for_fault
-from digits.prediction.table import COLUMNS, as_cell, writing_table
 
 SEVEN = {"digit": 7, "probability": 0.9, "runner_up": 1, "runner_up_probability": 0.1, "sure": True}
 
