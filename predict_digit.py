@@ -10,12 +10,11 @@
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
-import os
+import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -34,9 +33,7 @@ from digits.prediction import (
     is_sure,
     list_files,
     load_runs,
-    write_json_lines,
-    write_lines,
-    writing_json_list,
+    print_lines,
     writing_table,
 )
 
@@ -79,70 +76,60 @@ def main() -> int:
         refuse("--json, --jsonl and --csv cannot go together; choose one.")
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
     outputs = Outputs(boxes, options.save_steps, options.unsure)
-    refuse_photos_among(outputs, options.photos)
+    folders = [folder for folder in outputs if folder is not None]
+    for folder in folders:  # it would read what it writes, or write copies over the photos themselves
+        named, place = [path.resolve() for path in options.photos], folder.resolve()
+        if place in named or (folder == outputs.unsure and any(path.is_relative_to(place) for path in named)):
+            refuse(f"'{folder}' is for copies, and photos are to be read from it; choose another folder.")
     runs = load_runs(options.run, options.output_dir)
     notes: list[str] = []
-    files = partial(list_files, options.photos, options.recursive, outputs.folders())
+    files = list_files(options.photos, options.recursive, folders, notes)
     answer = partial(answer_files, runs=runs, outputs=outputs, workers=options.workers)
     if options.csv is not None:
-        faults = fill_table(options.csv, options.resume, files, answer, notes)
+        counts = fill_table(options.csv, options.resume, files, answer)
     else:
-        faults = 0
-        plainly = nullcontext(write_json_lines if options.jsonl else write_lines)
-        with writing_json_list() if options.json else plainly as write:
-            for answers in answer(files(notes)):
-                write(answers)
-                faults += count(answers)["faults"]
+        answers = []
+        for some in answer(files):
+            answers += some
+            if options.jsonl:
+                print(*map(json.dumps, some), sep="\n", flush=True)
+            elif not options.json:
+                print_lines(some)
+        if options.json:
+            print(json.dumps(answers, indent=2))
+        counts = Counter(map(outcome, answers))
     for note in notes:
         print(f"note: {plain(note)}", file=sys.stderr)
-    return 1 if faults else 0
+    return 1 if counts["fault"] else 0
 
 
 def fill_table(
-    path: Path,
-    resume: bool,
-    list_all: Callable[..., Iterator[File]],
-    answer: Callable[[Iterable[File]], Iterator[list[Answer]]],
-    notes: list[str],
-) -> int:
-    """Write the answers into the table, show progress, and return how many files could not be read."""
+    path: Path, resume: bool, files: Iterable[File], answer: Callable[[list[File]], Iterator[list[Answer]]]
+) -> Counter[str]:
+    """Write the answers into the table, show progress, and return how many there are of each outcome."""
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with writing_table(path, resume) as table:
-        files = [file for file in list_all(notes) if not table.has(file.path)]
-        with tqdm(total=len(files), unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
-            for answers in answer(files):
+        rest = [file for file in files if not table.has(file.path)]
+        with tqdm(total=len(rest), unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
+            for answers in answer(rest):
                 table.write(answers)
-                counts += count(answers)
+                counts.update(map(outcome, answers))
                 bar.update(len(answers))
-        before = f" ({len(table):,} more were there)" if len(table) else ""
-    photos, seconds = counts["photos"], time.perf_counter() - started
+    photos, seconds = counts.total(), time.perf_counter() - started
+    before = f" ({len(table.answered):,} more were there)" if table.answered else ""
     print(f"'{plain(path)}': {photos:,} photos{before} in {seconds:.1f} s, {photos / seconds:,.0f} a second; ", end="")
-    print(f"{counts['unsure']:,} not sure, {counts['no digit']:,} without a digit, {counts['faults']:,} not readable.")
-    return counts["faults"]
+    print(f"{counts['unsure']:,} not sure, {counts['no digit']:,} without a digit, {counts['fault']:,} not readable.")
+    return counts
 
 
-def count(answers: list[Answer]) -> Counter[str]:
-    """Return how many photos there are, and how many of them a person should look at, by the reason."""
-
-    def reason(answer: Answer) -> str:
-        if "error" in answer:
-            return "faults"
-        if answer["digit"] is None and not answer.get("digits"):
-            return "no digit"
-        return "sure" if is_sure(answer) else "unsure"
-
-    return Counter(map(reason, answers)) + Counter(photos=len(answers))
-
-
-def refuse_photos_among(outputs: Outputs, photos: Sequence[Path]) -> None:
-    """End the script where it would read what it writes, or write copies over the photos themselves."""
-    named = [Path(os.path.realpath(path)) for path in photos]
-    for folder in outputs.folders():
-        place = Path(os.path.realpath(folder))
-        holds = any(path.is_relative_to(place) for path in named) if folder == outputs.unsure else place in named
-        if holds:
-            refuse(f"'{folder}' is for copies, and photos are to be read from it; choose another folder.")
+def outcome(answer: Answer) -> str:
+    """Return what became of a photo: 'sure', or why a person should look at it."""
+    if "error" in answer:
+        return "fault"
+    if answer["digit"] is None and not answer.get("digits"):
+        return "no digit"
+    return "sure" if is_sure(answer) else "unsure"
 
 
 if __name__ == "__main__":

@@ -1,17 +1,32 @@
-"""What is answered for a photo, as JSON's objects and as lines for people."""
+"""What is answered for a photo: JSON's objects, lines for people, and the table that --csv writes.
 
+No cell of the table begins with what spreadsheets take for a formula: = + - @. A path that does gets ./ before it,
+which leads to the same file; other text an apostrophe. What cannot be printed is escaped, so that a row is a line.
+"""
+
+import csv
+import io
+import os
 import re
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.errors import UserError
+from digits.files import naming
 from digits.names import plain
 
 SURE = 0.9
 """Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints how many that are."""
 Answer = dict[str, Any]
+COLUMNS = ("path", "digit", "probability", "runner_up", "sure", "error", "box", "page", "note")
+HEADER = ",".join(COLUMNS).encode()
+FORMULA = re.compile(r"[=+@\t\r\n\uff1d\uff0b\uff0d\uff20]|-(?!\d+$)")  # the last four: as wide as a Chinese character
 
 
 def is_sure(answer: Answer) -> bool:
@@ -61,3 +76,112 @@ def as_text(answer: Answer) -> str:
     other = f"{answer['runner_up']}, {answer['runner_up_probability']:.1%}"
     more = ", one of several digits; --multiple reads all" if answer.get("several") else ""
     return f"{name}: {doubt}{answer['digit']} ({answer['probability']:.1%}; next {other}){more}"
+
+
+def print_lines(answers: Sequence[Answer]) -> None:
+    """Print a line for each answer; errors go to stderr."""
+    for answer in answers:
+        prefix, stream = ("error: ", sys.stderr) if "error" in answer else ("", sys.stdout)
+        print(f"{prefix}{as_text(answer)}", file=stream, flush=True)  # in order also where both go into one file
+
+
+class Table:
+    """A table that is open for writing, and the paths in it when it was opened."""
+
+    def __init__(self, file: BinaryIO, path: Path, answered: set[str]) -> None:
+        self._file, self._path, self.answered = file, path, answered
+
+    def has(self, path: str) -> bool:
+        """Return whether the table had the answer for this path when it was opened."""
+        return as_cell(path) in self.answered
+
+    def write(self, answers: Sequence[Answer]) -> None:
+        """Add the answers' rows, all or none of them; OSError names the table."""
+        before = self._file.seek(0, os.SEEK_END)
+        text = io.StringIO()
+        rows = [row for answer in answers for row in _rows(answer)]
+        csv.writer(text, lineterminator="\n").writerows(rows if before else [COLUMNS, *rows])
+        data = text.getvalue().encode()
+        try:
+            with naming(self._path):
+                while data:  # a write may be cut short, by a disk that is nearly full
+                    data = data[self._file.write(data) :]
+        except OSError:
+            self._file.truncate(before)
+            raise
+
+
+@contextmanager
+def writing_table(path: Path, resume: bool) -> Iterator[Table]:
+    """Yield the table at `path`, a new one unless `resume`; rows are on their way to the disk when write() returns.
+
+    With `resume`, a last line without its end, which a kill has left, is dropped with the rows of the path before it,
+    whose row it may be. UserError where the table exists and is not to be resumed, is something else, is being written
+    by another process, or cannot be finished.
+    """
+    if not resume and path.exists() and path.stat().st_size:
+        raise UserError(f"'{path}' already exists; continue it with --resume, move it, or choose another --csv.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b", buffering=0) as file:
+        _lock(file, path)
+        file.seek(0)
+        length, answered = _whole_rows(file.read(), path)
+        file.truncate(length)
+        try:
+            yield Table(file, path, answered)
+            os.fsync(file.fileno())
+        except OSError as error:
+            fault = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+            advice = "free the space or fix the permission, then continue with --resume"
+            raise UserError(f"{fault}; the answers so far are in '{path}': {advice}.") from None
+
+
+def as_cell(path: str) -> str:
+    """Return the path as it stands in the table."""
+    return f".{os.sep}{_escape(path)}" if FORMULA.match(path) else _escape(path)
+
+
+def _rows(answer: Answer) -> Iterator[list[str]]:
+    """Yield the answer's rows: one for each digit of a page, one for anything else."""
+    for part in answer.get("digits") or [answer]:
+        found = [part["digit"], part.get("probability"), part.get("runner_up"), "true" if part["sure"] else "false"]
+        box = " ".join(map(str, part.get("box") or ()))
+        about = [answer.get("error"), box, answer.get("page"), answer.get("note")]
+        yield [as_cell(answer["path"]), *map(_text, found + about)]
+
+
+def _text(value: object) -> str:
+    text = "" if value is None else str(value)
+    return _escape(f"'{text}" if FORMULA.match(text) else text)
+
+
+def _escape(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _whole_rows(data: bytes, path: Path) -> tuple[int, set[str]]:
+    """Return how many bytes of the table are to be kept, and the paths in them."""
+    if HEADER.startswith(data):
+        return 0, set()
+    *lines, cut = data.split(b"\n")
+    try:
+        table = list(csv.reader([line.decode() for line in lines], strict=True))
+    except (ValueError, csv.Error):
+        table = []
+    if table[:1] != [list(COLUMNS)] or len(table) != len(lines) or any(len(row) != len(COLUMNS) for row in table):
+        raise UserError(f"'{path}' is not a table that --csv has written; choose another one.")
+    paths = [row[0] for row in table[1:]]
+    while cut and paths and paths[-1] == table[-1][0]:
+        del paths[-1]
+    return sum(len(line) + 1 for line in lines[: len(paths) + 1]), set(paths)
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep other processes from writing the table until the file is closed; UserError where one does."""
+    with suppress(ImportError, OSError):  # Windows, and some network file systems, have no such locks
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is writing '{path}'; wait for it, or choose another --csv.") from None

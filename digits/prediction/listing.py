@@ -1,18 +1,12 @@
 """Which files to answer for: those named, and those in folders."""
 
-import hashlib
 import os
-import re
-import stat
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.names import few, is_forbidden_on_windows
+from digits.names import few
 from digits.photos import is_image, is_named_image
-
-LONGEST_NAME = 200  # bytes of a photo's name in its output's names; file systems take 255, '-6-as-MNIST.png' included
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +15,11 @@ class File:
 
     path: str
     place: str  # relative path of its copy in a folder of outputs
-    size: int = 0  # bytes
     fault: str = ""
 
 
 def list_files(
-    named: Sequence[Path],
-    recursive: bool = False,
-    outputs: Iterable[Path] = (),
-    notes: list[str] | None = None,
+    named: Sequence[Path], recursive: bool = False, outputs: Iterable[Path] = (), notes: list[str] | None = None
 ) -> Iterator[File]:
     """Yield the files to answer for: those named, and in the place of folders the image files in them, by name.
 
@@ -39,83 +29,46 @@ def list_files(
     """
     named = list(dict.fromkeys(named))
     left_out = {os.path.realpath(folder) for folder in outputs}
-    for path, place in zip(named, output_names(named), strict=True):
+    places = [os.path.basename(os.path.abspath(path)) for path in named]
+    if len({place.casefold() for place in places}) < len(places):  # some file systems take A.png and a.png for one name
+        places = [f"{i}-{place}" for i, place in enumerate(places, start=1)]
+    for path, place in zip(named, places, strict=True):
         if not os.path.isdir(path):  # Path.is_dir raises for a name that no file can have
-            yield File(str(path), place, _size(path))
+            yield File(str(path), place)
             continue
-        skipped: dict[str, list[str]] = {"folders": [], "links": [], "files": []}
-        empty = True
-        for relative, size, fault in _walk(str(path), "", recursive, left_out, skipped):
-            empty = False
-            copy = os.path.join(place if len(named) > 1 else "", *map(output_name, relative.split(os.sep)))
-            yield File(os.path.join(path, relative) if relative else str(path), copy, size, fault)
-        if empty:
-            fault = "there are no image files in this folder; name one that has some, or use --recursive."
-            yield File(str(path), place, fault=fault)
-        if notes is not None:
-            if names := skipped["folders"]:
-                notes.append(f"'{path}' has {few(names, 'subfolder')}, not read; --recursive reads them.")
-            if names := skipped["links"]:
-                notes.append(f"'{path}' has {few(names, 'link')} to folders, not followed; name them.")
-            if names := skipped["files"]:
-                notes.append(f"'{path}' has {few(names, 'file')} not in an image format, not read.")
+        below = place if len(named) > 1 else ""
+        fault = "there are no image files in this folder; name one that has some, or use --recursive."
+        for file in _in_folder(str(path), below, recursive, left_out, [] if notes is None else notes):
+            yield file
+            fault = ""
+        if fault:
+            yield File(str(path), place, fault)
 
 
-def output_names(files: Sequence[Path]) -> list[str]:
-    """Return for each file or folder a name of its own for its output; numbered where two would share one."""
-    names = [output_name(path.name) for path in files]
-    counts = Counter(name.casefold() for name in names)  # some file systems take A.png and a.png for one name
-    taken = set(counts)
-    for i, name in enumerate(names):
-        if counts[name.casefold()] > 1:
-            while names[i].casefold() in taken:  # more than once where a photo is itself called 2-a.png
-                names[i] = f"{i + 1}-{names[i]}"
-            taken.add(names[i].casefold())
-    return names
-
-
-def output_name(name: str) -> str:
-    """Return the name as one that every file system and terminal takes; one that changes gets its checksum added."""
-    plain = re.sub(r"[^\w.-]", "_", name).encode()[:LONGEST_NAME].decode(errors="ignore")
-    if plain == name and not is_forbidden_on_windows(name):
-        return name
-    stem, suffix = os.path.splitext(plain.rstrip("."))
-    return f"{stem}-{hashlib.blake2b(os.fsencode(name), digest_size=4).hexdigest()}{suffix}"
-
-
-def _walk(
-    root: str, folder: str, recursive: bool, left_out: Collection[str], skipped: dict[str, list[str]]
-) -> Iterator[tuple[str, int, str]]:
-    """Yield the path under `root`, the size in bytes and the fault of each image file, and of folders with faults."""
-    try:
-        entries = sorted(os.scandir(os.path.join(root, folder)), key=lambda entry: entry.name)
-    except OSError as error:
-        yield folder, 0, f"the folder cannot be read ({error.strerror}); check its permissions."
-        return
-    folders = []
-    for entry in entries:
-        relative = os.path.join(folder, entry.name)
-        if entry.is_dir():
-            if os.path.realpath(entry.path) in left_out:
-                continue
-            if entry.is_symlink():  # may lead back here
-                skipped["links"].append(relative)
-            elif recursive:
-                folders.append(relative)
-            else:
-                skipped["folders"].append(relative)
-        elif is_named_image(entry.name) or (entry.is_file() and is_image(entry.path)):
-            yield relative, _size(entry), ""
-        elif not entry.name.startswith("."):  # such as .DS_Store
-            skipped["files"].append(relative)
-    for name in folders:
-        yield from _walk(root, name, recursive, left_out, skipped)
-
-
-def _size(file: os.DirEntry[str] | Path) -> int:
-    """Return a regular file's bytes, 0 for any other; reading says what is wrong with it."""
-    try:
-        facts = file.stat()
-    except (OSError, ValueError):
-        return 0
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+def _in_folder(root: str, place: str, recursive: bool, left_out: Collection[str], notes: list[str]) -> Iterator[File]:
+    """Yield the image files in the folder, and the folders in it that cannot be read; note what is left out."""
+    faults: list[OSError] = []
+    folders: list[str] = []
+    links: list[str] = []
+    others: list[str] = []
+    for folder, inner, names in os.walk(root, onerror=faults.append):
+        inner[:] = [name for name in sorted(inner) if os.path.realpath(os.path.join(folder, name)) not in left_out]
+        for name in inner:
+            path = os.path.join(folder, name)
+            (links if os.path.islink(path) else folders).append(os.path.relpath(path, root))
+        if not recursive:
+            inner.clear()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if is_named_image(name) or (os.path.isfile(path) and is_image(path)):
+                yield File(path, os.path.join(place, os.path.relpath(path, root)))
+            elif not name.startswith("."):  # such as .DS_Store
+                others.append(os.path.relpath(path, root))
+    for error in faults:
+        yield File(error.filename, place, f"the folder cannot be read ({error.strerror}); check its permissions.")
+    if folders and not recursive:
+        notes.append(f"'{root}' has {few(folders, 'subfolder')}, not read; --recursive reads them.")
+    if links:
+        notes.append(f"'{root}' has {few(links, 'link')} to folders, not followed; name them.")
+    if others:
+        notes.append(f"'{root}' has {few(others, 'file')} not in an image format, not read.")

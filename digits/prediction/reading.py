@@ -1,11 +1,13 @@
-"""From some photos to their answers: read them, find their digits, classify all of them together."""
+"""From photos to answers, on all cores: a few files in threads, many in processes, where a crash costs one file."""
 
+import functools
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,17 +15,23 @@ from numpy.typing import NDArray
 
 from digits.errors import UserError
 from digits.files import naming, write_file
+from digits.machine import cores
 from digits.photos import Digit, Photo, Steps, find_digit, find_digits, read_pages, read_photo
 from digits.prediction.answers import Answer, answer_for_fault, describe, is_sure
 from digits.prediction.listing import File
-from digits.prediction.splits import choose, images_of, whole_and_cut
 from digits.prediction.trained_run import TrainedRun, average
+from digits.processes import spread
 
-Groups = list[list[Digit]]
+CHUNK = 64  # files at most that a process is given at once
+FEW_FILES, FEW_BYTES = 2_000, 8_000_000
+"""Up to which threads are faster than processes, which start in half a second."""
+CUT = 0.5
+"""The probability that wide ink is cut at some place, before its parts are looked at: a guess, since how often digits
+touch is up to the writer. One certain digit is not cut into two that are less so."""
+Read = tuple[Digit, NDArray[Any]]  # a digit and its class probabilities, float32 (classes,)
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(NamedTuple):
     """Folders to write into for each photo: a copy with the digits' boxes, an image of each stage, a copy of the file
     if a person should look at it. With `boxes` all digits are looked for."""
 
@@ -31,56 +39,53 @@ class Outputs:
     steps: Path | None = None
     unsure: Path | None = None
 
-    def folders(self) -> list[Path]:
-        """Return those that are written."""
-        return [folder for folder in (self.boxes, self.steps, self.unsure) if folder is not None]
+
+def answer_files(
+    files: Iterable[File], runs: Sequence[TrainedRun], outputs: Outputs | None = None, workers: int = 0
+) -> Iterator[list[Answer]]:
+    """Yield the answers for the files, in order, in lists of some: for each page of a file that has several.
+
+    What cannot be read gets an 'error' and no digit. Computed in so many processes, one for each core where 0; a few
+    files in threads.
+    """
+    files, workers = list(files), workers or cores()
+    size = max(1, min(CHUNK, len(files) // (4 * workers)))
+    chunks = [files[start : start + size] for start in range(0, len(files), size)]
+    work = functools.partial(_answer_chunk, runs, outputs or Outputs())
+    total = sum(os.path.getsize(file.path) for file in files if os.path.isfile(file.path))
+    if workers == 1 or (len(files) <= FEW_FILES and total <= FEW_BYTES):
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(work, chunks)
+        return
+    fault = "reading it ended the process; the file may be damaged, or need too much memory."
+    for chunk, answers in spread(work, chunks, workers):
+        yield [answer_for_fault(file.path, fault) for file in chunk] if answers is None else answers
 
 
-@dataclass
-class _Page:
-    """A page of a file, or the one photo in it: its groups of digits, or why it could not be read."""
-
-    file: File
-    fault: str = ""
-    groups: Groups = field(default_factory=list)
-    page: int | None = None  # where the file has several
-    note: str = ""
-
-    def output(self, folder: Path, ending: str) -> Path:
-        """Return the path in the folder for an output of this page."""
-        return folder / (self.file.place + (f"-page-{self.page}" if self.page else "") + ending)
+def _answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
+    cv2.setNumThreads(1)  # one thread a photo is faster than all threads on each
+    return [answer for file in files for answer in _answer_file(file, runs, outputs)]
 
 
-def answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
-    """Return the answer for each file, for each page where it has several; one that cannot be read gets an 'error' and
-    no digit."""
-    pages = [page for file in files for page in _read(file, outputs)]
-    images = [image for page in pages for image in images_of(page.groups)]
-    probabilities = iter(average(runs, np.stack(images)) if images else ())
-    answers = [_answer(page, probabilities, runs[0].class_names, outputs.boxes) for page in pages]
-    if outputs.unsure:
-        unsure = {page.file: None for page, answer in zip(pages, answers, strict=True) if not is_sure(answer)}
-        for file in unsure:
-            _copy(file, outputs.unsure)
+def _answer_file(file: File, runs: Sequence[TrainedRun], outputs: Outputs) -> list[Answer]:
+    if file.fault:
+        answers = [answer_for_fault(file.path, file.fault)]
+    else:
+        pages = read_pages(Path(file.path), shrink=True)
+        answers = [_answer(file, page, photo, runs, outputs) for page, photo in pages]
+    if outputs.unsure and not all(map(is_sure, answers)):
+        _copy(Path(file.path), outputs.unsure / file.place)
     return answers
 
 
-def _read(file: File, outputs: Outputs) -> Iterator[_Page]:
-    """Yield the pages of the file."""
-    if file.fault:
-        yield _Page(file, file.fault)
-        return
-    for number, photo in read_pages(Path(file.path), shrink=True):
-        if isinstance(photo, UserError):
-            yield _Page(file, str(photo), page=number)
-        else:
-            page = _Page(file, page=number, note=photo.note)
-            page.groups = _find(photo, page, outputs)
-            yield page
-
-
-def _find(photo: Photo, page: _Page, outputs: Outputs) -> Groups:
-    """Return the groups of digits in the photo; without boxes, those of whole_and_cut."""
+def _answer(
+    file: File, page: int | None, photo: Photo | UserError, runs: Sequence[TrainedRun], outputs: Outputs
+) -> Answer:
+    """Return the answer for a photo; with `boxes`, for all its digits, marked in a copy in that folder."""
+    about: Answer = {"path": file.path, **({"page": page} if page else {})}
+    if isinstance(photo, UserError):
+        return about | answer_for_fault(file.path, str(photo))
+    place = file.place + (f"-page-{page}" if page else "")
     stages: Steps | None = {} if outputs.steps else None
     if outputs.boxes:
         groups = find_digits(photo.pixels, stages, photo.size)
@@ -91,43 +96,31 @@ def _find(photo: Photo, page: _Page, outputs: Outputs) -> Groups:
         for name, stage in stages.items():
             # Enlarged, so that 28x28 pixels can be seen.
             large = np.kron(stage, np.ones((10, 10), np.uint8)) if max(stage.shape) <= 28 else stage
-            _write(page.output(outputs.steps, f"-{name.replace(' ', '-')}.png"), large)
-    return groups
-
-
-def _answer(
-    found: _Page, probabilities: Iterator[NDArray[Any]], class_names: Sequence[str], boxes: Path | None
-) -> Answer:
-    """Return the answer for a page with its digits; with `boxes`, for several, marked in a copy in that folder."""
-    about: Answer = {"path": found.file.path, **({"page": found.page} if found.page else {})}
-    if found.fault:
-        return about | answer_for_fault(found.file.path, found.fault)
+            _write(outputs.steps / f"{place}-{name.replace(' ', '-')}.png", large)
+    images = images_of(groups)
+    probabilities = iter(average(runs, np.stack(images)) if images else ())
     described = [
-        [{**describe(row, class_names), "box": list(digit.box)} for digit, row in group]
-        for group in choose(found.groups, probabilities)
+        [{**describe(row, runs[0].class_names), "box": list(digit.box)} for digit, row in group]
+        for group in choose(groups, probabilities)
     ]
     digits = [digit for group in described for digit in group]
-    one = digits and (len(digits) == 1 or not boxes)
-    alone = all(digit.alone for group in found.groups for digit in group)
-    if several := not boxes and (max(map(len, described), default=0) > 1 or not alone):
-        digits[0]["sure"] = False
-    answer = {**about, **(digits[0] if one else {**describe(None, ()), "box": None})}
-    if several:
-        answer["several"] = True
-    if found.note:
-        answer["note"] = found.note
-    if boxes:
-        del answer["box"]
-        answer["digits"] = digits
-        answer["numbers"] = ["".join(str(digit["digit"]) for digit in group) for group in described]
-        if digits:
-            try:
-                photo = read_photo(Path(found.file.path), page=found.page or 1)
-            except UserError as error:  # the file has gone meanwhile
-                return about | answer_for_fault(found.file.path, str(error))
-            copy = found.output(boxes, "-boxes.png")
-            _write_marked(photo.pixels, digits, copy)
-            answer["boxes"] = str(copy)
+    note = {"note": photo.note} if photo.note else {}
+    nothing = describe(None, ())
+    if not outputs.boxes:
+        if not digits:
+            return {**about, **nothing, "box": None, **note}
+        alone = max(map(len, described)) == 1 and groups[0][0].alone
+        return {**about, **digits[0], **({} if alone else {"sure": False, "several": True}), **note}
+    one = {key: digits[0][key] for key in nothing} if len(digits) == 1 else nothing
+    numbers = ["".join(str(digit["digit"]) for digit in group) for group in described]
+    answer = {**about, **one, **note, "digits": digits, "numbers": numbers}
+    if digits:
+        try:
+            whole = read_photo(Path(file.path), page=page or 1)
+        except UserError as error:  # the file has gone meanwhile
+            return about | answer_for_fault(file.path, str(error))
+        _write_marked(whole.pixels, digits, outputs.boxes / f"{place}-boxes.png")
+        answer["boxes"] = str(outputs.boxes / f"{place}-boxes.png")
     return answer
 
 
@@ -144,22 +137,48 @@ def _write_marked(pixels: NDArray[Any], digits: Sequence[Answer], path: Path) ->
     _write(path, colour)
 
 
-def _copy(file: File, folder: Path) -> None:
-    """Copy the file into the folder; where it is none, or cannot be read, its answer says so."""
-    if Path(file.path).is_file() and os.access(file.path, os.R_OK):
-        _make_folder_for(folder / file.place)
-        # Not shutil.copyfile, which says of a full disk that the photo has no space.
-        with naming(folder / file.place), open(file.path, "rb") as photo, open(folder / file.place, "wb") as copy:
-            shutil.copyfileobj(photo, copy)
-
-
 def _write(path: Path, image: NDArray[Any]) -> None:
-    _make_folder_for(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, cv2.imencode(".png", image)[1].tobytes())
 
 
-def _make_folder_for(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f"'{path.parent}' is in the way: a folder goes there; move it, or choose another.") from None
+def _copy(path: Path, copy: Path) -> None:
+    """Copy the file; where there is none, or it cannot be read, its answer says so."""
+    if path.is_file() and os.access(path, os.R_OK):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        # Not shutil.copyfile, which says of a full disk that the photo has no space.
+        with naming(copy), path.open("rb") as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+def whole_and_cut(digit: Digit) -> list[list[Digit]]:
+    """Return the groups to classify where one digit is expected: it as a whole, and, if it is wide, what it may be cut
+    into. Of a messy digit the whole is read better; where several are chosen in the second group, it is in doubt."""
+    return [[replace(digit, splits=())], *([[digit]] if digit.splits else [])]
+
+
+def images_of(groups: Sequence[Sequence[Digit]]) -> list[NDArray[np.uint8]]:
+    """Return the images to classify: of each digit in turn its own, or those of all that it may be cut into."""
+    return [part.image for group in groups for digit in group for _, _, part in digit.splits or [(0, 1, digit)]]
+
+
+def choose(groups: Sequence[Sequence[Digit]], probabilities: Iterator[NDArray[Any]]) -> list[list[Read]]:
+    """Return the digits of each group with their probabilities, cut apart where that is more probable.
+
+    probabilities: of images_of(groups), in order. Of all ways from the first cut to the last, the one is chosen whose
+    digits are all right with the highest probability: the product of their best classes' probabilities.
+    """
+    return [[read for digit in group for read in _best_way(digit, probabilities)] for group in groups]
+
+
+def _best_way(digit: Digit, probabilities: Iterator[NDArray[Any]]) -> list[Read]:
+    ways: dict[int, tuple[float, list[Read]]] = {0: (1.0, [])}
+    rows = [(start, stop, part, next(probabilities)) for start, stop, part in digit.splits or [(0, 1, digit)]]
+    # All parts that end at a cut come before those that begin there.
+    for start, stop, part, row in sorted(rows, key=lambda found: found[:2]):
+        if start in ways:
+            product, before = ways[start]
+            product *= float(row.max()) * (CUT if start else 1)
+            if product > ways.get(stop, (0.0, []))[0]:
+                ways[stop] = product, [*before, (part, row)]
+    return ways[max(ways)][1]

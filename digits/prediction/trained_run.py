@@ -1,11 +1,11 @@
-"""Choose a trained run, load its model.onnx and predict with it. Needs onnxruntime and no framework."""
+"""Choose trained runs, load their model.onnx and predict with it. Needs onnxruntime and no framework."""
 
 import functools
 import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
+from digits.files import read_bytes
 from digits.metrics import are_probabilities, wilson_interval
-from digits.prediction.memory import Memory, NotBounded
+from digits.names import FRAMEWORKS
 from digits.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
 from digits.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
 BATCH = 256  # images at once; fewer of a network so wide that they would take too much memory
-LOAD_SECONDS = 20.0
-"""A model.onnx that has not answered two images by then is refused: it takes milliseconds, or is an endless loop."""
+MOST_MEMORY = 1 << 30
+"""Bytes of a model.onnx at most, and of what onnxruntime takes for all runs together: 32 kB can ask for 8 GB."""
+TEN = list("0123456789")
+NETWORK = ("dataset", "images", "model", "filters", "dense")
+"""Runs that are equal in these have the same network and data; perhaps with another recipe."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrainedRun:
     """A run that is ready to predict."""
 
@@ -33,31 +37,114 @@ class TrainedRun:
     framework: str
     class_names: tuple[str, ...]
     session: Any  # onnxruntime.InferenceSession; one serves many threads
-    memory: Memory
-    batch: int = BATCH
     facts: dict[str, Any] = field(default_factory=dict)  # what facts_of says of its training
+    batch: int = BATCH
 
-    def predict(self, images: NDArray[np.uint8], limits: Any = None) -> NDArray[np.float32]:
-        """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28).
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, the run is loaded there, once."""
+        return _load, (self.path,)
 
-        UserError where the model gives something else. limits: onnxruntime.RunOptions, which can end the computation.
-        """
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28); UserError for others."""
         probabilities = np.zeros((len(images), len(self.class_names)), np.float32)
-        for start in range(0, len(images), self.batch):
+        start = 0
+        while start < len(images):
             rows = probabilities[start : start + self.batch]
             try:
-                self.memory.check(len(rows))
-                (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + self.batch]}, limits)
-            except NotBounded as error:
-                raise UserError(f"model.onnx of '{self.name}' {error}; train it again.") from None
+                (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + self.batch]})
             except Exception as error:  # onnxruntime's exceptions have no common class but this
-                fault = f"model.onnx of '{self.name}' fails ({type(error).__name__})"
-                raise UserError(f"{fault}; train it again.") from None
+                if len(rows) == 1:
+                    raise _refusal(self.path, _reason(error)) from None
+                self.batch = len(rows) // 2  # perhaps they take more memory than is allowed
+                continue
             if found.shape != rows.shape or not are_probabilities(found):
-                wanted = f"probabilities of {rows.shape[1]} classes"
-                raise UserError(f"model.onnx of '{self.name}' does not give {wanted}; train it again.")
+                raise _refusal(self.path, f"does not give probabilities of {rows.shape[1]} classes")
             rows[:] = found
+            start += len(rows)
         return probabilities
+
+
+def load_run(run: Run) -> TrainedRun:
+    """Return the run, tested on two images; UserError for an ensemble, and where model.onnx is missing or forged."""
+    if run.framework == ENSEMBLE:
+        members = ", ".join(member["name"] for member in run.info["members"])
+        raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
+    session = _open(run.path)
+    loaded = TrainedRun(run.name, run.path, run.framework, tuple(run.class_names), session, facts_of(run))
+    loaded.predict(np.zeros((2, 28, 28), np.uint8))
+    return loaded
+
+
+def _open(run: Path) -> Any:
+    """Return an onnxruntime.InferenceSession of the run's network, which takes no more memory than MOST_MEMORY."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    if not (run / "model.onnx").is_file():
+        raise _refusal(run, "is missing")
+    data = bytes(read_bytes(run / "model.onnx", MOST_MEMORY))
+    _check(data, run)
+    _bound_memory()
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # errors are reported below, in a sentence
+    settings.intra_op_num_threads = 1  # photos are read in threads of their own
+    settings.add_session_config_entry("session.use_env_allocators", "1")  # those of _bound_memory
+    # Where onnxruntime computes constants when it opens the file, it takes other memory.
+    off, cpu = ["ConstantFolding"], ["CPUExecutionProvider"]
+    try:
+        session = onnxruntime.InferenceSession(data, settings, providers=cpu, disabled_optimizers=off)
+    except Exception as error:  # onnxruntime's exceptions have no common class but this
+        raise _refusal(run, _reason(error)) from None
+    ends = [(value.name, value.type, *value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())]
+    if ends[:1] != [(INPUT, "tensor(uint8)", 28, 28)] or [end[:2] for end in ends[1:]] != [(OUTPUT, "tensor(float)")]:
+        raise _refusal(run, "does not take raw pixels, images of 28x28, and give probabilities")
+    return session
+
+
+def _check(data: bytes, run: Path) -> None:
+    """Refuse what takes memory that onnxruntime does not count, texts and sparse numbers, and graphs that hide them."""
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's exceptions have no common class but this
+        raise _refusal(run, f"is not a model that onnx reads ({type(error).__name__})") from None
+    kinds, text = onnx.AttributeProto, onnx.TensorProto.STRING
+    plain = (kinds.FLOAT, kinds.FLOATS, kinds.INT, kinds.INTS, kinds.STRING, kinds.TENSOR)
+    attributes = [one for node in model.graph.node for one in node.attribute]
+    if (
+        model.functions
+        or model.graph.sparse_initializer
+        or any(node.domain not in ("", "ai.onnx") for node in model.graph.node)
+        or any(one.type not in plain or one.name == "value_string" for one in attributes)
+        or any((one.name, one.i) == ("to", text) for one in attributes)
+        or any(one.data_type == text for one in (*model.graph.initializer, *(one.t for one in attributes)))
+    ):
+        raise _refusal(run, "has operations whose memory is known only when it runs")
+
+
+@functools.cache
+def _load(path: Path) -> TrainedRun:
+    return load_run(read_run(path))
+
+
+@functools.cache
+def _bound_memory() -> None:
+    """Have the sessions of this process that use its common allocator take MOST_MEMORY together."""
+    import onnxruntime
+
+    kind, memory = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    limits = onnxruntime.OrtArenaCfg({"max_mem": MOST_MEMORY, "arena_extend_strategy": 1})  # 1: as much as is asked for
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, memory), limits)
+
+
+def _reason(error: Exception) -> str:
+    if "Available memory" in str(error):
+        return f"needs more than the {MOST_MEMORY / 1e6:,.0f} MB of memory allowed"
+    return f"is not a model that onnxruntime computes ({type(error).__name__})"
+
+
+def _refusal(run: Path, reason: str) -> UserError:
+    return UserError(f"'{run / 'model.onnx'}' {reason}; train it again.")
 
 
 def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
@@ -81,88 +168,56 @@ def readable_runs(outputs: Path) -> list[Run]:
     return [run for run in runs if (run.path / "model.onnx").is_file()]
 
 
-def best_run(runs: Sequence[Run], outputs: Path) -> Run:
-    """Return the run for digits with the best validation accuracy (test accuracy where it has none).
-
-    By the lower end of the 95 % interval, so that luck on a few hundred validation images does not decide. Runs that
-    were trained for photographs (--pens) come first: validation images are not photographs.
-    UserError where there is none.
-    """
-    digits = [run for run in runs if run.class_names == list("0123456789")]
-    if not digits:
-        raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
-
-    def lower_end(run: Run) -> float:
-        score = run.info.get("validation") or run.score
-        return wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
-
-    return max(digits, key=lambda run: (bool(run.recipe.get("pens")), lower_end(run)))
-
-
 def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
-    """Return the best run whose model.onnx can be used, ready to predict; UserError where there is none."""
-    while True:
-        best = best_run(runs, outputs)
+    """Return the best run for digits whose model.onnx can be used, ready to predict; UserError where there is none."""
+    for run in sorted((run for run in runs if run.class_names == TEN), key=quality, reverse=True):
         try:
-            return load_run(best)
+            return load_run(run)
         except UserError as error:
             _note(f"left out: {error}")
-            runs = [run for run in runs if run is not best]
+    raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
 
 
-def load_run(run: Run) -> TrainedRun:
-    """Return the run ready to predict; UserError for an ensemble, and for a missing or forged model.onnx."""
-    import onnxruntime  # type: ignore[import-untyped]
+def quality(run: Run) -> tuple[bool, float]:
+    """Return what runs are ranked by: their validation accuracy, or the test accuracy where they have none.
 
-    limits = onnxruntime.RunOptions()
-    loaded: Future[TrainedRun] = Future()
+    Of that the lower end of the 95 % interval, so that luck on a few hundred images does not decide. Runs that were
+    trained for photographs (--pens) come first: validation images are not photographs.
+    """
+    score = run.info.get("validation") or run.score
+    return bool(run.recipe.get("pens")), wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
 
-    def attempt() -> None:
+
+def load_pair(runs: Sequence[Run], outputs: Path) -> list[TrainedRun]:
+    """Return a run of each framework, ready to predict, to be shown side by side: the best for digits that have a twin.
+
+    Twins are equal in data and all options but the seed, or, where no such are, in data and network. Where none are,
+    the best run of each framework; of one framework alone, or nothing, where there are no more.
+    """
+    rest = [run for run in runs if run.framework in FRAMEWORKS and run.class_names == TEN]
+
+    def order(pair: tuple[Run, ...]) -> tuple[Any, ...]:
+        first, second = ({**facts_of(run), "seed": None} for run in pair)
+        alike = all(first.get(key) == second.get(key) for key in NETWORK)
+        return first == second, alike, sorted(map(quality, pair), reverse=True)
+
+    of_each = [[run for run in rest if run.framework == framework] for framework in FRAMEWORKS]
+    for pair in sorted(product(*of_each), key=order, reverse=True):
         try:
-            loaded.set_result(_load(run, limits))
-        except BaseException as error:
-            loaded.set_exception(error)
-
-    threading.Thread(target=attempt, daemon=True).start()  # a daemon does not keep the process from ending
-    try:
-        return loaded.result(LOAD_SECONDS)
-    except TimeoutError:
-        limits.terminate = True  # after the current operation
-        fault = f"has not answered two images in {LOAD_SECONDS:g} s"
-        raise UserError(f"'{run.path / 'model.onnx'}' {fault}; train '{run.name}' again.") from None
+            return [load_run(run) for run in pair]
+        except UserError as error:  # the next best pair
+            _note(f"left out: {error}")
+    with suppress(UserError):
+        return [load_best(rest, outputs)]
+    return []
 
 
-def _load(run: Run, limits: Any) -> TrainedRun:
-    """Return the run ready to predict, tested on two images; UserError as in load_run."""
-    import onnxruntime
-
-    path = run.path / "model.onnx"
-    if run.framework == ENSEMBLE:
-        members = ", ".join(member["name"] for member in run.info["members"])
-        raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
-    if not path.is_file():
-        raise UserError(f"'{path}' is missing; train '{run.name}' again.")
-    try:
-        memory = Memory(path)
-        batch = memory.batch(BATCH)
-    except NotBounded as error:
-        raise UserError(f"'{path}' {error}; train '{run.name}' again.") from None
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # errors are reported below, in a sentence
-    settings.intra_op_num_threads = 1  # photos are read in threads of their own
-    try:
-        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common class but this
-        fault = f"is not a model that onnxruntime reads ({type(error).__name__})"
-        raise UserError(f"'{path}' {fault}; train it again.") from None
-    ends = [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
-    if ends != [(INPUT, "tensor(uint8)"), (OUTPUT, "tensor(float)")]:
-        raise UserError(f"'{path}' does not take raw pixels and give probabilities; train '{run.name}' again.")
-    loaded = TrainedRun(
-        run.name, run.path, run.framework, tuple(run.class_names), session, memory, batch, facts_of(run)
-    )
-    loaded.predict(np.zeros((2, 28, 28), np.uint8), limits)
-    return loaded
+def differences(a: TrainedRun, b: TrainedRun) -> list[str]:
+    """Return in what two runs are unequal, such as 'model cnn against mlp': data and network first."""
+    keys = [key for key in dict.fromkeys([*NETWORK, *a.facts, *b.facts]) if key != "seed"]
+    unequal = [key for key in keys if a.facts.get(key) != b.facts.get(key)]
+    shown = [key for key in unequal if key != "images" or "dataset" not in unequal]
+    return [f"{key.replace('_', ' ')} {a.facts.get(key)} against {b.facts.get(key)}" for key in shown]
 
 
 def facts_of(run: Run) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.prediction.memory import Memory, NotBounded
 
 RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """They leave the values and their order as they are."""
@@ -40,8 +39,10 @@ class Unknown(UserError):
 
 
 def read_network(path: Path) -> Network:
-    """Return the network in a model.onnx. Unknown where it has an operation that network.js lacks: a clause that says
-    which."""
+    """Return the network in the model.onnx of a run that load_run has taken.
+
+    Unknown where it has an operation that network.js lacks: a clause that says which.
+    """
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
@@ -54,10 +55,6 @@ def _folded(path: Path, folder: Path) -> Path:
     import onnx
     import onnxruntime  # type: ignore[import-untyped]
 
-    try:
-        Memory(path).check(1)
-    except NotBounded as error:
-        raise Unknown(str(error)) from None
     model = onnx.load(path)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     del model.graph.value_info[:]  # they may say that the number of images is not known

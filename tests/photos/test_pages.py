@@ -7,12 +7,12 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from digits.prediction.splits import choose, images_of
 from synthetic_pages import number, on_table, table
 
 from digits.data.sample import stratified_sample
 from digits.photos.find import Digit, find_digit, find_digits
 from digits.photos.sheet import find_sheet
+from digits.prediction import choose, images_of
 from digits.training.hands import write_digit
 
 IMAGES, LABELS = stratified_sample()[2:]

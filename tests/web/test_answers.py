@@ -19,7 +19,7 @@ TEN = tuple("0123456789")
 
 def reading_of(*read: tuple[str, str, int, float]) -> Reading:
     """Return a reading by runs of this name and framework, of this digit with this probability."""
-    runs = [TrainedRun(name, Path(), framework, TEN, None, None) for name, framework, _, _ in read]
+    runs = [TrainedRun(name, Path(), framework, TEN, None) for name, framework, _, _ in read]
     rows = [np.where(np.arange(10) == digit, sure, (1 - sure) / 9).astype(np.float32) for *_, digit, sure in read]
     image = np.zeros((28, 28), np.uint8)
     return Reading(runs, SimpleNamespace(image=image, box=(1, 2, 3, 4)), rows)  # type: ignore[arg-type]

@@ -182,7 +182,7 @@ def test_what_it_does_not_know_is_refused_in_a_sentence(tmp_path: Path, node: An
     }
     model_of([node, *further], weights, tmp_path / "model.onnx")
     with pytest.raises(UserError, match=words) as refusal:
-        export_site([TrainedRun("odd", tmp_path, "pytorch", tuple("0123456789"), None, None)], tmp_path / "site")
+        export_site([TrainedRun("odd", tmp_path, "pytorch", tuple("0123456789"), None)], tmp_path / "site")
     assert str(refusal.value).startswith("'odd' ")
     assert str(refusal.value).endswith("Choose another network with --run.")
     assert not (tmp_path / "site").exists()

@@ -17,7 +17,7 @@ from digits.web.wall import Wall
 from digits.web.wall_page import add_wall
 
 TEN = tuple("0123456789")
-RUNS = [TrainedRun(framework, Path(), framework, TEN, None, None) for framework in ("pytorch", "tensorflow")]
+RUNS = [TrainedRun(framework, Path(), framework, TEN, None) for framework in ("pytorch", "tensorflow")]
 
 
 class Shown:
