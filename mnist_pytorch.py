@@ -15,7 +15,7 @@ import time
 
 from digits.errors import expect_interruptions, run_script
 from digits.recipes import Options, Recipe, parse_options
-from digits.training import ALONE, Workers
+from digits.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
     expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback
@@ -25,11 +25,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional as F
 
 from digits.data import Dataset, load_dataset
 from digits.runs import score_of
-from digits.training import Checkpoint, NewRun, Progress
 from digits.training.batches import epoch_order, images_of_epochs, split_dataset
 from digits.training.schedule import is_best, is_over, learning_rates
 from models.pytorch.device import set_up, settle_precision
@@ -68,25 +66,26 @@ def train(
         # One per step: constant (halved whenever the validation loss in the history has stalled), cosine or one-cycle.
         rates = learning_rates(recipe, len(batches), history).tolist()
 
-        started, outputs = time.perf_counter(), []  # logits, measured once: .item() in each step would wait for a GPU
+        started = time.perf_counter()
+        outputs = torch.empty(len(order), len(dataset.class_names), device=device)  # the logits of all steps
         model.train()
         with progress.live_line(recipe.epochs, len(order)) as line:  # a bar of tqdm's, in images
-            for batch, rate in zip(batches, rates, strict=True):
+            for batch, rate, output in zip(batches, rates, outputs.split(recipe.batch_size), strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 optimizer.zero_grad()
                 with autocast:
                     logits = model(images[batch])
                 logits = logits.to(torch.get_default_dtype())  # from bfloat16, which is too coarse for the loss
-                loss = F.cross_entropy(logits, labels[batch], label_smoothing=recipe.label_smoothing)
+                loss = nn.functional.cross_entropy(logits, labels[batch], label_smoothing=recipe.label_smoothing)
                 loss.backward()
                 optimizer.step()
                 state.update_average()  # of the weights, if the recipe asks for one
-                outputs.append(logits.detach())
+                output.copy_(logits.detach())  # measured after the epoch: .item() in each step would wait for a GPU
                 if line.update(len(batch)):  # it was redrawn, as ten times a second; line.n images are done
-                    losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order[: line.n]], recipe)
+                    losses, accuracy = losses_and_accuracy(outputs[: line.n], labels[order[: line.n]], recipe)
                     line.set_postfix_str(f"loss {losses.mean():.4f}, accuracy {accuracy:.2%}")
-        losses, accuracy = losses_and_accuracy(torch.cat(outputs), labels[order], recipe)  # each image's smoothed loss
+        losses, accuracy = losses_and_accuracy(outputs, labels[order], recipe)  # each image's smoothed loss
         step_losses = [batch_losses.mean().item() for batch_losses in losses.split(recipe.batch_size)]
         seconds = time.perf_counter() - started
         row = {"epoch": len(history) + 1, "learning_rate": rates[-1]}

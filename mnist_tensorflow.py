@@ -16,7 +16,7 @@ import time
 
 from digits.errors import expect_interruptions, run_script
 from digits.recipes import Options, Recipe, parse_options
-from digits.training import ALONE, Workers
+from digits.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
     expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback
@@ -33,7 +33,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data import Dataset, load_dataset
-from digits.training import Checkpoint, NewRun, Progress
 from digits.training.batches import epoch_length, split_dataset
 from digits.training.schedule import is_over
 from models.tensorflow.device import set_up, settle_precision

@@ -33,11 +33,12 @@ def batches_of_epochs(dataset: Dataset, indices: NDArray[np.int64], recipe: Reci
     def next_epoch() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         epoch, images = next(epochs)
         order = epoch_order(indices, recipe.seed, epoch, recipe.batch_size)
-        yield images[order], dataset.train_labels[order].astype(np.int64)
+        for start in range(0, len(order), recipe.batch_size):
+            batch = order[start : start + recipe.batch_size]
+            yield images[batch], dataset.train_labels[batch].astype(np.int64)
 
-    form = (tf.TensorSpec((num_images, 28, 28), tf.uint8), tf.TensorSpec((num_images,), tf.int64))
-    whole = tf.data.Dataset.from_generator(next_epoch, output_signature=form)
-    batches = whole.flat_map(lambda *parts: tf.data.Dataset.from_tensor_slices(parts).batch(recipe.batch_size))
+    form = (tf.TensorSpec((None, 28, 28), tf.uint8), tf.TensorSpec((None,), tf.int64))
+    batches = tf.data.Dataset.from_generator(next_epoch, output_signature=form)
     # The thread that tunes such a dataset, where there is nothing to tune, held up 17 of 60 new epochs by a second.
     options = tf.data.Options()
     options.autotune.enabled = False
