@@ -41,60 +41,42 @@ class Row:
     """One line of the table."""
 
     name: str  # of the experiment
-    words: str  # options of `run_experiment.py grid`
     reference: str  # test accuracy in percent that the source reports: docs/references.md
     goal: float | None  # mean test accuracy in percent
+    words: str  # options of `run_experiment.py grid`
     first: str = ""  # options of a first grid, with whose weights the trainings of `words` start
 
 
 DEEP = "--model deep-cnn --set early_stopping=0 reduce_on_plateau=0 keep_best=off precision=bfloat16 augment=on"
 ONE_CYCLE = "learning_rate=0.003 schedule=one-cycle ema=0.999"
 DEEP_MNIST = f"{DEEP} dropout=0.2 {ONE_CYCLE} validation_fraction=0 rotation=15 scale=0.15 elastic=0"
+DEEP_FASHION = f"--dataset fashion-mnist {DEEP}"
 COSINE = "learning_rate=0.001 schedule=cosine"
+SMOOTHED = "weight_decay=0.02 label_smoothing=0.1 validation_fraction=0.05"
+BFLOAT16, THREE = "--set precision=bfloat16", "--seed 0 1 2"
 ROWS = (
-    Row("cnn", "--model cnn --seed 0 1 2 3 4", "97 to 98 (project specification)", None),
-    Row("mlp", "--model mlp --seed 0 1 2", "96.5 (Keras comparison)", 97.0),
-    Row("lenet5", "--model lenet5 --seed 0 1 2", "98.6 (Keras comparison)", 99.0),
-    Row("cnn-wide", "--model cnn-wide --seed 0 1 2", "98.98 (Keras tutorial)", 99.2),
-    Row(
-        "deep-cnn",
-        f"{DEEP_MNIST} epochs=30 --seed 0 1 2",
-        "99.53 (deep Keras project)",
-        99.65,
-    ),
-    Row(
-        "deep-cnn-long",
-        f"{DEEP_MNIST} epochs=60 --seed 0 1 2",
-        "-",
-        99.7,
-    ),
-    Row("vgg", "--model vgg --set precision=bfloat16 --seed 0 1 2", "-", None),
-    Row("resnet", "--model resnet --set precision=bfloat16 epochs=8 --seed 0 1 2", "-", None),
-    Row("vit", "--model vit --set precision=bfloat16 epochs=12 --seed 0 1 2", "-", None),
-    Row("fashion-default", "--dataset fashion-mnist --model cnn --seed 0 1 2 3 4", "-", None),
-    Row(
-        "fashion-resnet",
-        "--dataset fashion-mnist --model resnet --set precision=bfloat16 epochs=8 --seed 0 1",
-        "-",
-        None,
-    ),
-    Row("fashion-cnn", "--dataset fashion-mnist --model fashion-cnn --seed 0 1 2", "92.0 (Keras comparison)", 92.5),
+    Row("cnn", "97 to 98 (project specification)", None, "--model cnn --seed 0 1 2 3 4"),
+    Row("mlp", "96.5 (Keras comparison)", 97.0, f"--model mlp {THREE}"),
+    Row("lenet5", "98.6 (Keras comparison)", 99.0, f"--model lenet5 {THREE}"),
+    Row("cnn-wide", "98.98 (Keras tutorial)", 99.2, f"--model cnn-wide {THREE}"),
+    Row("deep-cnn", "99.53 (deep Keras project)", 99.65, f"{DEEP_MNIST} epochs=30 {THREE}"),
+    Row("deep-cnn-long", "-", 99.7, f"{DEEP_MNIST} epochs=60 {THREE}"),
+    Row("vgg", "-", None, f"--model vgg {BFLOAT16} {THREE}"),
+    Row("resnet", "-", None, f"--model resnet {BFLOAT16} epochs=8 {THREE}"),
+    Row("vit", "-", None, f"--model vit {BFLOAT16} epochs=12 {THREE}"),
+    Row("fashion-default", "-", None, "--dataset fashion-mnist --model cnn --seed 0 1 2 3 4"),
+    Row("fashion-resnet", "-", None, f"--dataset fashion-mnist --model resnet {BFLOAT16} epochs=8 --seed 0 1"),
+    Row("fashion-cnn", "92.0 (Keras comparison)", 92.5, f"--dataset fashion-mnist --model fashion-cnn {THREE}"),
     Row(
         "fashion-deep-cnn",
-        f"--dataset fashion-mnist {DEEP} dropout=0.1 epochs=12 {COSINE} weight_decay=0.02 label_smoothing=0.1 "
-        "validation_fraction=0.05 shift=1 rotation=0 scale=0 shear=0 elastic=0 flip=0.5 "
-        "--init-from fashion-deep-cnn-first",
         "-",
         94.5,
-        first=f"--dataset fashion-mnist {DEEP} dropout=0.3 epochs=40 {ONE_CYCLE} weight_decay=0.02 "
-        "label_smoothing=0.1 validation_fraction=0.05 rotation=5 shear=0.05 elastic=0 flip=0.5",
+        f"{DEEP_FASHION} dropout=0.1 epochs=12 {COSINE} {SMOOTHED} "
+        "shift=1 rotation=0 scale=0 shear=0 elastic=0 flip=0.5 --init-from fashion-deep-cnn-first",
+        f"{DEEP_FASHION} dropout=0.3 epochs=40 {ONE_CYCLE} {SMOOTHED} rotation=5 shear=0.05 elastic=0 flip=0.5",
     ),
-    Row(  # its seconds: time_to_99.py
-        "fast",
-        f"--model fast --set precision=bfloat16 --seed {' '.join(map(str, range(20)))}",
-        "99.04 (train_mnist_fast)",
-        99.0,
-    ),
+    # Its seconds: time_to_99.py.
+    Row("fast", "99.04 (train_mnist_fast)", 99.0, f"--model fast {BFLOAT16} --seed {' '.join(map(str, range(20)))}"),
 )
 
 
@@ -114,21 +96,17 @@ class Options:
 
 def main() -> int:
     options = parse(Options(), __doc__)
-    unknown = set(options.rows) - {row.name for row in ROWS}
-    if unknown:
-        raise UserError(
-            f"--rows: there is no {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in ROWS)}."
-        )
+    if unknown := set(options.rows) - {row.name for row in ROWS}:
+        names = ", ".join(row.name for row in ROWS)
+        raise UserError(f"--rows: there is no {', '.join(sorted(unknown))}; there are {names}.")
     status = 0
-    for row in ROWS if not options.write_only else ():
-        for grid in grids(row) if row.name in options.rows else ():
-            place = replace(grid, jobs=options.jobs, data_dir=options.data_dir, output_dir=options.output_dir)
-            status = max(status, run_grid(place))
-            if status == 130:  # Ctrl-C
-                return status
-    write_results(
-        {(row, framework): trainings(row, framework, options.output_dir) for row in ROWS for framework in FRAMEWORKS}
-    )
+    asked = [] if options.write_only else [row for row in ROWS if row.name in options.rows]
+    for grid in (grid for row in asked for grid in grids(row)):
+        place = replace(grid, jobs=options.jobs, data_dir=options.data_dir, output_dir=options.output_dir)
+        status = max(status, run_grid(place))
+        if status == 130:  # Ctrl-C
+            return status
+    write_results(options.output_dir)
     print(f"{RESULTS.relative_to(ROOT)} is written.")
     return status
 
@@ -141,18 +119,40 @@ def grids(row: Row) -> list[GridOptions]:
     ]
 
 
-def trainings(row: Row, framework: str, output_dir: Path) -> list[dict[Path, dict[str, Any]]]:
-    """Return for each seed of the row that is done the run.json of each of its trainings, by where it is kept."""
+def write_results(output_dir: Path) -> None:
+    """Write the table and the grids behind it into docs/results.md, and copy the run.json files of the runs."""
+    COPIES.mkdir(exist_ok=True)
+    text = RESULTS.read_text(encoding="utf-8")
+    lines = [text[: text.index("\n| row |")]]
+    lines += ["| row | source | goal | framework | n | mean | sd | range | over writers | epochs | training, s |"]
+    lines += ["|---|---|---|---|---|---|---|---|---|---|---|"]
+    for row in ROWS:
+        for framework in FRAMEWORKS:
+            goal = "-" if row.goal is None else f"{row.goal:g}"
+            numbers = _numbers(trainings(row, framework, output_dir))
+            lines.append(f"| {row.name} | {row.reference} | {goal} | {FRAMEWORKS[framework]} | {numbers} |")
+    lines += ["", "The [experiment](experiments.md) behind each row, for `python run_experiment.py`:", ""]
+    for row in ROWS:
+        lines += [f"- `grid {row.name}-first {row.first}`"] if row.first else []
+        lines += [f"- `grid {row.name} {row.words}`"]
+    RESULTS.write_text("\n".join([*lines, text[text.index("\n## Notes") :]]), encoding="utf-8")
+
+
+def trainings(row: Row, framework: str, output_dir: Path) -> list[list[dict[str, Any]]]:
+    """Return for each seed of the row that is done the run.json of each of its trainings, and copy these files."""
     done = []
     for seed in grids(row)[-1].seed:
-        found = {copy_of(grid, framework, seed): find_info(grid, framework, seed, output_dir) for grid in grids(row)}
-        if all(found.values()):
-            done.append({copy: info for copy, info in found.items() if info})
+        found = {grid.experiment: find_info(grid, framework, seed, output_dir) for grid in grids(row)}
+        infos = {name: info for name, info in found.items() if info}
+        if len(infos) == len(found):
+            done.append([*infos.values()])
+            for name, info in infos.items():
+                copy_of(name, framework, seed).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
     return done
 
 
-def copy_of(grid: GridOptions, framework: str, seed: int) -> Path:
-    return COPIES / f"{grid.experiment}-{framework}-s{seed}.json"
+def copy_of(name: str, framework: str, seed: int) -> Path:
+    return COPIES / f"{name}-{framework}-s{seed}.json"
 
 
 def find_info(grid: GridOptions, framework: str, seed: int, output_dir: Path) -> dict[str, Any] | None:
@@ -160,52 +160,17 @@ def find_info(grid: GridOptions, framework: str, seed: int, output_dir: Path) ->
     definition, _ = grid_definition(grid, FINGERPRINTS[grid.dataset])
     values = {"framework": framework, "model": grid.model[0], "seed": seed}
     values |= {name: alternatives[0] for name, alternatives in definition.varied.items()}
-    recipe = recipe_record(recipe_of(definition, values))
+    wanted = recipe_record(recipe_of(definition, values)), definition.dataset_fingerprint, bool(grid.init_from)
     runs = runs_of(replace(grid, output_dir=output_dir))
-    for path in [*(run / "run.json" for run in runs), copy_of(grid, framework, seed)]:
+    for path in [*(run / "run.json" for run in runs), copy_of(grid.experiment, framework, seed)]:
         try:
             info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        same = (
-            info["framework"] == framework
-            and complete_record(info["recipe"]) == recipe
-            and info["dataset_fingerprint"] == definition.dataset_fingerprint
-            and bool(info["init_from"]) == bool(grid.init_from)
-        )
-        if same:
+        found = complete_record(info["recipe"]), info["dataset_fingerprint"], bool(info["init_from"])
+        if info["framework"] == framework and found == wanted:
             return info
     return None
-
-
-def write_results(found: dict[tuple[Row, str], list[dict[Path, dict[str, Any]]]]) -> None:
-    """Write docs/results.md and the run.json files behind it."""
-    COPIES.mkdir(exist_ok=True)
-    lines = [
-        "# Results",
-        "",
-        "Test accuracy in percent, beside what the [source](references.md) of each network reports. Written by",
-        "`python benchmarks/reference_results.py` from the `run.json` files in [results/](results/): each has the",
-        "recipe, the command that repeats it, versions, hardware and the dataset's fingerprint. The test set was",
-        "used once in each training, at its end. Over writers: the 95 % interval of one training by a",
-        "[bootstrap over writers](evaluation.md#writers), the mean of the n intervals.",
-        "",
-        "| row | source | goal | framework | n | mean | sd | range | over writers | epochs | training, s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (row, framework), seeds in found.items():
-        numbers = _numbers([list(infos.values()) for infos in seeds])
-        goal = "-" if row.goal is None else f"{row.goal:g}"
-        lines.append(f"| {row.name} | {row.reference} | {goal} | {FRAMEWORKS[framework]} | {numbers} |")
-        for copy, info in (kept for infos in seeds for kept in infos.items()):
-            copy.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    lines += ["", "The [experiment](experiments.md) behind each row, for `python run_experiment.py`:", ""]
-    for row in ROWS:
-        lines += [f"- `grid {row.name}-first {row.first}`"] if row.first else []
-        lines += [f"- `grid {row.name} {row.words}`"]
-    notes = RESULTS.with_name("results_notes.md")
-    lines += ["", notes.read_text(encoding="utf-8").strip()] if notes.exists() else []
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _numbers(seeds: list[list[dict[str, Any]]]) -> str:
