@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digits.errors import UserError
+from digits.machine import hardware
 from digits.runs import Run, find_runs, read_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,3 +31,9 @@ def run_of(framework: str, options: Sequence[str], data_dir: Path) -> Run:
         run_python([f"mnist_{framework}.py", *options, "--device", "cpu", *folders])
         (path,) = find_runs(Path(outputs))
         return read_run(path)
+
+
+def machine_line() -> str:
+    """Return 'AMD EPYC 7763, 2 cores, 8.3 GiB'."""
+    machine = hardware("cpu")
+    return f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB"

@@ -7,16 +7,16 @@ a training set cut to one batch. Needs the dataset in --data-dir (the sample wil
 """
 
 import json
-import statistics
 import sys
 import time
 from pathlib import Path
 
-from benchmarks.processes import run_python
+import pandas as pd
+
+from benchmarks.processes import machine_line, run_python
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
 from digits.errors import run_script
-from digits.machine import hardware
 
 
 @options_dataclass
@@ -32,28 +32,17 @@ class Options:
 def main() -> None:
     options = parse(Options(), __doc__)
     load_dataset(options.dataset, options.data_dir)
-    scripts = ("mnist_pytorch", "mnist_tensorflow")
-    starts: dict[str, list[dict[str, float]]] = {script: [] for script in scripts}
-    for _ in range(options.starts):
-        for script in scripts:
-            starts[script].append(time_start(script, options))
-    machine = hardware("cpu")
-    print(f"{machine['processor']}, {machine['cores']} cores; median seconds of n = {options.starts} starts (min-max)")
-    phases = list(starts[scripts[0]][0])
-    print(f"{'':18}{''.join(f'{phase:>13}' for phase in phases)}{'in all':>9}")
-    for script in scripts:
-        totals = [sum(start.values()) for start in starts[script]]
-        middles = [statistics.median(start[phase] for start in starts[script]) for phase in phases]
-        columns = "".join(f"{middle:13.2f}" for middle in middles)
-        print(f"{script:18}{columns}{statistics.median(totals):9.2f}  ({min(totals):.2f}-{max(totals):.2f})")
-
-
-def time_start(script: str, options: Options) -> dict[str, float]:
-    """Return the seconds that each phase of one start takes."""
-    what = [repr(time.time()), options.dataset, str(options.data_dir.resolve())]
-    output = run_python(["-m", "benchmarks.start_up_probe", script, *what])
-    seconds: dict[str, float] = json.loads(output.splitlines()[-1])
-    return seconds
+    rows = []
+    for script in ("mnist_pytorch", "mnist_tensorflow") * options.starts:
+        what = [repr(time.time()), options.dataset, str(options.data_dir.resolve())]
+        output = run_python(["-m", "benchmarks.start_up_probe", script, *what])
+        rows.append({"script": script, **json.loads(output.splitlines()[-1])})
+    seconds = pd.DataFrame(rows).set_index("script")
+    seconds["in all"] = seconds.sum(axis=1)
+    starts = seconds.groupby("script")
+    medians = starts.median().assign(min=starts["in all"].min(), max=starts["in all"].max())
+    print(f"{machine_line()}; median seconds of n = {options.starts} starts, least and most in all")
+    print(medians.to_string(float_format="{:.2f}".format))
 
 
 if __name__ == "__main__":
