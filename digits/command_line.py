@@ -112,7 +112,6 @@ def first_fault(error: ValidationError) -> tuple[list[str], Any, str]:
     rule = re.sub("Input should|Unable to parse input string as", "must", first["msg"])
     rule = re.sub(", (unable|exceeded) .*", "", rule).replace("must an", "must be an")
     rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-    rule = re.sub(r"\d{20,}", lambda number: f"{float(number[0]):g}", rule)
     return [str(part) for part in first["loc"]], first["input"], rule
 
 

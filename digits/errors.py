@@ -4,17 +4,9 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from importlib.metadata import requires
 from types import TracebackType
 
-EXTRAS = {
-    **dict.fromkeys(("torch", "torchvision", "onnxscript"), "pytorch"),
-    **dict.fromkeys(("tensorflow", "keras", "tf2onnx"), "tensorflow"),
-    **dict.fromkeys(("fastapi", "gradio", "segno", "uvicorn"), "page"),
-    "pillow-heif": "heic",
-    "psycopg": "postgresql",
-    "tensorboard": "tensorboard",
-}
-"""Which of pyproject.toml's extras brings a package that the base installation lacks."""
 LOST_WORKER = "by peer|Connection refused|Broken pipe|Socket closed|ollective op|oordination (service|agent)|c10d"
 """In what PyTorch and TensorFlow say when another process of the same training has gone."""
 
@@ -70,8 +62,8 @@ def _told(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"error: {error.strerror or error}{where}; free the space or fix the permission, then run again."
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        script, install = os.path.basename(sys.argv[0]), f'pip install -c constraints.txt -e ".[{EXTRAS[error.name]}]"'
+    if isinstance(error, ModuleNotFoundError) and (extra := _extra_with(error.name)):
+        script, install = os.path.basename(sys.argv[0]), f'pip install -c constraints.txt -e ".[{extra}]"'
         return f"error: {script} needs the package {error.name}, which is not installed; run: {install}"
     # The frameworks' allocators have exceptions of their own, which are known by their words.
     if isinstance(error, MemoryError) or re.search("out of memory|OOM when|allocate memory", str(error)):
@@ -82,3 +74,9 @@ def _told(error: BaseException) -> str | None:
         advice = "see what it says, and start all workers again; --resume goes on from the last checkpoint"
         return f"error: another worker of this training has ended or cannot be reached ({reason}); {advice}."
     return None
+
+
+def _extra_with(package: str | None) -> str | None:
+    """Return which of pyproject.toml's extras brings a package that the base installation lacks."""
+    needs = [re.match(r'([\w-]+).* extra == "(\w+)"', line) for line in requires("mnist-twice") or []]
+    return next((need[2] for need in needs if need and need[1].replace("-", "_") == package), None)

@@ -16,7 +16,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,6 @@ Bytes = bytes | bytearray | memoryview
 MANIFEST = "SHA256SUMS"
 """Which files belong to a dataset's folder, and their checksums. `sha256sum -c SHA256SUMS` reads it too."""
 LARGEST_MANIFEST = 1 << 16  # bytes: some hundred lines; ours has five
-LARGEST_ARRAY = 1 << 30  # bytes; the probabilities of 10,000 test images and 10 classes take 400 kB
 ASIDE = ".old"  # ends the hidden name of an earlier folder that has made way for the new one
 
 
@@ -42,24 +40,6 @@ def read_bytes(path: Path, limit: int) -> bytearray:
     with path.open("rb") as file:
         file.readinto(data)
     return data
-
-
-def read_npy(path: Path, dtype: npt.DTypeLike, ndim: int) -> npt.NDArray[Any]:
-    """Return the array in the .npy file `path`, of exactly this dtype and number of dimensions.
-
-    Raises UserError naming the file: missing, too large, not .npy, another dtype or rank, fewer bytes than the header
-    says, pickled objects. OSError where it cannot be read.
-    """
-    stream = io.BytesIO(read_bytes(path, LARGEST_ARRAY))
-    try:
-        array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    except Exception as error:  # NumPy runs a small parser on the header; on arbitrary bytes it raises many types
-        reason = str(error).partition("\n")[0][:80]
-        raise UserError(f"'{path}' is not a whole .npy file of plain numbers ({reason}).") from error
-    if array.dtype != dtype or array.ndim != ndim:
-        found, expected = f"{array.ndim} dimensions of {array.dtype}", f"{ndim} of {np.dtype(dtype)}"
-        raise UserError(f"'{path}' has {found} numbers, where {expected} are expected.")
-    return array
 
 
 def read_manifest(folder: Path) -> dict[str, str]:

@@ -10,10 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from digits.errors import UserError
 from digits.files import (
@@ -23,8 +20,6 @@ from digits.files import (
     new_folder,
     read_bytes,
     read_manifest,
-    read_npy,
-    write_npy,
     write_whole,
 )
 
@@ -41,29 +36,6 @@ def test_what_cannot_be_read_whole_is_told(tmp_path: Path) -> None:
     ]:
         with pytest.raises(UserError, match=f"{tmp_path / name}' is {fault}"):
             read_bytes(tmp_path / name, 4)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_damage_to_an_array_gives_a_sentence_or_an_array(tmp_path: Path, data: st.DataObject) -> None:
-    path = tmp_path / "array.npy"
-    write_npy(path, np.arange(20, dtype=np.float32).reshape(4, 5))
-    raw = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 6))):
-        raw[data.draw(st.integers(0, 130))] = data.draw(st.integers(0, 255))
-    path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw)
-    try:
-        read = read_npy(path, np.float32, ndim=2)
-    except UserError as error:
-        assert str(path) in str(error)  # noqa: PT017
-    else:
-        assert read.dtype == np.float32
-
-
-def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
-    np.save(tmp_path / "array.npy", np.array([[print]]), allow_pickle=True)
-    with pytest.raises(UserError, match=r"array.npy' is not a whole .npy file of plain numbers \(Object arrays"):
-        read_npy(tmp_path / "array.npy", np.int64, ndim=2)
 
 
 def test_checksums_are_read_as_sha256sum_writes_them(tmp_path: Path) -> None:

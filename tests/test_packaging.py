@@ -15,8 +15,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from paths import ROOT
 
-from digits.errors import EXTRAS
-
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PARTS = {"base": PYPROJECT["project"]["dependencies"], **PYPROJECT["project"]["optional-dependencies"]}
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
@@ -65,11 +63,6 @@ def test_every_version_is_exact_and_the_lock_has_the_same() -> None:
     assert [line for line in locked if not re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)?", line)] == []
     versions = {line.split(" ;")[0] for line in locked}
     assert {re.sub(r"\[.*]", "", pin) for part in PARTS.values() for pin in part} <= versions, "run 'make lock'"
-
-
-def test_every_extra_is_known_to_the_sentence_that_names_it() -> None:
-    extras = {Requirement(pin).name: extra for extra in PARTS.keys() - {"base", "dev"} for pin in PARTS[extra]}
-    assert extras == EXTRAS
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.errors import UserError
-from digits.files import read_npy, sha256_of
+from digits.files import sha256_of
 from digits.metrics import accuracy
 from digits.runs.schema import (
     ARRAYS,
@@ -218,10 +218,9 @@ def _read_run(path: Path) -> Run:
                 raise UserError(f"'{path / name}' is missing.")
             if digest != files.get(name):
                 raise UserError(f"'{path / name}' has changed since the training: its SHA-256 is not that in run.json.")
-        predictions, labels = (read_npy(path / name, np.int64, ndim=1) for name in ("predictions.npy", "labels.npy"))
-        probabilities = read_npy(path / "probabilities.npy", np.float32, ndim=2)
-        losses = read_npy(path / LOSSES, np.float64, ndim=1) if LOSSES in files else None
-        writers = read_npy(path / WRITERS, np.int32, ndim=2) if WRITERS in files else None
+        predictions, probabilities, labels = (np.load(path / name, allow_pickle=False) for name in ARRAYS)
+        losses = np.load(path / LOSSES, allow_pickle=False) if LOSSES in files else None
+        writers = np.load(path / WRITERS, allow_pickle=False) if WRITERS in files else None
         with (path / HISTORY).open(encoding="utf-8", newline="") as table:
             history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(table)]
         run = Run(path, info, predictions, probabilities, labels, history, losses, writers)
@@ -231,5 +230,5 @@ def _read_run(path: Path) -> Run:
         return run
     except UserError as error:
         raise UserError(f"{str(error).rstrip('.')}; train '{path.name}' again, or delete the folder.") from error
-    except OSError as error:
-        raise UserError(f"'{error.filename or path}' cannot be read ({error.strerror or error}).") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"the run '{path}' cannot be read ({error}).") from error
