@@ -26,6 +26,7 @@ from digits.data.download import download_dataset, download_writers
 from digits.data.form import Changes, count_leaks, look_at
 from digits.data.own import FROM_IMAGES, check_name, write_own
 from digits.errors import UserError, run_script
+from digits.files import MANIFEST
 from digits.names import plain
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
@@ -155,7 +156,7 @@ def say(kind: str, sentence: str) -> None:
 def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
     """Download or fix one dataset, and say in two or three lines what is where."""
     folder = data_dir / entry.folder
-    fixing = folder.exists() and not force
+    fixing = (folder / MANIFEST).exists() and not force
     renewed = download_dataset(entry, data_dir, mirror, force)
     state = f"fixed ({', '.join(renewed)})" if fixing else "complete and verified"
     if not renewed:

@@ -61,7 +61,7 @@ def test_a_training_keeps_its_checkpoint(disk: Path, kept: bool, framework: str,
 def test_a_dataset(disk: Path, file: str) -> None:
     stderr = run("download_mnist.py", "--dataset", "mnist-sample", "--data-dir", disk)
     assert f"{FULL} ({disk / file})" in stderr
-    assert list(disk.iterdir()) == []
+    assert not list(disk.rglob(".*"))
 
 
 @pytest.mark.parametrize("disk", ["1m"], indirect=True)

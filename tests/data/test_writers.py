@@ -66,7 +66,7 @@ def assert_known(data_dir: Path) -> None:
         assert np.array_equal(found, np.stack([table[:count, 2], table[:count, 1]], axis=1))
     assert np.array_equal(dataset.train_images, ARRAYS[0])
     assert dataset.fingerprint == read_dataset(SMALL, data_dir).fingerprint  # writers are no part of it
-    assert find_damage(SMALL, data_dir) == []
+    assert find_damage(SMALL, data_dir / "Small") == []
 
 
 def test_from_a_server_and_then_never_again(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
