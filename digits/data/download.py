@@ -24,7 +24,6 @@ from digits.errors import UserError
 from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, sweep, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
-KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
 URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -46,9 +45,9 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
     if damaged:
         _bring(entry, folder, damaged, mirror)
         files = [folder / path for path in entry.paths]
-        arrays = [parse_idx(read_bytes(path, entry.max_bytes), str(path)) for path in files]
+        x_train, y_train, x_test, y_test = (parse_idx(read_bytes(file, entry.max_bytes), str(file)) for file in files)
         keras = io.BytesIO()
-        np.savez(keras, **dict(zip(KERAS_KEYS, arrays, strict=True)))
+        np.savez(keras, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
         write_whole(folder.parent / f"{entry.name}.npz", keras.getbuffer())
         sums = {name: sha256_of(folder / name) for name in names if name != MANIFEST}
         write_whole(folder / MANIFEST, format_manifest(sums))

@@ -1,7 +1,7 @@
 """Images of the user's own and MNIST's form: the changes that bring them into it, and signs that they lack it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,27 +10,13 @@ from numpy.typing import NDArray
 
 from digits.data.catalogue import Arrays
 from digits.data.own import NUMBERED
+from digits.data.sample import stratified_sample
 
 FAINT = 128
 """Images have their brightest pixel above this in MNIST's form, where ink is 255."""
 MOST, SOME = 0.9, 0.02
 """Shares of images with a light background: one mistake was made for all, or for some. Fashion-MNIST has none."""
 INSET = 2  # pixels from the edge to where a frame has ended
-MEAN_DIGITS = (
-    "0000000003cd4002cbab007c25c10a93b8005ff9100011000",
-    "00000000006710000a700000f200003e10001691000000000",
-    "0001100017ca200145b300148b2005dfb5104a86400000000",
-    "0000000028da200149c20007fc200223c4005bda200022000",
-    "000000000224300295a4005e9f30037cb2000275100001100",
-    "0000000004ab7101cd85102ee9200347c4004dfa200022100",
-    "0002200003a610018921002dac7002fed60006b6100000000",
-    "0000000012331005ccf400233d20001a810004a3000045100",
-    "0000000003a9300198a60017f910019b71002ac7100012100",
-    "0000000001651002b9c3003caf20015a91000285100023200",
-)
-"""The mean of each digit's training images in MNIST: the means of 7x7 blocks, one hexadecimal number each."""
-FEWEST_DIGITS = 5
-"""Classes named by a digit from which on transposed images are looked for."""
 
 
 @dataclass(frozen=True)
@@ -135,21 +121,26 @@ def _ring(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _is_transposed(images: NDArray[np.uint8], labels: NDArray[np.uint8], names: Sequence[str]) -> bool:
     """Return whether the classes called 0 to 9 look like MNIST's digits with rows for columns; light ink on dark.
 
-    The mean image of each class is compared with those of MNIST's digits. Of 2,000 samples of 20 to 1,000 images each,
-    8 or more digits were recognised in transposed images of MNIST, but at most 4 upright, and at most 4 of
-    Fashion-MNIST's classes either way.
+    The mean image of each class is compared with those of MNIST's digits. Of 200 transposed samples of MNIST each, 158
+    of 20 images were noticed, 199 of 50, and all of 200; none of 1,600 others, upright ones and Fashion-MNIST's.
     """
     there = set(labels.tolist())
     digits = {int(name): label for label, name in enumerate(names) if re.fullmatch("[0-9]", name) and label in there}
-    if len(digits) < FEWEST_DIGITS:
+    if len(digits) < 5:  # too few to tell
         return False
-    means = np.stack([images[labels == label].mean(axis=0) for label in digits.values()])
-    means = means.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4))
-    known = np.array([[int(value, 16) for value in digit] for digit in MEAN_DIGITS])
+    known_images, known_labels, *_ = stratified_sample()
+    known = _means(known_images, known_labels, range(10))
 
-    def recognised(views: NDArray[np.floating]) -> int:
+    def recognised(views: NDArray[np.uint8]) -> int:
         with np.errstate(invalid="ignore"):  # blank images correlate with nothing
-            correlations = np.corrcoef(views.reshape(-1, 49), known)[: len(views), len(views) :]
+            correlations = np.corrcoef(_means(views, labels, digits.values()), known)[: len(digits), len(digits) :]
         return int((correlations.argmax(axis=1) == list(digits)).sum())
 
-    return recognised(means.transpose(0, 2, 1)) >= 0.8 * len(digits) and recognised(means) <= 0.4 * len(digits)
+    return recognised(images.transpose(0, 2, 1)) >= 0.8 * len(digits) and recognised(images) <= 0.4 * len(digits)
+
+
+def _means(images: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Iterable[int]) -> NDArray[np.float64]:
+    """Return the mean image of each class, in blocks of 4x4 pixels, (K, 49)."""
+    means = np.stack([images[labels == label].mean(axis=0) for label in classes])
+    blocks: NDArray[np.float64] = means.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4))
+    return blocks.reshape(-1, 49)

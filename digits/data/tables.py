@@ -1,12 +1,10 @@
 """Datasets as the usual CSV tables, a label and 784 pixels in each row; read, with every bad row named, and written."""
 
 import csv
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +23,7 @@ COLUMNS = 1 + PIXELS
 HEADER = ",".join(["label", *(f"pixel{i}" for i in range(PIXELS))]) + "\n"
 LONGEST_LINE = 65_536  # bytes; a row of quoted decimals has 10,000
 BATCH = 1_000  # rows that are parsed together
-MOST_FAULTS = 100
-"""Bad rows that are named; a table with more of them is something else, and not read further."""
+MOST_FAULTS = 100  # bad rows that are named; a table with more is something else, and not read further
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?\s*", re.ASCII | re.IGNORECASE)
 PIXEL_NAME = re.compile(r"pixel_?\d+|p\d+|\d+x\d+")
 UNLABELLED = (
@@ -86,8 +83,8 @@ def is_id(header: str) -> bool:
 
 def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[list[str], NDArray[np.uint8]]:
     """Return the table's labels and images (N, 28, 28); UserError where a row is bad, or the file is something else."""
-    if not os.path.isfile(path):
-        raise UserError(f"'{path}' is {'not a regular file' if os.path.lexists(path) else 'missing'}.")
+    if not path.is_file():
+        raise UserError(f"'{path}' is {'not a file' if path.exists() else 'missing'}.")
     with path.open("rb") as binary:
         start = binary.read(LONGEST_LINE)
     if kind := next((kind for mark, kind in KINDS.items() if start.startswith(mark)), None):
@@ -99,8 +96,13 @@ def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[
     faults = 0
     # Bytes that are not UTF-8 become characters that no number has.
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        rows = _rows(file, path)
-        while batch := list(islice(rows, BATCH)):
+        bar = tqdm(file, desc=path.name, unit=" rows", disable=None, leave=False, ncols=100)
+        rows = ((number, line) for number, line in enumerate(bar, start=1) if line.strip())
+        first = list(islice(rows, 1))
+        if first and _is_header(first[0][1], path):
+            first = []
+        while batch := first + list(islice(rows, BATCH)):
+            first = []
             values = _numbers([line for _, line in batch], changes.scale)
             if values is not None:
                 labels += [str(int(label)) for label in values[:, 0]]
@@ -112,21 +114,13 @@ def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[
                     faults += 1
                 if faults == MOST_FAULTS:
                     raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; repair it.")
+            if not faults:
+                raise UserError(f"'{path}' has something other than numbers in lines {batch[0][0]} to {batch[-1][0]}.")
     if faults:
         raise UserError(f"'{path}' has {faults} bad row{'s' * (faults > 1)}; repair or remove what is named above.")
     if not labels:
         raise UserError(f"'{path}' has no rows of a label and {PIXELS} pixels.")
     return labels, np.concatenate(images)
-
-
-def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, str]]:
-    """Yield each row's line number and text, no header, no empty lines; UserError where no labels come first."""
-    is_first = True
-    for number, line in enumerate(tqdm(file, desc=path.name, unit=" rows", disable=None, leave=False, ncols=100), 1):
-        if line.strip():
-            if not (is_first and _is_header(line, path)):
-                yield number, line
-            is_first = False
 
 
 def _is_header(line: str, path: Path) -> bool:
@@ -160,10 +154,13 @@ def _numbers(lines: list[str], scale: float | None) -> NDArray[np.float64] | Non
         values = np.loadtxt(lines, delimiter=",", quotechar='"', comments=None, ndmin=2)
     except ValueError:
         return None
-    largest = np.full(COLUMNS, 255 if scale is None else scale)
-    largest[0] = 255
-    whole = values if scale is None else values[:, :1]
-    is_good = values.shape == (len(lines), COLUMNS) and ((values >= 0) & (values <= largest) & (whole % 1 == 0)).all()
+    pixels = values[:, 1:]
+    is_good = (
+        values.shape == (len(lines), COLUMNS)
+        and ((pixels >= 0) & (pixels <= (scale or 255))).all()
+        and ((values[:, 0] >= 0) & (values[:, 0] <= 255)).all()
+        and ((values[:, 0] if scale else values) % 1 == 0).all()
+    )
     return values if is_good else None
 
 
@@ -178,10 +175,9 @@ def _fault(line: str, scale: float | None) -> str:
         return f"it has {columns}, where {COLUMNS} are expected: a label and {PIXELS} pixels, with commas between"
     for column, cell in enumerate(cells, start=1):
         value = float(cell) if NUMBER.fullmatch(cell) else -1
-        most = 255 if scale is None or column == 1 else scale
-        is_whole = scale is None or column == 1
-        if not 0 <= value <= most or (is_whole and value % 1):
-            what = "a whole number from 0 to 255" if is_whole else f"a number from 0 to --scale {most:g}"
+        decimal = scale if column > 1 else None
+        if not 0 <= value <= (decimal or 255) or (decimal is None and value % 1):
+            what = "a whole number from 0 to 255" if decimal is None else f"a number from 0 to --scale {decimal:g}"
             hint = "; --scale takes other ranges" if scale is None and value > -1 else ""
             return f"column {column} holds '{plain(cell[:20])}', where {what} is expected{hint}"
     return ""

@@ -233,7 +233,7 @@ def test_files_that_are_there_and_right_are_kept(tmp_path: Path) -> None:
     (tmp_path / "Small" / "raw").mkdir(parents=True)
     for name, data in list(zip(SMALL.files, IDX_BYTES, strict=True))[:3]:
         (tmp_path / "Small" / "raw" / name).write_bytes(data)
-    with pytest.raises(UserError, match="small is not in '.*' yet: run"):
+    with pytest.raises(UserError, match=r"small is not in '.*' yet: run"):
         read_dataset(SMALL, tmp_path)
     mirror = tmp_path / "mirror"
     mirror.mkdir()
