@@ -5,16 +5,3 @@ May import: nothing of digits but errors.
 
 from digits.photos.find import Digit, Steps, find_digit, find_digits
 from digits.photos.read import Photo, decode_photo, is_image, is_named_image, read_pages, read_photo
-
-__all__ = [
-    "Digit",
-    "Photo",
-    "Steps",
-    "decode_photo",
-    "find_digit",
-    "find_digits",
-    "is_image",
-    "is_named_image",
-    "read_pages",
-    "read_photo",
-]

@@ -18,22 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.photos.ink import highest, ink_mask, ink_strength
-from digits.photos.mnist_form import mnist_form
-from digits.photos.normalize import scaled, to_mnist
+from digits.photos.normalize import mnist_form, scaled, to_mnist
 from digits.photos.rulings import find_rulings, without_rulings
 from digits.photos.segments import (
     Box,
     Piece,
     box_of,
     digits_in_rows,
+    edges_touched,
     find_pieces,
     other_digits,
     pieces_of_one,
-    touches_edge,
 )
+from digits.photos.shapes import is_sign, parts_of
 from digits.photos.sheet import find_sheet, straightened
-from digits.photos.signs import is_sign
-from digits.photos.splits import parts_of
 
 LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
 """Longest sides, in pixels: a smaller photo is enlarged to the first, so that strokes of a pixel's width hang together
@@ -101,7 +99,7 @@ class _Ink:
         """Return the digit that the pieces make up, and those that it may be cut into where it is wide."""
         own, box = self.own(pieces), box_of(pieces)
         digit = self._cut_out(own, box, steps)
-        parts = [(part.start, part.stop, self._cut_out(part.mask, box)) for part in parts_of(own)]
+        parts = [(start, stop, self._cut_out(mask, box)) for start, stop, mask in parts_of(own)]
         return Digit(digit.image, digit.box, tuple(parts))
 
     def own(self, pieces: list[Piece]) -> NDArray[Any]:
@@ -124,14 +122,11 @@ class _Ink:
         image = to_mnist(ink)
         if steps is not None:
             steps |= {"5 digit": _dark_on_white(ink), "6 as MNIST": image}
-        return Digit(image, self._box_in_photo(left, top, right, bottom))
-
-    def _box_in_photo(self, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
         corners = np.array([[[left, top]], [[right, top]], [[right, bottom]], [[left, bottom]]], np.float64)
         moved = np.round(cv2.perspectiveTransform(corners, self.to_photo)[:, 0], 6)
         (x, y), (to_x, to_y) = moved.min(axis=0), moved.max(axis=0)
         width, height = self.size
-        return max(0, floor(x)), max(0, floor(y)), min(width, ceil(to_x)), min(height, ceil(to_y))
+        return Digit(image, (max(0, floor(x)), max(0, floor(y)), min(width, ceil(to_x)), min(height, ceil(to_y))))
 
 
 def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size | None) -> _Ink | None:
@@ -187,7 +182,7 @@ def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:
     if not cv2.countNonZero(wide):
         return None
     labels, pieces = find_pieces(wide)
-    edge = [piece.label for piece in pieces if touches_edge(piece, mask.shape)]
+    edge = [piece.label for piece in pieces if edges_touched(piece, mask.shape)]
     if not edge or not (mask & (1 - wide)).any():
         return None
     return cv2.dilate(np.isin(labels, edge).astype(np.uint8), np.ones((9, 9), np.uint8))

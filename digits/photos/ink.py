@@ -1,7 +1,5 @@
 """Find the ink in a photo: even out the light, tell ink from paper, report where there is none."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +31,7 @@ def ink_strength(grey: NDArray[Any]) -> Floats:
 
     Works for dark on light and for light on dark, in any light that changes more slowly than a stroke is wide.
     """
-    small = _small(grey)
+    small = scaled(grey, min(SMALL, max(grey.shape)))
     trend = _trend(small)
     if _is_light_on_dark(small, trend):
         grey, small, trend = cv2.bitwise_not(grey), cv2.bitwise_not(small), -trend
@@ -128,10 +126,6 @@ def _coordinates(shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
     some_x, some_y = (grid.ravel() for grid in np.meshgrid(x[0, ::step], y[::step, 0]))
     terms = [np.ones_like(some_x), some_x, some_y, some_x * some_x, some_x * some_y, some_y * some_y]
     return y, x, np.array(terms)
-
-
-def _small(grey: NDArray[Any]) -> NDArray[Any]:
-    return scaled(grey, min(SMALL, max(grey.shape)))
 
 
 def _enlarged(values: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:

@@ -1,6 +1,7 @@
-"""Bring one digit's ink into the form of MNIST's images: 20x20 box, centred by mass in 28x28, MNIST's stroke width."""
+"""Bring one digit's ink into the form of MNIST's images: 20x20 box, centred by mass in 28x28, MNIST's stroke width.
 
-from __future__ import annotations
+What has that form already is known by it.
+"""
 
 from typing import Any
 
@@ -15,6 +16,38 @@ SIDE, BOX = 28, 20
 20x20 pixel box while preserving their aspect ratio', 'centered in a 28x28 image by computing the center of mass'."""
 THINNEST, THICKEST = 0.1, 9.0  # stroke widths, in pixels of the 28x28 image, that are left as they are
 FINE = 4  # the digit is first scaled to this multiple of its final size, so that strokes can widen by a quarter pixel
+BACKGROUND = 32
+"""Grey level up to which a pixel is background: JPEG files and scanners leave traces."""
+LEAST_INK = 128
+BOX_SIDES = 18, 21
+"""Longest side of a digit, in pixels. In MNIST it is 19 or 20."""
+FURTHEST = 0.6
+"""Most pixels between the ink's centre of mass and the middle of pixel 14, on each axis. In MNIST: at most 0.5."""
+
+
+def mnist_form(pixels: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, int, int, int]] | None:
+    """Return the image, uint8 (28, 28), and its ink's box (left, top, right, bottom); None where it has another form.
+
+    MNIST's form is 28x28 pixels in shades of grey (H, W) or (H, W, 3), light ink on black, its box as large as in MNIST
+    and its centre of mass in the middle. The border is empty but for few pixels: MNIST's longest tails reach it.
+    """
+    if pixels.shape[:2] != (SIDE, SIDE):
+        return None
+    if pixels.ndim == 3:
+        if (pixels != pixels[:, :, :1]).any():
+            return None
+        pixels = np.ascontiguousarray(pixels[:, :, 0])
+    ink = pixels > BACKGROUND
+    if pixels.max() < LEAST_INK or ink[0].sum() + ink[-1].sum() + ink[:, 0].sum() + ink[:, -1].sum() > SIDE // 4:
+        return None
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    if not BOX_SIDES[0] <= max(box[2] - box[0], box[3] - box[1]) <= BOX_SIDES[1]:
+        return None
+    weights = np.where(ink, pixels, 0).astype(np.float64)
+    total, places = weights.sum(), np.arange(SIDE)
+    away = max(abs(weights.sum(axis=axis) @ places / total - SIDE // 2) for axis in (0, 1))
+    return (pixels, box) if away <= FURTHEST else None
 
 
 def to_mnist(ink: Floats) -> NDArray[Any]:

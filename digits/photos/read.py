@@ -1,11 +1,9 @@
 """Read photos as people have them: any common format and depth, turned by the camera, transparent, or damaged."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -53,32 +51,48 @@ class TooManyPixels(UserError):
     """The photo has more pixels than may be decoded."""
 
 
-def read_photo(path: Path, shrink: bool = False, max_pixels: int = MAX_PIXELS, page: int = 1) -> Photo:
-    """Return the photo in the file, as decode_photo does, or the one on that page of it. UserError if there is none."""
-    _check_regular(path)
-    return _first(_read_pages(path, shrink, max_pixels, page))
-
-
-def read_pages(path: Path, shrink: bool = False) -> Iterator[tuple[int | None, Photo | UserError]]:
-    """Yield the photo in the file, or what is wrong with it, after None; of a TIFF file of several pages the photo of
-    each, after the page's number."""
-    try:
-        _check_regular(path)
-    except UserError as error:
-        yield None, error
-    except OSError as error:  # a disk or network drive that fails
-        yield None, UserError(f"it cannot be read ({error.strerror}); check the disk or the network.")
-    else:
-        yield from _read_pages(path, shrink, MAX_PIXELS)
-
-
-def decode_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Return the photo in a file or in bytes in memory: of a TIFF file its first page, of an animation the first frame
-    that is not blank. UserError for what is not an image file, or a damaged one.
+def read_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS, page: int = 1) -> Photo:
+    """Return the photo in a file or in bytes in memory: of a TIFF file that page, of an animation the first frame that
+    is not blank. UserError for what is not an image file, or a damaged one.
 
     With `shrink` a large photo becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
     """
-    return _first(_read_pages(source, shrink, max_pixels))
+    _, photo = next(read_pages(source, shrink, max_pixels, page), (None, UserError("it has fewer pages now.")))
+    if isinstance(photo, UserError):
+        raise photo
+    return photo
+
+
+decode_photo = read_photo
+
+
+def read_pages(
+    source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS, first: int = 1
+) -> Iterator[tuple[int | None, Photo | UserError]]:
+    """Yield the photo in the file, or what is wrong with it, after None; of a TIFF file of several pages the photo of
+    each, from the first one on, after the page's number."""
+    try:
+        with _sentences(source):
+            if isinstance(source, Path):
+                _check_regular(source)
+            image = Image.open(source, formats=FORMATS)
+            frames = _pages(image) if image.format == "TIFF" else [0]
+    except UserError as error:
+        yield None, error
+        return
+    with image:
+        for page, frame in list(enumerate(frames, start=1))[first - 1 :]:
+            found: Photo | UserError
+            try:
+                with _sentences(source):
+                    if image.format in ANIMATIONS and getattr(image, "is_animated", False):
+                        found = _first_shown(image, shrink, max_pixels)
+                    else:
+                        image.seek(frame)
+                        found = _decode(image, shrink, max_pixels)
+            except UserError as error:
+                found = error
+            yield page if len(frames) > 1 else None, found
 
 
 def is_named_image(name: str) -> bool:
@@ -89,16 +103,12 @@ def is_named_image(name: str) -> bool:
 def is_image(path: str | Path) -> bool:
     """Return whether the regular file begins as an image file of a known format does, whatever its name."""
     try:
-        with _sentences(path), Image.open(path, formats=FORMATS):
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS):
             return True
-    except UserError as error:
-        return not isinstance(error, NoImage)
-    except OSError:
-        return False
-
-
-class NoImage(UserError):
-    """The file is not an image file of a known format."""
+    except UnidentifiedImageError:
+        return _is_heic(path)
+    except Exception:  # a damaged one, for instance: reading it says what is wrong
+        return True
 
 
 def _check_regular(path: Path) -> None:
@@ -108,47 +118,6 @@ def _check_regular(path: Path) -> None:
         raise UserError("it is not a regular file; give an image file or a folder of them.")
     if path.stat().st_size == 0:
         raise UserError("the file is empty (0 bytes); copy it or take the photo again.")
-
-
-def _first(pages: Iterator[tuple[int | None, Photo | UserError]]) -> Photo:
-    _, photo = next(pages, (None, UserError("it has fewer pages now.")))
-    if isinstance(photo, UserError):
-        raise photo
-    return photo
-
-
-def _read_pages(
-    source: Path | BinaryIO, shrink: bool, max_pixels: int, first: int = 1
-) -> Iterator[tuple[int | None, Photo | UserError]]:
-    """Yield as read_pages does, from that page on."""
-    try:
-        with _sentences(source):
-            image = Image.open(source, formats=FORMATS)
-    except UserError as error:
-        yield None, error
-        return
-    with image:
-        frames = [0]
-        found: Photo | UserError
-        try:
-            with _sentences(source):
-                if image.format == "TIFF":
-                    frames = _pages(image)
-        except UserError as error:
-            yield None, error
-            return
-        for page, frame in list(enumerate(frames, start=1))[first - 1 :]:
-            try:
-                with _sentences(source):
-                    if image.format in ANIMATIONS and getattr(image, "is_animated", False):
-                        found = _first_shown(image, shrink, max_pixels)
-                    else:
-                        if image.format == "TIFF":
-                            image.seek(frame)
-                        found = _decode(image, shrink, max_pixels)
-            except UserError as error:
-                found = error
-            yield page if len(frames) > 1 else None, found
 
 
 def _pages(image: Image.Image) -> list[int]:
@@ -187,8 +156,7 @@ def _first_shown(image: Image.Image, shrink: bool, max_pixels: int) -> Photo:
 def _sentences(source: Path | str | BinaryIO) -> Iterator[None]:
     """Have what goes wrong with an image file within the block said in a UserError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's notes on odd but readable files
+        with warnings.catch_warnings(action="ignore"):  # Pillow's notes on odd but readable files
             yield
     except UserError:
         raise
@@ -198,23 +166,20 @@ def _sentences(source: Path | str | BinaryIO) -> Iterator[None]:
                 raise UserError("the file is damaged (no HEIC photo); copy it or take the photo again.") from None
             install = """pip install -c constraints.txt -e ".[heic]\""""
             raise UserError(f"it is a HEIC photo, which needs pillow-heif ({install}); or save it as JPEG.") from None
-        raise NoImage(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None
+        raise UserError(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None
     except Image.DecompressionBombError:
         raise TooManyPixels(f"it claims more than {MAX_PIXELS:,} pixels; shrink it first.") from None
-    except PermissionError:
-        raise UserError("permission denied; change the file's permissions.") from None
     except Exception as error:  # for damaged files Pillow's decoders raise nearly everything
+        if isinstance(error, OSError) and error.errno:
+            raise UserError(f"it cannot be read ({error.strerror}); check its permissions and the disk.") from None
         raise UserError(f"the file is damaged ({str(error).rstrip('.')}); copy it or take the photo again.") from None
 
 
 def _is_heic(source: Path | str | BinaryIO) -> bool:
     """Return whether the file is one of HEIF's, as phones write them; Pillow alone reads only AVIF's."""
-    if isinstance(source, Path | str):
-        with open(source, "rb") as file:
-            start = file.read(12)
-    else:
-        source.seek(0)
-        start = source.read(12)
+    with open(source, "rb") if isinstance(source, Path | str) else nullcontext(source) as file:
+        file.seek(0)
+        start = file.read(12)
     return start[4:8] == b"ftyp" and start[8:12] in HEIC
 
 

@@ -1,9 +1,6 @@
 """Which pieces of ink make up a digit, and in which order digits are read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST = 0.00008  # pieces that cover a smaller fraction of the photo are specks
-
 TALLEST = 2.0
 """A piece taller than so many usual digits is no digit, nor several that touch."""
 EMPTIEST = 0.12
@@ -40,8 +36,7 @@ class Box(NamedTuple):
         return max(self.width, self.height)
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A connected piece of ink: its number in the array of labels, its box and its area in pixels."""
 
     label: int
@@ -82,13 +77,8 @@ def box_of(pieces: Sequence[Piece]) -> Box:
     return Box(min(lefts), min(tops), max(rights), max(bottoms))
 
 
-def touches_edge(piece: Piece, shape: tuple[int, ...]) -> bool:
-    """Return whether a piece lies at the photo's edge: within a hundredth, as the last line there may be erased."""
-    return _edges_touched(piece, shape) > 0
-
-
-def _edges_touched(piece: Piece, shape: tuple[int, ...]) -> int:
-    """Return how many of the photo's four edges the piece lies at."""
+def edges_touched(piece: Piece, shape: tuple[int, ...]) -> int:
+    """Return how many of the photo's edges the piece lies at: within a hundredth, where a last line may be erased."""
     height, width = shape
     margin, box = max(shape) // 100, piece.box
     return sum((box.left <= margin, box.top <= margin, box.right >= width - margin, box.bottom >= height - margin))
@@ -102,14 +92,14 @@ def _reaches_in(piece: Piece, shape: tuple[int, ...]) -> bool:
     (height, width), box = shape, piece.box
     across = box.left < 2 * width / 3 and box.right > width / 3
     down = box.top < 2 * height / 3 and box.bottom > height / 3
-    return across and down and _edges_touched(piece, shape) <= 1
+    return across and down and edges_touched(piece, shape) <= 1
 
 
 def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
     """Return the pieces of the photo's one digit: the most prominent piece, and what belongs to it."""
     if not pieces:
         return []
-    inside = [piece for piece in pieces if _reaches_in(piece, shape) or not touches_edge(piece, shape)]
+    inside = [piece for piece in pieces if _reaches_in(piece, shape) or not edges_touched(piece, shape)]
     candidates = inside or pieces
     # A large piece at the edge is the table beside the sheet, unless there is nothing but crumbs inside.
     if candidates[0].area < 0.1 * pieces[0].area and candidates[0].box.longest < 0.1 * max(shape):
@@ -132,7 +122,7 @@ def other_digits(pieces: list[Piece], chosen: list[Piece], shape: tuple[int, ...
     digit, ink = box_of(chosen), sum(piece.area for piece in chosen)
     tall = sorted((p for p in chosen if p.box.height > 0.8 * digit.height), key=lambda piece: piece.box.left)
     beside = [right for left, right in pairwise(tall) if right.box.left >= left.box.right]
-    apart = [p for p in pieces if p not in chosen and p.area > 0.2 * ink and not touches_edge(p, shape)]
+    apart = [p for p in pieces if p not in chosen and p.area > 0.2 * ink and not edges_touched(p, shape)]
     return beside + [
         piece
         for piece in apart
@@ -162,7 +152,7 @@ def _gap(box: Box, others: list[Piece]) -> float:
 
 def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[list[Piece]]]:
     """Return the pieces of each digit, in groups that make up numbers: rows first, then from left to right."""
-    inside = [piece for piece in pieces if not touches_edge(piece, shape)]
+    inside = [piece for piece in pieces if not edges_touched(piece, shape)]
     usual = _usual_height(inside)
     digits = _merge_into_digits([piece for piece in inside if not _is_line(piece, usual)], usual)
     boxes = [box_of(digit) for digit in digits]

@@ -1,7 +1,5 @@
 """Find the sheet of paper in a photo of a table, a desk or a lap, and see it from straight above."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

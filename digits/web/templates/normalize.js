@@ -114,7 +114,7 @@ function gap(box, others) {
     )));
 }
 
-// --- digits/photos/signs.py: plus, minus, times and equals are no digits ---
+// --- digits/photos/shapes.py: plus, minus, times and equals are no digits ---
 
 function isSign(mask) {
     const { rows, columns } = mask;

@@ -1,14 +1,21 @@
-"""Where digits that touch may be cut apart. Which cuts are right is for the network to say: see digits/prediction."""
+"""What a piece of ink may be besides a digit: a sign (+ - x =), or several digits that touch.
 
-from __future__ import annotations
+Which cuts between these are right is for the network to say: see digits/prediction.
+"""
 
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+INKED = 0.1
+"""A ninth of the box with a stroke in it has at least this fraction of ink."""
+EMPTY, FAINT = 0.1, 0.4
+"""A slanted stroke that passes leaves less than this fraction of another ninth's ink."""
+NARROW = 0.6
+"""Ink that is no wider than so many times its height is no sign: a narrow 4 in one stroke is a plus but for that."""
 WIDE = 0.85
 """Ink that is wider than so many times its height may be several digits: of MNIST's digits, one in 30 is."""
 WIDEST = 1.2
@@ -21,17 +28,33 @@ CUTS = 4
 """Most cuts for a stretch as wide as the ink is high: about as many as the digits there have thin places."""
 
 
-class Part(NamedTuple):
-    """What lies between two cuts: their numbers, 0 being the ink's left end, and its pixels, uint8 (H, W)."""
+def is_sign(mask: NDArray[Any]) -> bool:
+    """Return whether the ink, uint8 (H, W) of 0 and 1 without a margin, is one of + - x =.
 
-    start: int
-    stop: int
-    mask: NDArray[Any]
+    Each ninth of a plus's box but the corners has ink, of a cross's all but the middles of the sides. No digit leaves
+    all four corners empty and its centre inked, none leaves its middle row empty from side to side.
+    """
+    height, width = mask.shape
+    if width > 2.5 * height:
+        return True
+    if min(height, width) < 6 or width <= NARROW * height:
+        return False
+    ninths = cv2.resize(mask.astype(np.float32), (3, 3), interpolation=cv2.INTER_AREA)
+    corners, sides, centre = ninths[::2, ::2], ninths.ravel()[1::2], ninths[1, 1]
+    plus = corners.max() < EMPTY * sides.min() and min(sides.min(), centre) > INKED
+    times = sides.max() < FAINT * corners.min() and min(corners.min(), centre) > INKED
+    equals = ninths[1].max() < FAINT * ninths[::2].min() and ninths[::2].min() > INKED
+    if not (plus or times or equals):
+        return False
+    # The strokes of a 4 in the form of a plus with a diagonal enclose paper.
+    paper = np.pad(1 - mask, 1, constant_values=1)
+    return cv2.connectedComponents(paper, connectivity=4)[0] <= 2
 
 
-def parts_of(mask: NDArray[Any]) -> list[Part]:
+def parts_of(mask: NDArray[Any]) -> list[tuple[int, int, NDArray[Any]]]:
     """Return every digit that the ink, uint8 (H, W) of 0 and 1 without a margin, may hold; [] where it is but one.
 
+    Each lies between two cuts: their numbers, 0 being the ink's left end, and the digit's pixels, uint8 (H, W).
     The whole, from the first cut to the last, is among them where it could be a digit. What lies between neighbouring
     cuts always is, however wide: there is a way from the first cut to the last.
     """
@@ -53,7 +76,7 @@ def parts_of(mask: NDArray[Any]) -> list[Part]:
         first, last = inked[start], inked[stop - 1]
         if stop == start + 1 or ends[last + 1] - ends[first] <= WIDEST * height:
             part = np.where((stretch >= first) & (stretch <= last), mask, 0).astype(np.uint8)
-            found.append(Part(start, stop, part))
+            found.append((start, stop, part))
     return found if len(inked) > 1 else []
 
 
