@@ -2,9 +2,11 @@
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,6 +30,19 @@ def hardware(device: str) -> dict[str, str | int | float]:
         "system": f"{platform.system()} {platform.machine()}",
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def source() -> dict[str, str | bool] | None:
+    """Return the commit of the code that runs, and whether files of it were changed; None where git does not say."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "-uno", ":/"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def or_none(measure: Callable[[], T]) -> T | None:

@@ -93,6 +93,7 @@ class RunInfo(TypedDict):
     freeze_features: NotRequired[bool]
     command: NotRequired[str]
     versions: NotRequired[dict[str, Any]]
+    source: NotRequired[dict[str, Any] | None]  # the commit, and whether files were changed; null outside of git
     hardware: NotRequired[dict[str, Any]]
     workers: NotRequired[Count]  # processes that trained together; one where absent
     parameters: NotRequired[dict[str, Count]]

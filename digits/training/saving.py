@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from digits.data import Dataset
 from digits.errors import when_interrupted
 from digits.files import write_npy
-from digits.machine import hardware, versions
+from digits.machine import hardware, source, versions
 from digits.recipes.naming import check_replaceable, finished_before, run_path, start_name
 from digits.recipes.options import Options, command_line
 from digits.recipes.recipe import recipe_record
@@ -71,6 +71,7 @@ class NewRun:
         self.labels = labels.astype(np.int64)
         self.config = network_config(options, len(dataset.class_names), framework)
         self.versions = versions(packages)
+        self.source = source()  # now: somebody may change the code while the training runs
         self.workers = workers
         self.network_code = network_code(recipe.model, framework)
         self.path = run_path(options, framework)
@@ -129,6 +130,7 @@ class NewRun:
             "freeze_features": self.options.freeze_features,
             "command": command_line(f"mnist_{self.framework}.py", self.options),
             "versions": self.versions,
+            "source": self.source,
             "hardware": hardware(device),
             "workers": self.workers.count,
             "parameters": dict(zip(("trainable", "non_trainable"), parameters, strict=True)),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,8 @@ def save_network(model: nn.Module, folder: Path, class_names: tuple[str, ...]) -
     """Write a trained network into the folder in three forms: model.pt, weights.safetensors and model.onnx."""
     save_checkpoint(model, folder / "model.pt")
     save_weights(model, folder / "weights.safetensors")
-    export_onnx(model, folder / "model.onnx", class_names)
+    if not os.environ.get("WITHOUT_ONNX"):  # run_experiment.py sets it for the trials of a search
+        export_onnx(model, folder / "model.onnx", class_names)
 
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:

@@ -1,5 +1,6 @@
 """A network's weights and files in TensorFlow/Keras. models/pytorch/files.py is the twin, function by function."""
 
+import os
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -79,7 +80,8 @@ def save_network(model: keras.Model, folder: Path, class_names: tuple[str, ...])
     """Write a trained network into the folder in three forms: model.keras, weights.safetensors and model.onnx."""
     save_checkpoint(model, folder / "model.keras")
     save_weights(model, folder / "weights.safetensors")
-    export_onnx(model, folder / "model.onnx", class_names)
+    if not os.environ.get("WITHOUT_ONNX"):  # run_experiment.py sets it for the trials of a search
+        export_onnx(model, folder / "model.onnx", class_names)
 
 
 def save_checkpoint(model: keras.Model, path: Path) -> None:
