@@ -64,14 +64,6 @@ def test_a_dataset(disk: Path, file: str) -> None:
     assert not list(disk.rglob(".*"))
 
 
-@pytest.mark.parametrize("disk", ["1m"], indirect=True)
-def test_images(disk: Path, tmp_path: Path) -> None:
-    download_dataset(MNIST_SAMPLE, tmp_path / "mnist_data")
-    stderr = run("download_mnist.py", "--dataset", "mnist-sample", "--to-images", disk / "images", cwd=tmp_path)
-    assert f"{FULL} ({disk / 'images' / 'train'}/" in stderr
-    assert list(disk.iterdir()) == []
-
-
 @pytest.mark.parametrize("disk", ["2m"], indirect=True)
 def test_figures(disk: Path) -> None:
     make_run(disk)

@@ -53,15 +53,6 @@ def test_standard_form(tmp_path: Path, first: int | str | None) -> None:
         np.testing.assert_allclose(session.run(None, {"images": pixels})[0], expected, rtol=1e-5)
 
 
-def test_finished_twice_is_the_same(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    write_model(path, "batch")
-    finish_onnx(path, "abc")
-    first = path.read_bytes()
-    finish_onnx(path, "abc")
-    assert path.read_bytes() == first
-
-
 def test_broken_model_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     write_model(path, "batch")

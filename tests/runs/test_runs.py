@@ -1,14 +1,11 @@
-"""Runs on disk: written whole or not at all, and read with every claim checked."""
+"""Runs on disk: written whole or not at all, and compared with their checksums when read."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +18,7 @@ from paths import ROOT
 
 from digits.errors import UserError
 from digits.metrics import accuracy
-from digits.runs import check_writable, find_run, find_runs, read_info, read_run, write_run_files, writing_run
+from digits.runs import find_run, find_runs, read_info, read_run, write_run_files, writing_run
 
 LABELS = np.repeat(np.arange(10), 10)
 
@@ -76,8 +73,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 def test_losses_are_read_where_they_are_recorded(run: Path) -> None:
     (run / "losses.npy").write_bytes(b"put there later by somebody, and not listed")
     assert read_run(run).losses is None
-    losses = np.array([0.5, 0.0])
-    assert np.array_equal(read_run(make_run(run.parent, seed=1, losses=losses)).losses, losses)  # type: ignore[arg-type]
+    recorded = read_run(make_run(run.parent, seed=1, losses=np.array([0.5, 0.0]))).losses
+    assert recorded is not None
+    assert recorded.tolist() == [0.5, 0.0]
 
 
 def test_a_second_run_replaces_the_first_with_all_its_files(run: Path) -> None:
@@ -149,25 +147,17 @@ def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(UserError, match="cannot write"):
-        check_writable(tmp_path / "run")
-
-
 # --- killed, and several at once ---
 
 KILLED_AT_EACH_STEP = """
 import os, signal, sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}, {root!r}]
 import numpy as np
 from make_runs import make_run
 
 outputs, labels = Path(sys.argv[1]), np.repeat(np.arange(10), 10)
 path = make_run(outputs, labels=labels, error_rate=0.5, folder="run")
-STEPS = {{"os.rename", "os.mkdir", "os.rmdir", "os.remove", "open"}}
+STEPS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "open"}
 
 def die_at(step):
     left = step
@@ -187,16 +177,30 @@ for step in range(1000):
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         break
-    state = outputs.parent / f"step-{{step}}"
-    os.system(f"cp -r {{outputs}} {{state}}")
+    state = outputs.parent / f"step-{step}"
+    os.system(f"cp -r {outputs} {state}")
     make_run(outputs, labels=labels, error_rate=0.5, folder="run")
 """
+WRITING_FOR_EVER = """
+import sys
+from pathlib import Path
+import numpy as np
+from make_runs import make_run
+
+while True:
+    make_run(Path(sys.argv[1]), labels=np.repeat(np.arange(10), 10), folder="run")
+    print("written", flush=True)
+"""
+
+
+def start(script: str, outputs: Path) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    return subprocess.Popen([sys.executable, "-c", script, outputs], stdout=subprocess.PIPE, env=environment)
 
 
 @pytest.mark.nightly
 def test_killed_at_every_single_step(tmp_path: Path) -> None:
-    script = KILLED_AT_EACH_STEP.format(tests=str(ROOT / "tests"), root=str(ROOT))
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "outputs")], check=True, timeout=120)
+    assert start(KILLED_AT_EACH_STEP, tmp_path / "outputs").wait(timeout=120) == 0
     states = sorted(tmp_path.glob("step-*"), key=lambda path: int(path.name[5:]))
     assert len(states) > 20
     found = []
@@ -216,53 +220,14 @@ def test_killed_at_every_single_step(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "outputs") == ["run"]
 
 
-WRITING_FOR_EVER = """
-import sys
-from pathlib import Path
-sys.path[:0] = [{tests!r}, {root!r}]
-import numpy as np
-from make_runs import make_run
-print("ready", flush=True)
-while True:
-    make_run(Path(sys.argv[1]), labels=np.repeat(np.arange(10), 10), folder="run")
-"""
-
-
-def start_writer(outputs: Path) -> subprocess.Popen[bytes]:
-    script = WRITING_FOR_EVER.format(tests=str(ROOT / "tests"), root=str(ROOT))
-    writer = subprocess.Popen([sys.executable, "-c", script, str(outputs)], stdout=subprocess.PIPE)
-    assert writer.stdout is not None
-    writer.stdout.readline()
-    return writer
-
-
-def kill(writer: subprocess.Popen[bytes]) -> None:
-    writer.send_signal(signal.SIGKILL)
-    writer.communicate()
-
-
-@pytest.mark.nightly
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    seed = secrets.randbits(32)
-    print(f"the moments have the seed {seed}")
-    moments = random.Random(seed)
-    make_run(tmp_path, labels=LABELS, folder="run")
-    for _ in range(12):
-        writer = start_writer(tmp_path)
-        time.sleep(moments.uniform(0, 0.1))
-        kill(writer)
-        with pytest.raises(RuntimeError), writing_run(tmp_path / "run"):
-            raise RuntimeError  # a writer that fails, but restores and sweeps first
-        read_run(tmp_path / "run")
-        assert os.listdir(tmp_path) == ["run"]
-
-
 @pytest.mark.nightly
 def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
-    make_run(tmp_path, labels=LABELS, folder="run")
-    writers = [start_writer(tmp_path), start_writer(tmp_path)]
+    writers = [start(WRITING_FOR_EVER, tmp_path) for _ in range(2)]
     read = 0
     try:
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"written\n"
         until = time.monotonic() + 3
         while time.monotonic() < until:
             fault = fault_in(tmp_path / "run")
@@ -271,7 +236,8 @@ def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
         assert [writer.poll() for writer in writers] == [None, None]
     finally:
         for writer in writers:
-            kill(writer)
+            writer.kill()
+            writer.communicate()
     assert read > 50
 
 
@@ -285,16 +251,7 @@ def test_a_live_writer_is_not_swept(tmp_path: Path) -> None:
     assert read_run(path).accuracy == 1
 
 
-def test_what_belongs_to_others_is_not_swept(tmp_path: Path) -> None:
-    others = [".run-s3-01234567", ".run-notes", ".other-01234567", "run-01234567"]
-    for name in others:
-        (tmp_path / name).mkdir()
-    (tmp_path / ".run-01234567").mkdir()
-    make_run(tmp_path, labels=LABELS, folder="run")
-    assert sorted(os.listdir(tmp_path)) == sorted([*others, "run"])
-
-
-# --- damaged, tampered with, forged ---
+# --- damaged ---
 
 
 def test_a_single_changed_bit_in_any_file_is_noticed(run: Path) -> None:
