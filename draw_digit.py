@@ -9,23 +9,17 @@ Shows the best two runs, one of each framework and otherwise alike, or those tha
 is fetched from the internet.
 """
 
-import os
+import logging
 import signal
 import socket
 import sys
-import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
-from rich.console import Console
 
 from digits.command_line import options_dataclass, parse
 from digits.errors import UserError, run_script
-from digits.prediction import TRAIN_FIRST
-from digits.web import Keep, Networks, Wall
-from digits.web.export import export_site
-from digits.web.guard import own_hosts
 
 
 @options_dataclass
@@ -48,34 +42,31 @@ class Options:
 
 def main() -> int:
     options = parse(Options(), __doc__)
-    networks = Networks(options.run, options.output_dir)
+    # Only now, so that a missing package is told in a sentence.
+    from digits.web.answers import runs_to_show
+    from digits.web.export import export_site
+    from digits.web.guard import own_hosts
+    from digits.web.page import build_app
+    from digits.web.wall import Keep, Wall
+
+    runs, note = runs_to_show(options.run, options.output_dir)
+    names = ", ".join(run.name for run in runs)
     if options.export:
-        return export(networks, options.export)
-    wall = Wall(Keep(options.keep) if options.keep else None)
+        size = export_site(runs, options.export)
+        print(f"wrote '{options.export / 'index.html'}': {names}; {size / 1e6:.1f} MB. Open it, or publish the folder.")
+        if note:
+            print(note)
+        return 0
+    wall = Wall(runs, note, Keep(options.keep) if options.keep else None)
     listener = listen(options.host, options.port)
+    addresses = say_where_it_is(listener, names, note, wall.key)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
-    # Service managers end processes by SIGTERM: uploads are deleted then too. 143 is the shell's convention for it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # service managers end processes by it; the shell's status
     try:
-        with tempfile.TemporaryDirectory(prefix="draw-digit-") as uploads:
-            serve(networks, wall, listener, Path(uploads), hosts)
+        serve(build_app(runs, hosts, wall, addresses), listener)
     except KeyboardInterrupt:
         print("\nstopped")
     return 130  # the shell's convention for Ctrl-C, as all scripts here have it
-
-
-def export(networks: Networks, folder: Path) -> int:
-    """Write the page that needs no server, and say what it is made of; return the exit status."""
-    runs = networks.find()
-    if not runs:
-        raise UserError(f"there is no trained run; {TRAIN_FIRST}, then export again.")
-    size = export_site(runs, folder)
-    print(
-        f"wrote '{folder}': {', '.join(run.name for run in runs)}; {size / 1e6:.1f} MB. Open '{folder / 'index.html'}'."
-    )
-    if note := networks.note():
-        print(note)
-    return 0
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -95,33 +86,36 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(networks: Networks, wall: Wall, listener: socket.socket, uploads: Path, hosts: set[str]) -> None:
-    """Serve the page under the names in `hosts`, until Ctrl-C; `uploads` is a folder for Gradio's temporary files."""
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    # Only now: importing Gradio takes seconds, and it reads these variables.
-    import uvicorn
+def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) -> list[str]:
+    """Print the addresses of the page and the wall; return those at which phones find the page."""
+    from rich.console import Console
 
     from digits.web.address import code_as_text, page_addresses, web_address
-    from digits.web.page import build_app
 
-    # Browsers hold connections open; they get two seconds to notice that this ends.
     addresses = page_addresses(listener)
-    app = build_app(networks, uploads, hosts, wall, addresses)
-    settings = uvicorn.Config(app, ws="none", log_level="critical", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
     address, *others = addresses or [web_address("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)]
-    runs = ", ".join(run.name for run in networks.find()) or "no network yet; the page says what to run"
-    print(f"drawing page at {address} ({runs}); Ctrl-C ends it")
-    if note := networks.note():
+    print(f"drawing page at {address} ({names}); Ctrl-C ends it")
+    if note:
         print(note)
     if others:
         print(f"if phones do not find that: {', '.join(others)}")
-    print(f"wall for the projector at {address}/wall#{wall.key}", flush=True)
+    print(f"wall for the projector at {address}/wall#{key}", flush=True)
     if addresses and sys.stdout.isatty():
         Console(highlight=False).print(code_as_text(address), style="bright_white on black", end="")
-    uvicorn.Server(settings).run(sockets=[listener])
+    return addresses
+
+
+def serve(app: Any, listener: socket.socket) -> None:
+    """Serve the application until Ctrl-C."""
+    import uvicorn
+
+    from digits.web.guard import Protocol
+
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a client that breaks off there is nothing to say
+    settings: dict[str, Any] = {"http": Protocol, "loop": "asyncio", "ws": "none", "lifespan": "off"}
+    settings["timeout_graceful_shutdown"] = 2  # browsers hold connections open, and have to notice that this ends
+    uvicorn.Server(uvicorn.Config(app, log_level="critical", **settings)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

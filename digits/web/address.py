@@ -2,7 +2,10 @@
 
 import io
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import ip_address
+from typing import Any
 
 import segno
 
@@ -16,17 +19,31 @@ def page_addresses(listener: socket.socket) -> list[str]:
     None where it listens to this machine alone, or where this machine is in no network.
     """
     host, port = listener.getsockname()[:2]
-    if ip_address(host).is_loopback:
-        return []
-    hosts = _own_addresses() if ip_address(host).is_unspecified else [host]
-    if listener.family == socket.AF_INET:
-        hosts = [host for host in hosts if ":" not in host]
-    return [web_address(host, port) for host in hosts]
+    if not ip_address(host).is_unspecified:
+        return [] if ip_address(host).is_loopback else [web_address(host, port)]
+    found = []
+    for family, nobody in DOCUMENTATION.items():
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:  # no such way
+            probe.connect((nobody, 9))  # of a datagram socket: chooses the way, and sends nothing
+            if family == socket.AF_INET or listener.family == family:
+                found.append(web_address(probe.getsockname()[0], port))
+    return found
 
 
 def web_address(host: str, port: int) -> str:
     """Return 'http://127.0.0.1:7860', without a slash at its end."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def address_for_phones(asked: Any, addresses: Sequence[str]) -> str:
+    """Return where phones find the drawing page, '' where they cannot: the address by which the wall itself was asked
+    for, a proxy's perhaps, unless only this machine has it; then the first of `addresses`."""
+    host = asked.hostname or ""
+    try:
+        only_here = ip_address(host).is_loopback or ip_address(host).is_unspecified
+    except ValueError:
+        only_here = host.lower() in ("localhost", socket.gethostname().lower())  # phones may not resolve the latter
+    return next(iter(addresses), "") if only_here else f"{asked.scheme}://{asked.netloc.rpartition('@')[2]}"
 
 
 def code_as_text(address: str) -> str:
@@ -40,22 +57,3 @@ def code_as_svg(address: str) -> str:
     """Return the QR code of an address as an SVG element without a size, black on white with its quiet zone."""
     code = segno.make(address, micro=False)
     return code.svg_inline(border=4, light="#fff", omitsize=True, title=f"QR code of {address}")
-
-
-def _own_addresses() -> list[str]:
-    """Return this machine's addresses in networks: first the one by which it reaches others, IPv4 before IPv6."""
-    found = []
-    for family, nobody in DOCUMENTATION.items():
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((nobody, 9))  # of a datagram socket: chooses the way, and sends nothing
-                found.append(probe.getsockname()[0])
-        except OSError:  # no such way
-            pass
-    try:
-        own = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
-        found += [str(address[0]) for *_, address in own]
-    except OSError:  # the name leads nowhere
-        pass
-    usable = [host for host in found if "%" not in host and not ip_address(host).is_loopback]
-    return sorted(dict.fromkeys(usable), key=lambda host: ":" in host)

@@ -1,4 +1,4 @@
-"""What only a browser shows: one session of Chromium opens every page, and one draw_digit.py serves it.
+"""What only a browser or a real server shows: one session of Chromium opens every page, one draw_digit.py serves it.
 
 No name leads anywhere in it, so that the pages are known to work without the internet.
 """
@@ -11,10 +11,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,8 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import requests
+import uvicorn
 from browser import CHROMIUM, QUIET
-from drawings import FOUR, SEVEN, SEVEN_PNG, data_url, make_outputs
+from drawings import FOUR, SEVEN, SEVEN_PNG, make_outputs
 from paths import ROOT
 from picture_runs import add_info, make_sample_run
 from PIL import Image
@@ -33,7 +35,8 @@ from PIL import Image
 from digits.evaluation.evaluate import evaluate_run
 from digits.figures.render import render_all
 from digits.figures.report import write_report
-from digits.web import Networks
+from digits.web import guard
+from digits.web.answers import runs_to_show
 from digits.web.export import export_site
 
 pytestmark = pytest.mark.slow
@@ -57,7 +60,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(cwd: Path) -> Iterator[Server]:
-    """Start draw_digit.py for phones in the folder, which then has its temporary files as well; kill it at last."""
+    """Start draw_digit.py for phones in the folder, which would have its temporary files as well; kill it at last."""
     command = [sys.executable, str(ROOT / "draw_digit.py"), "--port", "0", "--host", "0.0.0.0"]
     with (cwd / "errors").open("w") as errors:
         environment = os.environ | {"TMPDIR": str(cwd)}
@@ -83,7 +86,8 @@ def chromium(profile: Path) -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for flag in (*QUIET, "--window-size=1200,900", f"--user-data-dir={profile}"):
+    camera = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    for flag in (*QUIET, *camera, "--window-size=1200,900", f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
@@ -171,13 +175,13 @@ def check_report(driver: Any, folder: Path, data_dir: Path) -> None:
 
 def check_site(driver: Any, folder: Path, outputs: Path) -> None:
     """The page without a server, opened from the disk."""
-    export_site(Networks([], outputs).find(), folder)
+    (run, *_), _ = runs = runs_to_show([], outputs)
+    export_site(runs[0], folder)
     driver.get((folder / "index.html").as_uri())
     assert "No digit here yet" in driver.find_element("id", "answer").text
     draw_with_finger(driver, SEVEN)
     answer = driver.find_element("id", "answer").text
-    run = Networks([], outputs).find()[0]
-    image = driver.execute_script("return Array.from(readSheet(document.querySelector('#drawing canvas')))")
+    image = driver.execute_script("return Array.from(readSheet())")
     probabilities = run.predict(np.array(image, np.uint8).reshape(1, 28, 28))[0]
     assert answer.startswith(f"They agree: {probabilities.argmax()}")
     assert answer.count(f"\n{probabilities.max():.1%}") == 2
@@ -190,7 +194,6 @@ def check_site(driver: Any, folder: Path, outputs: Path) -> None:
 def check_page_and_wall(driver: Any, server: Server) -> None:
     """A phone draws, and the teacher labels what it drew with a tap, and clears the wall."""
     driver.get(server.address)
-    wait_for(driver, "#drawing canvas")
     wait_for(driver, VERDICT, "No digit")
     draw_with_finger(driver, SEVEN)
     seven = wait_for(driver, VERDICT, "They agree: ")[0].text.split()[2]
@@ -221,50 +224,114 @@ def check_page_and_wall(driver: Any, server: Server) -> None:
     wait_for(driver, ".clear")[0].click()
     driver.switch_to.alert.accept()
     wait_for(driver, ".empty")
+    driver.switch_to.window(phone)
     nothing_is_wrong(driver, server.address)
 
 
+def check_photo_and_webcam(driver: Any, server: Server, folder: Path) -> None:
+    """A photo is chosen and answered, one that is none is told, and the webcam's images are answered; or why not."""
+    (folder / "seven.png").write_bytes(SEVEN_PNG)
+    (folder / "none.png").write_bytes(b"no photo")
+    wait_for(driver, "[aria-controls=photo]")[0].click()
+    chosen = driver.find_element("css selector", "#photo input")
+    chosen.send_keys(str(folder / "seven.png"))
+    wait_for(driver, VERDICT, "They agree: ")
+    assert wait_for(driver, "#photo img")
+    chosen.send_keys(str(folder / "none.png"))
+    wait_for(driver, VERDICT, "No answer: it is not an image file")
+    asked = "return performance.getEntriesByType('resource').filter(one => one.name.endsWith('/predict')).length"
+    before = driver.execute_script(asked)
+    wait_for(driver, "[aria-controls=webcam]")[0].click()
+    wait_for(driver, "video")
+    deadline = time.monotonic() + 60
+    while driver.execute_script(asked) < before + 2:  # of Chromium's own moving picture
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    wait_for(driver, "[aria-controls=drawing]")[0].click()
+    wait_for(driver, VERDICT, "No digit")
+    assert fits_the_phone(driver)
+
+
 def check_end(server: Server, folder: Path) -> None:
-    """It ends by SIGTERM though a page is left open, and its uploads are gone."""
-    before = {path.name for path in folder.iterdir()}
-    (uploads,) = [name for name in before if name.startswith("draw-digit-")]
-    requests.post(f"{server.address}/gradio_api/upload", files={"files": ("a.png", SEVEN_PNG)}, timeout=30)
-    assert list((folder / uploads).rglob("*.png"))
-    with urllib.request.urlopen(f"{server.address}/gradio_api/heartbeat/left-open", timeout=30):
+    """It ends by SIGTERM though a connection is left open, with nothing on the disk and nothing said."""
+    with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))):
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 143
-    assert {path.name for path in folder.iterdir()} == before - {uploads}
+    assert (folder / "errors").read_text() == ""
+    assert {path.name for path in folder.iterdir()} <= {"errors", "outputs", "seven.png", "none.png"}
 
 
 @pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="no Chromium is installed; on Debian: apt-get install chromium-driver"
 )
 @pytest.mark.nightly(first=True)
-def test_every_page_in_a_browser(workplace: Path, tmp_path: Path) -> None:
+def test_every_page_in_a_browser(workplace: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One test, so that there is one browser, and one server."""
     outputs = make_outputs(tmp_path / "outputs")
-    with chromium(tmp_path / "profile") as driver:
-        check_report(driver, tmp_path / "reports", workplace / "mnist_data")
-        check_site(driver, tmp_path / "site", outputs)
+    elsewhere = tmp_path_factory.mktemp("browser")
+    with chromium(elsewhere / "profile") as driver:
+        check_report(driver, elsewhere / "reports", workplace / "mnist_data")
+        check_site(driver, elsewhere / "site", outputs)
         with serving(tmp_path) as server:
             check_page_and_wall(driver, server)
+            check_photo_and_webcam(driver, server, tmp_path)
             check_end(server, tmp_path)
+
+
+# --- a real server, without a browser ---
+
+
+def test_connections_that_send_or_take_nothing_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()  # until the body has come
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr(guard, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(guard, "ANSWER_SECONDS", 1.5)
+    monkeypatch.setattr(guard, "MAX_CONNECTIONS", 3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, http=guard.Protocol, lifespan="off", log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        begin = b"POST / HTTP/1.1\r\nHost: a\r\n"
+        for sent, seconds in ((begin, 0.5), (b"", 0.5), (begin + b"Content-Length: 9\r\n\r\nabc", 1.5)):
+            with socket.create_connection(listener.getsockname(), 20) as client:
+                start = time.monotonic()
+                client.sendall(sent)
+                with suppress(ConnectionResetError):
+                    while client.recv(1000):
+                        pass
+                assert time.monotonic() - start >= seconds
+        clients = [socket.create_connection(listener.getsockname(), 20) for _ in range(4)]
+        with suppress(ConnectionResetError):
+            assert clients[3].recv(1) == b""
+        server.should_exit = True
+        thread.join(20)
 
 
 @pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the process's memory from /proc")
-def test_large_photos_at_once_do_not_fill_the_memory(tmp_path: Path) -> None:
-    sheet, file = Image.new("P", (8000, 8000), 1), io.BytesIO()
-    sheet.putpalette([255, 0, 0, 255, 255, 255])
-    sheet.save(file, "PNG", transparency=0)
-    assert len(file.getvalue()) < 50_000
+def test_large_photos_and_many_posts_do_not_fill_the_memory(tmp_path: Path) -> None:
+    sheet, file = Image.new("RGBA", (8000, 8000), "white"), io.BytesIO()
+    sheet.save(file, "PNG")
     make_outputs(tmp_path / "outputs")
-    with serving(tmp_path) as server, ThreadPoolExecutor(4) as pool:
-        predict = f"{server.address}/predict"
-        answers = [pool.submit(requests.post, predict, file.getvalue(), timeout=120) for _ in range(4)]
-        drawing = {"data": [data_url(SEVEN_PNG)]}
-        meanwhile = requests.post(f"{server.address}/gradio_api/run/draw", json=drawing, timeout=30)
-        assert "They agree" in meanwhile.json()["data"][0]
-        assert [answer.result().status_code for answer in answers] == [200] * 4
+
+    def memory(what: str) -> int:
         status = Path(f"/proc/{server.process.pid}/status").read_text()
-    assert 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1]) < 1_000_000_000  # type: ignore[index]
+        return 1024 * int(re.search(rf"{what}:\s+(\d+)", status)[1])  # type: ignore[index]
+
+    def post(path: str, data: bytes) -> int:
+        return requests.post(f"{server.address}{path}", data, timeout=120).status_code
+
+    with serving(tmp_path) as server, ThreadPoolExecutor(100) as pool:
+        assert post("/predict", SEVEN_PNG) == 200
+        before = memory("VmRSS")
+        answers = [pool.submit(post, "/predict", file.getvalue()) for _ in range(6)]
+        answers += [pool.submit(post, path, bytes(3_900_000)) for path in ("/nothing", "/predict") for _ in range(47)]
+        assert post(f"/drawing?mark={32 * '0'}", SEVEN_PNG) == 200  # meanwhile
+        assert {answer.result() for answer in answers} <= {200, 400, 404, 503}
+        assert memory("VmHWM") < 1_000_000_000
+        time.sleep(5)
+        assert memory("VmRSS") < before + 100_000_000
+    assert (tmp_path / "errors").read_text() == ""

@@ -1,4 +1,4 @@
-"""draw_digit.py's command line: what it listens at, how it ends, and what it says to wrong options."""
+"""draw_digit.py's command line: what it listens at, how it ends, what it says to wrong options, and its QR codes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from drawings import make_outputs
 
 import draw_digit
 from digits.errors import run_script
+from digits.web.address import address_for_phones, code_as_svg, code_as_text, page_addresses
 
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a function that calls the script with these words in a folder of its own, and returns its status."""
+    """Give a function that calls the script with these words in a folder with two runs, and returns its status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("draw_digit.signal.signal", lambda *_: None)
+    make_outputs(tmp_path / "outputs")
 
     def run(*words: object) -> int:
         monkeypatch.setattr("sys.argv", ["draw_digit.py", *map(str, words)])
@@ -39,7 +43,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (["--port", "99999"], 2, "--port 99999 must be at most 65535"),
         (["--host", "192.0.2.1"], 1, "cannot listen at 192.0.2.1"),
         (["--keep", "file"], 1, "'file' is not a folder"),
-        (["--export", "site"], 1, "there is no trained run; train one with"),
+        (["--output-dir", "none"], 1, "there is no trained run; train one with"),
     ],
 )
 def test_a_wrong_start_is_told_in_a_sentence(
@@ -54,32 +58,30 @@ def test_a_wrong_start_is_told_in_a_sentence(
     assert re.search(message, told)
     assert told.startswith("error: ")
     assert told.endswith(".\n")
-    assert [path.name for path in Path().iterdir()] == ["file"]
 
 
-def test_only_this_machine_can_reach_it_and_uploads_go(
-    start: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_this_machine_can_reach_it(start: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def serve(networks: Any, wall: Any, listener: socket.socket, uploads: Path, hosts: set[str]) -> None:
-        (uploads / "photo.png").write_text("")
-        seen.append((listener.getsockname()[0], uploads.stat().st_mode & 0o077, uploads, hosts))
+    def serve(app: Any, listener: socket.socket) -> None:
+        seen.append((listener.getsockname()[0], app.user_middleware[0].kwargs["hosts"]))
         listener.close()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(draw_digit, "serve", serve)
     assert start("--port", "0") == start("--port", "0", "--host", "0.0.0.0", "--allow-host", "B.test") == 130
-    assert [address for address, *_ in seen] == ["127.0.0.1", "0.0.0.0"]
-    assert {others for _, others, *_ in seen} == {0}
-    assert not any(uploads.exists() for _, _, uploads, _ in seen)
-    assert ["b.test" in hosts for *_, hosts in seen] == [False, True]
-    assert capsys.readouterr().out == 2 * "\nstopped\n"
+    assert [address for address, _ in seen] == ["127.0.0.1", "0.0.0.0"]
+    assert ["b.test" in hosts for _, hosts in seen] == [False, True]
+    out = capsys.readouterr().out
+    assert re.match(
+        r"drawing page at http://127.0.0.1:\d+ \(mnist-cnn-pytorch, mnist-cnn-tensorflow\); Ctrl-C ends", out
+    )
+    assert len(re.findall(r"wall for the projector at http://\S+:\d+/wall#\S{12}\n", out)) == 2
+    assert out.endswith("\nstopped\n")
 
 
 def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Other files of the folder stay; without the other framework's run, it says how to train one."""
-    outputs = make_outputs(Path("outputs"))
     index = Path("site") / "index.html"
     index.parent.mkdir()
     index.write_text("<h1>My cat</h1>")
@@ -93,5 +95,45 @@ def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
         out, told = capsys.readouterr()
         assert (note in out, told) == (True, "")
         assert f"{name}; 0.1 MB" in out
-        shutil.rmtree(outputs / "mnist-cnn-tensorflow", ignore_errors=True)
+        shutil.rmtree("outputs/mnist-cnn-tensorflow", ignore_errors=True)
     assert (index.parent / "CNAME").read_text() == "digits.example"
+
+
+# --- where phones find it ---
+
+
+def test_others_reach_the_page_at_the_machine_s_own_addresses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert page_addresses(listener) == []
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        for found in page_addresses(listener):
+            host, port = found.removeprefix("http://").split(":")
+            assert host not in ("0.0.0.0", "127.0.0.1")
+            socket.create_connection((host, int(port)), 5).close()
+
+
+def test_the_wall_shows_the_address_that_phones_reach() -> None:
+    from starlette.datastructures import URL
+
+    for asked, shown in (
+        ("http://localhost:7860/wall", "http://192.168.1.5:7860"),
+        ("http://127.0.0.1:7860/wall", "http://192.168.1.5:7860"),
+        ("https://digits.example/wall", "https://digits.example"),
+    ):
+        assert address_for_phones(URL(asked), ["http://192.168.1.5:7860"]) == shown
+    assert address_for_phones(URL("http://localhost/wall"), []) == ""
+
+
+def read_code(text: str) -> str:
+    """Return what a camera reads in a QR code of half-block letters, light on dark."""
+    halves = {" ": (0, 0), "▀": (1, 0), "▄": (0, 1), "█": (1, 1)}
+    lines = [line for line in text.splitlines() if line.strip(" ")]
+    rows = [[halves[letter][half] for letter in line] for line in lines for half in (0, 1)]
+    picture = 255 * np.kron(np.array(rows, np.uint8), np.ones((8, 8), np.uint8))
+    return cv2.QRCodeDetector().detectAndDecode(np.pad(picture, 40, constant_values=255))[0]
+
+
+@pytest.mark.parametrize("text", ["http://10.0.0.2:80", "http://[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"])
+def test_codes_can_be_read(text: str) -> None:
+    assert read_code(code_as_text(text)) == text
+    assert f"QR code of {text}" in code_as_svg(text)

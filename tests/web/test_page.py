@@ -1,74 +1,115 @@
-"""The whole page in this process: answers for drawings, photos and programs, and nothing for who attacks it."""
+"""The application in this process: answers for drawings, photos and programs, and sentences for everything else."""
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import struct
-import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
-from drawings import SEVEN, SEVEN_PNG, data_url, make_outputs, photo_of, png_of
-from paths import ROOT
+from drawings import SEVEN, SEVEN_PNG, make_outputs, photo_of, png_of
+from linear_run import make_linear_run
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from digits.errors import UserError
 from digits.photos import find_digit
-from digits.web import Networks, Wall
-from digits.web.guard import MAX_BYTES, own_hosts
+from digits.prediction import TrainedRun
+from digits.web import guard
+from digits.web.answers import runs_to_show
+from digits.web.guard import Lane, own_hosts
+from digits.web.page import PHOTO_BYTES, build_app
+from digits.web.wall import Wall
 
-pytestmark = pytest.mark.slow  # to import Gradio takes seconds
-
-
-@dataclass(frozen=True)
-class Page:
-    """The page of the runs in `outputs`."""
-
-    client: TestClient
-    outputs: Path
-    uploads: Path
-
-    def send(self, event: str, value: object) -> str:
-        """Do what the page does at an event, 'draw' or 'photo'; return its answer, HTML or the error's sentence."""
-        answer = self.client.post(f"/gradio_api/run/{event}", json={"data": [value]})
-        assert answer.status_code in (200, 400)
-        return str(answer.json()["data"][0] if answer.status_code == 200 else answer.json()["error"])
-
-    def upload(self, data: bytes) -> Any:
-        return self.client.post("/gradio_api/upload", files={"files": ("a.png", data)})
-
-
-def open_page(outputs: Path, uploads: Path) -> Page:
-    from digits.web.page import build_app
-
-    app = build_app(Networks([], outputs), uploads, own_hosts("127.0.0.1", "127.0.0.1", ()), Wall())
-    return Page(TestClient(app, base_url="http://127.0.0.1:7860"), outputs, uploads)
+HERE = "http://127.0.0.1:7860"
+MARK = "0123456789abcdef" * 2
 
 
 @pytest.fixture(scope="module")
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("uploads").resolve()
-    with pytest.MonkeyPatch.context() as patch:  # before Gradio is imported, which reads them
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
-        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        yield folder
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[TrainedRun]:
+    return runs_to_show([], make_outputs(tmp_path_factory.mktemp("runs")))[0]
 
 
-@pytest.fixture(scope="module")
-def page(uploads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    opened = open_page(make_outputs(tmp_path_factory.mktemp("runs")), uploads)
-    with opened.client:
-        yield opened
+def client_of(runs: list[TrainedRun], host: str = "127.0.0.1", *allowed: str) -> TestClient:
+    app = build_app(runs, own_hosts(host, host, allowed), Wall(runs, "they are <unequal>"))
+    return TestClient(app, base_url=HERE)
 
 
-def file_data(path: object) -> dict[str, object]:
-    """Return what the page sends for an uploaded file."""
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+@pytest.fixture
+def client(runs: list[TrainedRun]) -> TestClient:
+    return client_of(runs)
+
+
+def refusal(answer: Any, status: int) -> str:
+    """Return the sentence of a refused request."""
+    assert answer.status_code == status, answer.request
+    sentence = answer.json()["error"]
+    assert sentence.endswith(".")
+    return str(sentence)
+
+
+# --- what it answers ---
+
+
+def test_programs_get_the_networks_probabilities(client: TestClient, runs: list[TrainedRun]) -> None:
+    answer = client.post("/predict", content=SEVEN_PNG).json()
+    digit = find_digit(photo_of(SEVEN))
+    assert digit
+    assert [(run["run"], run["framework"]) for run in answer["runs"]] == [(run.name, run.framework) for run in runs]
+    for run, told in zip(runs, answer["runs"], strict=True):
+        expected = run.predict(digit.image[None])[0]
+        assert told["digit"] == expected.argmax()
+        np.testing.assert_allclose(told["probabilities"], expected, atol=1e-4)
+    assert (answer["found"], answer["box"], answer["agree"]) == (True, list(digit.box), True)
+    assert answer["image"] == digit.image.ravel().tolist()
+    blank = client.post("/predict", content=png_of(np.full((90, 90), 255, np.uint8))).json()
+    assert [blank[key] for key in ("found", "box", "runs", "agree", "image")] == [False, None, [], False, None]
+
+
+def test_drawings_are_answered_and_on_the_wall(client: TestClient) -> None:
+    address = f"/drawing?mark={MARK}"
+    (read, _) = client.post(address, content=SEVEN_PNG).json()["runs"]
+    (on_wall,) = client.get("/wall/drawings").json()["drawings"]
+    assert on_wall["answers"][0] == read
+    assert client.post(address, content=b"").json()["found"] is False  # all strokes undone
+    assert client.get("/wall/drawings").json()["drawings"] == []
+    refusal(client.post("/drawing?mark=x", content=SEVEN_PNG), 400)
+    large = png_of(np.zeros((600, 600), np.uint8))
+    assert "more than 300,000; shrink" in refusal(client.post(address, content=large), 400)
+    refusal(client.post(address, content=bytes(100_001)), 413)
+
+
+def test_the_pages_take_nothing_from_elsewhere(client: TestClient) -> None:
+    for address in ("/", "/wall"):
+        page = client.get(address)
+        nonce = re.search("script-src 'nonce-(.+?)'", page.headers["Content-Security-Policy"])
+        assert nonce
+        assert page.text.count(f'nonce="{nonce[1]}"') == 2
+        assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; connect-src 'self';")
+        assert "unsafe" not in page.headers["Content-Security-Policy"]
+    assert "they are &lt;unequal&gt;" in client.get("/").text
+
+
+def test_the_runs_that_are_shown(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no trained run; train one with .*python mnist_pytorch.py"):
+        runs_to_show([], tmp_path)
+    make_linear_run(tmp_path, framework="pytorch")
+    runs, note = runs_to_show([], tmp_path)
+    assert note == "There is no TensorFlow network to compare with: 'python mnist_tensorflow.py' trains one."
+    assert runs_to_show([runs[0].name] * 2, tmp_path)[1] == ""
+    make_linear_run(tmp_path, framework="tensorflow", model="mlp")
+    assert "are unequal: model cnn against mlp" in runs_to_show([], tmp_path)[1]
+
+
+# --- what it refuses ---
 
 
 def bomb() -> bytes:
@@ -79,98 +120,91 @@ def bomb() -> bytes:
     return data
 
 
-def test_programs_get_the_networks_probabilities(page: Page) -> None:
-    answer = page.client.post("/predict", content=SEVEN_PNG).json()
-    digit = find_digit(photo_of(SEVEN))
-    assert digit
-    runs = Networks([], page.outputs).find()
-    assert [(run["run"], run["framework"]) for run in answer["runs"]] == [(run.name, run.framework) for run in runs]
-    for run, told in zip(runs, answer["runs"], strict=True):
-        expected = run.predict(digit.image[None])[0]
-        assert told["digit"] == expected.argmax()
-        np.testing.assert_allclose(told["probabilities"], expected, atol=1e-4)
-    assert (answer["found"], answer["box"], answer["agree"]) == (True, list(digit.box), True)
-    blank = page.client.post("/predict", content=png_of(np.full((90, 90), 255, np.uint8))).json()
-    assert blank == {"found": False, "box": None, "runs": [], "agree": False}
-
-
-def test_drawings_are_answered_and_on_the_wall(page: Page) -> None:
-    drawing = {"drawing": "0123456789abcdef" * 2, "url": data_url(SEVEN_PNG)}
-    assert "They agree: " in page.send("draw", drawing)
-    (on_wall,) = page.client.get("/wall/drawings").json()["drawings"]
-    assert f"They agree: {on_wall['answers'][0]['digit']}" in page.send("draw", data_url(SEVEN_PNG))
-    assert "No digit here yet" in page.send("draw", drawing | {"url": ""})  # all strokes undone
-    assert page.client.get("/wall/drawings").json()["drawings"] == []
-
-
-def test_photos_are_answered(page: Page) -> None:
-    assert "They agree: " in page.send("photo", file_data(page.upload(SEVEN_PNG).json()[0]))
-    for data, words in ((SEVEN_PNG[:300], "cannot be read"), (bomb(), "pixels"), (b"x", "cannot be read")):
-        assert words in page.send("photo", file_data(page.upload(data).json()[0]))
-    assert page.upload(bytes(MAX_BYTES)).status_code == 413
-
-
-def test_bad_requests_get_a_sentence(page: Page) -> None:
+def test_what_is_no_photo_gets_a_sentence(client: TestClient) -> None:
     for body in (b"not a photo", b"", bomb(), SEVEN_PNG[:300]):
-        answer = page.client.post("/predict", content=body)
-        assert answer.status_code == 400
-        assert answer.json()["error"].endswith(".")
-    for path, body in (
-        ("run/draw", b"[" * 900),
-        ("run/draw", b'{"data": []}'),
-        ("run/nonsense", b'{"data": []}'),
-        ("upload", b"x"),
-        ("queue/join", b'{"data": [null], "fn_index": 99, "session_hash": "x"}'),
+        refusal(client.post("/predict", content=body), 400)
+    assert "curl --data-binary @photo.jpg" in refusal(client.post("/predict", files={"file": SEVEN_PNG}), 415)
+    assert "there is nothing here" in refusal(client.post("/pyproject.toml", content=b"x"), 404)
+    refusal(client.get("/..%2f..%2fpyproject.toml"), 404)
+    assert "/predict takes photos" in refusal(client.get("/predict"), 405)
+
+
+def test_only_its_own_names_are_answered_to(client: TestClient, runs: list[TrainedRun]) -> None:
+    """A foreign site may point its own name at this machine (DNS rebinding) and then read along."""
+    for host in ("127.0.0.1:7860", "localhost", "LOCALHOST:1", "[::1]:7860", socket.gethostname()):
+        assert client.get("/", headers={"Host": host}).status_code == 200, host
+    for host in ("evil.example", "evil.example:7860", "localhost.evil.example", "192.168.1.5", "x@", "[", "", "a b"):
+        for answer in (client.get("/", headers={"Host": host}), client.post("/predict", headers={"Host": host})):
+            assert "--allow-host" in refusal(answer, 421)
+    for_phones = client_of(runs, "0.0.0.0", "Digits.example", "b.test")
+    for host in ("digits.example", "b.test:80", "192.168.1.5:7860", "[fd00::5]", "0.0.0.0", "localhost"):
+        assert for_phones.get("/", headers={"Host": host}).status_code == 200, host
+    refusal(for_phones.get("/", headers={"Host": "evil.example"}), 421)
+
+
+def test_other_sites_cannot_use_it(client: TestClient) -> None:
+    for headers in ({"Origin": HERE}, {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}):
+        assert client.post("/predict", content=SEVEN_PNG, headers=headers).status_code == 200
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"{HERE}.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
     ):
-        answer = page.client.post(f"/gradio_api/{path}", content=body, headers={"Content-Type": "application/json"})
-        assert answer.status_code >= 400, path
-        assert "Traceback" not in answer.text
-    for value in (7, "data:image/png;base64,?", data_url(b"x"), {"path": 7}, {"url": []}):
-        told = page.send("draw", value)
-        assert "cannot be read" in told or "No digit" in told
-    assert "more than 4,000,000; shrink" in page.send("draw", data_url(png_of(np.zeros((2100, 2100), np.uint8))))
-    assert "They agree: " in page.send("draw", data_url(SEVEN_PNG))
+        for path in ("/predict", f"/drawing?mark={MARK}", "/wall/clear"):
+            assert "another site" in refusal(client.post(path, content=b"1", headers=headers), 403)
+    refusal(client.get("/", headers={"Origin": "http://evil.example"}), 403)
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/", headers=link).status_code == 200
 
 
-def test_no_file_and_no_address_can_be_read(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "digit.png").write_bytes(SEVEN_PNG)
-    place = page.upload(SEVEN_PNG).json()[0]
-    up = f"{Path(place).parent}/../../../.."
-    with socket.create_server(("127.0.0.1", 0)) as inside:
-        inside.setblocking(False)
-        address = f"http://127.0.0.1:{inside.getsockname()[1]}/inside.png"
-        for secret in (tmp_path / "digit.png", ROOT / "pyproject.toml", address):
-            for path in (
-                f"gradio_api/file={secret}",
-                f"gradio_api/file={up.replace('..', '%2e%2e')}{secret}",
-                f"gradio_api/proxy={secret}",
-                f"file={secret}",
-                f"static/{secret}",
-                f"assets/..%2f..%2f..%2f..%2f..%2f..{secret}",
-            ):
-                assert page.client.get(f"/{path}").status_code >= 400, path
-            for event in ("draw", "photo"):
-                for value in (file_data(secret), file_data(f"{up}{secret}"), {"url": f"file://{secret}"}, str(secret)):
-                    told = page.send(event, value)
-                    assert "cannot be read" in told or "not one that the page sends" in told, (event, value)
-        with pytest.raises(BlockingIOError):  # nobody has come
-            inside.accept()
-    assert page.client.get(f"/gradio_api/file={place}").content == SEVEN_PNG  # the upload itself, which the page shows
-    copies = [path.read_bytes() for path in page.uploads.rglob("*") if path.is_file()]
-    assert (ROOT / "pyproject.toml").read_bytes() not in copies
+def test_the_bytes_of_a_request_are_bounded(client: TestClient, runs: list[TrainedRun]) -> None:
+    def parts() -> Iterator[bytes]:
+        yield from [bytes(1000)] * 3
+
+    assert "Content-Length" in refusal(client.post("/predict", content=parts()), 411)
+    assert "not an image file" in refusal(client.post("/predict", content=bytes(PHOTO_BYTES)), 400)
+    assert "20,000,000 bytes" in refusal(client.post("/predict", content=bytes(PHOTO_BYTES + 1)), 413)
 
 
-def test_uploads_do_not_stay(uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a page without a run, which says what to do."""
-    import digits.web.page
+def test_a_request_waits_for_its_place_and_one_that_does_not_arrive_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "SECONDS", 0.3)
+    answers: list[object] = []
 
-    monkeypatch.setattr(digits.web.page, "KEPT_SECONDS", 1)
-    page = open_page(tmp_path, uploads)
-    with page.client:
-        answer = page.client.post("/predict", content=SEVEN_PNG)
-        assert (answer.status_code, "python mnist_pytorch.py" in answer.json()["error"]) == (503, True)
-        place = Path(page.upload(SEVEN_PNG).json()[0])
-        deadline = time.monotonic() + 60
-        while place.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+    async def all_of_it() -> dict[str, Any]:
+        return {"type": "http.request", "body": bytes(900)}
+
+    async def ask(lane: Lane, receive: Any) -> None:
+        scope = {"type": "http", "method": "POST", "headers": [(b"content-length", b"900")]}
+        try:
+            answers.append(await lane.answer(Request(scope, receive), len))
+        except HTTPException as refused:
+            answers.append(refused.status_code)
+
+    async def two_requests() -> None:
+        lane = Lane(1000, 1, 1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, lane, anyio.sleep_forever)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(ask, lane, all_of_it)
+
+    anyio.run(two_requests)
+    assert answers == [408, 900]
+    monkeypatch.setattr(guard, "WAITING_SECONDS", 0.1)
+    anyio.run(two_requests)
+    assert answers[2:] == [503, 408]
+
+
+def test_what_the_wall_sends_is_checked(client: TestClient) -> None:
+    wall = Wall(runs_of_nothing(), "")
+    keyed = TestClient(
+        build_app(runs_of_nothing(), {"127.0.0.1"}, wall), base_url=HERE, headers={"X-Wall-Key": wall.key}
+    )
+    for body in (b"[" * 900, b'{"number": "x"}', b"7", b"\xff", json.dumps({"label": 2**70}).encode(), b""):
+        refusal(keyed.post("/wall/label", content=body), 400)
+    refusal(keyed.post("/wall/label", content=bytes(1001)), 413)
+    refusal(keyed.post("/wall/nothing", content=b"{}"), 404)
+
+
+def runs_of_nothing() -> list[TrainedRun]:
+    return [TrainedRun("a", Path(), "pytorch", tuple("0123456789"), None, None)]

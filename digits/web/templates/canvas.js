@@ -1,15 +1,13 @@
-// The sheet to draw on. After each change the event 'input' asks the server, with `props.value` { drawing, url }: the
-// drawing's random name and the drawing as a data URL, '' where all strokes were undone. It is only '' after Clear, which
-// ends a drawing: the next one gets a name of its own. Gradio's own canvas needs WebGL and sends fifteen files a stroke;
-// this sends one.
-const canvas = element.querySelector('canvas');
+// The sheet to draw on. After each change it calls onDrawing(name, isEmpty): the drawing's random name, and whether all
+// its strokes were undone. The name is '' only after Clear, which ends a drawing: the next one gets a name of its own.
+const canvas = document.querySelector('#drawing canvas');
 const pen = canvas.getContext('2d', { willReadFrequently: true });
-const SIDE = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
+const SHEET = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
 let strokes = [], drawing = false, cursor = null, timer = null, id = '';
 
 function paint() {
     pen.fillStyle = 'white';
-    pen.fillRect(0, 0, SIDE, SIDE);
+    pen.fillRect(0, 0, SHEET, SHEET);
     pen.strokeStyle = 'black';
     pen.lineWidth = 20;
     pen.lineCap = pen.lineJoin = 'round';
@@ -24,16 +22,15 @@ function paint() {
 function send() {
     timer = null;
     paint(); // without the cursor
-    props.value = id && { drawing: id, url: strokes.length ? canvas.toDataURL('image/png') : '' };
-    trigger('input');
+    onDrawing(id, !strokes.length);
     mark();
 }
 
-function change(at_once) {
+function changed(atOnce) {
     paint();
     mark();
-    if (at_once) clearTimeout(timer);
-    if (at_once) send();
+    if (atOnce) clearTimeout(timer);
+    if (atOnce) send();
     else timer ??= setTimeout(send, EVERY);
 }
 
@@ -46,12 +43,12 @@ function mark() { // where the arrow keys are
     pen.stroke();
 }
 
-function point_of(event) {
+function pointOf(event) {
     const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * SIDE / box.width, (event.clientY - box.top) * SIDE / box.height];
+    return [(event.clientX - box.left) * SHEET / box.width, (event.clientY - box.top) * SHEET / box.height];
 }
 
-function begin_stroke(point) {
+function beginStroke(point) {
     // crypto.randomUUID would need HTTPS, which a phone in a classroom does not have.
     id ||= [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, '0')).join('');
     strokes.push([point]);
@@ -59,13 +56,13 @@ function begin_stroke(point) {
 
 function undo() {
     strokes.pop();
-    change(true);
+    changed(true);
 }
 
 function clear() {
     strokes = [];
     id = '';
-    change(true);
+    changed(true);
 }
 
 canvas.addEventListener('pointerdown', event => {
@@ -73,35 +70,35 @@ canvas.addEventListener('pointerdown', event => {
     canvas.setPointerCapture(event.pointerId);
     drawing = true;
     cursor = null;
-    begin_stroke(point_of(event));
-    change(false);
+    beginStroke(pointOf(event));
+    changed(false);
 });
 canvas.addEventListener('pointermove', event => {
     if (!drawing || !event.isPrimary) return;
-    strokes.at(-1).push(point_of(event));
-    change(false);
+    strokes.at(-1).push(pointOf(event));
+    changed(false);
 });
 for (const end of ['pointerup', 'pointercancel']) {
     canvas.addEventListener(end, event => {
         if (!drawing || !event.isPrimary) return;
         drawing = false;
-        change(true);
+        changed(true);
     });
 }
 
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
-element.addEventListener('keydown', event => {
+document.querySelector('#drawing').addEventListener('keydown', event => {
     if (event.key === 'z' && (event.ctrlKey || event.metaKey)) undo();
     else if (event.key === 'Delete') clear();
     else if (ARROWS[event.key] && event.target === canvas) {
-        const from = cursor ?? [SIDE / 2, SIDE / 2];
-        cursor = from.map((value, axis) => Math.min(SIDE, Math.max(0, value + ARROWS[event.key][axis])));
+        const from = cursor ?? [SHEET / 2, SHEET / 2];
+        cursor = from.map((value, axis) => Math.min(SHEET, Math.max(0, value + ARROWS[event.key][axis])));
         if (event.shiftKey) {
             const last = strokes.at(-1)?.at(-1);
-            if (last?.join() !== from.join()) begin_stroke(from); // the pen was lifted in between
+            if (last?.join() !== from.join()) beginStroke(from); // the pen was lifted in between
             strokes.at(-1).push(cursor);
         }
-        change(false);
+        changed(false);
     } else return;
     event.preventDefault();
 });
@@ -109,6 +106,6 @@ canvas.addEventListener('blur', () => {
     cursor = null;
     paint();
 });
-element.querySelector('.undo').addEventListener('click', undo);
-element.querySelector('.clear').addEventListener('click', clear);
+document.querySelector('.undo').addEventListener('click', undo);
+document.querySelector('.clear').addEventListener('click', clear);
 paint();

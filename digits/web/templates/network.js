@@ -1,24 +1,30 @@
-// Evaluates a network, one image at a time. digits/web/graph.py has made its steps from model.onnx, and refuses what is not
-// here. Values are flat arrays; sums are double precision, so that the result is at least as exact as onnxruntime's.
+// Evaluates a network, one image at a time: digits/web/graph.py has taken its steps from model.onnx, and refuses what is
+// not here. A value is a tensor, { shape, values }, its values in a flat array. Sums are double precision, so that the
+// result is at least as exact as onnxruntime's.
 
 function probabilitiesOf(network, image) {
-    const values = [Float32Array.from(image)];
-    for (const step of network.steps) {
-        const inputs = step.inputs.map(number => values[number]);
-        const weights = ({ start, shape }) => network.weights.subarray(start, start + size(shape));
-        values.push(OPERATIONS[step.op](step, inputs, weights));
+    const tensors = { [network.image]: { shape: [1, 28, 28], values: Float32Array.from(image) } };
+    for (const [name, { start, shape }] of Object.entries(network.constants)) {
+        tensors[name] = { shape, values: network.weights.subarray(start, start + size(shape)) };
     }
-    return values.at(-1);
+    for (const step of network.steps) {
+        const inputs = step.inputs.map(name => tensors[name]);
+        tensors[step.output] = { shape: step.shape, values: OPERATIONS[step.op](step, ...inputs) };
+    }
+    return tensors[network.steps.at(-1).output].values;
 }
 
 const size = shape => shape.reduce((product, side) => product * side, 1);
 
+// By how much the place in the values grows along each axis.
+const stridesOf = shape => shape.map((_, axis) => size(shape.slice(axis + 1)));
+
 // For each element of the shape in its order, calls `visit` with the element's place by each of the lists of strides.
 function walk(shape, strides, visit) {
-    const axes = shape.length, at = new Array(axes).fill(0), places = strides.map(() => 0);
+    const at = shape.map(() => 0), places = strides.map(() => 0);
     for (let element = 0, all = size(shape); element < all; element++) {
         visit(element, places);
-        for (let axis = axes - 1; axis >= 0; axis--) {
+        for (let axis = shape.length - 1; axis >= 0; axis--) {
             at[axis]++;
             strides.forEach((own, i) => places[i] += own[axis]);
             if (at[axis] < shape[axis]) break;
@@ -28,35 +34,44 @@ function walk(shape, strides, visit) {
     }
 }
 
-const binary = compute => (step, inputs, weights) => {
-    const result = new Float32Array(size(step.shape));
-    const first = inputs[0], second = step.constant ? weights(step.constant) : inputs[1];
-    walk(step.shape, step.strides, (element, [a, b]) => result[element] = compute(first[a], second[b]));
+const binary = compute => ({ shape }, a, b) => {
+    const result = new Float32Array(size(shape));
+    const broadcast = own => [
+        ...new Array(shape.length - own.length).fill(0),
+        ...stridesOf(own).map((stride, axis) => own[axis] > 1 ? stride : 0),
+    ];
+    walk(shape, [broadcast(a.shape), broadcast(b.shape)], (element, [one, other]) => {
+        result[element] = compute(a.values[one], b.values[other]);
+    });
     return result;
 };
 
-function dense({ weights: where, bias }, [input], weights) {
-    const matrix = weights(where), columns = input.length;
-    return weights(bias).map((start, row) => {
-        let sum = start;
-        for (let i = 0, place = row * columns; i < columns; i++) sum += input[i] * matrix[place + i];
+// A row of numbers times a matrix, and a bias, which may be one number for all columns.
+function dense({ shape: [, columns], transB }, { values: row }, { values: matrix }, bias) {
+    const [along, down] = transB ? [row.length, 1] : [1, columns];
+    return Float32Array.from({ length: columns }, (_, column) => {
+        let sum = bias ? bias.values[bias.values.length > 1 ? column : 0] : 0;
+        for (let i = 0; i < row.length; i++) sum += row[i] * matrix[column * along + i * down];
         return sum;
     });
 }
 
-function mean({ channels }, [input]) {
-    const pixels = input.length / channels;
-    return Float32Array.from({ length: channels }, (_, channel) =>
-        input.subarray(channel * pixels, (channel + 1) * pixels).reduce((sum, value) => sum + value, 0) / pixels);
+function mean({ axes }, { shape, values }, further) {
+    const gone = Array.from(axes ?? further?.values ?? [2, 3], axis => (axis + shape.length) % shape.length);
+    const kept = shape.map((side, axis) => gone.includes(axis) ? 1 : side);
+    const strides = stridesOf(kept).map((stride, axis) => kept[axis] > 1 ? stride : 0);
+    const sums = new Float64Array(size(kept));
+    walk(shape, [strides], (element, [place]) => sums[place] += values[element]);
+    return Float32Array.from(sums, sum => sum * sums.length / values.length);
 }
 
 // Calls `visit` for each place of the window that lies in the image: its place in the kernel and in the channel.
-function inWindow({ from: [, height, width], kernel: [rows, columns], pads, step }, y, x, visit) {
+function inWindow([height, width], [rows, columns], { pads = [0, 0], strides = [1, 1] }, y, x, visit) {
     for (let row = 0; row < rows; row++) {
-        const top = y * step[0] + row - pads[0];
+        const top = y * strides[0] + row - pads[0];
         if (top < 0 || top >= height) continue;
         for (let column = 0; column < columns; column++) {
-            const left = x * step[1] + column - pads[1];
+            const left = x * strides[1] + column - pads[1];
             if (left >= 0 && left < width) visit(row * columns + column, top * width + left);
         }
     }
@@ -64,43 +79,46 @@ function inWindow({ from: [, height, width], kernel: [rows, columns], pads, step
 
 const OPERATIONS = {
     Add: binary((a, b) => a + b),
-    Mul: binary((a, b) => a * b),
+    Cast: ({ to }, { values }) => to === 2 ? Float32Array.from(Uint8Array.from(values)) : values, // 2 is uint8
     Gemm: dense,
-    MatMul: dense,
     GlobalAveragePool: mean,
+    MatMul: dense,
+    Mul: binary((a, b) => a * b),
     ReduceMean: mean,
-    Relu: (_, [input]) => input.map(value => Math.max(0, value)),
-    Softmax(_, [input]) {
-        const most = Math.max(...input);
-        const powers = Array.from(input, value => Math.exp(value - most));
+    Relu: (_, { values }) => values.map(value => Math.max(0, value)),
+    Reshape: (_, { values }) => values,
+    Softmax(_, { values }) {
+        const most = Math.max(...values);
+        const powers = Array.from(values, value => Math.exp(value - most));
         const sum = powers.reduce((a, b) => a + b);
         return Float32Array.from(powers, power => power / sum);
     },
-    Transpose(step, [input]) {
-        const result = new Float32Array(input.length);
-        walk(step.shape, step.strides, (element, [place]) => result[element] = input[place]);
+    Transpose({ shape, perm }, input) {
+        const result = new Float32Array(size(shape)), strides = stridesOf(input.shape);
+        const order = perm ?? shape.map((_, axis) => shape.length - 1 - axis);
+        walk(shape, [order.map(axis => strides[axis])], (element, [place]) => result[element] = input.values[place]);
         return result;
     },
-    Pad(step, [input]) {
-        const strides = step.padded.map((_, axis) => size(step.padded.slice(axis + 1)));
-        const start = step.before.reduce((sum, before, axis) => sum + before * strides[axis], 0);
-        const result = new Float32Array(size(step.padded));
-        walk(step.shape, [strides], (element, [place]) => result[start + place] = input[element]);
+    Pad({ shape }, input, pads, constant) {
+        const strides = stridesOf(shape);
+        const start = strides.reduce((sum, stride, axis) => sum + stride * pads.values[axis], 0);
+        const result = new Float32Array(size(shape)).fill(constant ? constant.values[0] : 0);
+        walk(input.shape, [strides], (element, [place]) => result[start + place] = input.values[element]);
         return result;
     },
-    Conv(step, [input], weights) {
-        const [channels, height, width] = step.from, [filters, rows, columns] = step.to;
-        const kernels = weights(step.weights), bias = weights(step.bias), pixels = step.kernel[0] * step.kernel[1];
-        const result = new Float32Array(size(step.to)), sums = new Float64Array(filters);
+    Conv(step, { shape: [, channels, ...side], values }, { shape: [filters, , ...window], values: kernels }, bias) {
+        const [, , rows, columns] = step.shape, pixels = size(side), weights = size(window);
+        const result = new Float32Array(size(step.shape)), sums = new Float64Array(filters);
         for (let y = 0, place = 0; y < rows; y++) {
             for (let x = 0; x < columns; x++, place++) {
-                sums.set(bias);
-                inWindow(step, y, x, (inKernel, inChannel) => {
+                sums.fill(0);
+                if (bias) sums.set(bias.values);
+                inWindow(side, window, step, y, x, (inKernel, inChannel) => {
                     for (let channel = 0; channel < channels; channel++) {
-                        const value = input[channel * height * width + inChannel];
+                        const value = values[channel * pixels + inChannel];
                         if (value === 0) continue; // after a ReLU every other one is
                         for (let filter = 0; filter < filters; filter++) {
-                            sums[filter] += value * kernels[(filter * channels + channel) * pixels + inKernel];
+                            sums[filter] += value * kernels[(filter * channels + channel) * weights + inKernel];
                         }
                     }
                 });
@@ -109,15 +127,15 @@ const OPERATIONS = {
         }
         return result;
     },
-    MaxPool(step, [input]) {
-        const [channels, height, width] = step.from, [, rows, columns] = step.to;
-        const result = new Float32Array(size(step.to)).fill(-Infinity);
+    MaxPool(step, { shape: [, channels, ...side], values }) {
+        const [, , rows, columns] = step.shape, pixels = size(side);
+        const result = new Float32Array(size(step.shape)).fill(-Infinity);
         for (let y = 0, place = 0; y < rows; y++) {
             for (let x = 0; x < columns; x++, place++) {
-                inWindow(step, y, x, (_, inChannel) => {
+                inWindow(side, step.kernel_shape, step, y, x, (_, inChannel) => {
                     for (let channel = 0; channel < channels; channel++) {
                         const at = channel * rows * columns + place;
-                        result[at] = Math.max(result[at], input[channel * height * width + inChannel]);
+                        result[at] = Math.max(result[at], values[channel * pixels + inChannel]);
                     }
                 });
             }

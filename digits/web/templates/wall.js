@@ -6,6 +6,7 @@ const key = location.hash.slice(1) || sessionStorage.getItem('wall-key') || '';
 if (key) sessionStorage.setItem('wall-key', key);
 history.replaceState(null, '', location.pathname);
 
+const nameOf = framework => ({ pytorch: 'PyTorch', tensorflow: 'TensorFlow' })[framework] ?? framework;
 let version = '', state = { drawings: [], classes: [] }, asked = null;
 const skipped = new Set(), tiles = new Map(), empty = part('.empty');
 let changes = new Map(); // by a drawing's number: its latest change, and when that came
@@ -24,13 +25,11 @@ function counts() {
         return made;
     };
     const percent = (some, all) => `${some} of ${all} (${Math.round(100 * some / all)} %)`;
-    const kind = state.drawn === state.most ? 'latest drawings' : 'drawing' + (state.drawn === 1 ? '' : 's');
-    const lines = [line(state.drawn, kind)], all = state.runs.length > 2 ? 'all' : 'both';
-    if (state.compared) lines.push(line(percent(state.agreed, state.compared), `read alike by ${all} networks`));
-    for (const run of state.runs) {
-        if (run.read) lines.push(line(percent(run.right, run.read), `read correctly by ${run.framework}`));
-    }
-    if (state.kept && state.labelled) lines.push(line(state.labelled, 'saved with a label'));
+    const { drawn, labelled, runs } = state, kind = drawn === state.most ? 'latest drawings' : 'drawing';
+    const lines = [line(drawn, kind + (kind === 'drawing' && drawn !== 1 ? 's' : ''))];
+    if (drawn && runs.length > 1) lines.push(line(percent(state.agreed, drawn), `read alike by ${runs.length > 2 ? 'all' : 'both'} networks`));
+    if (labelled) runs.forEach((run, i) => lines.push(line(percent(state.right[i], labelled), `read correctly by ${nameOf(run)}`)));
+    if (state.kept && labelled) lines.push(line(labelled, 'saved with a label'));
     if (state.note) lines.push(element('p', state.note, 'note'));
     part('.counts').replaceChildren(...lines);
 }
@@ -57,7 +56,7 @@ function tile(drawing) {
         const right = drawing.label === null ? '' : String(answer.digit) === drawing.label ? 'right' : 'wrong';
         const line = element('li', '', right);
         const percent = `${(100 * answer.probability).toFixed(0)} %`;
-        line.append(element('span', answer.framework), element('b', answer.digit), percent);
+        line.append(element('span', nameOf(answer.framework)), element('b', answer.digit), percent);
         answers.append(line);
     }
     made.replaceChildren(image, answers, element('span', drawing.label === null ? '' : `is ${drawing.label}`, 'label'));
@@ -114,7 +113,7 @@ function next() {
 async function change(what, sent) {
     try {
         const headers = { 'Content-Type': 'application/json', 'X-Wall-Key': key };
-        const response = await fetch(`/wall/${what}`, { method: 'POST', headers, body: JSON.stringify(sent) });
+        const response = await fetch(`wall/${what}`, { method: 'POST', headers, body: JSON.stringify(sent) });
         part('.message').textContent = response.ok ? '' : (await response.json()).error;
         return response.ok;
     } catch {
@@ -150,7 +149,7 @@ document.addEventListener('keydown', event => {
 });
 
 async function refresh() {
-    const response = await fetch(`/wall/drawings?version=${version}`);
+    const response = await fetch(`wall/drawings?version=${version}`);
     if (!response.ok) throw new Error(response.status);
     const latest = await response.json();
     if (latest.version === version) return;
