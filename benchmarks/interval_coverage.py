@@ -52,14 +52,15 @@ def main() -> None:
         raise UserError("who wrote MNIST's test images is not known: run 'python download_mnist.py', then try again.")
     _, first, groups = np.unique(writers[:, 0], return_index=True, return_inverse=True)
     means = np.array([ERRORS[series] for series in writers[first, 1].tolist()])
-    print(f"{options.test_sets:,} test sets in each world; a coverage of 95 % has a standard error of ", end="")
-    print(f"{100 * math.sqrt(0.95 * 0.05 / options.test_sets):.1f}\n")
-    print(
-        "| writers | without an error, % | errors of the worst ten, % | design effect | Wilson, % | over writers, % |"
-    )
-    print("|---|---|---|---|---|---|", flush=True)
+    error = 100 * math.sqrt(0.95 * 0.05 / options.test_sets)
+    print(f"{options.test_sets:,} test sets in each world; a coverage of 95 % has a standard error of {error:.1f}\n")
+    columns = "without an error, % | errors of the worst ten, % | design effect | Wilson, % | over writers, %"
+    print(f"| writers | {columns} |\n|---|---|---|---|---|---|", flush=True)
     for name, (shape, factor) in WORLDS.items():
-        print(table_row(name, simulate(groups, factor * means, shape, options)), flush=True)
+        found = simulate(groups, factor * means, shape, options)
+        without, worst, design_effect, wilson, bootstrap = found.mean(axis=0)
+        shares = f"{100 * without:.0f} | {100 * worst:.0f} | {design_effect:.1f}"
+        print(f"| {name} | {shares} | {100 * wilson:.1f} | {100 * bootstrap:.1f} |", flush=True)
 
 
 def simulate(
@@ -80,15 +81,6 @@ def simulate(
         covered = low <= truth <= high, bootstrap.low <= truth <= bootstrap.high
         found.append((np.mean(errors == 0), errors[:10].sum() / errors.sum(), bootstrap.design_effect, *covered))
     return np.array(found, np.float64)
-
-
-def table_row(name: str, found: NDArray[np.float64]) -> str:
-    """Return the Markdown row of a world."""
-    without, worst, design_effect, wilson, bootstrap = found.mean(axis=0)
-    return (
-        f"| {name} | {100 * without:.0f} | {100 * worst:.0f} | {design_effect:.1f} | {100 * wilson:.1f} | "
-        f"{100 * bootstrap:.1f} |"
-    )
 
 
 if __name__ == "__main__":

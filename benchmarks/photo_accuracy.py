@@ -12,24 +12,36 @@ off. Needs MNIST in mnist_data/ and a trained run in outputs/.
 
 from __future__ import annotations
 
+import csv
+import itertools
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
-from benchmarks.photo_sets import Photo, enlarged, made, real
-from benchmarks.synthetic_photos import STRENGTHS
+from benchmarks.processes import machine_line
+from benchmarks.synthetic_photos import STRENGTHS, photograph
 from digits.command_line import options_dataclass, parse
-from digits.data import DATA_DIR, load_dataset
+from digits.data import DATA_DIR, Dataset, load_dataset
 from digits.errors import run_script
-from digits.machine import hardware
 from digits.metrics import wilson_interval
-from digits.photos import find_digit, find_digits
+from digits.photos import find_digit, find_digits, read_photo
 from digits.prediction import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
+
+SIDES = range(20, 401)
+"""Sides, in pixels, that a digit is enlarged to."""
+KEPT_ASIDE = ("image2003", "image2005", "Cases/7.jpg", "Cases/11.jpg")
+"""Sheets among the real photographs that nothing was looked at, chosen or adjusted by. Of the exam's boxes, every
+second one is."""
+
+
+HEADER = f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}{'ms':>8}"
 
 
 @options_dataclass
@@ -50,27 +62,12 @@ class Options:
     """the folder of runs"""
 
 
-@dataclass
-class Score:
-    """What became of the digits of one set of photographs."""
+class Photo(NamedTuple):
+    """One photograph: pixels uint8 (H, W) or (H, W, 3), its digits in reading order, whether it is a page of them."""
 
-    digits: int = 0
-    right: int = 0
-    sure: int = 0
-    sure_but_wrong: int = 0
-    photos: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Score) -> Score:
-        return Score(*(ours + theirs for ours, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
-
-    def row(self, name: str) -> str:
-        low, high = wilson_interval(self.right, self.digits)
-        return (
-            f"{name:22}{self.digits:8,}{self.right / self.digits:9.2%}{f'{low:.1%} to {high:.1%}':>18}"
-            f"{self.sure / self.digits:8.1%}{self.sure_but_wrong:6} ({self.sure_but_wrong / max(self.sure, 1):.2%})"
-            f"{1000 * self.seconds / self.photos:9.1f}"
-        )
+    pixels: NDArray[Any]
+    label: str
+    is_page: bool = False
 
 
 def main() -> None:
@@ -78,30 +75,29 @@ def main() -> None:
     cv2.setNumThreads(1)
     dataset = load_dataset(options.dataset, options.data_dir)
     runs = load_runs(options.run, options.output_dir)
-    machine = hardware("cpu")
-    print(f"{machine['processor']}, {machine['cores']} cores; {', '.join(run.name for run in runs)}")
+    print(f"{machine_line()}; {', '.join(run.name for run in runs)}")
     originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
     as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
-    print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n")
-    print(f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}{'ms':>8}")
+    print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n\n{HEADER}")
     for number, strength in enumerate(STRENGTHS):
         photos = made(dataset, options.photos, strength, [options.seed, number])
-        print(score(photos, runs).row(f"made, {strength}"), flush=True)
+        tell(f"made, {strength}", score(photos, runs))
     for inverted in (False, True):
         name = f"enlarged, {'white on black' if inverted else 'black on white'}"
-        print(score(enlarged(dataset, options.photos, inverted), runs).row(name), flush=True)
-    total: dict[bool, Score] = {}
+        tell(name, score(enlarged(dataset, options.photos, inverted), runs))
+    total: dict[str, list[pd.DataFrame]] = {}
     for (name, aside), photographs in real(options.real).items():
         one = score(photographs, runs)
-        total[aside] = total.get(aside, Score()) + one
-        print(one.row(f"{name}{', kept' if aside else ''}"), flush=True)
-    for aside, one in total.items():
-        print(one.row(f"all real{', kept' if aside else ''}"))
+        total.setdefault(", kept" if aside else "", []).append(one)
+        tell(f"{name}{', kept' if aside else ''}", one)
+    for kept, parts in total.items():
+        tell(f"all real{kept}", pd.concat(parts))
 
 
-def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> Score:
-    """Return how well the runs read the photographs; the seconds are those of finding and reading."""
-    total = Score()
+def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> pd.DataFrame:
+    """Return a row for each photograph: its digits, how many were read correctly, how many answers were sure and how
+    many of these wrong, and the seconds of finding and reading."""
+    rows = []
     for photo in photos:
         started = time.perf_counter()
         answers = read(photo, runs)
@@ -110,8 +106,16 @@ def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> Score:
         extra = max(0, len(answers) - len(photo.label))
         sure = [probability >= SURE for _, probability in answers]
         wrong = sum(is_sure and not is_right for is_sure, is_right in zip(sure, right, strict=True))
-        total += Score(len(photo.label), max(0, sum(right) - extra), sum(sure), wrong, 1, seconds)
-    return total
+        rows.append((len(photo.label), max(0, sum(right) - extra), sum(sure), wrong, seconds))
+    return pd.DataFrame(rows, columns=["digits", "right", "sure", "sure_but_wrong", "seconds"])
+
+
+def tell(name: str, photos: pd.DataFrame) -> None:
+    """Print the line of one set of photographs."""
+    digits, right, sure, wrong = (int(photos[column].sum()) for column in photos.columns[:4])
+    low, high = wilson_interval(right, digits)
+    numbers = f"{digits:8,}{right / digits:9.2%}{f'{low:.1%} to {high:.1%}':>18}{sure / digits:8.1%}"
+    print(f"{name:22}{numbers}{wrong:6} ({wrong / max(sure, 1):.2%}){1000 * photos.seconds.mean():9.1f}", flush=True)
 
 
 def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
@@ -153,6 +157,44 @@ def aligned(text: str, truth: str) -> list[bool]:
         else:
             j -= 1
     return right
+
+
+def made(dataset: Dataset, count: int, strength: str, seed: list[int]) -> Iterator[Photo]:
+    """Yield a photograph of each of the first test digits."""
+    for i, digit in enumerate(dataset.test_images[:count]):
+        pixels = photograph([[digit]], strength, np.random.default_rng([*seed, i]))
+        yield Photo(pixels, str(dataset.test_labels[i]))
+
+
+def enlarged(dataset: Dataset, count: int, inverted: bool) -> Iterator[Photo]:
+    """Yield test digits enlarged bicubically to each of the SIDES in turn, black on white or as they are."""
+    for i, side in zip(range(count), itertools.cycle(SIDES), strict=False):
+        digit = dataset.test_images[i % len(dataset.test_images)]
+        large = cv2.resize(digit, (side, side), interpolation=cv2.INTER_CUBIC)
+        yield Photo(large if inverted else 255 - large, str(dataset.test_labels[i % len(dataset.test_labels)]))
+
+
+def real(folder: Path) -> dict[tuple[str, bool], list[Photo]]:
+    """Return the labelled photographs of the folder by set and by whether they were kept aside; none without it.
+
+    labels.csv has the columns file, label, page (1 for several digits) and source.
+    """
+    sets: dict[tuple[str, bool], list[Photo]] = {}
+    if not (folder / "labels.csv").is_file():
+        return sets
+    with open(folder / "labels.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            is_page = row["page"] == "1"
+            name = f"{row['file'].split('/')[0]}{' pages' if is_page else ''}"
+            aside = any(sheet in row["source"] for sheet in KEPT_ASIDE)
+            photo = Photo(read_photo(folder / row["file"], shrink=True).pixels, row["label"], is_page)
+            sets.setdefault((name, aside), []).append(photo)
+    boxes = folder / "nsysu-digits.npz"
+    if boxes.is_file():
+        with np.load(boxes) as arrays:
+            photos = [Photo(image, str(label)) for image, label in zip(arrays["I"], arrays["y"], strict=True)]
+        sets["exam boxes", False], sets["exam boxes", True] = photos[::2], photos[1::2]
+    return sets
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 from benchmarks.processes import machine_line, run_python
 from digits.command_line import options_dataclass, parse

@@ -13,13 +13,15 @@ import json
 import statistics
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from benchmarks.processes import run_of, run_python
+from pydantic import Field
+
+from benchmarks.processes import machine_line, run_of, run_python
 from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, load_dataset
-from digits.errors import UserError, run_script
-from digits.machine import hardware, versions
+from digits.errors import run_script
+from digits.machine import versions
 
 PACKAGES = {"pytorch": ("torch",), "tensorflow": ("tensorflow", "keras")}
 PEER_EPOCHS = 14
@@ -28,7 +30,7 @@ TWO_EPOCHS = 5  # trainings at most that tell the steps without tracing
 
 @options_dataclass
 class Options:
-    seeds: int = 20
+    seeds: Annotated[int, Field(ge=1)] = 20
     """how many seeds, from 0"""
     frameworks: tuple[Literal["pytorch", "tensorflow"], ...] = ("pytorch", "tensorflow")
     """which scripts to time"""
@@ -38,11 +40,8 @@ class Options:
 
 def main() -> None:
     options = parse(Options(), __doc__)
-    if options.seeds < 1:
-        raise UserError(f"--seeds {options.seeds} must be at least 1.")
     load_dataset("mnist", options.data_dir)
-    machine = hardware("cpu")
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB")
+    print(machine_line())
     for framework in options.frameworks:
         numbers = ", ".join(f"{name} {number}" for name, number in versions(PACKAGES[framework]).items())
         print(f"\n{framework}, {numbers}\nseed  accuracy  seconds", flush=True)

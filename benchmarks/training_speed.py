@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from benchmarks.processes import machine_line, run_of, run_python
