@@ -121,10 +121,9 @@ def main(options: Options) -> None:
     options = settle_precision(options, device)  # 'auto': bfloat16 if the device is fast at it, else float32
     recipe = options.recipe
     workers = join_workers(device)  # this process alone, unless torchrun has started several
-    with workers.together():  # if one worker fails here, all end
-        dataset = load_dataset(options.dataset, options.data_dir)
-        packages = ("torch", "numpy", "onnx")  # whose versions run.json records
-        run = NewRun(options, dataset, "pytorch", packages, started, workers)  # its path, config, checkpoint, images
+    dataset = load_dataset(options.dataset, options.data_dir)
+    packages = ("torch", "numpy", "onnx")  # whose versions run.json records
+    run = NewRun(options, dataset, "pytorch", packages, started, workers)  # its path, config, checkpoint, images
 
     network = build_model(run.config).to(device)
     set_starting_weights(network, options)  # keeps the random ones, unless --init-from or --parity supplies others

@@ -58,7 +58,7 @@ def train(
     num_images = epoch_length(len(train_indices), recipe.batch_size)
     with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # so that variables lie where the network's do
         # The network, with smoothed labels in training only; its variables are the rate and the loss of each step.
-        classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size), workers)
+        classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size))
     classifier.compile(
         # Adam, or SGD with Nesterov momentum, as the recipe says. The callback sets `rates` before each epoch.
         make_optimizer(classifier.rates, recipe),
@@ -106,10 +106,9 @@ def main(options: Options) -> None:
     options = settle_precision(options, device)  # 'auto': bfloat16 if the device is fast at it, else float32
     recipe = options.recipe
     workers = join_workers(device)  # this process alone, unless TF_CONFIG names several
-    with workers.together():  # if one worker fails here, all end
-        dataset = load_dataset(options.dataset, options.data_dir)
-        packages = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")  # whose versions run.json records
-        run = NewRun(options, dataset, "tensorflow", packages, started, workers)  # its path, config, checkpoint, images
+    dataset = load_dataset(options.dataset, options.data_dir)
+    packages = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")  # whose versions run.json records
+    run = NewRun(options, dataset, "tensorflow", packages, started, workers)  # its path, config, checkpoint, images
 
     network = build_model(run.config)
     set_starting_weights(network, options)  # keeps the random ones, unless --init-from or --parity supplies others

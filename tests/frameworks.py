@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +18,7 @@ from paths import ROOT
 
 from digits.errors import UserError
 from digits.recipes.recipe import RECIPES
-from digits.training.weights import ModelConfig, shapes_of
+from digits.training import ModelConfig
 
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
 # Trainings as small as those of the tests are no faster with two threads; and results depend on how many there are.
@@ -52,10 +51,10 @@ def network_named(name: str, **changes: Any) -> ModelConfig:
     return replace(ModelConfig(name, 10, (0.0, 1.0), recipe.filters, recipe.dense, 0.0), **changes)
 
 
-def ruled_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def ruled_weights(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return weights that depend on names and shapes alone: the same on every machine, in both frameworks."""
     weights = {}
-    for name, shape in shapes.items():
+    for name, shape in ((name, array.shape) for name, array in arrays.items()):
         generator = np.random.default_rng(zlib.crc32(name.encode()))
         if name.endswith(".running_var") or (name.endswith(".weight") and len(shape) == 1):
             weights[name] = generator.uniform(0.5, 1.5, shape)
@@ -64,6 +63,9 @@ def ruled_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray
         else:  # biases, positions and running means
             weights[name] = generator.normal(0, 0.1, shape)
     return weights
+
+
+Batch = tuple[np.ndarray, np.ndarray]  # images and labels
 
 
 class PyTorch:
@@ -86,28 +88,17 @@ class PyTorch:
             logits: np.ndarray = model(torch.from_numpy(images)).numpy()
         return logits
 
-    def step(self, model: Any, images: np.ndarray, labels: np.ndarray) -> None:
-        """Subtract the gradient of the mean cross-entropy from the weights."""
+    def losses(self, model: Any, batches: Sequence[Batch], optimizer: str, rate: float) -> list[float]:
+        """Train with the framework's own optimizer, 'Adam' or 'SGD'; return the loss of each batch before its step."""
         import torch
 
         model.train()
-        loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(images)), torch.from_numpy(labels).long())
-        loss.backward()
-        torch.optim.SGD(model.parameters(), 1.0).step()
-
-    def losses_under_adam(
-        self, model: Any, batches: Sequence[tuple[np.ndarray, np.ndarray]], rate: float
-    ) -> list[float]:
-        """Train with the framework's own Adam; return the loss of each batch."""
-        import torch
-
-        model.train()
-        optimizer, losses = torch.optim.Adam(model.parameters(), rate), []
+        steps, losses = getattr(torch.optim, optimizer)(model.parameters(), rate), []
         for images, labels in batches:
-            optimizer.zero_grad()
+            steps.zero_grad()
             loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(images)), torch.from_numpy(labels).long())
             loss.backward()
-            optimizer.step()
+            steps.step()
             losses.append(loss.item())
         return losses
 
@@ -134,20 +125,11 @@ class TensorFlow:
         logits: np.ndarray = model(images, training=training).numpy()
         return logits
 
-    def step(self, model: Any, images: np.ndarray, labels: np.ndarray) -> None:
+    def losses(self, model: Any, batches: Sequence[Batch], optimizer: str, rate: float) -> list[float]:
         import keras
 
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=True)
-        model.train_on_batch(images, labels)
-
-    def losses_under_adam(
-        self, model: Any, batches: Sequence[tuple[np.ndarray, np.ndarray]], rate: float
-    ) -> list[float]:
-        import keras
-
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(rate), loss, run_eagerly=True)
+        model.compile(getattr(keras.optimizers, optimizer)(rate), loss, run_eagerly=True)
         losses = []
         for images, labels in batches:
             model.reset_metrics()  # or the loss is the mean over all batches
@@ -166,17 +148,8 @@ TOOLS = {"pytorch": PyTorch, "tensorflow": TensorFlow}
 def ruled_model(tools: Any, config: ModelConfig) -> Any:
     """Return the network with weights made by rule."""
     model = tools.networks.build_model(config)
-    tools.files.set_weights(model, ruled_weights(shapes_of(tools.files.get_weights(model))))
+    tools.files.set_weights(model, ruled_weights(tools.files.get_weights(model)))
     return model
-
-
-def epochs_in(checkpoint: Path) -> int:
-    """Return how many epochs the checkpoint holds; it is replaced whole, so that it can be read at any moment."""
-    import json
-
-    with suppress(FileNotFoundError):
-        return len(json.loads(checkpoint.read_bytes().partition(b"\n")[0])["history"])
-    return 0
 
 
 def refusal(load: Callable[[Path], Any], path: Path) -> str:

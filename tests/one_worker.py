@@ -23,26 +23,24 @@ def main(framework: str, moment: str, *words: str) -> int:
     script = import_module(f"mnist_{framework}")
     from digits.errors import run_script
     from digits.recipes import parse_options
-    from digits.training import Checkpoint, Progress
+    from digits.training import Checkpoint
 
     def few(*arguments: Any) -> Any:
         sample = load(*arguments)
         return replace(sample, train_images=sample.train_images[:IMAGES], train_labels=sample.train_labels[:IMAGES])
 
-    def write_and_die(self: Checkpoint, progress: Progress, state: bytes) -> None:
+    def write_and_die(self: Any, progress: Any, state: bytes) -> None:
         write(self, progress, state)
-        if moment == f"epoch {len(progress.history)}":
-            os.kill(os.getpid(), signal.SIGKILL)
+        die_at(f"epoch {len(progress.history)}")
 
-    def no_export(*_: Any) -> None:
-        if moment == "writing":
+    def die_at(now: str) -> None:
+        if moment == now:
             os.kill(os.getpid(), signal.SIGKILL)
 
     load, write = script.load_dataset, Checkpoint.write
-    script.load_dataset = few
-    files = import_module(f"models.{framework}.files")
-    files.export_onnx = no_export  # type: ignore[attr-defined]  # it takes longer than such a training
-    Checkpoint.write = write_and_die  # type: ignore[method-assign]
+    script.load_dataset, Checkpoint.write = few, write_and_die  # type: ignore[method-assign]
+    files: Any = import_module(f"models.{framework}.files")
+    files.export_onnx = lambda *_: die_at("writing")  # it takes longer than such a training
     options = parse_options(script.__doc__, words)
     return run_script(lambda: script.main(options))
 

@@ -8,8 +8,8 @@ import runpy
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 GENERATOR = runpy.run_path(str(ROOT / "docs" / "side_by_side.py"))
 
 LEFT = '''"""Left."""
@@ -71,12 +71,3 @@ def test_parts_of_one_name_and_their_equal_lines_stand_beside_each_other(parts: 
     assert ("loss = step(model, 1)", "loss = step(model, 2)") in beside
     assert ("return loss", "return loss") in beside
     assert ("class TwoWords:", "def two_words():") in [(text(left), text(right)) for left, right in parts["TwoWords"]]
-
-
-@pytest.mark.slow
-def test_the_page_begins_with_the_loops_and_needs_no_other_file() -> None:
-    page = GENERATOR["render"](ROOT)
-    titles = re.findall("<h2>(.*)</h2>", page)
-    assert titles[0] == "train (mnist_*.py)"
-    assert titles.index("vit (models/*/networks.py)") < titles.index("main (mnist_*.py)")
-    assert not re.search(r"src=|@import|url\(|href=\"[^#]", page)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from digits.recipes.recipe import RECIPES
 
-ROOT = Path(__file__).resolve().parents[1]
 FRAMEWORKS = ("pytorch", "tensorflow")
 ONLY_IN = {
     "pytorch": {"losses_and_accuracy", "TrainState.update_average", "TrainState.evaluated"},
@@ -46,14 +45,12 @@ def test_twin_files_have_the_same_functions_in_the_same_order(file: str) -> None
     assert pytorch
 
 
-@pytest.mark.slow
 def test_twin_trainings_have_the_same_names() -> None:
     pytorch, tensorflow = (
         [name for name in interface(f"models/{framework}/training.py") if name not in ONLY_IN[framework]]
         for framework in FRAMEWORKS
     )
     assert pytorch == tensorflow
-    assert {"make_optimizer", "TrainState.restore", "TrainState.save", "TrainState.load_kept"} <= set(pytorch)
 
 
 def layers_of(function: ast.FunctionDef) -> list[str]:

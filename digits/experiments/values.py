@@ -92,7 +92,7 @@ def _split(word: str, option: str, found: Mapping[str, Any]) -> tuple[str, str]:
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, 1)
         near = near or [field for field in FIELDS if name and (name in field or field in name)][:1]
-        hint = f"did you mean {near[0]}?" if near else "docs/options.md lists them."
+        hint = f"did you mean {near[0]}?" if near else "mnist_pytorch.py --help lists them."
         raise UserError(f"{option} {word}: a recipe has no field {name or equals!r}; {hint}")
     if not text:
         raise UserError(f"{option} {word}: no value is given, as in {name}={text_of(value_of(Recipe(), name))}.")

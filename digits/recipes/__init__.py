@@ -3,9 +3,8 @@
 May import: files, data and runs.
 """
 
-from digits.recipes.name import name_problem, run_name
-from digits.recipes.naming import differences, differences_of, run_path
-from digits.recipes.options import Options, command_line, command_words, parse_options, settle_precision
+from digits.recipes.naming import differences, differences_of, run_name, run_path
+from digits.recipes.options import Options, command_words, name_problem, parse_options
 from digits.recipes.recipe import (
     HEADS,
     RECIPES,
@@ -13,7 +12,8 @@ from digits.recipes.recipe import (
     Recipe,
     complete_record,
     find_problem,
+    read_recipe,
     recipe_record,
+    settle_precision,
     with_precision,
 )
-from digits.recipes.recipe_file import read_recipe

@@ -29,25 +29,20 @@ def models_table(counts: Mapping[str, tuple[int, int] | None], framework: str) -
 
     counts: trainable and other parameters by network, counted in the framework; None where it does not have that one.
     """
-    rows = [("model", "parameters", "recipe", "source")]
+    other = next(spelled(name) for name in FRAMEWORKS if name != framework)
+    row = "{:11}  {:15}  {:62}  {}".format
+    rows = [row("model", "parameters", "recipe", "source")]
     for name, count in counts.items():
-        parameters = "".join(f"{spelled(other)} only" for other in FRAMEWORKS if other != framework)
-        if count:
-            parameters = f"{count[0]:,}" + (f" + {count[1]:,}" if count[1] else "")
-        rows.append((name, parameters, _in_few_words(RECIPES[name]), SOURCES.get(name, "your own")))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", NOTES])
+        parameters = " + ".join(f"{number:,}" for number in count if number) if count else f"{other} only"
+        rows.append(row(name, parameters, _in_few_words(RECIPES[name]), SOURCES.get(name, "your own")))
+    return "\n".join([*rows, "", NOTES])
 
 
 def _in_few_words(recipe: Recipe) -> str:
     epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs != 1 else ''}"
+    schedule = "plateau" if recipe.reduce_on_plateau else recipe.schedule
     words = [f"{'up to ' if recipe.early_stopping else ''}{epochs}", f"batch {recipe.batch_size}"]
-    words.append(f"{'plateau' if recipe.reduce_on_plateau else recipe.schedule} {recipe.learning_rate:g}")
-    if recipe.optimizer != "adam":
-        words.append(recipe.optimizer)
-    if recipe.dropout:
-        words.append(f"dropout {recipe.dropout:g}")
-    if recipe.weight_decay:
-        words.append(f"decay {recipe.weight_decay:g}")
+    words += [f"{schedule} {recipe.learning_rate:g}", *([recipe.optimizer] if recipe.optimizer != "adam" else ())]
+    words += [f"dropout {recipe.dropout:g}"] if recipe.dropout else []
+    words += [f"decay {recipe.weight_decay:g}"] if recipe.weight_decay else []
     return ", ".join(words)

@@ -1,14 +1,48 @@
-"""Where a training writes its run, and whether it may replace the run that lies there."""
+"""The names of runs: which data, network and framework, and how the training differs from the model's default.
 
+Also what a run that lies in a training's place must be for the training to replace it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from digits.errors import UserError
-from digits.names import command_text, plain
-from digits.recipes.name import run_name
+from digits.names import plain
 from digits.recipes.options import Options
 from digits.recipes.recipe import RECIPES, complete_record, recipe_record, with_precision
-from digits.runs import Run, find_runs, read_info, read_run, settings_of
+from digits.runs import Run, read_run, settings_of
+
+LONGEST = 40
+"""Letters of what is appended to a name; more become a count and a hash."""
+
+
+def run_name(
+    dataset: str,
+    model: str,
+    framework: str,
+    seed: int | None = 0,
+    parity: bool = False,
+    differences: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the folder name of a run: 'mnist-cnn-pytorch'; 'mnist-cnn-pytorch-s3-parity' of seed 3, with --parity.
+
+    differences: what else decides the training and is not as in the model's default recipe, by the option's name, in
+    the order of the Recipe. It is appended: 'mnist-cnn-pytorch+learning_rate=0.003+filters=8x16+augment'; or, where
+    that is longer than 40 letters or could not be read back, '+3-options-1a2b3c4d', the number of differences and the
+    start of the SHA-256 of their canonical JSON. The name is the same on every machine, and legal on Windows too.
+    """
+    name = f"{dataset}-{model}-{framework}" + (f"-s{seed}" if seed else "") + ("-parity" if parity else "")
+    differences = differences or {}
+    parts = [_part(key, value) for key, value in differences.items()]
+    appended = "".join(f"+{part}" for part in parts)
+    if len(appended) <= LONGEST and all(re.fullmatch(r"[\w.=-]*[\w-]", part, re.ASCII) for part in parts):
+        return name + appended
+    canonical = json.dumps(differences, sort_keys=True, separators=(",", ":"))
+    return f"{name}+{len(differences)}-options-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
 def run_path(options: Options, framework: str) -> Path:
@@ -40,42 +74,17 @@ def check_replaceable(path: Path, options: Options, framework: str, network_code
         run = read_run(path)
     except UserError:
         return
+    advice = "choose another --name, or delete that folder."
     theirs = {"framework": run.framework, "dataset": run.dataset, "model": run.model, **_settings_of(run)}
     ours = {"framework": framework, "dataset": options.dataset, **_settings(options)}
     for key, value in ours.items():
         if theirs.get(key) != value:
             raise UserError(
                 f"'{path}' holds a finished run with {key.replace('_', ' ')} {_shown(theirs.get(key))}, not "
-                f"{_shown(value)}; only the same recipe replaces a run: choose another --name, or delete that folder."
+                f"{_shown(value)}; only the same recipe replaces a run: {advice}"
             )
     if run.network_code not in (None, network_code):
-        raise UserError(
-            f"'{path}' holds a finished run of {run.model} from before its code was changed; choose another --name, or "
-            "delete that folder."
-        )
-
-
-def finished_before(path: Path, options: Options, framework: str) -> str | None:
-    """Return that a run of this training, with any number of epochs, is finished; None where there is none.
-
-    Such a run cannot go on: its optimizer's state is deleted, and for other epochs its learning rates were not meant.
-    """
-    wanted = {"framework": framework, "dataset": options.dataset, **_settings(options)}
-    for folder in [path, *find_runs(options.output_dir)]:
-        try:
-            info = read_info(folder / "run.json")
-        except (UserError, OSError):
-            continue
-        recipe = info.get("recipe")
-        found = {"framework": info["framework"], "dataset": info["dataset"]}
-        if recipe:
-            found |= settings_of({**info, "recipe": complete_record(recipe)})
-        if found | {"epochs": wanted["epochs"]} == wanted:
-            return (
-                f"'{folder}' is a finished run of {found['epochs']} epochs, which keeps no state to continue "
-                f"({command_text(['--init-from', str(folder)])} starts from its weights)"
-            )
-    return None
+        raise UserError(f"'{path}' holds a finished run of {run.model} from before its code was changed; {advice}")
 
 
 def start_name(options: Options) -> str | None:
@@ -99,7 +108,7 @@ def _settings_of(run: Run) -> dict[str, Any]:
 
 
 def _unlike_default(settings: dict[str, Any], model: str) -> dict[str, Any]:
-    default = _settings(Options(with_precision(RECIPES[model])))
+    default = _settings(Options(RECIPES[model]))
     changed = [key for key in settings if settings[key] != default.get(key) and key not in ("seed", "parity")]
     return {key.split()[-1]: settings[key] for key in changed}
 
@@ -107,3 +116,15 @@ def _unlike_default(settings: dict[str, Any], model: str) -> dict[str, Any]:
 def _shown(value: object) -> str:
     text = " ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
     return plain(text[:60])
+
+
+def _part(name: str, value: Any) -> str:
+    """Return 'learning_rate=0.003', 'filters=8x16', 'augment' or 'no_augment'."""
+    if isinstance(value, bool):
+        return name if value else f"no_{name}"
+    return f"{name}={'x'.join(map(_text, value)) if isinstance(value, (list, tuple)) else _text(value)}"
+
+
+def _text(value: object) -> str:
+    """Return a number in its shortest exact form: 10 for 10.0, 1e38 for 1e+38."""
+    return repr(value).removesuffix(".0").replace("e+", "e") if isinstance(value, float) else str(value)

@@ -1,7 +1,7 @@
 """The command line of the training scripts: made from the Recipe, and made back into it."""
 
-from __future__ import annotations
-
+import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -10,13 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from digits.command_line import flat_fields, option, options_dataclass, parse, refuse, shown
+from digits.command_line import flat_fields, option, options_dataclass, parse, refuse
 from digits.data import DATA_DIR
 from digits.errors import UserError
-from digits.names import command_text
-from digits.recipes.name import name_problem
-from digits.recipes.recipe import RECIPES, Augmentation, Recipe, find_problem, train_on_device, with_precision
-from digits.recipes.recipe_file import read_recipe
+from digits.names import is_forbidden_on_windows
+from digits.recipes.recipe import RECIPES, Augmentation, Recipe, find_problem, read_recipe
 
 AMOUNTS = tuple(amount.name for amount in fields(Augmentation))
 GROUPS = {
@@ -74,9 +72,6 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(Options(_default_recipe(words)), description, words, groups=GROUPS, needs=NEEDS)
-    for name, _, value in flat_fields(options):
-        if str(value).encode(errors="ignore").decode() != str(value):
-            refuse(f"{option(name)} {value} has bytes that are not UTF-8 text; rename it.")
     recipe = options.recipe
     if problem := find_problem(recipe):
         refuse(problem)
@@ -91,19 +86,40 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     return replace(options, recipe=recipe, recipe_file=None)
 
 
-def settle_precision(options: Options, bfloat16: bool) -> Options:
-    """Return the options with the precision that 'auto' is on the device, which has fast bfloat16 or has not."""
-    train_on_device(bfloat16)
-    return replace(options, recipe=with_precision(options.recipe))
+def _default_recipe(words: Sequence[str]) -> Recipe:
+    """Return the recipe that gives the defaults: the file's of --recipe, else the model's; an unknown model is refused
+    later."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("--recipe", "--model"):
+        early.add_argument(name, nargs="?")
+    given, _ = early.parse_known_args(words)
+    if not given.recipe:
+        return RECIPES.get(given.model, RECIPES["cnn"])
+    try:
+        recipe = read_recipe(Path(given.recipe), given.model or "cnn")
+    except UserError as error:
+        refuse(str(error))
+    if given.model not in (None, recipe.model):
+        refuse(f"--model {given.model} is not the model of --recipe {given.recipe}, {recipe.model}; leave one out.")
+    return recipe
 
 
-def command_line(script: str, options: Options) -> str:
-    """Return the command that repeats a training, as it is typed."""
-    return command_text(command_words(script, options))
+def name_problem(name: str) -> str | None:
+    """Return why this cannot be the name that a user chooses for a run's folder, as the end of a sentence, or None."""
+    if not re.fullmatch(r"[^-./\\\0][^/\\\0]*", name):
+        return "becomes a folder's name: use no slash, and no dot or dash in front"
+    if is_forbidden_on_windows(name):
+        return (
+            'cannot be a folder on Windows: use none of < > : " | ? *, no dot or space at the end, and not con or nul'
+        )
+    if len(name.encode()) > 100:  # file systems take 255, what is put around it (a checkpoint, a figure) included
+        return "becomes a folder's name: use at most 100 bytes"
+    return None
 
 
 def command_words(script: str, options: Options) -> list[str]:
-    """Return the words of that command: the script with each option that is not the model's default."""
+    """Return the words of the command that repeats a training: the script with each option that is not the model's
+    default."""
     words = ["python", script, "--dataset", options.dataset, "--model", options.recipe.model]
     default = Options(RECIPES[options.recipe.model], options.dataset)
     for (name, _, usual), (_, _, chosen) in zip(flat_fields(default), flat_fields(options), strict=True):
@@ -111,34 +127,10 @@ def command_words(script: str, options: Options) -> list[str]:
             continue
         if isinstance(chosen, bool):
             words.append(option(name) if chosen else option(f"no_{name}"))
-        elif isinstance(chosen, Path) and str(chosen).startswith("-"):
-            words += [option(name), f"./{chosen}"]  # or it would be taken for an option
-        elif str(chosen).startswith("-"):
+        elif isinstance(chosen, tuple):
+            words += [option(name), *map(str, chosen)]
+        elif str(chosen).startswith("-"):  # or it would be taken for an option
             words.append(f"{option(name)}={chosen}")
         else:
-            words += [option(name), *(shown(chosen).split() if isinstance(chosen, tuple) else [str(chosen)])]
+            words += [option(name), str(chosen)]
     return words
-
-
-def _default_recipe(words: Sequence[str]) -> Recipe:
-    """Return the recipe that gives the defaults: the file's of --recipe, else the model's; an unknown model is refused
-    later."""
-    file, model = _last(words, "--recipe"), _last(words, "--model")
-    if not file:
-        return RECIPES.get(model, RECIPES["cnn"])
-    try:
-        recipe = read_recipe(Path(file), model if model in RECIPES else "cnn")
-    except UserError as error:
-        refuse(str(error))
-    if model and model != recipe.model:
-        refuse(f"--model {model} is not the model of --recipe {file}, {recipe.model}; leave one of the two out.")
-    return recipe
-
-
-def _last(words: Sequence[str], name: str) -> str:
-    """Return the last value that the words give the option; nothing where they give it none."""
-    value = ""
-    for word, following in zip(words, [*words, ""][1:], strict=True):
-        if word == name or word.startswith(f"{name}="):
-            value = following if word == name else word.removeprefix(f"{name}=")
-    return value

@@ -1,20 +1,25 @@
 """Recipes: every hyper-parameter of a training, written down once.
 
-The options of both training scripts, the 'recipe' in each run.json and the options in the documentation all come from
-these fields: name, type, range, default and, below it, the help text.
+The options of both training scripts and the 'recipe' in each run.json come from these fields: name, type, range,
+default and, below it, the help text.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from digits.command_line import option, options_dataclass
+from digits.command_line import first_fault, option, options_dataclass
+from digits.errors import UserError
+from digits.files import read_bytes
 from digits.machine import has_bfloat16
 from digits.recipes.default_recipes import DEFAULTS
 
@@ -22,6 +27,7 @@ Model = Literal[*DEFAULTS]  # type: ignore[valid-type]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 MAX_WIDTH = 4096  # filters or units in one layer; a training at this width takes several GB
+LARGEST_FILE = 1 << 20  # bytes of a file with a recipe, as of run.json
 
 
 @options_dataclass
@@ -29,12 +35,9 @@ class Augmentation:
     """How much each image may be changed, at random and anew for each image. All at 0 changes nothing.
 
     The elastic part is that of Simard, Steinkraus and Platt (2003), 'Best practices for convolutional neural networks
-    applied to visual document analysis', ICDAR, with their sigma. Their alpha of 34 costs these networks accuracy on
-    the digits of new writers; docs/options.md has the comparison that 10 comes from. Rotation and scale stay below the
-    15 degrees and 15 % of Ciresan et al. (2010), 'Deep, big, simple neural nets for handwritten digit recognition',
-    Neural Computation 22, since here a shift and a shear are added; these two are our own choice. The shift alone is
-    what others call a random crop of an image padded by so many pixels, but for fractions of a pixel. The erased square
-    is that of DeVries and Taylor (2017), 'Improved regularization of convolutional neural networks with cutout',
+    applied to visual document analysis', ICDAR, with their sigma; their alpha of 34 costs these networks accuracy on
+    the digits of new writers, 10 does not. Rotation and scale stay below those of Ciresan et al. (2010), Neural
+    Computation 22, since a shift and a shear are added. The erased square is that of DeVries and Taylor (2017),
     arXiv 1708.04552.
     """
 
@@ -109,17 +112,11 @@ class Recipe:
     parity: bool = False
     """make the frameworks train alike: equal initial weights and constants, no dropout, each step's loss saved"""
 
-    @property
-    def changes_images(self) -> bool:
-        """Return whether each epoch has images of its own."""
-        return self.augment or self.pens > 0
-
 
 RECIPES: dict[str, Recipe] = {name: Recipe(name, **fields) for name, fields in DEFAULTS.items()}
 """The default recipe of each model, by the model's name."""
 
 
-_device_has_bfloat16: bool | None = None  # None: no device is chosen yet
 HEADS = 4  # attention heads of `vit`, between which the width of a token is divided
 
 
@@ -150,19 +147,23 @@ def widths_problem(model: str, filters: Sequence[int], dense: Sequence[int]) -> 
     return None
 
 
+_bfloat16: bool | None = None  # whether 'auto' is bfloat16 in this process; None: no device is chosen yet
+
+
+def settle_precision(recipe: Recipe, bfloat16: bool) -> Recipe:
+    """Return the recipe with the precision that 'auto' is, from now on, on the device that trains: bfloat16 if it is
+    fast at that, else float32."""
+    global _bfloat16
+    _bfloat16 = bfloat16
+    return with_precision(recipe)
+
+
 def with_precision(recipe: Recipe) -> Recipe:
     """Return the recipe with the precision that 'auto' is: on the device that trains, else on this processor."""
     if recipe.precision != "auto":
         return recipe
-    on_device = _device_has_bfloat16
-    bfloat16 = has_bfloat16() if on_device is None else on_device
+    bfloat16 = has_bfloat16() if _bfloat16 is None else _bfloat16
     return dataclasses.replace(recipe, precision="bfloat16" if bfloat16 else "float32")
-
-
-def train_on_device(bfloat16: bool) -> None:
-    """Have 'auto' mean bfloat16 or float32 in this process, as the framework says of the device that trains."""
-    global _device_has_bfloat16
-    _device_has_bfloat16 = bfloat16
 
 
 def recipe_record(recipe: Recipe) -> dict[str, Any]:
@@ -178,6 +179,35 @@ def complete_record(record: Mapping[str, Any]) -> dict[str, Any]:
     without it, and are then the usual ones: another version's usual ones are no other recipe.
     """
     usual = recipe_record(Recipe())
-    amounts = record.get("augmentation") if record.get("augment") else None
-    known = amounts if isinstance(amounts, dict) else {}  # run.json may say anything
-    return {**usual, **record, "augmentation": {**usual["augmentation"], **known}}
+    amounts = record.get("augmentation", {}) if record.get("augment") else {}
+    return {**usual, **record, "augmentation": {**usual["augmentation"], **amounts}}
+
+
+def read_recipe(file: Path, model: str = "cnn") -> Recipe:
+    """Return the recipe in a JSON file: an object with its fields, or one that has such an object under 'recipe'.
+
+    Fields that are missing are those of the model's default recipe; the model is `model` where the file names none.
+    UserError names the file, and the field that is unknown or out of its range.
+    """
+    try:
+        content = from_json(read_bytes(file, LARGEST_FILE), allow_inf_nan=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{file}' is not JSON that can be read ({error}).") from None
+    given = content.get("recipe", content) if isinstance(content, dict) else None
+    if not isinstance(given, dict):
+        raise UserError(f"'{file}' holds no recipe: a JSON object of a recipe's fields, or one with 'recipe'.")
+    named, amounts = str(given.get("model", model)), given.get("augmentation")
+    default = recipe_record(RECIPES.get(named, RECIPES["cnn"]))
+    if unknown := [name for name in given if name not in default]:
+        raise UserError(f"'{file}' has {reprlib.repr(unknown[0])}, which is no field of a recipe.")
+    fields = {**default, "model": named, **given}
+    if isinstance(amounts, dict):
+        fields["augmentation"] = {**default["augmentation"], **amounts}
+    try:
+        recipe: Recipe = TypeAdapter(Recipe).validate_json(json.dumps(fields), strict=True, extra="forbid")
+    except ValidationError as error:
+        where, value, rule = first_fault(error)
+        raise UserError(f"'{file}' has {reprlib.repr(value)} as {'.'.join(where)}, which {rule}.") from None
+    if problem := find_problem(recipe):
+        raise UserError(f"'{file}' holds a recipe that cannot be: {problem}")
+    return recipe

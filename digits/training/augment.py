@@ -11,17 +11,11 @@ from digits.recipes.recipe import Augmentation
 CHUNK = 256  # images whose random fields are in memory at once: 6 kB each, so that all stay in a processor's cache
 
 
-DEFAULT = Augmentation()
-
-
-def augment(
-    images: NDArray[np.uint8], generator: np.random.Generator, amount: Augmentation = DEFAULT
-) -> NDArray[np.uint8]:
+def augment(images: NDArray[np.uint8], generator: np.random.Generator, amount: Augmentation) -> NDArray[np.uint8]:
     """Return a changed copy of each image, uint8 (N, 28, 28).
 
     images: uint8 (N, 28, 28), background 0. Each image takes its random numbers in turn: one call for all images, or
-    several calls with the same generator for parts of them, give the same. Measured with OpenCV 5.0.0 on one core of an
-    AMD EPYC over 60,000 images: 97,000 images a second (n = 5, standard deviation 1,000), 202,000 without elastic.
+    several calls with the same generator for parts of them, give the same.
     """
     changed = np.empty_like(images, order="C")
     for start in range(0, len(images), CHUNK):

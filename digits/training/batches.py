@@ -4,8 +4,6 @@ All come from NumPy generators keyed by the seed, so that both frameworks see th
 so that epoch 7 is shuffled the same whether or not epochs 1 to 6 were run by this process.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import CATALOGUE, Dataset, split_indices, split_writers
+from digits.data import Dataset, split_indices, split_writers
 from digits.errors import UserError
 from digits.recipes.recipe import Recipe
 
@@ -33,9 +31,10 @@ def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], 
             dataset.train_writers, recipe.validation_fraction, recipe.seed
         )
     else:
-        entry = CATALOGUE.get(dataset.name)
-        advice = "run download_mnist.py again, which brings it, or" if entry and entry.writers else "please"
-        raise UserError(f"--split writers: who wrote each image of {dataset.name} is not known; {advice} use random.")
+        raise UserError(
+            f"--split writers: who wrote each image of {dataset.name} is not known; use random. (Of MNIST it is known "
+            "once download_mnist.py has run again.)"
+        )
     fraction = f"--validation-fraction {recipe.validation_fraction:g} of {len(dataset.train_labels)} images"
     if len(train_indices) < 2:
         raise UserError(f"{fraction} leaves {len(train_indices)} to train on, and at least 2 are needed; lower it.")
@@ -75,8 +74,7 @@ def epoch_length(num_images: int, batch_size: int) -> int:
 
     Batch normalisation cannot normalise a single image. Each epoch leaves out a different one.
     """
-    alone = num_images % batch_size == 1 and num_images > 1 and batch_size > 1
-    return num_images - alone
+    return num_images - (num_images % batch_size == 1 and num_images > 1 and batch_size > 1)
 
 
 def images_of_epochs(dataset: Dataset, recipe: Recipe, first: int) -> Iterator[NDArray[np.uint8]]:
@@ -88,7 +86,7 @@ def images_of_epochs(dataset: Dataset, recipe: Recipe, first: int) -> Iterator[N
     images, labels = dataset.train_images, dataset.train_labels
     if recipe.pens and list(dataset.class_names) != list("0123456789"):
         raise UserError(f"--pens writes the digits 0 to 9, which '{dataset.name}' does not have; leave it out.")
-    if not recipe.changes_images or first >= recipe.epochs:
+    if not (recipe.augment or recipe.pens) or first >= recipe.epochs:
         yield from itertools.repeat(images, max(recipe.epochs - first, 0))
         return
     from digits.training.augment import augment  # OpenCV takes a tenth of a second to import

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,20 +22,16 @@ def ignore_keras_settings() -> None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep what the block writes to stderr off the terminal, C++ code included; all of it is shown if the block fails.
+    """Keep what the block writes to stderr off the terminal, C++ code included; an exception is shown as ever.
 
     TensorFlow 2.21 writes notes when it is imported, whatever TF_CPP_MIN_LOG_LEVEL says.
     """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        stderr = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            said.seek(0)
-            os.write(stderr, said.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

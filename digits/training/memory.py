@@ -5,9 +5,7 @@ import sys
 
 from digits.machine import or_none
 
-# <malloc.h> of glibc
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h> of glibc
 
 
 def keep_freed_memory() -> None:
@@ -17,14 +15,9 @@ def keep_freed_memory() -> None:
     them anew, and the system fills every page with zeros first: up to a third of a step on a CPU. Costs no more than
     the largest step's memory, held until the process ends. Does nothing where the C library is not glibc.
     """
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # musl and others have none
-        return
-    mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the largest that glibc accepts
-    mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the largest that glibc accepts
+        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
 def peak_memory() -> int | None:
@@ -43,5 +36,4 @@ def _high_water_mark() -> int:
 def _largest_resident_set() -> int:
     import resource  # absent on Windows
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

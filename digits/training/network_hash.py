@@ -20,13 +20,11 @@ def network_code(model: str, framework: str) -> str:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 definitions[node.name] = node
             elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                definitions |= {ast.unparse(target): node for target in targets}  # NETWORKS['tiny'] too
-    networks = definitions.pop("NETWORKS")  # which build_model names: all of them
-    assert isinstance(networks, ast.AnnAssign)
-    assert isinstance(networks.value, ast.Dict)
-    for key, function in zip(networks.value.keys, networks.value.values, strict=True):
-        definitions.setdefault(f"NETWORKS[{key and ast.unparse(key)}]", function)
+                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                definitions[ast.unparse(target)] = node  # NETWORKS['tiny'] too
+    networks = definitions.pop("NETWORKS").value  # type: ignore[attr-defined]
+    for key, function in zip(networks.keys, networks.values, strict=True):
+        definitions.setdefault(f"NETWORKS[{ast.unparse(key)}]", function)
     found: dict[str, str] = {}
     named = [f"NETWORKS[{model!r}]", "build_model"]
     while named:

@@ -1,10 +1,6 @@
 """What a training has given so far, and how it is shown: a live line on stderr, a row for each epoch on stdout."""
 
-from __future__ import annotations
-
 import math
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
@@ -12,12 +8,6 @@ from typing import ClassVar, NoReturn
 from tqdm import tqdm
 
 from digits.errors import UserError
-
-
-def say_nothing() -> None:
-    """Have this process print nothing but errors: another one prints the same."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
-    Progress.hidden = True
 
 
 @dataclass
@@ -30,7 +20,7 @@ class Progress:
     HEADING: ClassVar = "epoch  loss     accuracy  val. loss  val. accuracy  seconds  images/s"
     hidden: ClassVar[bool | None] = None  # whether there is no live line; None: where stderr is no terminal
 
-    def live_line(self, epochs: int, num_images: int) -> tqdm[NoReturn]:
+    def live_line(self, epochs: int, num_images: int) -> "tqdm[NoReturn]":
         """Return the line that shows how many images of the coming epoch are done: update() it, and close it."""
         return tqdm(
             total=num_images,

@@ -1,7 +1,5 @@
 """The run that a training writes: where it goes, and all of its files that need no framework."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,9 +13,9 @@ from digits.data import Dataset
 from digits.errors import when_interrupted
 from digits.files import write_npy
 from digits.machine import hardware, source, versions
-from digits.recipes.naming import check_replaceable, finished_before, run_path, start_name
-from digits.recipes.options import Options, command_line
-from digits.recipes.recipe import recipe_record
+from digits.names import command_text, few
+from digits.recipes import Options, command_words, recipe_record, run_path
+from digits.recipes.naming import check_replaceable, start_name
 from digits.runs import (
     FORMAT,
     LOSSES,
@@ -31,7 +29,7 @@ from digits.runs import (
 )
 from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint
-from digits.training.event_log import EventLog, event_folder
+from digits.training.event_log import EventLog
 from digits.training.memory import peak_memory
 from digits.training.network_hash import network_code
 from digits.training.progress import Progress
@@ -57,36 +55,31 @@ class NewRun:
         Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
         recipe or network, or has no images to evaluate.
         """
-        self.options, self.dataset, self.framework, self.started = options, dataset, framework, started
-        recipe, on_validation = options.recipe, options.evaluate_on == "validation"
-        self.held_out: HeldOut | None = None
-        if on_validation:
-            self.held_out = {
-                "validation_fraction": recipe.validation_fraction,
-                "split": recipe.split,
-                "seed": recipe.seed,
-            }
+        self.options, self.dataset, self.framework = options, dataset, framework
+        self.started, self.workers = started, workers
         # What the trained network is evaluated on.
-        self.images, labels, self.writers = evaluation_set(dataset, recipe if on_validation else None)
-        self.labels = labels.astype(np.int64)
+        held_out = options.recipe if options.evaluate_on == "validation" else None
+        self.images, self.labels, self.writers = evaluation_set(dataset, held_out)
         self.config = network_config(options, len(dataset.class_names), framework)
-        self.versions = versions(packages)
+        self.versions, self.network_code = versions(packages), network_code(options.recipe.model, framework)
         self.source = source()  # now: somebody may change the code while the training runs
-        self.workers = workers
-        self.network_code = network_code(recipe.model, framework)
         self.path = run_path(options, framework)
-        self.checkpoint = Checkpoint(self.path, options, dataset, self.versions, workers)
-        self.checkpoint.about["network_code"] = self.network_code
+        facts = {"dataset_fingerprint": dataset.fingerprint, "versions": self.versions}
+        self.checkpoint = Checkpoint(self.path, options, facts | {"network_code": self.network_code}, workers)
         if workers.rank == 0:
             check_writable(self.path)
             check_replaceable(self.path, options, framework, self.network_code)
-            resumable = self.checkpoint.path.exists()
-            if options.resume and not resumable:
-                why = finished_before(self.path, options, framework) or self.checkpoint.why_not_resumed()
-                print(f"note: --resume: {why}; training starts at epoch 1.")
+            resumed = self.checkpoint.resume and self.checkpoint.path.exists()
+            if options.resume and not resumed:
+                others = [path.name for path in sorted(self.path.parent.glob(".*.checkpoint"))]
+                beside = f", but {few(others, 'other checkpoint')}" if others else ""
+                print(
+                    f"note: --resume: '{self.path.parent}' has no checkpoint of this training{beside}; training starts "
+                    "at epoch 1. (A finished run has none; --init-from starts from its weights.)"
+                )
             when_interrupted(self.checkpoint.when_interrupted)
-            if folder := event_folder(options, self.path, self.checkpoint.resume and resumable):
-                self.checkpoint.log = EventLog(folder)
+            if options.log_dir:
+                self.checkpoint.log = EventLog(options.log_dir / self.path.name, resumed)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
@@ -107,12 +100,19 @@ class NewRun:
 
         parameters: how many are trainable, and how many not; probabilities: of self.images, (N, classes).
         """
-        recipe, dataset, history = self.options.recipe, self.dataset, progress.history
-        score = score_of(self.labels, probabilities, self.writers)
-        n, share = score["n"], score["accuracy"]
-        low, high = score.get("writer_interval_95", score["interval_95"])
-        over = "" if self.writers is None else " over writers"
+        options, recipe, dataset, history = self.options, self.options.recipe, self.dataset, progress.history
+        labels = self.labels.astype(np.int64)
+        score = score_of(labels, probabilities, self.writers)
+        on_test = options.evaluate_on == "test"
+        kept = kept_epoch(history, recipe.keep_best)
+        validation: Score | None = None  # after the epoch that was kept
+        if "validation_loss" in kept:
+            n = len(split_dataset(dataset, recipe)[1])
+            validation = {"n": n, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}
+        fraction = recipe.validation_fraction
+        held_out: HeldOut = {"validation_fraction": fraction, "split": recipe.split, "seed": recipe.seed}
         training_seconds = sum(row["seconds"] for row in history)
+        images = sum(row["images_per_second"] * row["seconds"] for row in history)
         seconds = self.checkpoint.seconds + time.perf_counter() - self.started
         info: RunInfo = {
             "format": FORMAT,
@@ -125,47 +125,34 @@ class NewRun:
             "seed": recipe.seed,
             "recipe": recipe_record(recipe),
             "network_code": self.network_code,
-            "init_from": start_name(self.options),
-            "new_head": self.options.new_head,
-            "freeze_features": self.options.freeze_features,
-            "command": command_line(f"mnist_{self.framework}.py", self.options),
+            "init_from": start_name(options),
+            "new_head": options.new_head,
+            "freeze_features": options.freeze_features,
+            "command": command_text(command_words(f"mnist_{self.framework}.py", options)),
             "versions": self.versions,
             "source": self.source,
             "hardware": hardware(device),
             "workers": self.workers.count,
             "parameters": dict(zip(("trainable", "non_trainable"), parameters, strict=True)),
             "seconds": {"training": round(training_seconds, 3), "total": round(seconds, 3)},
-            "images_per_second": round(
-                sum(row["images_per_second"] * row["seconds"] for row in history) / max(training_seconds, 1e-9), 1
-            ),
-            "evaluated_on": self.options.evaluate_on,
-            "held_out": self.held_out,
-            "validation": score if self.held_out else self._validation(history),
-            "test": None if self.held_out else score,
+            "images_per_second": round(images / max(training_seconds, 1e-9), 1),
+            "evaluated_on": options.evaluate_on,
+            "held_out": None if on_test else held_out,
+            "validation": validation if on_test else score,
+            "test": score if on_test else None,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         if peak := peak_memory():
             info["peak_memory_mb"] = round(peak / 1e6)
         write_run_files(
-            folder,
-            probabilities=probabilities,
-            labels=self.labels,
-            history=history,
-            info=info,
-            writers=self.writers,
+            folder, probabilities=probabilities, labels=labels, history=history, info=info, writers=self.writers
         )
         write_npy(folder / LOSSES, np.array(progress.losses, np.float64))
+        n, share = score["n"], score["accuracy"]
+        low, high = score.get("writer_interval_95", score["interval_95"])
+        over = "" if self.writers is None else " over writers"
         correct = f"{round(share * n):,} of {n:,}; 95 % interval{over} {low:.2%} to {high:.2%}"
         return (
-            f"{self.options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, in all "
+            f"{options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, in all "
             f"{seconds:.1f} s"
         )
-
-    def _validation(self, history: list[dict[str, float]]) -> Score | None:
-        """Return the score on the held-out images after the epoch that was kept; None where there were none."""
-        recipe = self.options.recipe
-        n = len(split_dataset(self.dataset, recipe)[1])
-        if not (n and history):
-            return None
-        kept = kept_epoch(history, recipe.keep_best)
-        return {"n": n, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}

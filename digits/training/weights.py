@@ -10,26 +10,25 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from digits.errors import UserError
 from digits.files import write_file
-from digits.recipes.options import Options
-from digits.recipes.recipe import Recipe, widths_problem
+from digits.recipes import Options, Recipe
+from digits.recipes.recipe import widths_problem
 from digits.training.parity import PARITY_RANGE
 
 PIXEL_RANGES = {"pytorch": (-1.0, 1.0), "tensorflow": (0.0, 1.0)}
 """What the raw pixels 0 and 255 become by default, as specified: in PyTorch as ToTensor and Normalize(0.5, 0.5) make
 them, in TensorFlow by a division by 255."""
-SHOWN = 8  # arrays that a refusal names; a deep network has a hundred
 
 
-@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
+@dataclass(frozen=True)
 class ModelConfig:
     """Which network weights belong to: what build_model of either framework builds it from."""
 
@@ -42,8 +41,8 @@ class ModelConfig:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.pixel_range[0] >= self.pixel_range[1] or widths_problem(self.model, self.filters, self.dense):
-            raise ValueError(f"there is no {self}")
+        if problem := widths_problem(self.model, self.filters, self.dense):
+            raise ValueError(problem)
         return self
 
 
@@ -80,14 +79,9 @@ def read_weights(path: Path) -> tuple[ModelConfig, dict[str, NDArray[np.float32]
     """
     from safetensors import safe_open
 
-    with reading(path, "weights file"):
-        with safe_open(path, "numpy") as file:
-            config = config_from_json((file.metadata() or {})["network"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        for name, array in arrays.items():
-            if array.dtype != np.float32:
-                raise ValueError(f"'{name}' is {array.dtype}, not float32")
-    return config, arrays
+    with reading(path, "weights file"), safe_open(path, "numpy") as file:
+        config = config_from_json((file.metadata() or {})["network"])
+        return config, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
 
 
 @contextmanager
@@ -95,8 +89,6 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """Have whatever goes wrong while the file at `path` is read end in a UserError: it is not of the named kind."""
     try:
         yield
-    except UserError:
-        raise
     except FileNotFoundError:
         raise UserError(f"there is no {kind} '{path}'; a training script writes one into each run.") from None
     except Exception as error:  # damaged files make the libraries raise a dozen kinds
@@ -116,51 +108,26 @@ def initial_weights(
     path = path / "weights.safetensors" if path.is_dir() else path
     found, arrays = read_weights(path)
     for name in ("model", "filters", "dense"):
-        there, asked = getattr(found, name), getattr(config, name)
-        if there != asked:
+        there = getattr(found, name)
+        if there != getattr(config, name):
             words = there if name == "model" else " ".join(map(str, there))
             raise UserError(f"'{path}' holds a network made with --{name} {words}; add that to start from it.")
     if new_head or found.num_classes != config.num_classes:
-        arrays = {name: array for name, array in arrays.items() if not _of_head(name)}
+        arrays = {name: array for name, array in arrays.items() if not name.startswith("head.")}
     return dataclasses.replace(config, pixel_range=found.pixel_range), arrays
 
 
-def fitting_weights(
-    path: Path, arrays: Mapping[str, NDArray[np.float32]], fresh: Mapping[str, NDArray[np.floating]]
-) -> dict[str, NDArray[np.floating]]:
-    """Return the arrays read from `path`, with the network's fresh ones for a `head` that they lack.
-
-    UserError where they do not fit the network otherwise.
-    """
-    head = {} if any(map(_of_head, arrays)) else {name: array for name, array in fresh.items() if _of_head(name)}
-    completed = {**arrays, **head}
-    check_names_and_shapes(path, shapes_of(fresh), completed)
-    return completed
-
-
-def check_names_and_shapes(path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]) -> None:
-    """Raise UserError where the arrays or tensors read from `path` are not named and shaped as the network expects."""
-    found = shapes_of(arrays)
-    differences = [
-        f"'{name}' has the shape {found.get(name, 'none')}, {expected.get(name, 'none')} is expected"
-        for name in sorted({*expected, *found})
-        if expected.get(name) != found.get(name)
-    ]
-    if differences:
-        more = f", and so on ({len(differences)} in all)" if len(differences) > SHOWN else ""
-        raise UserError(
-            f"'{path}' does not fit the network: {', '.join(differences[:SHOWN])}{more}; "
-            "use a run of the same model, trained by this version of its code."
-        )
-
-
-def shapes_of(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return each array's or tensor's shape under its name."""
-    return {name: tuple(array.shape) for name, array in arrays.items()}
-
-
-def _of_head(name: str) -> bool:
-    return name.startswith("head.")
+def check_fit(
+    path: Path, arrays: Mapping[str, NDArray[np.floating]], expected: Mapping[str, NDArray[np.floating]]
+) -> None:
+    """Raise UserError where the arrays read from `path` are not named and shaped as the network's own."""
+    for name in sorted({*arrays, *expected}):
+        found, wanted = (one[name].shape if name in one else "none" for one in (arrays, expected))
+        if found != wanted:
+            raise UserError(
+                f"'{path}' does not fit the network: '{name}' has the shape {found}, {wanted} is expected; use a run "
+                "of the same model, trained by this version of its code."
+            )
 
 
 def config_to_json(config: ModelConfig) -> str:
@@ -169,10 +136,6 @@ def config_to_json(config: ModelConfig) -> str:
 
 
 def config_from_json(text: str | bytes) -> ModelConfig:
-    """Return the network that the text describes; some exception where it describes none."""
-    content = json.loads(text)
-    content.pop("layers", None)  # in files of earlier versions
-    config = TypeAdapter(ModelConfig).validate_json(json.dumps(content))
-    if json.loads(config_to_json(config)) != content:
-        raise ValueError("its numbers are written as something else")
+    """Return the network that the text describes; ValueError where it describes none."""
+    config: ModelConfig = TypeAdapter(ModelConfig).validate_json(text)
     return config

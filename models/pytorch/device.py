@@ -1,6 +1,7 @@
 """The device that trains, in PyTorch. models/tensorflow/device.py is the twin, in the same order."""
 
 import os
+from dataclasses import replace
 
 import torch
 
@@ -31,12 +32,9 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
 
 
 def settle_precision(options: Options, device: torch.device) -> Options:
-    """Return the options with the precision that 'auto' is on the device."""
-    return recipes.settle_precision(options, _has_bfloat16(device))
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    """Return whether the device multiplies bfloat16 faster than float32."""
+    """Return the options with the precision that 'auto' is: bfloat16 where the device multiplies it faster."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and machine.has_bfloat16()
+        bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        bfloat16 = device.type == "cpu" and machine.has_bfloat16()
+    return replace(options, recipe=recipes.settle_precision(options.recipe, bfloat16))

@@ -17,17 +17,8 @@ from digits.files import naming, write_file
 from digits.recipes import RECIPES
 from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
-from digits.training import ModelConfig, model_config
-from digits.training.weights import (
-    check_names_and_shapes,
-    config_from_json,
-    fitting_weights,
-    initial_weights,
-    read_weights,
-    reading,
-    shapes_of,
-    write_weights,
-)
+from digits.training import model_config
+from digits.training.weights import check_fit, config_from_json, initial_weights, read_weights, reading, write_weights
 from models.pytorch.networks import build_model, config_of
 
 
@@ -83,9 +74,7 @@ def load_checkpoint(path: Path) -> nn.Module:
     """Return the model that save_checkpoint wrote, on the CPU; UserError where the file is none or does not fit."""
     with reading(path, "checkpoint"):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
-        config = config_from_json(json.dumps(checkpoint["network"]))
-        check_names_and_shapes(path, _expected_shapes(config), _without_counters(checkpoint["state_dict"]))
-        model = build_model(config)
+        model = build_model(config_from_json(json.dumps(checkpoint["network"])))
         model.load_state_dict(checkpoint["state_dict"])
     return model
 
@@ -97,18 +86,20 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 def load_weights(path: Path) -> nn.Module:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    with reading(path, "weights file"):
-        config, arrays = read_weights(path)
-        check_names_and_shapes(path, _expected_shapes(config), arrays)
-        model = build_model(config)
-        set_weights(model, arrays)
+    config, arrays = read_weights(path)
+    model = build_model(config)
+    check_fit(path, arrays, get_weights(model))
+    set_weights(model, arrays)
     return model
 
 
 def start_from(path: Path, model: nn.Module, new_head: bool) -> None:
     """Give the network a run's weights, of either framework, as far as initial_weights has them."""
     _, arrays = initial_weights(path, config_of(model), new_head)
-    set_weights(model, fitting_weights(path, arrays, get_weights(model)))
+    fresh = get_weights(model)
+    arrays = {name: array for name, array in fresh.items() if name.startswith("head.")} | arrays
+    check_fit(path, arrays, fresh)
+    set_weights(model, arrays)
 
 
 def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
@@ -126,12 +117,6 @@ def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> N
             verbose=False,
         )
     finish_onnx(path, class_names)
-
-
-def _expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
-    with torch.device("meta"):
-        return shapes_of(_without_counters(build_model(config).state_dict()))
 
 
 def _without_counters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

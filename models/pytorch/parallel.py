@@ -15,7 +15,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from digits.training import ALONE, SeveralWorkers, Workers
-from digits.training.workers import part_of
+from digits.training.workers import edges_of
 
 
 def join_workers(device: torch.device) -> Workers:
@@ -32,19 +32,17 @@ class ParallelWorkers(SeveralWorkers):
 
     def __init__(self, device: torch.device, restarts: int | None) -> None:
         """Wait for all workers, and connect with them."""
-        place = {name: int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")}
         backend = "gloo"
         if device.type == "cuda":
-            torch.cuda.set_device(place["LOCAL_RANK"] % torch.cuda.device_count())
+            gpus = torch.cuda.device_count()
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
             # NCCL connects one process a GPU; several on one, as in a trial, go by gloo through the processor.
-            backend += ",cuda:nccl" if place["LOCAL_WORLD_SIZE"] <= torch.cuda.device_count() else ",cuda:gloo"
-            backend = f"cpu:{backend}"
-        if not dist.is_initialized():
-            # After a restart torchrun's store still has the addresses of the processes that died.
-            store, rank, count = next(rendezvous("env://"))
-            store = dist.PrefixStore(f"start-{restarts or 0}", store)
-            dist.init_process_group(backend, store=store, rank=rank, world_size=count)
-        super().__init__(place["RANK"], place["WORLD_SIZE"], restarts, alone_on_terminal=place["LOCAL_RANK"] == 0)
+            backend = f"cpu:gloo,cuda:{'nccl' if int(os.environ['LOCAL_WORLD_SIZE']) <= gpus else 'gloo'}"
+        # After a restart torchrun's store still has the addresses of the processes that died.
+        store, rank, count = next(rendezvous("env://"))
+        store = dist.PrefixStore(f"start-{restarts or 0}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count)
+        super().__init__(rank, count, restarts)
 
     def sum(self, array: NDArray[Any]) -> NDArray[Any]:
         tensor = torch.from_numpy(array)
@@ -66,12 +64,12 @@ class _InParts(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         rank, count = self.workers.rank, self.workers.count
-        part = part_of(len(images), rank, count)
-        held = part.stop - part.start
+        start, stop = edges_of(len(images), rank, count)
+        held = stop - start
         # A worker without images computes one that counts nowhere, so that it takes part in the sum of gradients.
-        logits = self.model(images[part] if held else images[:1])[:held].to(torch.get_default_dtype())
+        logits = self.model(images[start:stop] if held else images[:1])[:held].to(torch.get_default_dtype())
         everyone = logits.new_zeros(len(images), logits.shape[1])
-        everyone[part] = logits.detach()
+        everyone[start:stop] = logits.detach()
         dist.all_reduce(everyone)
         logits.register_hook(lambda gradient: gradient * count)  # the workers' gradients are averaged
-        return torch.cat([everyone[: part.start], logits, everyone[part.stop :]])
+        return torch.cat([everyone[:start], logits, everyone[stop:]])

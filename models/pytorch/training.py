@@ -11,7 +11,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digits.recipes import Options, Recipe
 from digits.training import Checkpoint, Progress
-from digits.training.checkpoint import check_form
 from digits.training.parity import EPSILON, parity_weights
 from models.pytorch.files import freeze_features, get_weights, set_weights, start_from
 from models.pytorch.layers import keep_biased_variances
@@ -82,20 +81,15 @@ class TrainState:
         return buffer.getvalue()
 
     def load(self, saved: bytes) -> None:
-        """Go back to what `save` returned; some exception where this training cannot have saved it."""
+        """Go back to what `save` returned."""
         parts = torch.load(io.BytesIO(saved), weights_only=True)
-        cpu, *gpus = parts.pop("generators")
-        for weight in self.model.parameters():
-            weight.grad = torch.zeros_like(weight)
-        self.optimizer.step()  # since an optimizer's state has its form only after a step
-        expected = {name: part.state_dict() for name, part in self._parts().items()}
-        check_form(parts, {**expected, "best": parts["best"] and self.evaluated().state_dict()})
         for name, part in self._parts().items():
             part.load_state_dict(parts[name])
         self.best = parts["best"]
-        torch.set_rng_state(cpu.cpu())
+        cpu, *gpus = parts["generators"]
+        torch.set_rng_state(cpu)
         for i, state in enumerate(gpus):
-            torch.cuda.set_rng_state(state.cpu(), i)
+            torch.cuda.set_rng_state(state, i)
 
     def update_average(self) -> None:
         """Move the average of the weights, where there is one, towards the weights after a step."""

@@ -1,5 +1,7 @@
 """The device that trains, in TensorFlow/Keras. models/pytorch/device.py is the twin, in the same order."""
 
+from dataclasses import replace
+
 import keras
 import tensorflow as tf
 
@@ -32,13 +34,10 @@ def set_up(device: str, seed: int, precision: str = "float32") -> str:
 
 
 def settle_precision(options: Options, device: str) -> Options:
-    """Return the options with the precision that 'auto' is on the device."""
-    return recipes.settle_precision(options, _has_bfloat16(device))
-
-
-def _has_bfloat16(device: str) -> bool:
-    """Return whether the device multiplies bfloat16 faster than float32."""
+    """Return the options with the precision that 'auto' is: bfloat16 where the device multiplies it faster."""
     if device == "cuda":  # NVIDIA's have it from Ampere on
-        gpu = tf.config.list_physical_devices("GPU")[0]
-        return bool(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0))
-    return machine.has_bfloat16()
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        bfloat16 = details.get("compute_capability", (0, 0)) >= (8, 0)
+    else:
+        bfloat16 = machine.has_bfloat16()
+    return replace(options, recipe=recipes.settle_precision(options.recipe, bfloat16))

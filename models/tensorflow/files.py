@@ -16,12 +16,11 @@ from digits.files import naming
 from digits.recipes import RECIPES
 from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import finish_onnx
-from digits.training import ModelConfig, model_config
+from digits.training import model_config
 from digits.training.weights import (
-    check_names_and_shapes,
+    check_fit,
     config_from_json,
     config_to_json,
-    fitting_weights,
     initial_weights,
     read_weights,
     reading,
@@ -30,12 +29,8 @@ from digits.training.weights import (
 from models.tensorflow.networks import build_model, config_of
 
 NEUTRAL_NAMES = {
-    "kernel": "weight",
-    "bias": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
+    **{"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"},
+    **{"moving_mean": "running_mean", "moving_variance": "running_var"},
 }
 """How weights.safetensors calls what Keras calls so."""
 NEUTRAL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
@@ -96,12 +91,9 @@ def load_checkpoint(path: Path) -> keras.Model:
     """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
     with reading(path, "checkpoint"):
         with zipfile.ZipFile(path) as archive:
-            config = config_from_json(archive.read("network.json"))
+            model = build_model(config_from_json(archive.read("network.json")))
         # In safe mode no code in the file, such as that of a Lambda layer, is executed.
-        arrays = get_weights(keras.saving.load_model(path, compile=False, safe_mode=True))
-        check_names_and_shapes(path, _expected_shapes(config), arrays)
-        model = build_model(config)
-        set_weights(model, arrays)
+        model.set_weights(keras.saving.load_model(path, compile=False, safe_mode=True).get_weights())
     return model
 
 
@@ -112,18 +104,20 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 def load_weights(path: Path) -> keras.Model:
     """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
-    with reading(path, "weights file"):
-        config, arrays = read_weights(path)
-        check_names_and_shapes(path, _expected_shapes(config), arrays)
-        model = build_model(config)
-        set_weights(model, arrays)
+    config, arrays = read_weights(path)
+    model = build_model(config)
+    check_fit(path, arrays, get_weights(model))
+    set_weights(model, arrays)
     return model
 
 
 def start_from(path: Path, model: keras.Model, new_head: bool) -> None:
     """Give the network a run's weights, of either framework, as far as initial_weights has them."""
     _, arrays = initial_weights(path, config_of(model), new_head)
-    set_weights(model, fitting_weights(path, arrays, get_weights(model)))
+    fresh = get_weights(model)
+    arrays = {name: array for name, array in fresh.items() if name.startswith("head.")} | arrays
+    check_fit(path, arrays, fresh)
+    set_weights(model, arrays)
 
 
 def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
@@ -136,18 +130,9 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
     finish_onnx(path, class_names)
 
 
-def _expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the network's weights, without the memory for them: a forged file may ask for any."""
-    with keras.StatelessScope(initialize_variables=False):
-        weights = _named_weights(build_model(config))
-        return {name: tuple(variable.shape[axis] for axis in axes) for name, variable, axes in weights}
-
-
 def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
     """Yield each weight with its name in weights.safetensors and where that has its axes."""
     for layer in model.layers:
         for variable in layer.weights:
-            axes = tuple(range(len(variable.shape)))
-            if variable.name == "kernel":
-                axes = NEUTRAL_AXES[len(variable.shape)]
-            yield f"{layer.name}.{NEUTRAL_NAMES[variable.name]}", variable, axes
+            axes = NEUTRAL_AXES[len(variable.shape)] if variable.name == "kernel" else range(len(variable.shape))
+            yield f"{layer.name}.{NEUTRAL_NAMES[variable.name]}", variable, tuple(axes)

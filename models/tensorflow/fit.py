@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from digits.data import Dataset
 from digits.recipes import Recipe
-from digits.training import ALONE, Checkpoint, Progress, Workers
+from digits.training import Checkpoint, Progress, Workers
 from digits.training.batches import epoch_length, epoch_order, images_of_epochs
 from digits.training.schedule import is_best, is_over, learning_rates
 
@@ -63,12 +63,12 @@ class Classifier(keras.Model):
     Keras's own `label_smoothing` would smooth the validation loss too, on which early stopping and plateaus depend.
     """
 
-    def __init__(self, network: keras.Model, recipe: Recipe, steps: int, workers: Workers = ALONE) -> None:
+    def __init__(self, network: keras.Model, recipe: Recipe, steps: int) -> None:
         """steps: of an epoch. The network computes in bfloat16 from now on, if the recipe says so."""
         if recipe.precision == "bfloat16":
             set_precision(network, "mixed_bfloat16")
         super().__init__(network.inputs, network.outputs)
-        self.label_smoothing, self.workers = recipe.label_smoothing, workers
+        self.label_smoothing = recipe.label_smoothing
         self.rates = StepRates(steps)
         self.step_losses = tf.Variable(np.zeros(steps, keras.config.floatx()), trainable=False)
 
@@ -85,7 +85,6 @@ class Classifier(keras.Model):
             if self.label_smoothing:
                 even = -keras.ops.mean(keras.ops.log_softmax(y_pred))  # the loss against all classes alike
                 loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
-            loss = self.workers.weighted(loss)
             step = self.optimizer.iterations % self.step_losses.shape[0]
             self.step_losses.scatter_nd_update([[step]], [loss])
         return loss
@@ -120,8 +119,7 @@ class TrainingCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self.seconds = time.perf_counter() - self.started  # of the steps: the last ends before validation
-        loss = logs["loss"] * self.workers.count
-        self.line.set_postfix_str(f"loss {loss:.4f}, accuracy {logs['accuracy']:.2%}", refresh=False)
+        self.line.set_postfix_str(f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.2%}", refresh=False)
         self.line.update(min((batch + 1) * self.recipe.batch_size, self.num_images) - self.line.n)
 
     def on_test_begin(self, logs: dict[str, float]) -> None:
@@ -133,15 +131,12 @@ class TrainingCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.line.close()
         row = {"epoch": epoch + 1, "learning_rate": float(self.model.rates.rates[-1])}
-        # What Keras has measured is of this worker's images, the loss with the weight that they have in the whole.
-        share = self.workers.size(self.num_images, self.recipe.batch_size) / self.num_images
-        loss, accuracy = self.workers.sum(np.array([logs["loss"], logs["accuracy"] * share])).tolist()
-        row |= {"train_loss": loss, "train_accuracy": accuracy}
+        row |= {"train_loss": logs["loss"], "train_accuracy": logs["accuracy"]}
         if "val_loss" in logs:
             row |= {"validation_loss": logs["val_loss"], "validation_accuracy": logs["val_accuracy"]}
         speed = self.num_images / self.seconds
         row |= {"seconds": round(self.seconds, 3), "images_per_second": round(speed, 1)}
-        step_losses = self.workers.sum(self.model.step_losses.numpy()).tolist()
+        step_losses = self.model.step_losses.numpy().tolist()
         self.progress.add(self.workers.from_first(lambda: row), step_losses, self.recipe.epochs)  # it alone evaluates
 
         if self.recipe.keep_best and is_best(self.progress.history):

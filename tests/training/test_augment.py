@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits.data.sample import stratified_sample
-from digits.training.augment import CHUNK, Augmentation, augment
+from digits.recipes import Augmentation
+from digits.training.augment import CHUNK, augment
 
 NOTHING = Augmentation(rotation=0, shift=0, scale=0, shear=0, elastic=0)
 amounts = st.builds(
@@ -47,18 +48,11 @@ def test_shape_dtype_and_determinism(amount: Augmentation, seed: int, n: int) ->
     assert np.array_equal(images, before)
 
 
-def test_nothing_at_zero() -> None:
-    images = digits()[:20]
-    changed = augment(images, generator(), NOTHING)
-    assert np.array_equal(changed, images)
-    assert not np.shares_memory(changed, images)
-
-
 def test_another_seed_gives_other_images_and_so_does_the_next_call() -> None:
     images, one = digits()[:20], generator(0)
-    first, second = augment(images, one), augment(images, one)
+    first, second = augment(images, one, Augmentation()), augment(images, one, Augmentation())
     assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    assert not np.array_equal(first, augment(images, generator(1)))
+    assert not np.array_equal(first, augment(images, generator(1), Augmentation()))
 
 
 @pytest.mark.slow
@@ -71,11 +65,11 @@ def test_parts_are_changed_as_the_whole_is(cuts: list[int], elastic: bool) -> No
     assert np.array_equal(np.concatenate(parts), augment(images, generator(5), amount))
 
 
-@pytest.mark.parametrize("amount", [Augmentation(), Augmentation(elastic=0)])
-def test_ink_is_roughly_kept(amount: Augmentation) -> None:
+def test_ink_is_roughly_kept() -> None:
     images = digits()
+    assert np.array_equal(augment(images, generator(), NOTHING), images)
     before = images.sum(axis=(1, 2), dtype=np.float64)
-    after = augment(images, generator(), amount).sum(axis=(1, 2), dtype=np.float64)
+    after = augment(images, generator(), Augmentation()).sum(axis=(1, 2), dtype=np.float64)
     assert 0.97 < after.sum() / before.sum() < 1.05
     assert np.quantile(after / before, 0.01) > 0.6
     assert np.quantile(after / before, 0.99) < 1.6
@@ -122,18 +116,6 @@ def test_cutout_erases_a_square_of_its_side_about_any_pixel(side: int) -> None:
         # The share of squares that cover each line of pixels, where those about each pixel are equally frequent.
         expected = [np.mean([0 <= line - c + side // 2 < side for c in range(28)]) for line in range(28)]
         assert lines.mean(axis=0) == pytest.approx(expected, abs=0.04)
-
-
-def test_cutout_leaves_the_rest_of_an_image_as_it_would_be() -> None:
-    for elastic in (0, 34):
-        amount = Augmentation(elastic=elastic)
-        for image in digits()[:50]:
-            plain, erased = (
-                augment(image[None], generator(3), dataclasses.replace(amount, cutout=side)) for side in (0, 9)
-            )
-            differing = np.argwhere(plain != erased)[:, 1:]
-            assert (erased[0][tuple(differing.T)] == 0).all()
-            assert not len(differing) or np.ptp(differing, axis=0).max() < 9
 
 
 def test_elastic_displacement_has_the_size_that_theory_gives() -> None:

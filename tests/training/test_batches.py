@@ -25,23 +25,12 @@ LABELS = st.lists(st.integers(0, 9), max_size=200).map(lambda labels: np.array(l
 def test_split_is_a_partition_with_each_class_by_its_share(labels: np.ndarray, fraction: float, seed: int) -> None:
     train, validation = split_indices(labels, fraction, seed)
     assert sorted([*train, *validation]) == list(range(len(labels)))
-    assert (np.diff(train) > 0).all()
-    assert (np.diff(validation) > 0).all()
     for label in np.unique(labels):
         count, held_out = np.sum(labels == label), np.sum(labels[validation] == label)
         if count == 1 or fraction == 0:
             assert held_out == 0  # a class is trained on before it is validated on
-        else:
-            assert 1 <= held_out <= count - 1
-            # Within one image of the quota, unless that would leave one side without the class.
+        else:  # within one image of the quota, unless that would leave one side without the class
             assert abs(held_out - np.clip(fraction * count, 1, count - 1)) < 1
-
-
-@given(st.lists(st.integers(20, 60), min_size=1, max_size=10), st.floats(0.05, 0.95), SEEDS)
-def test_split_holds_out_the_fraction_of_all(counts: list[int], fraction: float, seed: int) -> None:
-    labels = np.repeat(np.arange(len(counts), dtype=np.uint8), counts)
-    np.random.default_rng(seed).shuffle(labels)
-    assert len(split_indices(labels, fraction, seed)[1]) == round(fraction * len(labels))
 
 
 @given(st.lists(st.tuples(SEEDS, st.integers(0, 1000)), min_size=2, max_size=5, unique=True))
@@ -66,7 +55,6 @@ def test_no_image_is_alone_in_the_last_batch(num_images: int, batch_size: int) -
     order = epoch_order(rows, 0, 0, batch_size)
     assert len(order) == len({*order}) == length
     assert {*order} <= {*rows}
-    assert rows.tolist() == list(range(0, 3 * num_images, 3))  # not shuffled in place
     if batch_size > 1 and num_images > 1:
         assert length % batch_size != 1
         assert num_images - 1 <= length <= num_images
@@ -116,18 +104,12 @@ def test_changed_epochs_differ_and_do_not_depend_on_where_training_began(recipe:
 
 def test_what_a_network_is_evaluated_on() -> None:
     images = np.arange(40, dtype=np.uint8)[:, None, None].repeat(28, axis=1).repeat(28, axis=2)
-    labels = np.arange(40, dtype=np.uint8) % 4
-    dataset = Dataset("toy", images[:30], labels[:30], images[30:], labels[30:], tuple("abcd"), "0" * 64)
-    assert evaluation_set(dataset, None)[2] is None
-    writers = np.stack([np.arange(40) // 3, np.zeros(40)], axis=1).astype(np.int32)
-    dataset = replace(dataset, train_writers=writers[:30], test_writers=writers[30:])
-    test = images[30:], labels[30:], writers[30:]
-    for found, expected in zip(evaluation_set(dataset, None), test, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    labels, writers = np.arange(40, dtype=np.uint8) % 4, np.arange(80, dtype=np.int32).reshape(40, 2)
+    train, test = (images[:30], labels[:30]), (images[30:], labels[30:])
+    dataset = Dataset("toy", *train, *test, tuple("abcd"), "0" * 64, writers[:30], writers[30:])
     held_out = split_indices(labels[:30], 0.2, 7)[1]
-    recipe = Recipe(validation_fraction=0.2, seed=7)
-    validation = images[held_out], labels[held_out], writers[held_out]
-    for found, expected in zip(evaluation_set(dataset, recipe), validation, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for recipe, indices in ((None, np.arange(30, 40)), (Recipe(validation_fraction=0.2, seed=7), held_out)):
+        for found, everything in zip(evaluation_set(dataset, recipe), (images, labels, writers), strict=True):
+            np.testing.assert_array_equal(found, everything[indices])
     with pytest.raises(UserError, match="holds out none to evaluate on; raise it"):
-        evaluation_set(replace(dataset, train_images=images[:4], train_labels=labels[:4]), recipe)
+        evaluation_set(replace(dataset, train_images=images[:4], train_labels=labels[:4]), Recipe())

@@ -14,7 +14,6 @@ import pytest
 from digits.data import load_dataset
 from digits.data.catalogue import MNIST_SAMPLE
 from digits.data.download import download_dataset
-from digits.names import command_text
 from digits.recipes import Options, Recipe
 from digits.runs import read_run
 from digits.training import NewRun, Progress
@@ -56,8 +55,3 @@ def test_a_run_is_written_without_what_windows_lacks(tmp_path: Path) -> None:
     assert "peak_memory_mb" not in info
     assert info["hardware"]["device"] == "cpu"
     assert f'--data-dir "{tmp_path / "a b"}"' in info["command"]
-
-
-@pytest.mark.usefixtures("windows")
-def test_commands_are_quoted_as_windows_reads_them() -> None:
-    assert command_text(["python", "a.py", "it's", "R&D", "a b", "x=1"]) == """python a.py "it's" "R&D" "a b" x=1"""

@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from digits.recipes.recipe import Recipe
 from digits.training.schedule import is_best, is_over, learning_rates
@@ -44,17 +42,6 @@ def test_schedules_are_those_of_pytorch(name: str, epochs: int, steps: int) -> N
             scheduler.step()
     recipe = Recipe(epochs=epochs, schedule=name, learning_rate=0.01)
     np.testing.assert_allclose(all_rates(recipe, steps), rates, rtol=1e-9, atol=1e-15)
-
-
-@given(st.integers(1, 5), st.integers(1, 50), st.sampled_from(["constant", "cosine", "one-cycle"]))
-def test_rates_are_positive_and_never_above_the_peak(epochs: int, steps: int, schedule: str) -> None:
-    recipe = Recipe(epochs=epochs, schedule=schedule, learning_rate=0.01)
-    rates = np.array(all_rates(recipe, steps))
-    assert len(rates) == epochs * steps
-    assert (rates > 0).all()
-    assert rates.max() <= 0.01 * (1 + 1e-12)
-    if schedule == "constant":
-        assert (rates == 0.01).all()
 
 
 @pytest.mark.parametrize(

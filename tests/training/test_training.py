@@ -9,7 +9,6 @@ import io
 import json
 import re
 import signal
-import struct
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -70,20 +69,16 @@ def test_default_training(trained: Trained, framework: str, workplace: Path) -> 
     expected = {*arrays, "history.csv", "model.onnx", "run.json", CHECKPOINT[framework]}
     assert set(bytes_of(run.path)) == expected
     assert set(info["files"]) == expected - {"run.json"}
-
     assert info["recipe"] == json.loads(json.dumps(asdict(Recipe())))
     assert info["command"] == f"python mnist_{framework}.py --dataset mnist-sample --model cnn"
     assert info["parameters"] == {"trainable": NUM_PARAMETERS, "non_trainable": 0}
-    dataset = load_dataset("mnist-sample", workplace / "mnist_data")
-    assert info["dataset_fingerprint"] == dataset.fingerprint
     packages = {"pytorch": ["torch"], "tensorflow": ["tensorflow", "keras", "tf2onnx"]}[framework]
     assert info["versions"].keys() == {"python", "numpy", "onnx", *packages}
     assert all(info["versions"][name] == version(name) for name in ("numpy", "onnx", *packages))
-    assert info["hardware"]["device"] == "cpu"
     assert 0 < info["seconds"]["training"] < info["seconds"]["total"]
     assert 100 < info["peak_memory_mb"] < 100_000  # neither KB nor bytes
-
-    assert (info["evaluated_on"], info["held_out"]) == ("test", None)
+    dataset = load_dataset("mnist-sample", workplace / "mnist_data")
+    assert (info["dataset_fingerprint"], info["evaluated_on"]) == (dataset.fingerprint, "test")
     np.testing.assert_array_equal(run.labels, dataset.test_labels)
     correct = int(np.sum(run.predictions == run.labels))
     assert correct >= 930
@@ -98,28 +93,22 @@ def test_default_training(trained: Trained, framework: str, workplace: Path) -> 
 def test_history_and_what_is_printed(trained: Trained, framework: str) -> None:
     run = read_run(trained.path)
     name = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}[framework]
-    first, header, *epochs, outcome, place = trained.stdout.splitlines()
+    first, _, *epochs, outcome, place = trained.stdout.splitlines()
     assert re.fullmatch(rf"cnn in {name} \S+ on cpu: 206,922 parameters, mnist-sample", first)
-    assert header.split() == ["epoch", "loss", "accuracy", "val.", "loss", "val.", "accuracy", "seconds", "images/s"]
     assert len(run.history) == len(epochs) == 3
     for epoch, (line, row) in enumerate(zip(epochs, run.history, strict=True), start=1):
         assert EPOCH_LINE.fullmatch(line)
         assert line.split()[:3] == [f"{epoch}/3", f"{row['train_loss']:.4f}", f"{row['train_accuracy']:.2%}"]
         assert (row["epoch"], row["learning_rate"]) == (epoch, pytest.approx(1e-3))
         assert row["images_per_second"] == pytest.approx(3600 / row["seconds"], rel=0.01)
-    first, last = run.history[0], run.history[-1]
     for column in ("train_loss", "validation_loss"):
-        assert 0 < last[column] < min(first[column], 0.5)
-    assert run.info["validation"] == {
-        "n": 400,
-        "accuracy": last["validation_accuracy"],
-        "loss": last["validation_loss"],
-    }
+        assert 0 < run.history[-1][column] < min(run.history[0][column], 0.5)
+    kept = {"n": 400, **{name: run.history[-1][f"validation_{name}"] for name in ("accuracy", "loss")}}
+    assert run.info["validation"] == kept
     low, high = run.info["test"]["interval_95"]
     correct = f"{run.accuracy:.2%} ({run.accuracy * 1000:.0f} of 1,000; 95 % interval {low:.2%} to {high:.2%})"
     assert outcome.startswith(f"test accuracy {correct}, training ")
     assert place.startswith(f"{Path('outputs', run.path.name)}: ")
-    assert CHECKPOINT[framework] in place
     assert trained.stderr == ""  # no live line where there is no terminal, and nothing of the framework's own
 
 
@@ -187,20 +176,6 @@ def test_ctrl_c_then_resume_gives_the_same_bytes(
     assert epochs == ["3/4", "4/4"]
     assert numbers(run) == numbers(whole)
     assert [path.name for path in Path("outputs").iterdir()] == ["run"]
-
-
-def test_a_checkpoint_that_was_cut_is_refused_and_kept(train: Train) -> None:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "stderr", Terminal())
-        assert run_script(lambda: train("--epochs", "4", "--model", "mlp") and None) == 130
-    checkpoint = Path("outputs", ".run.checkpoint")
-    with pytest.raises(UserError, match=r"'.*' was made with epochs 4, not 5; give the same options"):
-        train("--epochs", "5", "--model", "mlp", "--resume")
-    half = checkpoint.read_bytes()[:-1000]
-    checkpoint.write_bytes(half)
-    with pytest.raises(UserError, match=r"'.*' is damaged; delete it, or leave --resume out"):
-        train("--epochs", "4", "--model", "mlp", "--resume")
-    assert checkpoint.read_bytes() == half
 
 
 # --- what a training computes ---
@@ -291,26 +266,20 @@ def test_adam_is_the_framework_s_own(train: Train, tools: Any, tiny_data: Path, 
     dataset, recipe = load_dataset("tiny", tiny_data), Recipe(**run.recipe)
     order = epoch_order(split_dataset(dataset, recipe)[0], recipe.seed, 0, 20).reshape(-1, 20)
     batches = [(dataset.train_images[batch], dataset.train_labels[batch]) for batch in order]
-    losses = tools.losses_under_adam(model, batches, 0.003)
+    losses = tools.losses(model, batches, "Adam", 0.003)
     np.testing.assert_allclose(np.load(run.path / "losses.npy"), losses, rtol=1e-4)
 
 
 def scalars(folder: Path) -> dict[tuple[str, int], float]:
     """Return the values in TensorBoard's event files by tag and step, each of which must be there once."""
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))  # or it imports TensorFlow
-    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
-    found: dict[tuple[str, int], float] = {}
-    for file in folder.glob("events.out.tfevents.*"):
-        data, at = file.read_bytes(), 0
-        while at < len(data):  # a TFRecord: length, its checksum, the record, its checksum
-            (length,) = struct.unpack_from("<Q", data, at)
-            event = Event.FromString(data[at + 12 : at + 12 + length])
-            for value in event.summary.value:
-                assert (value.tag, event.step) not in found
-                found[value.tag, event.step] = float(make_ndarray(value.tensor))
-            at += 16 + length
+    log = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    events = [(tag, event) for tag in log.Tags()["tensors"] for event in log.Tensors(tag)]
+    found = {(tag, event.step): float(make_ndarray(event.tensor_proto)) for tag, event in events}
+    assert len(found) == len(events)
     return found
 
 
@@ -375,9 +344,7 @@ def test_bfloat16_trains_and_leaves_a_float32_model(
 def test_all_images_in_one_step_and_none_held_out(train: Train) -> None:
     run = train("--epochs", "1", "--validation-fraction", "0", "--batch-size", "100000")
     (row,) = run.history
-    assert run.info["validation"] is None
-    assert not [name for name in row if name.startswith("validation")]
-    assert row["images_per_second"] * row["seconds"] == pytest.approx(500, rel=0.05)
+    assert (run.info["validation"], row.get("validation_loss")) == (None, None)
     assert row["train_loss"] == pytest.approx(np.log(10), rel=0.1)  # before the only step: a guess
 
 
@@ -406,10 +373,9 @@ def test_with_evaluate_on_validation_no_number_depends_on_the_test_images(
     assert honest.score["accuracy"] == pytest.approx(max(row["validation_accuracy"] for row in honest.history))
 
 
-@pytest.mark.parametrize("rate", ["1e6", "1e38"])
-def test_a_loss_that_is_not_finite_ends_in_a_sentence(train: Train, rate: str) -> None:
+def test_a_loss_that_is_not_finite_ends_in_a_sentence(train: Train) -> None:
     with pytest.raises(UserError, match=r"the training diverged: the loss became .*; lower --learning-rate"):
-        train("--learning-rate", rate, "--epochs", "30", "--optimizer", "sgd", "--model", "mlp")
+        train("--learning-rate", "1e38", "--epochs", "30", "--optimizer", "sgd", "--model", "mlp")
     assert not Path("outputs", "run").exists()
 
 
@@ -422,19 +388,6 @@ def test_a_device_that_is_not_there(train: Train, device: str) -> None:
     with pytest.raises(UserError, match=f"--device {device}.*--device cpu"):
         train("--device", device)
     assert not Path("outputs").exists()
-
-
-def test_dataset_that_was_not_downloaded(train: Train) -> None:
-    sentence = "run 'python download_mnist.py --dataset fashion-mnist --data-dir 'my data''"
-    with pytest.raises(UserError, match=re.escape(sentence)):
-        train("--dataset", "fashion-mnist", "--data-dir", "my data")
-
-
-def test_output_folder_that_is_a_file(train: Train) -> None:
-    Path("outputs").write_text("mine")
-    with pytest.raises((UserError, OSError), match="outputs"):
-        train()
-    assert Path("outputs").read_text() == "mine"
 
 
 def test_only_the_same_recipe_replaces_a_finished_run(train: Train, framework: str) -> None:
@@ -458,7 +411,10 @@ def test_only_the_same_recipe_replaces_a_finished_run(train: Train, framework: s
 def test_without_tensorboard_a_sentence_says_what_to_install(
     train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("digits.training.event_log.find_spec", lambda name: None)
+    Path("tensorboard.py").write_text("raise ModuleNotFoundError(name='tensorboard')")
+    monkeypatch.syspath_prepend(Path.cwd())
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorboard"]:
+        monkeypatch.delitem(sys.modules, name)
     assert run_script(lambda: train("--log-dir", "logs") and None) == 1
     assert 'needs the package tensorboard, which is not installed; run: pip install -c constraints.txt -e ".[ten' in (
         capsys.readouterr().err
