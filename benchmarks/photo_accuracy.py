@@ -5,14 +5,14 @@
     python benchmarks/photo_accuracy.py --real FOLDER          # labelled photographs of your own as well
 
 The made photographs show MNIST's test digits (synthetic_photos.py); digits/photos was tuned on training digits.
-Of real ones, `kept` marks the sheets that were kept aside while digits/photos was written. On a page, a digit is right
-where the best alignment of what was read with what is written has it in its place, and each one too many takes one
-off. Needs MNIST in mnist_data/ and a trained run in outputs/.
+Of real ones, `kept` marks the sheets that were kept aside while digits/photos was written. FOLDER/labels.csv has the
+columns file, label, page (1 for several digits) and source. On a page, a digit is right where the best alignment of
+what was read with what is written has it in its place, and each one too many takes one off. Needs MNIST in mnist_data/
+and a trained run in outputs/.
 """
 
 from __future__ import annotations
 
-import csv
 import itertools
 import sys
 import time
@@ -39,9 +39,6 @@ SIDES = range(20, 401)
 KEPT_ASIDE = ("image2003", "image2005", "Cases/7.jpg", "Cases/11.jpg")
 """Sheets among the real photographs that nothing was looked at, chosen or adjusted by. Of the exam's boxes, every
 second one is."""
-
-
-HEADER = f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}{'ms':>8}"
 
 
 @options_dataclass
@@ -78,25 +75,65 @@ def main() -> None:
     print(f"{machine_line()}; {', '.join(run.name for run in runs)}")
     originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
     as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
-    print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n\n{HEADER}")
+    print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n")
+    print(f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}{'ms':>8}")
     for number, strength in enumerate(STRENGTHS):
-        photos = made(dataset, options.photos, strength, [options.seed, number])
-        tell(f"made, {strength}", score(photos, runs))
-    for inverted in (False, True):
-        name = f"enlarged, {'white on black' if inverted else 'black on white'}"
-        tell(name, score(enlarged(dataset, options.photos, inverted), runs))
-    total: dict[str, list[pd.DataFrame]] = {}
-    for (name, aside), photographs in real(options.real).items():
-        one = score(photographs, runs)
-        total.setdefault(", kept" if aside else "", []).append(one)
-        tell(f"{name}{', kept' if aside else ''}", one)
-    for kept, parts in total.items():
-        tell(f"all real{kept}", pd.concat(parts))
+        print_row(f"made, {strength}", score(made(dataset, options.photos, strength, [options.seed, number]), runs))
+    for inverted, colours in enumerate(("black on white", "white on black")):
+        print_row(f"enlarged, {colours}", score(enlarged(dataset, options.photos, bool(inverted)), runs))
+    sets = {key: score(photos, runs) for key, photos in real(options.real).items()}
+    for (name, kept), scores in sets.items():
+        print_row(f"{name}{kept}", scores)
+    for kept in dict.fromkeys(kept for _, kept in sets):
+        print_row(f"all real{kept}", pd.concat(scores for (_, own), scores in sets.items() if own == kept))
+
+
+def print_row(name: str, scores: pd.DataFrame) -> None:
+    """Print what became of the digits of one set of photographs."""
+    total = scores.sum()
+    right, digits, sure, wrong = (int(total[name]) for name in ("right", "digits", "sure", "wrong"))
+    low, high = wilson_interval(right, digits)
+    print(
+        f"{name:22}{digits:8,}{right / digits:9.2%}{f'{low:.1%} to {high:.1%}':>18}"
+        f"{sure / digits:8.1%}{wrong:6} ({wrong / max(sure, 1):.2%}){1000 * total['seconds'] / len(scores):9.1f}",
+        flush=True,
+    )
+
+
+def made(dataset: Dataset, count: int, strength: str, seed: list[int]) -> Iterator[Photo]:
+    """Yield a photograph of each of the first test digits."""
+    for i, digit in enumerate(dataset.test_images[:count]):
+        pixels = photograph([[digit]], strength, np.random.default_rng([*seed, i]))
+        yield Photo(pixels, str(dataset.test_labels[i]))
+
+
+def enlarged(dataset: Dataset, count: int, inverted: bool) -> Iterator[Photo]:
+    """Yield test digits enlarged bicubically to each of the SIDES in turn, black on white or as they are."""
+    for i, side in zip(range(count), itertools.cycle(SIDES), strict=False):
+        digit = dataset.test_images[i % len(dataset.test_images)]
+        large = cv2.resize(digit, (side, side), interpolation=cv2.INTER_CUBIC)
+        yield Photo(large if inverted else 255 - large, str(dataset.test_labels[i % len(dataset.test_labels)]))
+
+
+def real(folder: Path) -> dict[tuple[str, str], list[Photo]]:
+    """Return the labelled photographs of the folder by set and ', kept' or ''; none without it."""
+    sets: dict[tuple[str, str], list[Photo]] = {}
+    if not (folder / "labels.csv").is_file():
+        return sets
+    for row in pd.read_csv(folder / "labels.csv", dtype=str).itertuples():
+        name = f"{row.file.split('/')[0]}{' pages' if row.page == '1' else ''}"
+        kept = ", kept" if any(sheet in row.source for sheet in KEPT_ASIDE) else ""
+        photo = Photo(read_photo(folder / row.file, shrink=True).pixels, row.label, row.page == "1")
+        sets.setdefault((name, kept), []).append(photo)
+    if (folder / "nsysu-digits.npz").is_file():
+        with np.load(folder / "nsysu-digits.npz") as arrays:
+            photos = [Photo(image, str(label)) for image, label in zip(arrays["I"], arrays["y"], strict=True)]
+        sets["exam boxes", ""], sets["exam boxes", ", kept"] = photos[::2], photos[1::2]
+    return sets
 
 
 def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> pd.DataFrame:
-    """Return a row for each photograph: its digits, how many were read correctly, how many answers were sure and how
-    many of these wrong, and the seconds of finding and reading."""
+    """Return a row for each photograph: how well the runs read it, and the seconds of finding and reading."""
     rows = []
     for photo in photos:
         started = time.perf_counter()
@@ -107,15 +144,7 @@ def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> pd.DataFrame:
         sure = [probability >= SURE for _, probability in answers]
         wrong = sum(is_sure and not is_right for is_sure, is_right in zip(sure, right, strict=True))
         rows.append((len(photo.label), max(0, sum(right) - extra), sum(sure), wrong, seconds))
-    return pd.DataFrame(rows, columns=["digits", "right", "sure", "sure_but_wrong", "seconds"])
-
-
-def tell(name: str, photos: pd.DataFrame) -> None:
-    """Print the line of one set of photographs."""
-    digits, right, sure, wrong = (int(photos[column].sum()) for column in photos.columns[:4])
-    low, high = wilson_interval(right, digits)
-    numbers = f"{digits:8,}{right / digits:9.2%}{f'{low:.1%} to {high:.1%}':>18}{sure / digits:8.1%}"
-    print(f"{name:22}{numbers}{wrong:6} ({wrong / max(sure, 1):.2%}){1000 * photos.seconds.mean():9.1f}", flush=True)
+    return pd.DataFrame(rows, columns=["digits", "right", "sure", "wrong", "seconds"])
 
 
 def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
@@ -157,44 +186,6 @@ def aligned(text: str, truth: str) -> list[bool]:
         else:
             j -= 1
     return right
-
-
-def made(dataset: Dataset, count: int, strength: str, seed: list[int]) -> Iterator[Photo]:
-    """Yield a photograph of each of the first test digits."""
-    for i, digit in enumerate(dataset.test_images[:count]):
-        pixels = photograph([[digit]], strength, np.random.default_rng([*seed, i]))
-        yield Photo(pixels, str(dataset.test_labels[i]))
-
-
-def enlarged(dataset: Dataset, count: int, inverted: bool) -> Iterator[Photo]:
-    """Yield test digits enlarged bicubically to each of the SIDES in turn, black on white or as they are."""
-    for i, side in zip(range(count), itertools.cycle(SIDES), strict=False):
-        digit = dataset.test_images[i % len(dataset.test_images)]
-        large = cv2.resize(digit, (side, side), interpolation=cv2.INTER_CUBIC)
-        yield Photo(large if inverted else 255 - large, str(dataset.test_labels[i % len(dataset.test_labels)]))
-
-
-def real(folder: Path) -> dict[tuple[str, bool], list[Photo]]:
-    """Return the labelled photographs of the folder by set and by whether they were kept aside; none without it.
-
-    labels.csv has the columns file, label, page (1 for several digits) and source.
-    """
-    sets: dict[tuple[str, bool], list[Photo]] = {}
-    if not (folder / "labels.csv").is_file():
-        return sets
-    with open(folder / "labels.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            is_page = row["page"] == "1"
-            name = f"{row['file'].split('/')[0]}{' pages' if is_page else ''}"
-            aside = any(sheet in row["source"] for sheet in KEPT_ASIDE)
-            photo = Photo(read_photo(folder / row["file"], shrink=True).pixels, row["label"], is_page)
-            sets.setdefault((name, aside), []).append(photo)
-    boxes = folder / "nsysu-digits.npz"
-    if boxes.is_file():
-        with np.load(boxes) as arrays:
-            photos = [Photo(image, str(label)) for image, label in zip(arrays["I"], arrays["y"], strict=True)]
-        sets["exam boxes", False], sets["exam boxes", True] = photos[::2], photos[1::2]
-    return sets
 
 
 if __name__ == "__main__":
