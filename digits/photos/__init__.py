@@ -4,4 +4,4 @@ May import: nothing of digits but errors.
 """
 
 from digits.photos.find import Digit, Steps, find_digit, find_digits
-from digits.photos.read import Photo, decode_photo, is_image, is_named_image, read_pages, read_photo
+from digits.photos.read import Photo, is_image, is_named_image, read_pages, read_photo

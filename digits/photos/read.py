@@ -47,10 +47,6 @@ class Photo:
     note: str = ""  # which frame of an animation this is
 
 
-class TooManyPixels(UserError):
-    """The photo has more pixels than may be decoded."""
-
-
 def read_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS, page: int = 1) -> Photo:
     """Return the photo in a file or in bytes in memory: of a TIFF file that page, of an animation the first frame that
     is not blank. UserError for what is not an image file, or a damaged one.
@@ -61,9 +57,6 @@ def read_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = 
     if isinstance(photo, UserError):
         raise photo
     return photo
-
-
-decode_photo = read_photo
 
 
 def read_pages(
@@ -168,7 +161,7 @@ def _sentences(source: Path | str | BinaryIO) -> Iterator[None]:
             raise UserError(f"it is a HEIC photo, which needs pillow-heif ({install}); or save it as JPEG.") from None
         raise UserError(f"it is not an image file of a known format ({', '.join(FORMATS)}).") from None
     except Image.DecompressionBombError:
-        raise TooManyPixels(f"it claims more than {MAX_PIXELS:,} pixels; shrink it first.") from None
+        raise UserError(f"it claims more than {MAX_PIXELS:,} pixels; shrink it first.") from None
     except Exception as error:  # for damaged files Pillow's decoders raise nearly everything
         if isinstance(error, OSError) and error.errno:
             raise UserError(f"it cannot be read ({error.strerror}); check its permissions and the disk.") from None
@@ -187,7 +180,7 @@ def _decode(image: Image.Image, shrink: bool, max_pixels: int) -> Photo:
     width, height = image.size
     most = min(max_pixels, DECODING_BYTES // (16 if image.format in ("WEBP", "AVIF", "HEIF") else 8))
     if width * height > most:
-        raise TooManyPixels(f"its {width:,} x {height:,} pixels are more than {most:,}; shrink it first.")
+        raise UserError(f"its {width:,} x {height:,} pixels are more than {most:,}; shrink it first.")
     times = max(1, max(width, height) // SHRUNK_SIDE) if shrink else 1
     if times > 1:
         image.draft(None, (max(1, width // times), max(1, height // times)))  # JPEG decodes fewer pixels

@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from digits.errors import UserError
-from digits.photos import decode_photo
+from digits.photos import read_photo
 from digits.prediction import TrainedRun
 from digits.web.address import address_for_phones, code_as_svg
 from digits.web.answers import Reading, read_digit
@@ -55,15 +55,15 @@ def build_app(
     photos = Lane(PHOTO_BYTES, 6, 1)  # reading one takes up to 512 MB
     drawings, changes = Lane(DRAWING_BYTES, 50, 2), Lane(WALL_BYTES, 50, 2)  # they never wait for photos
 
-    def read_photo(data: bytes) -> Reading:
+    def answer_photo(data: bytes) -> Reading:
         try:
-            return read_digit(decode_photo(io.BytesIO(data), shrink=True), runs)
+            return read_digit(read_photo(io.BytesIO(data), shrink=True), runs)
         finally:
             with suppress(AttributeError, OSError, TypeError):  # only glibc keeps memory that was freed, and has this
                 ctypes.CDLL(None).malloc_trim(0)
 
-    def read_drawing(data: bytes) -> Reading:  # without data all strokes were undone
-        return read_digit(decode_photo(io.BytesIO(data), max_pixels=DRAWING_PIXELS) if data else None, runs)
+    def answer_drawing(data: bytes) -> Reading:  # without data all strokes were undone
+        return read_digit(read_photo(io.BytesIO(data), max_pixels=DRAWING_PIXELS) if data else None, runs)
 
     async def page(request: Request) -> HTMLResponse:
         return _html("page.html", note=wall.note)
@@ -71,13 +71,13 @@ def build_app(
     async def predict(request: Request) -> JSONResponse:
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise HTTPException(415, A_FORM)
-        return JSONResponse((await photos.answer(request, read_photo)).as_json())
+        return JSONResponse((await photos.answer(request, answer_photo)).as_json())
 
     async def drawing(request: Request) -> JSONResponse:
         mark = request.query_params.get("mark", "")
         if not MARK.fullmatch(mark):
             raise HTTPException(400, MALFORMED)
-        reading = await drawings.answer(request, read_drawing)
+        reading = await drawings.answer(request, answer_drawing)
         wall.put(mark, reading)
         return JSONResponse(reading.as_json())
 

@@ -17,7 +17,7 @@ from benchmarks.synthetic_photos import STRENGTHS, photograph
 from digits.data.sample import stratified_sample
 from digits.errors import UserError
 from digits.photos.find import Digit, find_digit, find_digits
-from digits.photos.read import FORMATS, decode_photo
+from digits.photos.read import FORMATS, read_photo
 
 Pixels = np.ndarray
 
@@ -221,7 +221,7 @@ def test_damaged_bytes_in_memory_give_a_photo_or_a_sentence(
     for where, value in changes:
         raw[int(where * len(raw))] = value
     try:
-        photo = decode_photo(io.BytesIO(raw[: int(keep * len(raw))]), shrink, max_pixels=100_000)
+        photo = read_photo(io.BytesIO(raw[: int(keep * len(raw))]), shrink, max_pixels=100_000)
     except UserError as error:
         assert str(error).endswith(".")  # noqa: PT017
     else:
@@ -236,7 +236,7 @@ def test_a_shrunk_photo_has_the_box_where_it_was(digits: tuple[Pixels, Pixels], 
     exif[Base.Orientation] = orientation
     file = io.BytesIO()
     sheet.convert("RGB").save(file, kind, exif=exif, quality=95)
-    whole, small = (decode_photo(file, shrink) for shrink in (False, True))
+    whole, small = (read_photo(file, shrink) for shrink in (False, True))
     assert (
         small.size == whole.size == whole.pixels.shape[1::-1] == (sheet.size if orientation == 1 else sheet.size[::-1])
     )
@@ -250,7 +250,7 @@ def test_a_shrunk_photo_has_the_box_where_it_was(digits: tuple[Pixels, Pixels], 
 def test_shrinking_changes_nothing_but_the_size(mode: str) -> None:
     smooth = Image.fromarray(np.add.outer(np.linspace(0, 120, 2570), np.linspace(5, 130, 1300)).astype(np.uint8))
     file = io.BytesIO(encoded(mode, "TIFF", smooth))
-    whole, small = (decode_photo(file, shrink) for shrink in (False, True))
+    whole, small = (read_photo(file, shrink) for shrink in (False, True))
     assert small.pixels.shape[:2] == (1285, 650)
     expected = np.asarray(ImageOps.scale(Image.fromarray(whole.pixels), 0.5, Image.Resampling.BOX), np.float32)
     away = np.abs(expected - small.pixels)
@@ -264,7 +264,7 @@ def test_transparent_images_lie_on_paper(light: bool) -> None:
     image = Image.new("RGBA", (40, 30), (7, 7, 7, 0))
     image.paste((ink, ink, ink, 255), (10, 10, 20, 20))
     image.putpixel((20, 15), (ink, ink, ink, 128))
-    pixels = decode_photo(io.BytesIO(encoded("RGBA", "PNG", image))).pixels
+    pixels = read_photo(io.BytesIO(encoded("RGBA", "PNG", image))).pixels
     assert pixels[0, 0].tolist() == [paper] * 3
     assert pixels[15, 15].tolist() == [ink] * 3
     assert pixels[15, 20, 0] == pytest.approx((ink + paper) / 2, abs=2)
