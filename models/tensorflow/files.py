@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from digits.errors import UserError
@@ -127,7 +128,15 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
     with warnings.catch_warnings(), naming(path):
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
         exported.export(path, format="onnx", verbose=False)
-    finish_onnx(path, class_names)
+    finish_onnx(onnx.load(path), path, class_names, _layer_of)
+
+
+def _layer_of(node: onnx.NodeProto) -> str:
+    """Return the layer that an exported node belongs to, such as 'block1.conv1'; '' for none."""
+    for name in (node.name, *node.input[1:]):  # a node that tf2onnx has made of two is called 'Conv__66'
+        if len(scopes := name.split("/")) > 3:  # 'sequential_1/resnet_1/block1.conv1_1/convolution'
+            return scopes[2].removesuffix("_1")
+    return ""
 
 
 def _named_weights(model: keras.Model) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:

@@ -62,56 +62,50 @@ def test_shot_noise_has_the_mean_and_the_variance_of_counted_photons() -> None:
 
 
 def test_impulse_noise_makes_its_share_of_pixels_black_or_white() -> None:
-    strength = 5
-    changed = corrupt(grey(100), "impulse_noise", strength)
-    share = CORRUPTIONS["impulse_noise"].amounts[strength - 1]
+    changed = corrupt(grey(100), "impulse_noise", 5)
+    share = CORRUPTIONS["impulse_noise"].amounts[4]
     assert np.mean(changed == 0) == pytest.approx(share / 2, rel=0.1)
     assert np.mean(changed == 255) == pytest.approx(share / 2, rel=0.1)
     assert np.mean(changed == 100) == pytest.approx(1 - share, rel=0.01)
 
 
 def test_shear_moves_rows_by_their_height() -> None:
-    strength = 2
-    found = centres(corrupt(spot(19, 14), "shear", strength))
-    amount = CORRUPTIONS["shear"].amounts[strength - 1]
+    found = centres(corrupt(spot(19, 14), "shear", 2))
+    amount = CORRUPTIONS["shear"].amounts[1]
     assert found[:, 0] == pytest.approx(5.5, abs=0.05)
     assert np.abs(found[:, 1] - 0.5) == pytest.approx(5.5 * amount, abs=0.05)
     assert 0.4 < np.mean(found[:, 1] > 0.5) < 0.6
 
 
 def test_rotation_is_by_its_angle_to_either_side() -> None:
-    strength = 5
-    found = centres(corrupt(spot(14, 22), "rotate", strength))
+    found = centres(corrupt(spot(14, 22), "rotate", 5))
     angles = np.arctan2(found[:, 0], found[:, 1]) - np.arctan2(0.5, 8.5)
     assert np.hypot(*found.T) == pytest.approx(np.hypot(0.5, 8.5), abs=0.05)
-    assert np.abs(angles) == pytest.approx(CORRUPTIONS["rotate"].amounts[strength - 1], abs=0.02)
+    assert np.abs(angles) == pytest.approx(CORRUPTIONS["rotate"].amounts[4], abs=0.02)
     assert 0.4 < np.mean(angles > 0) < 0.6
 
 
 def test_scale_shrinks_about_the_centre() -> None:
-    strength = 5
-    size = CORRUPTIONS["scale"].amounts[strength - 1]
-    changed = corrupt(spot(14, 22, 1), "scale", strength)
+    size = CORRUPTIONS["scale"].amounts[4]
+    changed = corrupt(spot(14, 22, 1), "scale", 5)
     assert centres(changed)[0] == pytest.approx((0.5 * size, 8.5 * size), abs=0.2)
     assert changed.sum() / spot(14, 22, 1).sum() == pytest.approx(size**2, abs=0.2)
 
 
 def test_translation_moves_by_whole_pixels_along_both_axes() -> None:
-    strength = 5
     image = np.arange(784, dtype=np.int64).reshape(1, 28, 28) % 251
-    changed = corrupt(np.repeat(image, 200, axis=0).astype(np.uint8), "translate", strength)
-    padded = np.pad(image[0], strength).astype(np.uint8)
-    ends = (0, 2 * strength)
+    changed = corrupt(np.repeat(image, 200, axis=0).astype(np.uint8), "translate", 5)
+    padded = np.pad(image[0], 5).astype(np.uint8)
+    ends = (0, 10)
     expected = {padded[top : top + 28, left : left + 28].tobytes() for top in ends for left in ends}
     assert {one.tobytes() for one in changed} == expected
 
 
 def test_fog_takes_contrast_and_is_smooth() -> None:
-    strength = 5
-    density, _ = CORRUPTIONS["fog"].amounts[strength - 1]
+    density, _ = CORRUPTIONS["fog"].amounts[4]
     images = np.zeros((400, 28, 28), np.uint8)
     images[:, :14] = 255
-    changed = corrupt(images, "fog", strength) / 255
+    changed = corrupt(images, "fog", 5) / 255
     # Beside each other across the border, fog differs little, and the digit by what is left of its contrast.
     assert (changed[:, 13] - changed[:, 14]).mean() == pytest.approx(1 / (1 + density), abs=0.03)
     fog = (changed[:, 14:] * (1 + density)) / density

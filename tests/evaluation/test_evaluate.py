@@ -30,9 +30,6 @@ def run_of(labels: list[int], probabilities: list[list[float]]) -> Run:
     return Run(Path("toy-run"), info, array.argmax(axis=1), array, np.array(labels, dtype=np.int64), [])
 
 
-# --- by hand ---
-
-
 @pytest.fixture
 def by_hand() -> Evaluation:
     """Six images of the classes 0 (three), 1 (one) and 2 (two); class 3 has none and is never predicted."""
@@ -64,9 +61,6 @@ def test_confusions_by_hand(by_hand: Evaluation) -> None:
     assert found == [("0", "1", 2, pytest.approx(2 / 3)), ("2", "0", 1, 0.5)]
 
 
-# --- calibration ---
-
-
 def test_calibration_by_hand() -> None:
     # Two bins: (0, 0.5] with one image, right at confidence 0.5; (0.5, 1] with three, two of them right.
     probabilities = np.array([[0.5, 0.5], [0.75, 0.25], [0.75, 0.25], [0.0, 1.0]], dtype=np.float32)
@@ -84,9 +78,6 @@ def test_a_bin_ends_with_its_upper_edge_and_empty_bins_have_no_means() -> None:
         bins = calibration_bins(np.array([0]), np.array([[confidence]], dtype=np.float64))
         assert [one.count for one in bins] == [int(i == k - 1) for i in range(15)]
         assert all(one.confidence is None and one.accuracy is None for one in bins if not one.count)
-
-
-# --- by scikit-learn ---
 
 
 @pytest.mark.slow
@@ -113,9 +104,6 @@ def test_table_loss_and_confusions_are_scikit_learns(seed: int) -> None:
         assert line.split()[-1] == f"{report[name]['support']:.0f}"
 
 
-# --- the labels known to be wrong ---
-
-
 def test_known_label_errors_are_given_beside_the_official_accuracy(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path, labels=np.arange(10_000) % 10))
     evaluation = evaluate_run(run)
@@ -137,9 +125,6 @@ def test_other_images_have_no_known_label_errors(tmp_path: Path, change: dict[st
     assert evaluation.accuracy_without_known_errors is None
 
 
-# --- report.json ---
-
-
 def test_as_json_is_plain_and_complete(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path, "fashion-mnist", seed=2, labels=np.arange(500) % 10, error_rate=0.1))
     evaluation = evaluate_run(run)
@@ -153,9 +138,6 @@ def test_as_json_is_plain_and_complete(tmp_path: Path) -> None:
     first = report["errors"][0]
     assert first["true"] == FASHION[run.labels[first["index"]]]
     assert first["probability"] == run.probabilities.max(axis=1)[run.predictions != run.labels].max()
-
-
-# --- tables ---
 
 
 @pytest.fixture

@@ -99,9 +99,6 @@ def test_what_cannot_be_measured_is_refused(run: Run, sample_data: Path, tmp_pat
     (run.path / "model.onnx").unlink()
     with pytest.raises(UserError, match=r"model\.onnx' is missing"):
         measure_robustness([run], sample_data)
-
-
-def test_a_damaged_file_is_named(run: Run) -> None:
     (run.path / "robustness.json").write_text('{"clean": 2}')
     with pytest.raises(UserError, match=r"robustness\.json' is damaged; delete it"):
         read_robustness(run)
@@ -137,23 +134,17 @@ def test_script_prints_a_table_and_later_calls_show_the_figures(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 14])
-def test_figures_can_be_read(run: Run, count: int) -> None:
+def test_figures_can_be_read(run: Run) -> None:
     random = np.random.default_rng(0)
     measured = []
-    for _ in range(count):
+    for _ in range(14):
         accuracy = {name: tuple(sorted(random.random(5), reverse=True)) for name in CORRUPTIONS}
         measured.append((run, Robustness("", 0, 1000, "test", 0.99, accuracy, (0.4, 0.6))))
     figure = plot_robustness(measured)
     assert_readable(figure)
-    assert run.name in words(figure)
     best = max(one.mean for _, one in measured)
     assert f"{100 * best:.1f} % under corruption" in words(figure)
-    assert ("The best 12 of 14 runs" in words(figure).replace("\n", " ")) == (count == 14)
-
-
-@pytest.mark.slow
-def test_figure_of_corruptions_can_be_read() -> None:
+    assert "The best 12 of 14 runs" in words(figure).replace("\n", " ")
     figure = plot_corruptions(np.zeros((3, 28, 28), np.uint8), "mnist")
     assert_readable(figure)
     assert len(figure.axes[0].images) == len(CORRUPTIONS) * len(STRENGTHS)

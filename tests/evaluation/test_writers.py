@@ -25,9 +25,6 @@ def run(tmp_path: Path) -> Run:
     return read_run(make_run(tmp_path, error_rate=0.05, writers=WRITERS))
 
 
-# --- the bootstrap ---
-
-
 @pytest.mark.slow
 def test_scipy_finds_the_same_interval() -> None:
     from scipy.stats import bootstrap
@@ -55,9 +52,6 @@ def test_where_resampling_shows_nothing_the_interval_is_wilsons() -> None:
     for right, who in ((np.ones(40, bool), groups), (np.zeros(40, bool), groups), (np.arange(40) > 3, groups * 0)):
         assert bootstrap_interval(right, who) is None
         assert accuracy_interval(right, who) == wilson_interval(int(right.sum()), 40)
-
-
-# --- a run ---
 
 
 def test_scores_by_hand(tmp_path: Path) -> None:

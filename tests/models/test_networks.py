@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from frameworks import CHECKPOINT, network_named, ruled_model, ruled_weights
+from onnxruntime.quantization import quantize_dynamic
 from paths import ROOT
 
 from digits.recipes.model_table import SOURCES
@@ -22,6 +24,20 @@ from digits.training.weights import read_weights, write_weights
 BATCH_NORMED = ("deep-cnn", "resnet")
 EVERY_NETWORK = pytest.mark.parametrize("name", SOURCES)
 EXPORTED = [name if name == "resnet" else pytest.param(name, marks=pytest.mark.nightly) for name in SOURCES]
+
+LAYERS = {
+    "mlp": "dense1 dense2 head",
+    "fast": "conv1 conv2 pool2 dense1 head",
+    "cnn": "conv1 pool1 conv2 pool2 dense1 head",
+    "fashion-cnn": "conv1 pool1 conv2 pool2 dense1 head",
+    "cnn-wide": "conv1 pool1 conv2 pool2 dense1 head",
+    "lenet5": "conv1 pool1 conv2 pool2 dense1 dense2 head",
+    "deep-cnn": "conv1 conv2 pool1 conv3 conv4 pool2 conv5 pool3 dense1 norm6 dense2 norm7 head",
+    "vgg": "head",
+    "resnet": "conv block1.conv1 block1.conv2 block2.conv1 block2.conv2 block2.conv3 block3.conv3 average head",
+    "vit": "tokens block1.norm1 block1.qkv block1.dense1 block4.dense2 norm head",
+}
+"""Tensors in model.onnx of both frameworks that are called after their layers."""
 
 
 def squares() -> np.ndarray:
@@ -127,13 +143,28 @@ def test_options_change_the_network(tools: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_onnx_computes_the_same(tools: Any, name: str, tmp_path: Path) -> None:
+def test_onnx_computes_the_same(framework: str, tools: Any, name: str, tmp_path: Path) -> None:
     model = ruled_model(tools, network_named(name))
     exponents = np.exp(tools.logits(model, squares()).astype(np.float64))
     expected = exponents / exponents.sum(axis=1, keepdims=True)
     tools.files.export_onnx(model, tmp_path / "model.onnx", tuple("0123456789"))
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    check_export(tmp_path / "model.onnx", LAYERS[name], expected)
+    if framework == "pytorch":  # as a PyTorch exports that no longer has the older exporter
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr("torch.onnx.utils")
+            tools.files.export_onnx(model, tmp_path / "newer.onnx", tuple("0123456789"))
+        check_export(tmp_path / "newer.onnx", "head", expected)
+
+
+def check_export(path: Path, layers: str, expected: np.ndarray) -> None:
+    """The answers are as expected, layers have their names, nothing tells of this machine, it can be quantized."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for n in (1, 8):
         found = session.run(["probabilities"], {"images": squares()[:n]})[0]
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected[:n], atol=1e-5)
+    tensors = {tensor for node in onnx.load(path).graph.node for tensor in node.output}
+    assert tensors >= set(layers.split()), sorted(tensors)
+    assert str(ROOT).encode() not in path.read_bytes()
+    assert b"site-packages" not in path.read_bytes()
+    quantize_dynamic(path, path.with_suffix(".quantized"))

@@ -39,7 +39,7 @@ def test_standard_form(tmp_path: Path, first: int | str | None) -> None:
     path = tmp_path / "model.onnx"
     write_model(path, first)
     names = ("T-shirt/top", "Ånkle 'boot'", "靴")
-    finish_onnx(path, names)
+    finish_onnx(onnx.load(path), path, names, lambda node: "")
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (images,), (output,) = session.get_inputs(), session.get_outputs()
@@ -58,6 +58,5 @@ def test_broken_model_is_noticed(tmp_path: Path) -> None:
     write_model(path, "batch")
     model = onnx.load(path)
     del model.graph.node[1]
-    onnx.save(model, path)
     with pytest.raises(onnx.checker.ValidationError):
-        finish_onnx(path, "abc")
+        finish_onnx(model, path, "abc", lambda node: "")
