@@ -1,7 +1,7 @@
 """Make pages of digits of known difficulty: tables, digits that touch, underlines, a sheet on a dark table.
 
 Scans without noise, so that a test sees one difficulty at a time; benchmarks/synthetic_photos.py adds a camera's. The
-digits may be MNIST's or those of other hands (digits/training/hands.py).
+digits may be MNIST's or those of other hands (digits/training/pens.py).
 """
 
 from __future__ import annotations

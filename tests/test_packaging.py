@@ -32,7 +32,7 @@ def allowed(file: str) -> set[str]:
     parts = ["base", *(framework for framework in ("pytorch", "tensorflow") if framework in file)]
     parts += ["page"] * file.startswith(("digits/web/", "draw_digit"))
     parts += ["postgresql"] * (file == "digits/experiments/server.py")
-    parts += ["tensorboard"] * (file == "digits/training/event_log.py")
+    parts += ["tensorboard"] * (file == "digits/training/progress.py")
     named = {Requirement(line).name for part in parts for line in PARTS[part]}
     needed = [need for name in named for need in map(Requirement, requires(name) or [])]
     return {canonicalize_name(name) for name in named | {one.name for one in needed if "extra" not in str(one.marker)}}

@@ -14,8 +14,7 @@ from typing import Any
 from digits.errors import UserError
 from digits.files import write_whole
 from digits.recipes import Options
-from digits.training.event_log import EventLog
-from digits.training.progress import Progress
+from digits.training.progress import EventLog, Progress
 from digits.training.workers import ALONE, Workers
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.

@@ -29,10 +29,9 @@ from digits.runs import (
 )
 from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint
-from digits.training.event_log import EventLog
 from digits.training.memory import peak_memory
 from digits.training.network_hash import network_code
-from digits.training.progress import Progress
+from digits.training.progress import EventLog, Progress
 from digits.training.schedule import kept_epoch
 from digits.training.weights import network_config
 from digits.training.workers import ALONE, Workers

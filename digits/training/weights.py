@@ -7,6 +7,8 @@ Arrays are float32, named as PyTorch names them (`conv1.weight`) and laid out as
 
 import dataclasses
 import json
+import math
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +23,11 @@ from digits.errors import UserError
 from digits.files import write_file
 from digits.recipes import Options, Recipe
 from digits.recipes.recipe import widths_problem
-from digits.training.parity import PARITY_RANGE
 
 PIXEL_RANGES = {"pytorch": (-1.0, 1.0), "tensorflow": (0.0, 1.0)}
 """What the raw pixels 0 and 255 become by default, as specified: in PyTorch as ToTensor and Normalize(0.5, 0.5) make
 them, in TensorFlow by a division by 255."""
+PARITY_RANGE = (0.0, 1.0)  # in both frameworks, with --parity
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,24 @@ def check_fit(
                 f"'{path}' does not fit the network: '{name}' has the shape {found}, {wanted} is expected; use a run "
                 "of the same model, trained by this version of its code."
             )
+
+
+def parity_weights(arrays: Mapping[str, NDArray[np.floating]], seed: int) -> dict[str, NDArray[np.float64]]:
+    """Return the weights that --parity starts from, float64 of the same names and shapes as `arrays`.
+
+    Arrays of two and more axes are normal with the variance 2 / fan-in of He et al. (2015), 'Delving deep into
+    rectifiers', arXiv 1502.01852, from a generator keyed by seed and name; biases and running means are 0, scales and
+    running variances 1.
+    """
+    weights = {}
+    for name, array in arrays.items():
+        if array.ndim >= 2:
+            generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            fan_in = math.prod(array.shape[1:])
+            weights[name] = generator.normal(0, math.sqrt(2 / fan_in), array.shape)
+        else:
+            weights[name] = np.full(array.shape, float(name.endswith((".weight", ".running_var"))))
+    return weights
 
 
 def config_to_json(config: ModelConfig) -> str:

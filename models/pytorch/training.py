@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digits.recipes import Options, Recipe
 from digits.training import Checkpoint, Progress
-from digits.training.parity import EPSILON, parity_weights
+from digits.training.weights import parity_weights
 from models.pytorch.files import freeze_features, get_weights, set_weights, start_from
 from models.pytorch.layers import keep_biased_variances
 
@@ -41,7 +41,6 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         weights,
         recipe.learning_rate,
         recipe.betas,
-        eps=EPSILON if recipe.parity else 1e-8,
         weight_decay=recipe.weight_decay,
         fused=True,
     )

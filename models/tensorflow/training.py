@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from digits.recipes import Options, Recipe
 from digits.training import Checkpoint, Progress
-from digits.training.parity import EPSILON, parity_weights
+from digits.training.weights import parity_weights
 from models.tensorflow.files import freeze_features, get_weights, set_weights, start_from
 from models.tensorflow.fit import FusedAdam, StepRates, set_precision
 
@@ -35,7 +35,7 @@ def make_optimizer(rates: StepRates, recipe: Recipe) -> keras.optimizers.Optimiz
     return FusedAdam(
         rates,
         *recipe.betas,
-        epsilon=EPSILON if recipe.parity else 1e-7,
+        epsilon=1e-8 if recipe.parity else 1e-7,
         correct_epsilon=recipe.parity,
         weight_decay=recipe.weight_decay or None,
         **average,

@@ -13,7 +13,7 @@ from digits.data.sample import stratified_sample
 from digits.photos.find import Digit, find_digit, find_digits
 from digits.photos.sheet import find_sheet
 from digits.prediction import choose, images_of
-from digits.training.hands import write_digit
+from digits.training.pens import write_digit
 
 IMAGES, LABELS = stratified_sample()[2:]
 

@@ -75,7 +75,6 @@ def test_options_are_taken() -> None:
     ("words", "named"),
     [
         (f"--epochs {'9' * 5000}", f"--epochs {'9' * 60} must"),
-        ("--filters 100000 100000", "--filters 100000 100000 must"),
         ("--model deep-cnn --filters 1 2 x", "--filters 1 2 x must"),
         ("--filters 16", "--filters of cnn must"),
         ("--model vit --dense 30 60", "--dense 30 of vit must"),
@@ -89,7 +88,6 @@ def test_options_are_taken() -> None:
         ("--keep-best --validation-fraction 0", "--keep-best must"),
         ("--optimizer sgd --weight-decay 0.1", "--weight-decay must"),
         ("--device mps --precision float64", "--device mps does not compute in float64"),
-        ("--betas 0.9", "--betas: expected 2 arguments"),
         ("--nothing-like-it 0.9", "there is no option --nothing-like-it; --help lists all."),
         ("--lr=0.1", "there is no option --lr; did you mean --learning-rate?"),
         ("--keep-bset", "there is no option --keep-bset; did you mean --keep-best?"),

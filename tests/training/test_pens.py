@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits.data.sample import stratified_sample
-from digits.training.hands import STROKES, write_digit
-from digits.training.pens import imitate_pens
+from digits.training.pens import STROKES, imitate_pens, write_digit
 
 
 @given(st.integers(0, 9), st.integers(0, 2**32 - 1))

@@ -62,25 +62,6 @@ def test_rate_is_halved_on_a_plateau(losses: list[float], halvings: int) -> None
     assert learning_rates(replace(recipe, reduce_on_plateau=0), 2, rows(losses)).tolist() == [0.008] * 2
 
 
-@pytest.mark.tensorflow
-def test_plateaus_are_those_of_keras() -> None:
-    import keras
-
-    rng = np.random.default_rng(0)
-    for _ in range(10):
-        patience, losses = int(rng.integers(1, 5)), rng.integers(0, 8, 30).astype(float).tolist()
-        callback = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=patience, min_delta=0)
-        model = keras.Sequential([keras.layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(1.0))
-        callback.set_model(model)
-        callback.on_train_begin()
-        recipe = Recipe(reduce_on_plateau=patience, learning_rate=1.0)
-        for epoch, loss in enumerate(losses):
-            callback.on_epoch_end(epoch, {"val_loss": loss})
-            rate = learning_rates(recipe, 1, rows(losses[: epoch + 1]))[0]
-            assert rate == float(model.optimizer.learning_rate), (patience, losses)
-
-
 def test_training_ends_after_its_epochs_or_a_long_wait() -> None:
     patient = Recipe(epochs=10, early_stopping=2)
     assert not is_over(patient, [])

@@ -31,9 +31,8 @@ from digits.metrics import cross_entropy, wilson_interval
 from digits.recipes.recipe import RECIPES, Recipe
 from digits.runs.run import Run, read_run
 from digits.training.batches import epoch_order, split_dataset
-from digits.training.parity import parity_weights
 from digits.training.schedule import learning_rates
-from digits.training.weights import read_weights
+from digits.training.weights import parity_weights, read_weights
 
 NUM_PARAMETERS = (9 + 1) * 16 + (16 * 9 + 1) * 32 + (7 * 7 * 32 + 1) * 128 + (128 + 1) * 10
 EPOCH_LINE = re.compile(r"\d+/\d+ +\d+\.\d{4} +\d+\.\d\d% +(\d+\.\d{4} +\d+\.\d\d%|- +-) +\d+\.\d +[\d,]+")
