@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from small_dataset import ARRAYS, SMALL, write_mirror
 
+from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE, Entry
 from digits.data.datasets import load_dataset, read_dataset
 from digits.data.download import download_dataset
+from digits.data.idx import idx_bytes, parse_idx
 from digits.data.own import write_own
 from digits.errors import UserError
-
-
-@pytest.fixture
-def small_dir(tmp_path: Path) -> Path:
-    download_dataset(SMALL, tmp_path / "data", str(write_mirror(tmp_path / "mirror")))
-    return tmp_path / "data"
 
 
 def test_the_split_of_the_sample_never_changes(workplace: Path) -> None:
@@ -51,26 +54,85 @@ def test_an_unknown_name_is_answered_with_the_names(tmp_path: Path) -> None:
 
 
 def test_what_was_not_downloaded_is_answered_with_the_command(tmp_path: Path) -> None:
-    data_dir = tmp_path / "my data"
-    with pytest.raises(UserError) as error:
-        load_dataset("kmnist", data_dir)
-    command = f"python download_mnist.py --dataset kmnist --data-dir '{data_dir}'"
-    assert str(error.value) == f"kmnist is not in '{data_dir}' yet: run '{command}'."
+    command = f"python download_mnist.py --dataset kmnist --data-dir '{tmp_path / 'my data'}'"
+    with pytest.raises(UserError, match=f"^kmnist is not in '.*' yet: run '{command}'.$"):
+        load_dataset("kmnist", tmp_path / "my data")
 
 
-def test_damage_is_named_and_fixed(small_dir: Path) -> None:
+def test_damage_is_named_and_fixed(tmp_path: Path) -> None:
+    small_dir, mirror = tmp_path / "data", str(write_mirror(tmp_path / "mirror"))
+    download_dataset(SMALL, small_dir, mirror)
     path = small_dir / "Small" / "raw" / "t10k-labels-idx1-ubyte"
     damages: list[Callable[[], object]] = [
         lambda: path.write_bytes(path.read_bytes()[:-1] + b"\x0b"),
         lambda: os.truncate(path, path.stat().st_size // 2),
         lambda: path.unlink(),
     ]
+    command = f"python download_mnist.py --dataset small --data-dir {small_dir}"
     for damage in damages:
         damage()
-        with pytest.raises(UserError) as error:
+        with pytest.raises(UserError, match=rf"'{path}'.* The dataset is damaged: run '{command}' to fix it\.$"):
             read_dataset(SMALL, small_dir)
-        assert str(path) in str(error.value)
-        command = f"python download_mnist.py --dataset small --data-dir {small_dir}"
-        assert str(error.value).endswith(f"The dataset is damaged: run '{command}' to fix it.")
-        download_dataset(SMALL, small_dir, str(small_dir.parent / "mirror"))
+        download_dataset(SMALL, small_dir, mirror)
         assert len(read_dataset(SMALL, small_dir).train_labels) == 60
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=9)))
+def test_an_array_survives_as_idx_file(array: np.ndarray) -> None:
+    parsed = parse_idx(bytearray(idx_bytes(array)), "it")
+    assert (parsed.dtype, parsed.shape) == (np.uint8, array.shape)
+    assert np.array_equal(parsed, array)
+    assert parsed.flags.writeable  # PyTorch warns where it is not
+
+
+@given(st.integers(0, 255), st.lists(st.integers(0, 2**32 - 1), max_size=5), st.binary(max_size=32))
+def test_any_idx_header_ends_in_an_array_or_a_user_error(kind: int, shape: list[int], rest: bytes) -> None:
+    data = struct.pack(f">HBB{len(shape)}I", 0, kind, len(shape), *shape) + rest
+    with suppress(UserError):
+        assert parse_idx(data, "it").shape == tuple(shape)
+
+
+# What torchvision and Keras read in the folder: the sample in MNIST's place, so that all is tried anywhere, and those
+# that a mirror has themselves.
+of_every_dataset = pytest.mark.parametrize(
+    "entry",
+    [
+        replace(MNIST_SAMPLE, name="mnist", folder="MNIST"),
+        *(pytest.param(entry, marks=pytest.mark.real_data) for entry in (MNIST, FASHION_MNIST)),
+    ],
+    ids=["sample", "mnist", "fashion-mnist"],
+)
+
+
+@pytest.fixture
+def data_dir(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A data folder with the dataset in it."""
+    if entry.embedded is None:
+        return Path(request.getfixturevalue("real_data_dir"))
+    download_dataset(entry, tmp_path)
+    return tmp_path
+
+
+@pytest.mark.pytorch
+@of_every_dataset
+def test_torchvision_reads_the_folder(entry: Entry, data_dir: Path) -> None:
+    import torchvision.datasets
+
+    ours = read_dataset(entry, data_dir)
+    for part in ("train", "test"):
+        theirs = getattr(torchvision.datasets, entry.folder)(str(data_dir), train=part == "train", download=False)
+        assert np.array_equal(theirs.data.numpy(), getattr(ours, f"{part}_images"))
+        assert np.array_equal(theirs.targets.numpy(), getattr(ours, f"{part}_labels"))
+        assert theirs[0][0].size == (28, 28)
+
+
+@of_every_dataset
+def test_the_npz_has_the_keys_of_keras(entry: Entry, data_dir: Path) -> None:
+    ours = read_dataset(entry, data_dir)
+    # As keras.datasets.mnist.load_data does with the file that it has downloaded.
+    with np.load(data_dir / f"{entry.name}.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["x_test", "x_train", "y_test", "y_train"]
+        for part in ("train", "test"):
+            assert np.array_equal(arrays[f"x_{part}"], getattr(ours, f"{part}_images"))
+            assert np.array_equal(arrays[f"y_{part}"], getattr(ours, f"{part}_labels"))
+            assert arrays[f"x_{part}"].dtype == arrays[f"y_{part}"].dtype == np.uint8

@@ -1,21 +1,28 @@
-"""Downloads: from any mirror that has the right files, past every kind that has not, and with the reasons told."""
+"""Downloads: from any mirror that has the right files, past every kind that has not, and with the reasons told; killed
+at any moment, or several at once, each file is whole or missing, and the next call continues."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
+import os
 import re
-import shutil
+import signal
 import socket
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
+from limits import largest_file
 from small_dataset import (
     ARRAYS,
     GZ_BYTES,
@@ -33,7 +40,6 @@ from small_dataset import (
 from digits.data import fetch
 from digits.data.datasets import read_dataset
 from digits.data.download import download_dataset, find_damage, verify
-from digits.data.idx import idx_bytes
 from digits.errors import UserError
 
 
@@ -45,60 +51,42 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def assert_complete(data_dir: Path) -> None:
     dataset = read_dataset(SMALL, data_dir)
     found = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
-    for array, expected in zip(found, ARRAYS, strict=True):
-        assert np.array_equal(array, expected)
-    assert find_damage(SMALL, data_dir / SMALL.folder) == []
-    assert sorted(path.name for path in data_dir.iterdir()) == ["Small", "small.npz"]
+    assert all(map(np.array_equal, found, ARRAYS))
+    assert find_damage(SMALL, data_dir / "Small") == []
+    names = {"Small", "small.npz", "Small/raw", "Small/SHA256SUMS", *(f"Small/{path}" for path in SMALL.paths)}
+    assert {path.relative_to(data_dir).as_posix() for path in data_dir.rglob("*")} == names
 
 
-def test_from_a_server_and_then_never_again(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def respond(handler: BaseHTTPRequestHandler) -> None:
-        asked.append(handler.path)
-        send_file(handler)
-
-    with serving(respond) as mirror:
-        assert download_dataset(with_mirrors(mirror), tmp_path / "data") != []
-        assert asked == [f"/{name}" for name in GZ_BYTES]
-        assert download_dataset(with_mirrors(mirror), tmp_path / "data") == []
-        assert len(asked) == 4
-    assert_complete(tmp_path / "data")
-
-
-def test_a_mirror_folder_may_have_a_folder_for_each_dataset_or_the_files_or_unpacked_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_mirror_folder_has_the_files_or_a_folder_for_each_dataset(is_packed: bool, tmp_path: Path) -> None:
     write_mirror(tmp_path / "mirror" / "small")
-    (tmp_path / "unpacked").mkdir()
-    for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
-        (tmp_path / "unpacked" / file).write_bytes(data)
-    for mirror in (tmp_path / "mirror", tmp_path / "mirror" / "small", tmp_path / "unpacked"):
-        data_dir = tmp_path / f"from-{mirror.name}"
-        download_dataset(SMALL, data_dir, str(mirror))
-        assert_complete(data_dir)
+    if not is_packed:
+        for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
+            (tmp_path / "mirror" / "small" / f"{file}.gz").unlink()
+            (tmp_path / "mirror" / "small" / file).write_bytes(data)
+    for mirror in (tmp_path / "mirror", tmp_path / "mirror" / "small"):
+        download_dataset(SMALL, tmp_path / f"from-{mirror.name}", str(mirror))
+        assert_complete(tmp_path / f"from-{mirror.name}")
 
 
-def test_an_address_may_have_a_folder_for_each_dataset(tmp_path: Path) -> None:
-    def only_small(handler: BaseHTTPRequestHandler) -> None:
-        send_file(handler) if handler.path.startswith("/small/") else send(handler, b"", 404)
-
-    with serving(only_small) as mirror:
-        download_dataset(SMALL, tmp_path, mirror)
-    assert_complete(tmp_path)
+def only_below_its_name(handler: BaseHTTPRequestHandler) -> None:
+    send_file(handler) if handler.path.startswith("/small/") else send(handler, b"", 404)
 
 
 def redirect(handler: BaseHTTPRequestHandler) -> None:
-    if handler.path.startswith("/real/"):
-        send_file(handler)
-    else:
-        send(handler, b"moved", 302, Location=f"/real{handler.path}")
+    is_there = handler.path.startswith("/real/")
+    send_file(handler) if is_there else send(handler, b"moved", 302, Location=f"/real{handler.path}")
 
 
-def test_servers_may_redirect_and_may_unpack_on_the_way(tmp_path: Path) -> None:
-    unpacking: Respond = lambda handler: send(handler, gzip.decompress(GZ_BYTES[handler.path[1:]]))  # noqa: E731
-    for respond in (redirect, unpacking):
-        with serving(respond) as mirror:
-            download_dataset(with_mirrors(mirror), tmp_path / respond.__name__)
-        assert_complete(tmp_path / respond.__name__)
+def unpack(handler: BaseHTTPRequestHandler) -> None:
+    send(handler, gzip.decompress(GZ_BYTES[handler.path.rsplit("/", 1)[-1]]))
+
+
+@pytest.mark.parametrize("respond", [only_below_its_name, redirect, unpack])
+def test_from_a_server(respond: Respond, tmp_path: Path) -> None:
+    with serving(respond) as mirror:
+        download_dataset(SMALL, tmp_path, mirror)
+    assert_complete(tmp_path)
 
 
 def raw(handler: BaseHTTPRequestHandler, *pieces: bytes, pause: float = 0) -> None:
@@ -110,9 +98,9 @@ def raw(handler: BaseHTTPRequestHandler, *pieces: bytes, pause: float = 0) -> No
     handler.close_connection = True
 
 
-def content(change: Callable[[bytes], bytes]) -> Respond:
-    """Return a server whose files are packed well, but hold something else."""
-    return lambda handler: send(handler, gzip.compress(change(gzip.decompress(GZ_BYTES[handler.path[1:]]))))
+def send_other_bytes(handler: BaseHTTPRequestHandler) -> None:
+    """Answer as a server whose files are packed well, but hold something else."""
+    send(handler, gzip.compress(gzip.decompress(GZ_BYTES[handler.path[1:]])[:-1] + b"?"))
 
 
 HTML = b"\n<!-- gateway --><html><body>Please log in</body></html>"
@@ -128,8 +116,7 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "redirects in a circle": (lambda handler: send(handler, b"", 302, Location="/again"), "Exceeded 30 redirects"),
     "password": (lambda handler: send(handler, b"", 407), "HTTP status 407 Proxy Authentication Required"),
     "gz cut off": (lambda handler: send(handler, GZ_BYTES[handler.path[1:]][:-10]), "damaged gzip data"),
-    "fewer images": (content(lambda data: idx_bytes(ARRAYS[0][:-1])), "wrong contents; SHA-256"),
-    "wrong contents": (content(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "wrong contents; SHA-256"),
+    "wrong contents": (send_other_bytes, "wrong contents; SHA-256"),
 }
 
 
@@ -176,10 +163,9 @@ def test_a_file_known_by_the_checksum_of_its_gz_is_verified_by_that() -> None:
     data = GZ_BYTES["train-images-idx3-ubyte.gz"]
     entry = replace(SMALL, sha256=(), gz_sha256=(hashlib.sha256(data).hexdigest(),) * 4)
     assert verify(data, entry, 0) == IDX_BYTES[0]
-    with pytest.raises(UserError, match="wrong contents"):
-        verify(gzip.compress(IDX_BYTES[0], 1, mtime=1), entry, 0)
-    with pytest.raises(UserError, match="unpacked it cannot be verified"):
-        verify(IDX_BYTES[0], entry, 0)
+    for wrong in (gzip.compress(IDX_BYTES[0], 1, mtime=1), IDX_BYTES[0]):
+        with pytest.raises(UserError, match=r"wrong contents|unpacked it cannot be verified"):
+            verify(wrong, entry, 0)
 
 
 def test_a_bomb_costs_no_memory() -> None:
@@ -212,48 +198,37 @@ def test_only_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
     with serving(respond) as mirror:
         entry = with_mirrors(mirror)
         download_dataset(entry, tmp_path)
-        for name, keep in {
-            "Small/raw/train-images-idx3-ubyte": 20,
-            "Small/SHA256SUMS": 10,
-            "small.npz": 100,
-        }.items():
+        assert asked == [f"/{name}" for name in GZ_BYTES]
+        for name in ("Small/raw/train-images-idx3-ubyte", "Small/SHA256SUMS", "small.npz"):
             asked.clear()
-            data = (tmp_path / name).read_bytes()
-            (tmp_path / name).write_bytes(data[:keep] + b"damage")
+            (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:20] + b"damage")
             assert name in download_dataset(entry, tmp_path)
             assert asked == ([f"/{Path(name).name}.gz"] if "/raw/" in name else [])
             assert_complete(tmp_path)
+        assert download_dataset(entry, tmp_path) == []
         asked.clear()
         download_dataset(entry, tmp_path, force=True)
         assert len(asked) == 4
 
 
-def test_files_that_are_there_and_right_are_kept(tmp_path: Path) -> None:
-    """Those that torchvision has downloaded, or a call that was killed."""
-    (tmp_path / "Small" / "raw").mkdir(parents=True)
-    for name, data in list(zip(SMALL.files, IDX_BYTES, strict=True))[:3]:
-        (tmp_path / "Small" / "raw" / name).write_bytes(data)
+def test_files_that_torchvision_or_a_killed_call_has_downloaded_are_kept(tmp_path: Path) -> None:
+    raw = tmp_path / "Small" / "raw"
+    raw.mkdir(parents=True)
+    for name, data in zip(SMALL.files, IDX_BYTES, strict=True):
+        (raw / name).write_bytes(data)
     with pytest.raises(UserError, match=r"small is not in '.*' yet: run"):
         read_dataset(SMALL, tmp_path)
-    mirror = tmp_path / "mirror"
-    mirror.mkdir()
-    (mirror / "t10k-labels-idx1-ubyte").write_bytes(IDX_BYTES[3])
-    download_dataset(SMALL, tmp_path, str(mirror))
-    shutil.rmtree(mirror)
+    download_dataset(SMALL, tmp_path)  # SMALL has no mirror at all
     assert_complete(tmp_path)
 
 
-def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_named_and_a_mirror_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the mirror 'http:/host' is neither a folder"):
+        download_dataset(SMALL, tmp_path / "data", "http:/host")
     (tmp_path / "Small").touch()
     for data_dir in (tmp_path / "Small", tmp_path):
         with pytest.raises(UserError, match=rf"'{tmp_path / 'Small'}.*'"):
             download_dataset(SMALL, data_dir)
-
-
-def test_a_mirror_that_is_neither_folder_nor_address_is_an_error(tmp_path: Path) -> None:
-    for mirror in ("no/such/folder", "http:/host"):
-        with serving(send_file) as good, pytest.raises(UserError, match=f"the mirror '{mirror}' is neither a folder"):
-            download_dataset(with_mirrors(good), tmp_path, mirror)
 
 
 @pytest.mark.slow
@@ -273,16 +248,78 @@ def test_all_goes_on_after_one_that_fails_and_the_option_wins_over_the_environme
 ) -> None:
     (tmp_path / "mirror").mkdir()
     # Should it try a public mirror after all, it finds a proxy that refuses.
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "")
-    monkeypatch.setenv("NO_PROXY", "")
+    for name, value in {
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+        "NO_PROXY": "",
+    }.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("MNIST_MIRROR", "/no/such/folder")
-    words = ["--dataset", "all", "--mirror", tmp_path / "mirror", "--data-dir", tmp_path / "data"]
-    done = run_download(*words)
+    done = run_download("--dataset", "all", "--mirror", tmp_path / "mirror", "--data-dir", tmp_path / "data")
     assert done.returncode == 1
     assert "mnist-sample: 4,000 training" in done.stdout
     failed = re.findall("^error: (.*) was not downloaded", done.stderr, re.MULTILINE)
     assert failed == ["mnist", "fashion-mnist", "kmnist"]
     assert "connection refused" in done.stderr
-    assert len([path for path in (tmp_path / "data").rglob("*") if path.is_file()]) == 6
+
+
+# The steps of a process that can change what is on the disk, by the names that Python's audit events have for them.
+STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fcntl.flock"}
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Do the work in a forked process that kills itself right before the step-th step; return whether it got there."""
+    child = os.fork()
+    if child == 0:
+        steps = 0
+
+        def count(event: str, arguments: object) -> None:
+            nonlocal steps
+            if event in STEPS:
+                steps += 1
+                if steps == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sys.addaudithook(count)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, -signal.SIGKILL)
+    return status != 0
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("before", ["nothing", "complete"])
+def test_killed_before_every_single_step(before: str, tmp_path: Path) -> None:
+    mirror = str(write_mirror(tmp_path / "mirror"))
+    for step in itertools.count(1):
+        data_dir = tmp_path / f"data-{step}"
+        if before != "nothing":
+            download_dataset(SMALL, data_dir, mirror)
+        work = partial(download_dataset, SMALL, data_dir, mirror, force=before == "complete")
+        killed = killed_at(step, work)
+        for path, data in zip(SMALL.paths, IDX_BYTES, strict=True):
+            file = data_dir / "Small" / path
+            assert file.read_bytes() == data if file.exists() else before == "nothing"
+        download_dataset(SMALL, data_dir, mirror)
+        assert_complete(data_dir)
+        if not killed:
+            break
+    assert step > 30  # so many steps there are at least: four files in, six out, and a hidden folder for each
+
+
+def test_several_at_once(tmp_path: Path) -> None:
+    with serving(send_file) as mirror, ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(download_dataset, SMALL, tmp_path / "data", mirror) for _ in range(3)]:
+            done.result()
+    assert_complete(tmp_path / "data")
+
+
+def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    mirror = write_mirror(tmp_path / "mirror")
+    with largest_file(20_000), pytest.raises(OSError, match="File too large"):
+        download_dataset(SMALL, tmp_path / "data", str(mirror))
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
