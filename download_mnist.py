@@ -24,7 +24,9 @@ from digits.command_line import options_dataclass, parse, refuse
 from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
 from digits.data.download import download_dataset, download_writers
 from digits.data.form import Changes, count_leaks, look_at
+from digits.data.image_folder import read_image_folder, write_image_folder
 from digits.data.own import FROM_IMAGES, check_name, write_own
+from digits.data.tables import read_tables, write_tables
 from digits.errors import UserError, run_script
 from digits.files import MANIFEST
 from digits.names import plain
@@ -86,9 +88,7 @@ def main() -> int:
         refuse("--convert finds light ink and dark ink by itself; leave --invert out.")
     if len(options.from_csv) > 2:
         refuse("--from-csv takes one table, or two: TRAIN and TEST.")
-    names = [options.name or options.dataset]
-    if names == ["all"]:
-        names = list(CATALOGUE)
+    names = list(CATALOGUE) if options.dataset == "all" else [options.name or options.dataset]
     status = 0
     for name in names:
         # One that fails does not keep the others from being tried; Ctrl-C (130) does.
@@ -104,17 +104,11 @@ def handle(name: str, options: Options) -> None:
         download(CATALOGUE[name], options.data_dir, options.mirror, options.force)
     elif options.from_images or options.from_csv:
         make_own(options)
-    # Of several datasets, each gets a folder of its own.
-    below = name if options.dataset == "all" else ""
+    below = name if options.dataset == "all" else ""  # of several datasets, each gets a folder of its own
     if options.to_images is not None:
-        # Here, because Pillow and OpenCV are only needed for images.
-        from digits.data.image_folder import write_image_folder
-
         write_image_folder(load_dataset(name, options.data_dir), options.to_images / below)
         print(f"  {name} as PNG files in '{options.to_images / below}'.")
     if options.to_csv is not None:
-        from digits.data.tables import write_tables
-
         dataset = load_dataset(name, options.data_dir)
         is_named = write_tables(dataset, options.to_csv / below)
         print(f"  {name} as tables in '{options.to_csv / below}'.")
@@ -130,18 +124,14 @@ def make_own(options: Options) -> None:
     changes = Changes(options.scale, options.invert, options.transpose)
     note = partial(say, "note")
     if options.from_images is not None:
-        from digits.data.image_folder import read_image_folder
-
         arrays, class_names = read_image_folder(options.from_images, note, changes, options.convert, options.allow_lost)
         made_by = FROM_IMAGES + " --convert" * options.convert + " --allow-lost" * options.allow_lost
     else:
-        from digits.data.tables import read_tables
-
         arrays, class_names = read_tables(options.from_csv, partial(say, "error"), partial(say, "warning"), changes)
         made_by = "--from-csv TRAIN" + " TEST" * (len(options.from_csv) - 1)
     folder = write_own(name, arrays, class_names, data_dir, f"{made_by}{changes}")
-    sizes = f"{len(arrays[0]):,} training and {len(arrays[2]):,} test images"
-    print(f"{name}: {sizes} in '{folder}', complete and verified.")
+    train, test = len(arrays[0]), len(arrays[2])
+    print(f"{name}: {train:,} training and {test:,} test images in '{folder}', complete and verified.")
     print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {name}.")
     if leaks := count_leaks(arrays):
         print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
@@ -159,8 +149,7 @@ def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
     fixing = (folder / MANIFEST).exists() and not force
     renewed = download_dataset(entry, data_dir, mirror, force)
     state = f"fixed ({', '.join(renewed)})" if fixing else "complete and verified"
-    if not renewed:
-        state = "already complete"
+    state = state if renewed else "already complete"
     train, test = entry.sizes
     print(f"{entry.name}: {train:,} training and {test:,} test images in '{folder}', {state}.")
     print(f"  {entry.title}. Licence: {entry.licence}.")

@@ -87,6 +87,8 @@ def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytear
     if not data.startswith(GZIP_MAGIC):
         if b"<html" in data[:1024].lower():
             raise UserError("an HTML page instead of the file: a login or proxy page? Open it in a browser first")
+        if not data.startswith(b"\0\0"):  # as IDX files do
+            raise UserError(f"{name}: something else instead of the file; it begins with {bytes(data[:40])!r}")
         if not entry.sha256:
             raise UserError(f"{name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
         unpacked = data

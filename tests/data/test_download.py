@@ -109,6 +109,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "missing": (lambda handler: send(handler, b"no", 404), "HTTP status 404 Not Found"),
     "html": (lambda handler: send(handler, HTML, Content_Type="text/html"), "an HTML page instead of the file"),
+    "json": (lambda handler: send(handler, b'{"error":"rate limit"}'), "it begins with .*rate limit"),
     "hangs up": (lambda handler: raw(handler), "the connection broke off"),
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),
     "too long by its header": (lambda handler: send(handler, b"", Content_Length="9999999"), "9,999,999 bytes offered"),
