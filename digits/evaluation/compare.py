@@ -166,29 +166,17 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
         return indices[np.argsort(-confidence[indices], kind="stable")]
 
     by_image = a.right.astype(np.int64) - b.right
-    both_wrong = ~a.right & ~b.right
     p_value, needed = mcnemar = paired_test(by_image)
     writers = None
     if a.writers is not None and b.writers is not None and np.array_equal(a.writers, b.writers):
         groups = number_writers(a.writers)
         writers = int(groups.max()) + 1
         p_value, needed = paired_test(np.bincount(groups, by_image).astype(np.int64))
-    return PairComparison(
-        a=a,
-        b=b,
-        n=len(a.labels),
-        both_right=int((a.right & b.right).sum()),
-        only_a_right=int((by_image > 0).sum()),
-        only_b_right=int((by_image < 0).sum()),
-        both_wrong=int(both_wrong.sum()),
-        disagreements=most_confident_first(a.predictions != b.predictions),
-        both_wrong_images=most_confident_first(both_wrong),
-        writers=writers,
-        p_value=p_value,
-        needed=needed,
-        mcnemar=mcnemar[0],
-        recipe_differences=_recipe_differences(a, b),
-    )
+    both_right, only_a, only_b, both_wrong = (x & y for x in (a.right, ~a.right) for y in (b.right, ~b.right))
+    counts = (int(both_right.sum()), int(only_a.sum()), int(only_b.sum()), int(both_wrong.sum()))
+    images = most_confident_first(a.predictions != b.predictions), most_confident_first(both_wrong)
+    test = writers, p_value, needed, mcnemar[0]
+    return PairComparison(a, b, len(a.labels), *counts, *images, *test, _recipe_differences(a, b))
 
 
 def summarize_recipes(runs: Sequence[Run]) -> list[RecipeSummary]:
