@@ -18,7 +18,7 @@ from digits.recipes import Options, Recipe, parse_options
 from digits.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
-    expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback
+    expect_interruptions()  # from here on Ctrl-C and a missing package print a sentence instead of a traceback
     OPTIONS = parse_options(__doc__)  # before the slow import of PyTorch, so that --help answers at once
 
 import numpy as np
@@ -51,11 +51,11 @@ def train(
     labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     optimizer = make_optimizer(network, recipe)  # Adam, or SGD with Nesterov momentum, as the recipe says
-    state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; ema: decay of the weights' average
+    state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; ema: decay of the moving average
     progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
     history = progress.history  # one row per finished epoch: progress.add() below appends it
-    model = workers.parallel(network)  # the network itself, unless several processes train it together
-    epoch_images = images_of_epochs(dataset, recipe, len(history))  # yields all, augmented anew if the recipe says so
+    model = workers.parallel(network)  # the network; with several processes each computes a part of model(images)
+    epoch_images = images_of_epochs(dataset, recipe, len(history))  # each is all images, augmented if asked
 
     print(progress.HEADING)
     while not is_over(recipe, history):  # after all epochs, or --early-stopping N without a lower validation loss
@@ -63,7 +63,7 @@ def train(
         # Shuffled anew; a last batch of one image, which batch normalisation could not normalise, is left out.
         order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)
         batches = order.split(recipe.batch_size)
-        # One per step: constant (halved whenever the validation loss in the history has stalled), cosine or one-cycle.
+        # One for each step: constant (halved when the validation loss has stalled), cosine or one-cycle.
         rates = learning_rates(recipe, len(batches), history).tolist()
 
         started = time.perf_counter()
@@ -81,8 +81,8 @@ def train(
                 loss.backward()
                 optimizer.step()
                 state.update_average()  # of the weights, if the recipe asks for one
-                output.copy_(logits.detach())  # measured after the epoch: .item() in each step would wait for a GPU
-                if line.update(len(batch)):  # it was redrawn, as ten times a second; line.n images are done
+                output.copy_(logits.detach())  # measured later: .item() in each step would wait for the GPU
+                if line.update(len(batch)):  # true ten times a second, when the bar is redrawn; line.n images are done
                     losses, accuracy = losses_and_accuracy(outputs[: line.n], labels[order[: line.n]], recipe)
                     line.set_postfix_str(f"loss {losses.mean():.4f}, accuracy {accuracy:.2%}")
         losses, accuracy = losses_and_accuracy(outputs, labels[order], recipe)  # each image's smoothed loss
@@ -91,7 +91,7 @@ def train(
         row = {"epoch": len(history) + 1, "learning_rate": rates[-1]}
         row |= {"train_loss": losses.mean().item(), "train_accuracy": accuracy}
         if len(held_out):
-            # By the moving average of the weights, if there is one. Worker 0 computes them, the others receive them.
+            # With the moving average of the weights, if there is one. Worker 0 computes, and the others are told.
             probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
             score = score_of(validation_labels, probabilities)
             row |= {"validation_loss": score["loss"], "validation_accuracy": score["accuracy"]}
@@ -117,8 +117,9 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
-    device = set_up(options.device, options.recipe.seed, options.recipe.precision)  # also seeds; 'auto' acts as float32
-    options = settle_precision(options, device)  # 'auto': bfloat16 if the device is fast at it, else float32
+    # Also seeds all random numbers, and makes float64 the type of new tensors with --precision float64.
+    device = set_up(options.device, options.recipe.seed, options.recipe.precision)
+    options = settle_precision(options, device)  # --precision auto: bfloat16 if the device is fast at it, else float32
     recipe = options.recipe
     workers = join_workers(device)  # this process alone, unless torchrun has started several
     dataset = load_dataset(options.dataset, options.data_dir)
@@ -126,7 +127,7 @@ def main(options: Options) -> None:
     run = NewRun(options, dataset, "pytorch", packages, started, workers)  # its path, config, checkpoint, images
 
     network = build_model(run.config).to(device)
-    set_starting_weights(network, options)  # keeps the random ones, unless --init-from or --parity supplies others
+    set_starting_weights(network, options)  # random, of a run (--init-from), or equal in both frameworks (--parity)
     parameters = count_parameters(network)  # (trainable, others)
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
@@ -135,12 +136,12 @@ def main(options: Options) -> None:
         if recipe.precision == "float64":  # the test and the saved files use float32
             torch.set_default_dtype(torch.float32)
             network.float()
-        probabilities = predict(network, run.images)  # the test images; those held out with --evaluate-on validation
+        probabilities = predict(network, run.images)  # test images; with --evaluate-on validation the held-out ones
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.pt, model.onnx, weights.safetensors
             device_name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
             outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
-        print(outcome)
+        print(outcome)  # the accuracy, with its confidence interval
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")
     workers.wait()  # until worker 0 has written the run
 

@@ -19,7 +19,7 @@ from digits.recipes import Options, Recipe, parse_options
 from digits.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
-    expect_interruptions()  # Ctrl-C or a missing package in the imports below: a sentence, no traceback
+    expect_interruptions()  # from here on Ctrl-C and a missing package print a sentence instead of a traceback
     OPTIONS = parse_options(__doc__)  # before the slow import of TensorFlow, so that --help answers at once
 
 from digits.training.keras_import import ignore_keras_settings, quiet_stderr
@@ -56,34 +56,38 @@ def train(
     validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
     # Without a last batch of one image, which batch normalisation could not normalise.
     num_images = epoch_length(len(train_indices), recipe.batch_size)
-    with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # so that variables lie where the network's do
-        # The network, with smoothed labels in training only; its variables are the rate and the loss of each step.
+    with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # its variables lie where the network's do
+        # A keras.Model around the network. Its compute_loss mixes the loss of smoothed labels into the one below, in
+        # training only; it has the network compute in bfloat16 if the recipe says so; and it has two variables with an
+        # entry for each step of an epoch: the learning rates, which the optimizer reads, and the losses.
         classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size))
     classifier.compile(
-        # Adam, or SGD with Nesterov momentum, as the recipe says. The callback sets `rates` before each epoch.
+        # Adam, or SGD with Nesterov momentum, as the recipe says, which also keeps the moving average of the weights.
+        # `rates` is a LearningRateSchedule that looks up the step's rate.
         make_optimizer(classifier.rates, recipe),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=32,  # steps that run without returning to Python
     )
-    state = TrainState(network, classifier)  # what a checkpoint keeps, the moving average of the weights included
+    state = TrainState(network, classifier)  # what a checkpoint keeps: weights, optimizer, best weights, generators
     progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
-    model = workers.parallel(classifier)  # the classifier itself, unless several processes train it together
+    model = workers.parallel(classifier)  # the classifier; with several processes each computes a part of model(images)
 
     print(progress.HEADING)
     if not is_over(recipe, progress.history):  # it is with --epochs 0, or with --resume after the last epoch
         first = len(progress.history)
         model.fit(
-            # A tf.data.Dataset of (images, labels). Each pass over it is the next epoch, shuffled anew, and augmented
-            # anew if the recipe says so.
+            # A tf.data.Dataset of batches (images, labels). Each pass over it is the next epoch, shuffled anew, and
+            # augmented anew if the recipe says so.
             batches_of_epochs(dataset, train_indices, recipe, first),
             initial_epoch=first,
             epochs=recipe.epochs,
+            # Worker 0 evaluates, and the callback tells the others.
             validation_data=(validation_images, validation_labels) if len(held_out) and workers.rank == 0 else None,
             validation_batch_size=500,
-            # What PyTorch's loop does around the steps: learning rates, live line, validation by the moving average,
-            # appending the row to the history (UserError if its loss is not finite), keeping the weights of the best
-            # epoch, the checkpoint, and --early-stopping N: the end after N epochs without a lower validation loss.
+            # What PyTorch's loop does around the steps. Before an epoch: learning rates and live line. Around fit's
+            # validation: the moving average in place of the weights. After an epoch: the row of the history (UserError
+            # if its loss is not finite), the best weights, the checkpoint, --early-stopping.
             callbacks=[TrainingCallback(recipe, num_images, state, progress, checkpoint, workers)],
             shuffle=False,  # the batches are already shuffled
             verbose=0,
@@ -102,8 +106,9 @@ def predict(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float
 def main(options: Options) -> None:
     """Train as the options say, and write the run."""
     started = time.perf_counter()
-    device = set_up(options.device, options.recipe.seed, options.recipe.precision)  # also seeds; 'auto' acts as float32
-    options = settle_precision(options, device)  # 'auto': bfloat16 if the device is fast at it, else float32
+    # Also seeds all random numbers, and makes float64 the type of new tensors with --precision float64.
+    device = set_up(options.device, options.recipe.seed, options.recipe.precision)
+    options = settle_precision(options, device)  # --precision auto: bfloat16 if the device is fast at it, else float32
     recipe = options.recipe
     workers = join_workers(device)  # this process alone, unless TF_CONFIG names several
     dataset = load_dataset(options.dataset, options.data_dir)
@@ -111,7 +116,7 @@ def main(options: Options) -> None:
     run = NewRun(options, dataset, "tensorflow", packages, started, workers)  # its path, config, checkpoint, images
 
     network = build_model(run.config)
-    set_starting_weights(network, options)  # keeps the random ones, unless --init-from or --parity supplies others
+    set_starting_weights(network, options)  # random, of a run (--init-from), or equal in both frameworks (--parity)
     parameters = count_parameters(network)  # (trainable, others)
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 
@@ -123,14 +128,14 @@ def main(options: Options) -> None:
             keras.config.set_dtype_policy("float32")
             network = build_model(run.config)
             network.set_weights(weights)
-        probabilities = predict(network, run.images)  # the test images; those held out with --evaluate-on validation
+        probabilities = predict(network, run.images)  # test images; with --evaluate-on validation the held-out ones
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.keras, model.onnx, weights.safetensors
             gpus = tf.config.get_visible_devices("GPU")
             details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {"device_name": "cpu"}
             device_name = details.get("device_name", "GPU")
             outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
-        print(outcome)
+        print(outcome)  # the accuracy, with its confidence interval
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.keras, model.onnx, weights")
     workers.wait()  # until worker 0 has written the run
 

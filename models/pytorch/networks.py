@@ -8,11 +8,12 @@ says how large it is, in these fields:
     dense        units of the dense layers before `head`
     dropout      fraction of the units that training drops at random
     num_classes  units of `head`
-    pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow and with --parity
+    pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow, as tutorials of
+                 each do; 0 and 1 in both with --parity, which has both frameworks compute the same numbers
 
 The numbers in docstrings and comments are the defaults (digits/recipes/default_recipes.py), for ten classes. Where
 pooling and ReLU follow each other, pooling comes first: either order gives the same result, and ReLU then has a quarter
-of the work. A convolution or dense layer before a normalisation has no bias: the normalisation would subtract it again.
+of the work. A convolution or dense layer before a normalisation has no bias: the normalisation would remove it.
 docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.
 """
 
@@ -59,7 +60,7 @@ def mlp(config: ModelConfig) -> nn.Sequential:
 
 
 def fast(config: ModelConfig) -> nn.Sequential:
-    """Two convolutions of 16 and 32 filters, dense 256, no dropout: 99 % on MNIST after one epoch.
+    """Two convolutions of 16 and 32 filters, dense 256, dropout 0: 99 % on MNIST after one epoch.
 
     From https://github.com/tuomaso/train_mnist_fast. There the first convolution has a stride of 1, with pooling after
     it; here a stride of 2. Strides in place of pooling: Springenberg et al. (2015), 'Striving for simplicity', arXiv
@@ -110,7 +111,7 @@ def cnn(config: ModelConfig) -> nn.Sequential:
 
 
 def fashion_cnn(config: ModelConfig) -> nn.Sequential:
-    """Two convolutions of 32 and 64 filters over 32x32 pixels, dense 128, no dropout.
+    """Two convolutions of 32 and 64 filters over 32x32 pixels, dense 128, dropout 0.
 
     The third network in 'the Keras comparison', a tutorial, where it is for Fashion-MNIST: Xiao, Rasul and Vollgraf
     (2017), arXiv 1708.07747.
@@ -135,7 +136,7 @@ def fashion_cnn(config: ModelConfig) -> nn.Sequential:
 
 
 def cnn_wide(config: ModelConfig) -> nn.Sequential:
-    """Two convolutions of 32 and 64 filters, dense 128, dropout 0.25 after each of the three.
+    """Two convolutions of 32 and 64 filters, dense 128, dropout 0.25 after each of these layers.
 
     From 'the Keras tutorial', which does not say how its convolutions are padded; Keras's default, no padding, is used.
     Dropout: Srivastava et al. (2014), 'Dropout', Journal of Machine Learning Research 15.
@@ -162,12 +163,12 @@ def cnn_wide(config: ModelConfig) -> nn.Sequential:
 
 
 def lenet5(config: ModelConfig) -> nn.Sequential:
-    """LeNet-5: two convolutions of 6 and 16 filters, dense 120 and 84, no dropout.
+    """LeNet-5: two convolutions of 6 and 16 filters, dense 120 and 84, dropout 0.
 
     LeCun, Bottou, Bengio and Haffner (1998), 'Gradient-based learning applied to document recognition', Proceedings of
-    the IEEE 86. Theirs pools by averages with a learned scale, and has scaled tanh, a second convolution not connected
-    to all maps of the first, and radial basis functions at the end; this one has max pooling, ReLU, full connections
-    and a dense layer, as in 'the Keras comparison', a tutorial.
+    the IEEE 86. The original pools by averages with a learned scale, and has scaled tanh, a second convolution that is
+    not connected to all maps of the first, and radial basis functions at the end. Here are max pooling, ReLU, full
+    connections and a dense layer, as in 'the Keras comparison', a tutorial.
     """
     filters, widths = config.filters, config.dense
     return nn.Sequential(
@@ -191,7 +192,7 @@ def lenet5(config: ModelConfig) -> nn.Sequential:
 
 
 def vgg(config: ModelConfig) -> nn.Sequential:
-    """Three pairs of 3x3 convolutions, of 32, 64 and 128 filters, each with pooling after it; dense 256, dropout 0.5.
+    """Three pairs of 3x3 convolutions, of 32, 64 and 128 filters, pooling after each pair; dense 256, dropout 0.5.
 
     Simonyan and Zisserman (2015), 'Very deep convolutional networks for large-scale image recognition', arXiv
     1409.1556, made small for 28x28 pixels.
@@ -271,7 +272,7 @@ def deep_cnn(config: ModelConfig) -> nn.Sequential:
 
 
 def resnet(config: ModelConfig) -> nn.Sequential:
-    """Three residual blocks of two convolutions each, of 32, 64 and 128 filters; no dropout.
+    """Three residual blocks of two convolutions each, of 32, 64 and 128 filters; dropout 0.
 
     He, Zhang, Ren and Sun (2016), 'Deep residual learning for image recognition', arXiv 1512.03385, for 28x28 pixels.
     """
@@ -293,7 +294,7 @@ def resnet(config: ModelConfig) -> nn.Sequential:
 
 
 def vit(config: ModelConfig) -> nn.Sequential:
-    """A vision transformer: four blocks over 7x7 patches of 4x4 pixels, 64 numbers a token; dropout 0.1.
+    """A vision transformer: four blocks on 7x7 patches of 4x4 pixels, a token of 64 numbers each; dropout 0.1.
 
     Dosovitskiy et al. (2021), 'An image is worth 16x16 words', arXiv 2010.11929. The head gets the mean of all tokens;
     theirs gets a class token. `config.dense` is the width of a token, 64, and that of each block's hidden layer, 128.
