@@ -132,19 +132,33 @@ def check_fit(
             )
 
 
-def parity_weights(arrays: Mapping[str, NDArray[np.floating]], seed: int) -> dict[str, NDArray[np.float64]]:
+def starting_weights(
+    options: Options, config: ModelConfig, fresh: Mapping[str, NDArray[np.floating]]
+) -> Mapping[str, NDArray[np.floating]]:
+    """Return what the options start the network from: --init-from, --parity, or the network's own fresh weights.
+
+    UserError as in initial_weights and check_fit.
+    """
+    if options.init_from:
+        head = {name: array for name, array in fresh.items() if name.startswith("head.")}
+        arrays = head | initial_weights(options.init_from, config, options.new_head)[1]
+        check_fit(options.init_from, arrays, fresh)
+        return arrays
+    return parity_weights(fresh, options.recipe.seed) if options.recipe.parity else fresh
+
+
+def parity_weights(arrays: Mapping[str, NDArray[np.floating]], seed: int) -> dict[str, NDArray[np.floating]]:
     """Return the weights that --parity starts from, float64 of the same names and shapes as `arrays`.
 
     Arrays of two and more axes are normal with the variance 2 / fan-in of He et al. (2015), 'Delving deep into
     rectifiers', arXiv 1502.01852, from a generator keyed by seed and name; biases and running means are 0, scales and
     running variances 1.
     """
-    weights = {}
+    weights: dict[str, NDArray[np.floating]] = {}
     for name, array in arrays.items():
         if array.ndim >= 2:
             generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            fan_in = math.prod(array.shape[1:])
-            weights[name] = generator.normal(0, math.sqrt(2 / fan_in), array.shape)
+            weights[name] = generator.normal(0, math.sqrt(2 / math.prod(array.shape[1:])), array.shape)
         else:
             weights[name] = np.full(array.shape, float(name.endswith((".weight", ".running_var"))))
     return weights

@@ -21,7 +21,7 @@ from digits.recipes import RECIPES
 from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
 from digits.training import model_config
-from digits.training.weights import check_fit, config_from_json, initial_weights, read_weights, reading, write_weights
+from digits.training.weights import check_fit, config_from_json, read_weights, reading, write_weights
 from models.pytorch.networks import build_model, config_of
 
 
@@ -94,15 +94,6 @@ def load_weights(path: Path) -> nn.Module:
     check_fit(path, arrays, get_weights(model))
     set_weights(model, arrays)
     return model
-
-
-def start_from(path: Path, model: nn.Module, new_head: bool) -> None:
-    """Give the network a run's weights, of either framework, as far as initial_weights has them."""
-    _, arrays = initial_weights(path, config_of(model), new_head)
-    fresh = get_weights(model)
-    arrays = {name: array for name, array in fresh.items() if name.startswith("head.")} | arrays
-    check_fit(path, arrays, fresh)
-    set_weights(model, arrays)
 
 
 def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:

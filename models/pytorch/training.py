@@ -11,20 +11,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digits.recipes import Options, Recipe
 from digits.training import Checkpoint, Progress
-from digits.training.weights import parity_weights
-from models.pytorch.files import freeze_features, get_weights, set_weights, start_from
+from digits.training.weights import starting_weights
+from models.pytorch.files import freeze_features, get_weights, set_weights
 from models.pytorch.layers import keep_biased_variances
+from models.pytorch.networks import config_of
 
 
 def set_starting_weights(model: nn.Module, options: Options) -> None:
-    """Give the network the weights that --init-from or --parity start it from; freeze what --freeze-features freezes.
-
-    Without these options it keeps its random ones.
-    """
-    if options.init_from:
-        start_from(options.init_from, model, options.new_head)
-    elif options.recipe.parity:
-        set_weights(model, parity_weights(get_weights(model), options.recipe.seed))
+    """Give the network the weights that the options start it from, and freeze what --freeze-features freezes."""
+    set_weights(model, starting_weights(options, config_of(model), get_weights(model)))
     if options.recipe.parity:
         keep_biased_variances(model)
     if options.freeze_features:

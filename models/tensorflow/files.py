@@ -22,7 +22,6 @@ from digits.training.weights import (
     check_fit,
     config_from_json,
     config_to_json,
-    initial_weights,
     read_weights,
     reading,
     write_weights,
@@ -110,15 +109,6 @@ def load_weights(path: Path) -> keras.Model:
     check_fit(path, arrays, get_weights(model))
     set_weights(model, arrays)
     return model
-
-
-def start_from(path: Path, model: keras.Model, new_head: bool) -> None:
-    """Give the network a run's weights, of either framework, as far as initial_weights has them."""
-    _, arrays = initial_weights(path, config_of(model), new_head)
-    fresh = get_weights(model)
-    arrays = {name: array for name, array in fresh.items() if name.startswith("head.")} | arrays
-    check_fit(path, arrays, fresh)
-    set_weights(model, arrays)
 
 
 def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -72,15 +72,8 @@ class Classifier(keras.Model):
         self.rates = StepRates(steps)
         self.step_losses = tf.Variable(np.zeros(steps, keras.config.floatx()), trainable=False)
 
-    def compute_loss(
-        self,
-        x: tf.Tensor = None,
-        y: tf.Tensor = None,
-        y_pred: tf.Tensor = None,
-        sample_weight: tf.Tensor = None,
-        training: bool = True,
-    ) -> tf.Tensor:
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+    def compute_loss(self, x: tf.Tensor, y: tf.Tensor, y_pred: tf.Tensor, *more: Any, training: bool) -> tf.Tensor:
+        loss = super().compute_loss(x, y, y_pred, *more, training=training)
         if training:
             if self.label_smoothing:
                 even = -keras.ops.mean(keras.ops.log_softmax(y_pred))  # the loss against all classes alike
@@ -134,8 +127,8 @@ class TrainingCallback(keras.callbacks.Callback):
         row |= {"train_loss": logs["loss"], "train_accuracy": logs["accuracy"]}
         if "val_loss" in logs:
             row |= {"validation_loss": logs["val_loss"], "validation_accuracy": logs["val_accuracy"]}
-        speed = self.num_images / self.seconds
-        row |= {"seconds": round(self.seconds, 3), "images_per_second": round(speed, 1)}
+        row |= {"seconds": round(self.seconds, 3)}
+        row |= {"images_per_second": round(self.num_images / self.seconds, 1)}
         step_losses = self.model.step_losses.numpy().tolist()
         self.progress.add(self.workers.from_first(lambda: row), step_losses, self.recipe.epochs)  # it alone evaluates
 

@@ -8,20 +8,15 @@ from numpy.typing import NDArray
 
 from digits.recipes import Options, Recipe
 from digits.training import Checkpoint, Progress
-from digits.training.weights import parity_weights
-from models.tensorflow.files import freeze_features, get_weights, set_weights, start_from
+from digits.training.weights import starting_weights
+from models.tensorflow.files import freeze_features, get_weights, set_weights
 from models.tensorflow.fit import FusedAdam, StepRates, set_precision
+from models.tensorflow.networks import config_of
 
 
 def set_starting_weights(model: keras.Model, options: Options) -> None:
-    """Give the network the weights that --init-from or --parity start it from; freeze what --freeze-features freezes.
-
-    Without these options it keeps its random ones.
-    """
-    if options.init_from:
-        start_from(options.init_from, model, options.new_head)
-    elif options.recipe.parity:
-        set_weights(model, parity_weights(get_weights(model), options.recipe.seed))
+    """Give the network the weights that the options start it from, and freeze what --freeze-features freezes."""
+    set_weights(model, starting_weights(options, config_of(model), get_weights(model)))
     if options.freeze_features:
         freeze_features(model)
 
