@@ -46,7 +46,7 @@ def train(
     workers: Workers = ALONE,
 ) -> Progress:
     """Train the network in place; return a Progress: one row of history.csv per epoch, and the loss of every step."""
-    train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out is for validation
+    train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out: for validation
     validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
     labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
@@ -54,16 +54,16 @@ def train(
     state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; ema: decay of the moving average
     progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
     history = progress.history  # one row per finished epoch: progress.add() below appends it
-    model = workers.parallel(network)  # the network; with several processes each computes a part of model(images)
-    epoch_images = images_of_epochs(dataset, recipe, len(history))  # each is all images, augmented if asked
+    model = workers.parallel(network)  # with several processes: each computes its part of a batch
+    epoch_images = images_of_epochs(dataset, recipe, len(history))  # yields all images, augmented anew if asked
 
     print(progress.HEADING)
     while not is_over(recipe, history):  # after all epochs, or --early-stopping N without a lower validation loss
         images = torch.from_numpy(next(epoch_images)).to(device)  # all at once: a batch is then one indexing
-        # Shuffled anew; a last batch of one image, which batch normalisation could not normalise, is left out.
+        # In a new random order. A last batch of one image, which batch normalisation cannot normalise, is left out.
         order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)
         batches = order.split(recipe.batch_size)
-        # One for each step: constant (halved when the validation loss has stalled), cosine or one-cycle.
+        # A rate for each step: constant (halved when the validation loss has stalled), cosine or one-cycle.
         rates = learning_rates(recipe, len(batches), history).tolist()
 
         started = time.perf_counter()
@@ -81,17 +81,17 @@ def train(
                 loss.backward()
                 optimizer.step()
                 state.update_average()  # of the weights, if the recipe asks for one
-                output.copy_(logits.detach())  # measured later: .item() in each step would wait for the GPU
-                if line.update(len(batch)):  # true ten times a second, when the bar is redrawn; line.n images are done
+                output.copy_(logits.detach())  # measured later: reading a loss in each step would wait for the GPU
+                if line.update(len(batch)):  # true when the bar is redrawn, ten times a second; line.n: images done
                     losses, accuracy = losses_and_accuracy(outputs[: line.n], labels[order[: line.n]], recipe)
                     line.set_postfix_str(f"loss {losses.mean():.4f}, accuracy {accuracy:.2%}")
-        losses, accuracy = losses_and_accuracy(outputs, labels[order], recipe)  # each image's smoothed loss
+        losses, accuracy = losses_and_accuracy(outputs, labels[order], recipe)  # a loss for each image, smoothed
         step_losses = [batch_losses.mean().item() for batch_losses in losses.split(recipe.batch_size)]
         seconds = time.perf_counter() - started
         row = {"epoch": len(history) + 1, "learning_rate": rates[-1]}
         row |= {"train_loss": losses.mean().item(), "train_accuracy": accuracy}
         if len(held_out):
-            # With the moving average of the weights, if there is one. Worker 0 computes, and the others are told.
+            # Of the averaged weights with --ema. Worker 0 computes; the others receive its result.
             probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
             score = score_of(validation_labels, probabilities)
             row |= {"validation_loss": score["loss"], "validation_accuracy": score["accuracy"]}
@@ -101,7 +101,7 @@ def train(
             state.keep_best()
         if checkpoint:
             checkpoint.write(progress, state.save())
-    state.load_kept()  # the best epoch's weights with --keep-best, else the last's; with --ema their moving averages
+    state.load_kept()  # the last epoch's weights, or the best's (--keep-best); with --ema, their moving average
     return progress
 
 
@@ -124,10 +124,10 @@ def main(options: Options) -> None:
     workers = join_workers(device)  # this process alone, unless torchrun has started several
     dataset = load_dataset(options.dataset, options.data_dir)
     packages = ("torch", "numpy", "onnx")  # whose versions run.json records
-    run = NewRun(options, dataset, "pytorch", packages, started, workers)  # its path, config, checkpoint, images
+    run = NewRun(options, dataset, "pytorch", packages, started, workers)  # has path, config, checkpoint, images
 
     network = build_model(run.config).to(device)
-    set_starting_weights(network, options)  # random, of a run (--init-from), or equal in both frameworks (--parity)
+    set_starting_weights(network, options)  # random, a run's (--init-from), or equal in both frameworks (--parity)
     parameters = count_parameters(network)  # (trainable, others)
     print(f"{recipe.model} in PyTorch {torch.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 

@@ -52,29 +52,29 @@ def train(
     workers: Workers = ALONE,
 ) -> Progress:
     """Train the network in place; return a Progress: one row of history.csv per epoch, and the loss of every step."""
-    train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out is for validation
+    train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out: for validation
     validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
     # Without a last batch of one image, which batch normalisation could not normalise.
     num_images = epoch_length(len(train_indices), recipe.batch_size)
-    with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # its variables lie where the network's do
-        # A keras.Model around the network. Its compute_loss mixes the loss of smoothed labels into the one below, in
-        # training only; it has the network compute in bfloat16 if the recipe says so; and it has two variables with an
-        # entry for each step of an epoch: the learning rates, which the optimizer reads, and the losses.
+    with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # the classifier's variables, as the network's
+        # A keras.Model around the network, which adds: label smoothing in training, as PyTorch's cross_entropy does it
+        # (the loss below has none); bfloat16, if the recipe says so; and two variables with an entry for each step of
+        # an epoch: `rates`, which the optimizer reads, and `step_losses`, which the callback gives to the progress.
         classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size))
     classifier.compile(
-        # Adam, or SGD with Nesterov momentum, as the recipe says, which also keeps the moving average of the weights.
-        # `rates` is a LearningRateSchedule that looks up the step's rate.
+        # Adam, or SGD with Nesterov momentum, as the recipe says. With --ema it also keeps the moving average of the
+        # weights. `rates` is a LearningRateSchedule that looks up the step's rate.
         make_optimizer(classifier.rates, recipe),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=32,  # steps that run without returning to Python
     )
-    state = TrainState(network, classifier)  # what a checkpoint keeps: weights, optimizer, best weights, generators
+    state = TrainState(network, classifier)  # what a checkpoint keeps: weights, optimizer, best weights, ...
     progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
-    model = workers.parallel(classifier)  # the classifier; with several processes each computes a part of model(images)
+    model = workers.parallel(classifier)  # with several processes: each computes its part of a batch
 
     print(progress.HEADING)
-    if not is_over(recipe, progress.history):  # it is with --epochs 0, or with --resume after the last epoch
+    if not is_over(recipe, progress.history):  # as with --epochs 0, or --resume after the last epoch
         first = len(progress.history)
         model.fit(
             # A tf.data.Dataset of batches (images, labels). Each pass over it is the next epoch, shuffled anew, and
@@ -82,17 +82,17 @@ def train(
             batches_of_epochs(dataset, train_indices, recipe, first),
             initial_epoch=first,
             epochs=recipe.epochs,
-            # Worker 0 evaluates, and the callback tells the others.
+            # Worker 0 evaluates; the callback sends the others its result.
             validation_data=(validation_images, validation_labels) if len(held_out) and workers.rank == 0 else None,
             validation_batch_size=500,
-            # What PyTorch's loop does around the steps. Before an epoch: learning rates and live line. Around fit's
-            # validation: the moving average in place of the weights. After an epoch: the row of the history (UserError
-            # if its loss is not finite), the best weights, the checkpoint, --early-stopping.
+            # What PyTorch's loop does around the steps. Before an epoch: its learning rates, and the bar of images.
+            # For the validation: it swaps in the averaged weights, and back. After an epoch: the row of the history
+            # (UserError if the training loss is not finite), the best weights, the checkpoint, --early-stopping.
             callbacks=[TrainingCallback(recipe, num_images, state, progress, checkpoint, workers)],
             shuffle=False,  # the batches are already shuffled
             verbose=0,
         )
-    state.load_kept()  # the best epoch's weights with --keep-best, else the last's; with --ema their moving averages
+    state.load_kept()  # the last epoch's weights, or the best's (--keep-best); with --ema, their moving average
     return progress
 
 
@@ -113,10 +113,10 @@ def main(options: Options) -> None:
     workers = join_workers(device)  # this process alone, unless TF_CONFIG names several
     dataset = load_dataset(options.dataset, options.data_dir)
     packages = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx")  # whose versions run.json records
-    run = NewRun(options, dataset, "tensorflow", packages, started, workers)  # its path, config, checkpoint, images
+    run = NewRun(options, dataset, "tensorflow", packages, started, workers)  # has path, config, checkpoint, images
 
     network = build_model(run.config)
-    set_starting_weights(network, options)  # random, of a run (--init-from), or equal in both frameworks (--parity)
+    set_starting_weights(network, options)  # random, a run's (--init-from), or equal in both frameworks (--parity)
     parameters = count_parameters(network)  # (trainable, others)
     print(f"{recipe.model} in TensorFlow {tf.__version__} on {device}: {parameters[0]:,} parameters, {dataset.name}")
 

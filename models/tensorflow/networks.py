@@ -8,12 +8,12 @@ says how large it is, in these fields:
     dense        units of the dense layers before `head`
     dropout      fraction of the units that training drops at random
     num_classes  units of `head`
-    pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow, as tutorials of
-                 each do; 0 and 1 in both with --parity, which has both frameworks compute the same numbers
+    pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow, as is usual in
+                 each; 0 and 1 in both with --parity, which makes both frameworks compute the same numbers
 
 The numbers in docstrings and comments are the defaults (digits/recipes/default_recipes.py), for ten classes. Where
-pooling and ReLU follow each other, pooling comes first: either order gives the same result, and ReLU then has a quarter
-of the work. A convolution or dense layer before a normalisation has no bias: the normalisation would remove it.
+pooling and ReLU follow each other, pooling comes first: the result is the same, and ReLU has a quarter of the work.
+A convolution or dense layer before a normalisation has no bias: the normalisation would remove it.
 `head` has a dtype so that its logits are float32 even if the layers before it compute in bfloat16; mnist_pytorch.py
 converts its logits instead.
 docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.
@@ -227,8 +227,8 @@ def vgg(config: ModelConfig) -> keras.Sequential:
 def deep_cnn(config: ModelConfig) -> keras.Sequential:
     """Five convolutions of 32 to 128 filters, dense 256 and 128, all batch-normalised; dropout 0.25, then 0.5.
 
-    From 'the deep Keras project', which states 1.5 million parameters; its layers as it lists them, built here, have
-    0.47 million. Dropout after the convolutions is half of that after the dense layers, as there. Batch normalisation:
+    From 'the deep Keras project', which claims 1.5 million parameters; the layers that it lists have 0.47 million
+    when built. As there, dropout after the convolutions is half of that after the dense layers. Batch normalisation:
     Ioffe and Szegedy (2015), arXiv 1502.03167.
     """
     filters, widths, light = config.filters, config.dense, config.dropout / 2
