@@ -22,14 +22,13 @@ from pydantic import Field
 
 from digits.command_line import options_dataclass, parse, refuse
 from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
+from digits.data.datasets import FROM_IMAGES, check_name, write_own
 from digits.data.download import download_dataset, download_writers
 from digits.data.form import Changes, count_leaks, look_at
 from digits.data.image_folder import read_image_folder, write_image_folder
-from digits.data.own import FROM_IMAGES, check_name, write_own
 from digits.data.tables import read_tables, write_tables
 from digits.errors import UserError, run_script
 from digits.files import MANIFEST
-from digits.names import plain
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 
@@ -113,7 +112,7 @@ def handle(name: str, options: Options) -> None:
         is_named = write_tables(dataset, options.to_csv / below)
         print(f"  {name} as tables in '{options.to_csv / below}'.")
         if not is_named:
-            numbers = ", ".join(f"{number} is {plain(label)}" for number, label in enumerate(dataset.class_names))
+            numbers = ", ".join(f"{number} is {label}" for number, label in enumerate(dataset.class_names))
             print(f"  Their labels are numbers: {numbers}.")
 
 

@@ -22,9 +22,8 @@ from frameworks import ONE_THREAD, TOOLS, start_script
 from hypothesis import settings
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
-from digits.data.datasets import load_dataset
+from digits.data.datasets import load_dataset, write_own
 from digits.data.download import download_dataset, download_writers
-from digits.data.own import write_own
 from digits.runs.run import Run, find_runs, read_run
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.

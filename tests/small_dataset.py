@@ -48,10 +48,10 @@ def with_mirrors(*mirrors: str) -> Entry:
     return replace(SMALL, mirrors=mirrors)
 
 
-def write_mirror(folder: Path) -> Path:
+def write_mirror(folder: Path, files: dict[str, bytes] = GZ_BYTES) -> Path:
     """Write the four .gz files into the folder, and return it."""
     folder.mkdir(parents=True)
-    for name, data in GZ_BYTES.items():
+    for name, data in files.items():
         (folder / name).write_bytes(data)
     return folder
 

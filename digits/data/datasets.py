@@ -1,6 +1,15 @@
-"""Datasets as the rest of the project sees them: four NumPy arrays, verified as they are read."""
+"""Datasets as the rest of the project sees them: four NumPy arrays, verified as they are read.
+
+Beside those of the catalogue, the data folder holds the user's own, which are accepted by name wherever they are:
+
+<data_dir>/<name>/raw/train-images-idx3-ubyte and three more
+<data_dir>/<name>/dataset.json       class names, how many images, and the options that made it
+<data_dir>/<name>/SHA256SUMS         the checksums of the four
+"""
 
 import hashlib
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.catalogue import CATALOGUE, Entry
-from digits.data.idx import parse_idx
-from digits.data.own import find_own, own_names
+from digits.data.catalogue import CATALOGUE, FILES, Arrays, Entry
+from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import MANIFEST, read_bytes, read_manifest
-from digits.names import command_text
+from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, write_file, writing_folder
+from digits.names import command_text, is_forbidden_on_windows
 
 DATA_DIR = Path("mnist_data")
+DESCRIPTION = "dataset.json"
+FROM_IMAGES = "--from-images FOLDER"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 WRITER_COLUMNS = (2, 1)  # of QMNIST's eight: the writer and the series
 
 
@@ -40,9 +51,10 @@ def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
     UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
     """
-    entry = CATALOGUE.get(name) or find_own(name, data_dir)
+    entry = CATALOGUE.get(name) or _find_own(name, data_dir)
     if entry is None:
-        raise UserError(f"there is no dataset {name!r}; choose from {', '.join([*CATALOGUE, *own_names(data_dir)])}.")
+        own = sorted(path.parent.name for path in data_dir.glob(f"*/{DESCRIPTION}"))
+        raise UserError(f"there is no dataset {name!r}; choose from {', '.join([*CATALOGUE, *own])}.")
     return read_dataset(entry, data_dir)
 
 
@@ -76,6 +88,59 @@ def fingerprint(digests: Sequence[str]) -> str:
     An IDX file's header holds its array's type and shape, so that equal fingerprints mean equal arrays.
     """
     return hashlib.sha256(b"".join(bytes.fromhex(digest) for digest in digests)).hexdigest()
+
+
+def write_own(
+    name: str, arrays: Arrays, class_names: Sequence[str], data_dir: Path, made_by: str = FROM_IMAGES
+) -> Path:
+    """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
+
+    made_by: the options that make it again. UserError as in check_name.
+    """
+    check_name(name, data_dir)
+    folder = data_dir / name
+    description = {
+        "class_names": list(class_names),
+        "train": len(arrays[1]),
+        "test": len(arrays[3]),
+        "made_by": made_by,
+    }
+    with writing_folder(folder) as building:
+        (building / "raw").mkdir()
+        sums = {}
+        for file, array in zip(FILES, arrays, strict=True):
+            data = idx_bytes(array)
+            write_file(building / "raw" / file, data)
+            sums[f"raw/{file}"] = hashlib.sha256(data).hexdigest()
+        write_file(building / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False).encode())
+        write_file(building / MANIFEST, format_manifest(sums).encode())
+    return folder
+
+
+def check_name(name: str, data_dir: Path) -> None:
+    """Raise UserError where the name is not allowed, is the catalogue's, or is that of something else in data_dir."""
+    if not NAME.fullmatch(name) or is_forbidden_on_windows(name):
+        raise UserError(
+            f"'{name}' cannot name a dataset; use lower-case letters, digits and dashes, 40 at most, and "
+            "not con, nul or another name that Windows keeps for a device."
+        )
+    taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
+    if name in taken or ((data_dir / name).exists() and not (data_dir / name / DESCRIPTION).is_file()):
+        raise UserError(f"the name '{name}' is taken in '{data_dir}'; choose another --name.")
+
+
+def _find_own(name: str, data_dir: Path) -> Entry | None:
+    """Return the entry of the user's own dataset of that name, None where there is none; UserError if it is damaged."""
+    path = data_dir / name / DESCRIPTION
+    if not NAME.fullmatch(name) or not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        names, sizes = tuple(map(str, found["class_names"])), (int(found["train"]), int(found["test"]))
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"'{path}' is damaged; make the dataset again with --from-images or --from-csv.") from None
+    made_by = found.get("made_by", FROM_IMAGES)
+    return Entry(name, name, name, sizes, licence="", class_names=names, made_by=made_by)
 
 
 def _read_verified(entry: Entry, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:

@@ -1,22 +1,27 @@
-"""Images of the user's own and MNIST's form: the changes that bring them into it, and signs that they lack it."""
+"""Images of the user's own and MNIST's form: what brings them into it, and signs that they lack it."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.data.catalogue import Arrays
-from digits.data.own import NUMBERED
 from digits.data.sample import stratified_sample
+from digits.data.split import split_indices
+from digits.errors import UserError
 
 FAINT = 128
 """Images have their brightest pixel above this in MNIST's form, where ink is 255."""
 MOST, SOME = 0.9, 0.02
 """Shares of images with a light background: one mistake was made for all, or for some. Fashion-MNIST has none."""
 INSET = 2  # pixels from the edge to where a frame has ended
+MAX_CLASSES = 256  # labels are stored in a byte
+TEST_FRACTION = 1 / 7  # of images that are not split: MNIST's own share of test images
+NUMBERED = " (are these the numbers of the images, where their labels are expected?)"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,51 @@ class Changes:
         """Return the options as they are typed, each after a space."""
         scale = "" if self.scale is None else f" --scale {self.scale:g}"
         return scale + " --invert" * self.invert + " --transpose" * self.transpose
+
+
+def number_classes(labels: Sequence[Sequence[str]], sources: Sequence[Path]) -> dict[str, int]:
+    """Return each class's number, in the order of their names, where 2 comes before 10.
+
+    labels: of the training images, and those of the test images unless these are to be split off; sources: where each
+    part is from. UserError where there are too few or too many classes, or one of the test images has no other.
+    """
+    names = sorted(set(labels[0]), key=in_order)
+    hint = NUMBERED * _numbered(labels[0])
+    if not 2 <= len(names) <= MAX_CLASSES:
+        count = "one class only" if len(names) == 1 else f"{len(names):,} classes"
+        raise UserError(f"'{sources[0]}' has images of {count}, where 2 to {MAX_CLASSES} are expected{hint}.")
+    if strange := sorted(set(labels[-1]) - set(names), key=in_order):
+        hint = NUMBERED * _numbered(labels[-1])
+        raise UserError(f"'{sources[-1]}' has images of class '{strange[0]}', '{sources[0]}' has none of it{hint}.")
+    return {name: number for number, name in enumerate(names)}
+
+
+def four_arrays(
+    images: Sequence[NDArray[np.uint8]], labels: Sequence[Sequence[str]], numbers: dict[str, int], source: Path
+) -> Arrays:
+    """Return a dataset's arrays; where there is only one part, one in seven images of each class is for testing.
+
+    UserError, which names the source, where there are too few for that.
+    """
+    train_labels, *others = [np.array([numbers[label] for label in part], np.uint8) for part in labels]
+    if others:
+        return images[0], train_labels, images[1], others[0]
+    train, test = split_indices(train_labels, TEST_FRACTION, seed=0)
+    if not len(test):
+        hint = NUMBERED * _numbered(labels[0])
+        raise UserError(f"'{source}' has too few images to be split into training and test images; add some{hint}.")
+    return images[0][train], train_labels[train], images[0][test], train_labels[test]
+
+
+def _numbered(labels: Sequence[str]) -> bool:
+    """Return whether the labels look like the numbers of the images: nearly as many classes as images."""
+    return 2 * len(set(labels)) > len(labels) > 2
+
+
+def in_order(label: str) -> tuple[list[tuple[int, str]], str]:
+    """Return the key that sorts labels with their numbers as numbers, and equal numbers (1, 01) by their spelling."""
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label) if part]
+    return parts, label
 
 
 def count_leaks(arrays: Arrays) -> int:

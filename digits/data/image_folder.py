@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from digits.data.catalogue import Arrays
 from digits.data.datasets import Dataset
-from digits.data.form import FAINT, Changes
-from digits.data.own import four_arrays, in_order, number_classes
+from digits.data.form import FAINT, Changes, four_arrays, in_order, number_classes
 from digits.errors import UserError
 from digits.files import naming, new_folder
 from digits.machine import cores
@@ -34,11 +33,7 @@ MOST_LOST_OF_CLASS = 0.1  # of a class's pictures, which are not reported
 
 
 def read_image_folder(
-    folder: Path,
-    note: Callable[[str], None],
-    changes: Changes = Changes(),  # noqa: B008 (frozen)
-    convert: bool = False,
-    allow_lost: bool = False,
+    folder: Path, note: Callable[[str], None], changes: Changes, convert: bool = False, allow_lost: bool = False
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
 

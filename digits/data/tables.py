@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from digits.data.catalogue import Arrays
 from digits.data.datasets import Dataset
-from digits.data.form import Changes
-from digits.data.own import NUMBERED, four_arrays, number_classes
+from digits.data.form import NUMBERED, Changes, four_arrays, number_classes
 from digits.errors import UserError
 from digits.files import naming, new_folder
 from digits.names import plain
@@ -34,10 +33,7 @@ KINDS = {b"PK": "a zip archive", b"\x1f\x8b": "a gzip archive", b"\xff\xfe": "UT
 
 
 def read_tables(
-    paths: tuple[Path, ...],
-    report: Callable[[str], None],
-    note: Callable[[str], None],
-    changes: Changes = Changes(),  # noqa: B008 (frozen)
+    paths: tuple[Path, ...], report: Callable[[str], None], note: Callable[[str], None], changes: Changes
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
 

@@ -17,10 +17,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from small_dataset import ARRAYS, SMALL, write_mirror
 
 from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE, Entry
-from digits.data.datasets import load_dataset, read_dataset
+from digits.data.datasets import load_dataset, read_dataset, write_own
 from digits.data.download import download_dataset
 from digits.data.idx import idx_bytes, parse_idx
-from digits.data.own import write_own
 from digits.errors import UserError
 
 

@@ -13,10 +13,10 @@ from PIL import Image
 from small_dataset import ARRAYS, SMALL, run_download, write_mirror
 
 from digits.data import Dataset, image_folder, load_dataset
-from digits.data.datasets import read_dataset
+from digits.data.datasets import check_name, read_dataset, write_own
 from digits.data.download import download_dataset
+from digits.data.form import Changes
 from digits.data.image_folder import list_images, read_image_folder, write_image_folder
-from digits.data.own import write_own
 from digits.data.sample import stratified_sample
 from digits.errors import UserError
 
@@ -48,7 +48,7 @@ def test_any_dataset_there_and_back(tmp_path_factory: pytest.TempPathFactory, na
     dataset = Dataset("any", images, labels, images[::-1], labels[::-1], tuple(names), "")
     folder = tmp_path_factory.mktemp("there") / "pngs"
     write_image_folder(dataset, folder)
-    arrays, class_names = read_image_folder(folder, print)
+    arrays, class_names = read_image_folder(folder, print, Changes())
     assert class_names in (tuple(names), tuple(map(str, range(len(names)))))
     for array, original in zip(arrays, (images, labels, images[::-1], labels[::-1]), strict=True):
         np.testing.assert_array_equal(array, original)
@@ -85,7 +85,7 @@ def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
     for label, count in (("10", 14), ("9", 7), ("b", 21)):
         for i in range(count):
             save(tmp_path / label / f"picture {i}.PNG", np.full((28, 28), i, np.uint8))
-    (train, train_labels, test, test_labels), class_names = read_image_folder(tmp_path, print)
+    (train, train_labels, test, test_labels), class_names = read_image_folder(tmp_path, print, Changes())
     assert class_names == ("b", "9", "10")
     np.testing.assert_array_equal(np.bincount(train_labels), [18, 6, 12])
     np.testing.assert_array_equal(np.bincount(test_labels), [3, 1, 2])
@@ -160,27 +160,26 @@ def test_errors_name_the_file(tmp_path: Path, make, message: str) -> None:
     if any(folder.glob("*.png")):
         save(folder / "2_1.png")  # a second class
     with pytest.raises(UserError, match=message):
-        read_image_folder(folder, print)
+        read_image_folder(folder, print, Changes())
 
 
 def test_too_few_are_refused_and_classes_that_are_only_tested(tmp_path: Path) -> None:
     save(tmp_path / "1_1.png")
     with pytest.raises(UserError, match="one class only"):
-        read_image_folder(tmp_path, print)
+        read_image_folder(tmp_path, print, Changes())
     save(tmp_path / "2_1.png")
     with pytest.raises(UserError, match="too few images"):
-        read_image_folder(tmp_path, print)
+        read_image_folder(tmp_path, print, Changes())
     for name in ("train/1_1.png", "train/2_1.png", "test/1_1.png", "test/seven_1.png"):
         save(tmp_path / name)
     with pytest.raises(UserError, match=r"test' has images of class 'seven', '.*train' has none of it"):
-        read_image_folder(tmp_path, print)
+        read_image_folder(tmp_path, print, Changes())
 
 
 def test_names_that_cannot_be(tmp_path: Path) -> None:
     for name in ("mnist", "MNIST", "all", "fashionmnist", "../x", "", "-x"):
         with pytest.raises(UserError, match=r"cannot name|is taken"):
-            write_own(name, ARRAYS, tuple("0123456789"), tmp_path)
-    assert not list(tmp_path.rglob("*-ubyte"))
+            check_name(name, tmp_path)
 
 
 def test_a_damaged_description_is_named(tmp_path: Path) -> None:
@@ -201,12 +200,12 @@ def test_classes_that_converting_loses_are_counted(tmp_path: Path) -> None:
         Image.fromarray(image * 0 if blank else image).save(tmp_path / str(label) / f"{i}.png")
     reported: list[str] = []
     with pytest.raises(UserError, match=r"9 of the 100 pictures \(9\.0 %\) could not be converted.*--allow-lost"):
-        read_image_folder(tmp_path, reported.append, convert=True)
+        read_image_folder(tmp_path, reported.append, Changes(), convert=True)
     assert reported[-1] == f"left out: 9 of the 10 pictures of class '7' in '{tmp_path}'."
-    arrays, class_names = read_image_folder(tmp_path, reported.append, convert=True, allow_lost=True)
+    arrays, class_names = read_image_folder(tmp_path, reported.append, Changes(), convert=True, allow_lost=True)
     assert (len(arrays[0]) + len(arrays[2]), class_names) == (91, tuple("0123456789"))
     assert reported[-1] == "left out: 9 of the 100 pictures in all."
     for path in (tmp_path / "7").iterdir():
         path.write_bytes(b"")
     with pytest.raises(UserError, match="has no picture of class '7' that can"):
-        read_image_folder(tmp_path, reported.append, convert=True, allow_lost=True)
+        read_image_folder(tmp_path, reported.append, Changes(), convert=True, allow_lost=True)

@@ -51,10 +51,7 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
     """A folder that has the labels in a folder of their own, as a mirror of several datasets does."""
-    (tmp_path / "mirror" / "small-writers").mkdir(parents=True)
-    for name, data in PACKED.items():
-        (tmp_path / "mirror" / "small-writers" / name).write_bytes(data)
-    return tmp_path / "mirror"
+    return write_mirror(tmp_path / "mirror" / "small-writers", PACKED).parent
 
 
 def assert_known(data_dir: Path) -> None:
@@ -129,11 +126,8 @@ def test_a_recipe_asks_for_it_and_is_refused_where_nobody_knows(data_dir: Path, 
 @pytest.mark.real_data
 def test_mnist(real_data_dir: Path) -> None:
     dataset = load_dataset("mnist", real_data_dir)
-    train, test = dataset.train_writers, dataset.test_writers
-    assert train is not None
-    assert test is not None
-    assert [len(np.unique(part[:, 0])) for part in (train, test)] == [539, 297]
-    assert not set(train[:, 0]) & set(test[:, 0])
+    train, test = (set(part[:, 0]) for part in (dataset.train_writers, dataset.test_writers))  # type: ignore[index]
+    assert (len(train), len(test), len(train & test)) == (539, 297, 0)
     for path, labels in zip(MNIST.writers.paths, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
         table = parse_idx((real_data_dir / "MNIST" / path).read_bytes(), path)
         assert np.array_equal(table[: len(labels), 0], labels)

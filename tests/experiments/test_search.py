@@ -18,7 +18,7 @@ from experiments.workers import Worker, run_experiment, wait_until
 from paths import ROOT
 
 from digits.data import load_dataset
-from digits.data.own import write_own
+from digits.data.datasets import write_own
 from digits.experiments.records import Experiment
 from digits.experiments.study import read_experiment
 from digits.recipes import read_recipe

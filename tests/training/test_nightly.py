@@ -11,8 +11,7 @@ import pytest
 from conftest import Train
 from frameworks import start_script
 
-from digits.data.datasets import load_dataset
-from digits.data.own import write_own
+from digits.data.datasets import load_dataset, write_own
 from digits.recipes.model_table import SOURCES
 from digits.runs.run import find_runs, read_run
 from digits.training import history_so_far

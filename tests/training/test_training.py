@@ -24,8 +24,7 @@ from conftest import Train, Trained
 from frameworks import CHECKPOINT, network_named, ruled_model
 from make_runs import make_run
 
-from digits.data.datasets import Dataset, load_dataset
-from digits.data.own import write_own
+from digits.data.datasets import Dataset, load_dataset, write_own
 from digits.errors import UserError, run_script
 from digits.metrics import cross_entropy, wilson_interval
 from digits.recipes.recipe import RECIPES, Recipe
