@@ -5,69 +5,37 @@ from __future__ import annotations
 import html
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 from paths import ROOT
 
-GENERATOR = runpy.run_path(str(ROOT / "docs" / "side_by_side.py"))
-
-LEFT = '''"""Left."""
-import one
-
-class TwoWords:
-    """<&>"""
-
-def train(model):
-    loss = step(model, 1)
-    return loss
-
-# why
-def only_left():
-    pass
-
-main()
-'''
-RIGHT = '''"""Right."""
-import one
-
-def train(model):
-    loss = step(model, 2)
-
-    return loss
-
-def two_words():
-    pass
-
-main()
-'''
-Row = tuple[tuple[int, str] | None, tuple[int, str] | None]
-
-
-@pytest.fixture
-def parts(tmp_path: Path) -> dict[str, list[Row]]:
-    """The rows of each part of these two files."""
-    for framework, text in (("pytorch", LEFT), ("tensorflow", RIGHT)):
-        (tmp_path / f"{framework}.py").write_text(text)
-    left, right = (GENERATOR["parts_of"](tmp_path, "{}.py", framework) for framework in GENERATOR["FRAMEWORKS"])
-    return {name: list(GENERATOR["align"](*pair)) for name, *pair in GENERATOR["paired"](left, right)}
+PAGE = runpy.run_path(str(ROOT / "docs" / "side_by_side.py"))
 
 
 def text(line: tuple[int, str] | None) -> str:
     return html.unescape(re.sub("<[^>]*>", "", line[1])) if line else ""
 
 
-@pytest.mark.parametrize(("side", "source"), [(0, LEFT), (1, RIGHT)])
-def test_every_line_is_shown_once_with_its_number(parts: dict[str, list[Row]], side: int, source: str) -> None:
-    lines = [row[side] for rows in parts.values() for row in rows if row[side]]
-    assert {line[0]: text(line) for line in lines if line} == dict(enumerate(source.splitlines(), start=1))
-    assert len(lines) == len(source.splitlines())
+@pytest.mark.slow
+@pytest.mark.parametrize("file", PAGE["FILES"])
+def test_every_line_is_shown_once_and_equal_lines_beside_each_other(file: str) -> None:
+    left, right = (PAGE["parts_of"](ROOT, file, framework) for framework in PAGE["FRAMEWORKS"])
+    parts = {name: list(PAGE["align"](*pair)) for name, *pair in PAGE["paired"](left, right)}
+    for side, framework in enumerate(PAGE["FRAMEWORKS"]):
+        lines = sorted(row[side] for rows in parts.values() for row in rows if row[side])
+        path = ROOT / file.format(framework)
+        source = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        assert [number for number, _ in lines] == list(range(1, len(source) + 1))
+        assert [text(line) for line in lines] == source
+    if file == "models/{}/layers.py":
+        assert any(text(right).startswith("def residual_block(") for _, right in parts["ResidualBlock"])
+    if file == "mnist_{}.py":
+        same = "    train_indices, held_out = split_dataset(dataset, recipe)"
+        assert any(text(a) == text(b) and text(a).startswith(same) for a, b in parts["train"])
 
 
-def test_parts_of_one_name_and_their_equal_lines_stand_beside_each_other(parts: dict[str, list[Row]]) -> None:
-    assert list(parts) == ["docstring, imports, constants", "TwoWords", "train", "only_left"]
-    beside = [(text(left).strip(), text(right).strip()) for left, right in parts["train"] if text(left) or text(right)]
-    assert ("def train(model):", "def train(model):") in beside
-    assert ("loss = step(model, 1)", "loss = step(model, 2)") in beside
-    assert ("return loss", "return loss") in beside
-    assert ("class TwoWords:", "def two_words():") in [(text(left), text(right)) for left, right in parts["TwoWords"]]
+@pytest.mark.slow
+def test_the_page_begins_with_the_loops_and_needs_no_other_file() -> None:
+    page = PAGE["render"](ROOT)
+    assert re.findall("<h2>(.*)</h2>", page)[0] == "train (mnist_*.py)"
+    assert not re.search(r"src=|@import|url\(|href=\"[^#]", page)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from digits.errors import UserError
-from digits.names import plain
 from digits.recipes.options import Options
 from digits.recipes.recipe import RECIPES, complete_record, recipe_record, with_precision
 from digits.runs import Run, read_run, settings_of
@@ -80,8 +79,8 @@ def check_replaceable(path: Path, options: Options, framework: str, network_code
     for key, value in ours.items():
         if theirs.get(key) != value:
             raise UserError(
-                f"'{path}' holds a finished run with {key.replace('_', ' ')} {_shown(theirs.get(key))}, not "
-                f"{_shown(value)}; only the same recipe replaces a run: {advice}"
+                f"'{path}' holds a finished run with {key.replace('_', ' ')} {theirs.get(key)}, not {value}; "
+                f"only the same recipe replaces a run: {advice}"
             )
     if run.network_code not in (None, network_code):
         raise UserError(f"'{path}' holds a finished run of {run.model} from before its code was changed; {advice}")
@@ -111,11 +110,6 @@ def _unlike_default(settings: dict[str, Any], model: str) -> dict[str, Any]:
     default = _settings(Options(RECIPES[model]))
     changed = [key for key in settings if settings[key] != default.get(key) and key not in ("seed", "parity")]
     return {key.split()[-1]: settings[key] for key in changed}
-
-
-def _shown(value: object) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
-    return plain(text[:60])
 
 
 def _part(name: str, value: Any) -> str:

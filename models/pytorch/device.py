@@ -1,6 +1,8 @@
 """The device that trains, in PyTorch. models/tensorflow/device.py is the twin, in the same order."""
 
+import ctypes
 import os
+import sys
 from dataclasses import replace
 
 import torch
@@ -8,7 +10,6 @@ import torch
 from digits import machine, recipes
 from digits.errors import UserError
 from digits.recipes import Options
-from digits.training.memory import keep_freed_memory
 
 
 def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
@@ -23,7 +24,7 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
     torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
 
     if device == "cpu" or not (device == "mps" or available["cuda"]):
-        keep_freed_memory()
+        _keep_freed_memory()
         return torch.device("cpu")  # its kernels are deterministic as they are
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.use_deterministic_algorithms(True, warn_only=True)  # but do not write NaN into each fresh buffer:
@@ -38,3 +39,15 @@ def settle_precision(options: Options, device: torch.device) -> Options:
     else:
         bfloat16 = device.type == "cpu" and machine.has_bfloat16()
     return replace(options, recipe=recipes.settle_precision(options.recipe, bfloat16))
+
+
+def _keep_freed_memory() -> None:
+    """Have malloc keep large freed buffers for the next step instead of giving them back to the system.
+
+    A training step allocates and frees the same few megabyte buffers thousands of times. By default glibc maps each of
+    them anew, and the system fills every page with zeros first: up to a third of a step on a CPU. Costs no more than
+    the largest step's memory, held until the process ends. Does nothing where the C library is not glibc.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD of <malloc.h>: the largest that glibc accepts
+        mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD

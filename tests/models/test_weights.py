@@ -83,13 +83,8 @@ def test_start_from_a_run_or_its_weights_file(file: Path) -> None:
         config, arrays = initial_weights(path, asked, new_head=False)
         assert config == replace(NETWORK, dropout=0.5)  # the range of the pixels is the run's
         assert arrays.keys() == ARRAYS.keys()
-
-
-def test_a_new_head_and_other_classes_leave_the_last_layer_out(file: Path) -> None:
     for asked, new_head in ((NETWORK, True), (replace(NETWORK, num_classes=12), False)):
-        config, arrays = initial_weights(file, asked, new_head)
-        assert config == asked
-        assert arrays.keys() == BODY.keys()
+        assert initial_weights(file, asked, new_head)[1].keys() == BODY.keys()  # without the last layer
 
 
 @pytest.mark.parametrize(
