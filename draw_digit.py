@@ -59,11 +59,11 @@ def main() -> int:
         return 0
     wall = Wall(runs, note, Keep(options.keep) if options.keep else None)
     listener = listen(options.host, options.port)
-    addresses = say_where_it_is(listener, names, note, wall.key)
+    address = say_where_it_is(listener, names, note, wall.key)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # service managers end processes by it; the shell's status
     try:
-        serve(build_app(runs, hosts, wall, addresses), listener)
+        serve(build_app(runs, hosts, wall, address), listener)
     except KeyboardInterrupt:
         print("\nstopped")
     return 130  # the shell's convention for Ctrl-C, as all scripts here have it
@@ -86,24 +86,22 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) -> list[str]:
-    """Print the addresses of the page and the wall; return those at which phones find the page."""
+def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) -> str:
+    """Print the addresses of the page and the wall; return that at which phones find the page, '' where they cannot."""
     from rich.console import Console
 
-    from digits.web.address import code_as_text, page_addresses, web_address
+    from digits.web.address import code_as_text, page_address, web_address
 
-    addresses = page_addresses(listener)
+    for_phones = page_address(listener)
     host, port = listener.getsockname()[:2]
-    address, *others = addresses or [web_address("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)]
+    address = for_phones or web_address("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
     print(f"drawing page at {address} ({names}); Ctrl-C ends it")
     if note:
         print(note)
-    if others:
-        print(f"if phones do not find that: {', '.join(others)}")
     print(f"wall for the projector at {address}/wall#{key}", flush=True)
-    if addresses and sys.stdout.isatty():
+    if for_phones and sys.stdout.isatty():
         Console(highlight=False).print(code_as_text(address), style="bright_white on black", end="")
-    return addresses
+    return for_phones
 
 
 def serve(app: Any, listener: socket.socket) -> None:

@@ -1,16 +1,12 @@
 """Which runs the page shows, and what their networks read in a photo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from digits.errors import UserError
 from digits.names import FRAMEWORKS
-from digits.photos import Digit, Photo, find_digit
+from digits.photos import Photo, find_digit
 from digits.prediction import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
 
 
@@ -35,32 +31,21 @@ def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun],
     return runs, ""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What the networks read in a photo."""
-
-    runs: Sequence[TrainedRun]
-    digit: Digit | None
-    probabilities: Sequence[NDArray[np.float32]]  # of each run, (classes,); none where there is no digit
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the answer of /predict: the digit's box, each run's answer, whether they agree, and the image."""
-        answers = [
-            {"run": run.name, "framework": run.framework, **describe(own, run.class_names)}
-            | {"probabilities": [round(float(value), 4) for value in own]}
-            for run, own in zip(self.runs, self.probabilities, strict=False)
-        ]
-        return {
-            "found": self.digit is not None,
-            "box": list(self.digit.box) if self.digit else None,
-            "runs": answers,
-            "agree": len({str(answer["digit"]) for answer in answers}) == 1,
-            "classes": self.runs[0].class_names,
-            "image": self.digit.image.ravel().tolist() if self.digit else None,
-        }
-
-
-def read_digit(photo: Photo | None, runs: Sequence[TrainedRun]) -> Reading:
-    """Return the digit in the photo, and each run's probabilities for it; neither without a photo."""
+def read_digit(photo: Photo | None, runs: Sequence[TrainedRun]) -> dict[str, Any]:
+    """Return the answer of /predict as JSON: where the digit in the photo is, each run's answer, whether they agree,
+    and the image that they saw. Without a photo there is no digit."""
     digit = find_digit(photo.pixels, size=photo.size) if photo else None
-    return Reading(runs, digit, [run.predict(digit.image[None])[0] for run in runs] if digit else [])
+    probabilities = [run.predict(digit.image[None])[0] for run in runs] if digit else []
+    answers = [
+        {"run": run.name, "framework": run.framework, **describe(own, run.class_names)}
+        | {"probabilities": [round(float(value), 4) for value in own]}
+        for run, own in zip(runs, probabilities, strict=False)
+    ]
+    return {
+        "found": digit is not None,
+        "box": list(digit.box) if digit else None,
+        "runs": answers,
+        "agree": len({str(answer["digit"]) for answer in answers}) == 1,
+        "classes": runs[0].class_names,
+        "image": digit.image.ravel().tolist() if digit else None,
+    }

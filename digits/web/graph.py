@@ -35,12 +35,8 @@ SIDES = {"Conv": 4, "Gemm": 2, "GlobalAveragePool": 4, "MatMul": 2, "MaxPool": 4
 """How many sides the first input of an operation has; the first side is the one image."""
 
 
-class Unknown(UserError):
-    """The network has something that network.js does not compute."""
-
-
 def read_network(path: Path) -> dict[str, Any]:
-    """Return what network.js evaluates; Unknown, a clause that says why, where it cannot.
+    """Return what network.js evaluates of a run's model.onnx; UserError where it cannot.
 
     'image' is the name of the input. 'steps': 'op', the names of its 'inputs' and 'output', the output's 'shape', and
     ONNX's attributes. 'weights': float32 of all 'constants', of which each has its 'start' there and its 'shape'.
@@ -58,16 +54,13 @@ def read_network(path: Path) -> dict[str, Any]:
         if node.op_type == "Constant":
             arrays[node.output[0]] = onnx.numpy_helper.to_array(attributes["value"])
             continue
-        step = {"op": node.op_type, "inputs": list(node.input), "output": node.output[0]}
-        if node.op_type in RESHAPES:
-            step |= {"op": "Reshape", "inputs": [node.input[0]]}
-        else:
-            _check(node.op_type, attributes, shapes.get(node.input[0], []))
-            step |= attributes
-        step["shape"] = shapes.get(node.output[0], [])
-        if not step["shape"] or not all(step["shape"]):
-            raise Unknown(f"has the operation {node.op_type} with a result of unknown shape")
-        steps.append(step)
+        ends = [shapes.get(name, []) for name in (node.input[0], node.output[0])]
+        if fault := _fault(node.op_type, attributes, *ends):
+            known = f"the page knows {', '.join(OPERATIONS)}"
+            raise UserError(f"'{path.parent.name}' {fault}; {known}. Choose another network with --run.")
+        step = {"op": node.op_type, "inputs": list(node.input), "output": node.output[0], "shape": ends[1]}
+        reshapes = node.op_type in RESHAPES
+        steps.append(step | ({"op": "Reshape", "inputs": [node.input[0]]} if reshapes else attributes))
     constants = {}
     weights = [np.zeros(0, np.float32)]
     for name in dict.fromkeys(name for step in steps for name in step["inputs"] if name in arrays):
@@ -98,12 +91,16 @@ def _folded(path: Path) -> Any:
         return onnx.shape_inference.infer_shapes(onnx.load(settings.optimized_model_filepath)).graph
 
 
-def _check(operation: str, attributes: dict[str, Any], shape: list[int]) -> None:
-    """Raise Unknown where network.js lacks the operation with these attributes on a first input of this shape."""
-    if operation not in OPERATIONS:
-        raise Unknown(f"has the operation {operation}")
-    for name, values in OPERATIONS[operation].items():
+def _fault(operation: str, attributes: dict[str, Any], shape: list[int], result: list[int]) -> str:
+    """Return why network.js does not compute the operation with these attributes and shapes, as a clause; '' if it
+    does."""
+    if not result or not all(result):
+        return f"has the operation {operation} with a result of unknown shape"
+    if operation not in (*OPERATIONS, *RESHAPES):
+        return f"has the operation {operation}"
+    for name, values in OPERATIONS.get(operation, {}).items():
         if (value := attributes.get(name, values[0])) not in values:
-            raise Unknown(f"has the operation {operation} with {name} {value}")
+            return f"has the operation {operation} with {name} {value}"
     if operation in SIDES and (len(shape) != SIDES[operation] or shape[0] != 1):
-        raise Unknown(f"has the operation {operation} on something other than an image or a row of numbers")
+        return f"has the operation {operation} on something other than an image or a row of numbers"
+    return ""

@@ -36,29 +36,26 @@ class Guard:
     """
 
     def __init__(self, app: Any, hosts: Collection[str]) -> None:
-        self._app = app
-        self._hosts = hosts
-        self._any_address = not {"0.0.0.0", "::"}.isdisjoint(hosts)
+        self._app, self._hosts = app, hosts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        refusal = self._refusal(scope["method"], Headers(scope=scope)) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, method: str, headers: Headers) -> JSONResponse | None:
+        headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
+        from_elsewhere = scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site"
+        app = self._app
         if not self._is_own(host):
             fault = "the page has no such name; start draw_digit.py with --allow-host NAME for it."
-            return JSONResponse({"error": fault}, 421)
-        from_elsewhere = method not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site"
-        if from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
+            app = JSONResponse({"error": fault}, 421)
+        elif from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
             fault = "the request comes from a page of another site; only this page may send it."
-            return JSONResponse({"error": fault}, 403)
-        return None
+            app = JSONResponse({"error": fault}, 403)
+        await app(scope, receive, send)
 
     def _is_own(self, host: str) -> bool:
+        any_address = not {"0.0.0.0", "::"}.isdisjoint(self._hosts)
         try:
             name = urlsplit(f"//{host}").hostname or ""
-            return name in self._hosts or (self._any_address and bool(ip_address(name)))
+            return name in self._hosts or (any_address and bool(ip_address(name)))
         except ValueError:
             return False
 

@@ -6,12 +6,10 @@ import re
 import secrets
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,15 +21,14 @@ from digits.errors import UserError
 from digits.photos import read_photo
 from digits.prediction import TrainedRun
 from digits.web.address import address_for_phones, code_as_svg
-from digits.web.answers import Reading, read_digit
+from digits.web.answers import read_digit
 from digits.web.guard import Guard, Lane
 from digits.web.wall import Wall
 
+TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
 DRAWING_BYTES, DRAWING_PIXELS = 100_000, 300_000  # the sheet has 78,400 pixels
-WALL_BYTES = 1000
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
-NO_PHONES = "Phones cannot reach this page. Start it with --host 0.0.0.0 for those in the same network."
 MALFORMED = "this request is not one that the page sends; reload the page and try again."
 A_FORM = "this is a form; send the bytes of the file alone, as 'curl --data-binary @photo.jpg' does."
 MARK = re.compile("[0-9a-f]{32}")
@@ -40,29 +37,19 @@ POLICY = "default-src 'none'; connect-src 'self'; img-src data: blob:; script-sr
 """Nothing from other sites, and no script but the page's own."""
 
 
-class Change(BaseModel):
-    """What the wall sends: a drawing's number, and to label it the change that it has seen and the true class."""
-
-    number: int = 0
-    change: int = 0
-    label: int = 0
-
-
-def build_app(
-    runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, addresses: Sequence[str] = ()
-) -> Starlette:
-    """Return the application. hosts: see Guard. addresses: where phones find the page, if anywhere."""
+def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, address: str) -> Starlette:
+    """Return the application. hosts: see Guard. address: where phones find the page, '' where they cannot."""
     photos = Lane(PHOTO_BYTES, 6, 1)  # reading one takes up to 512 MB
-    drawings, changes = Lane(DRAWING_BYTES, 50, 2), Lane(WALL_BYTES, 50, 2)  # they never wait for photos
+    drawings = Lane(DRAWING_BYTES, 50, 2)  # they never wait for photos
 
-    def answer_photo(data: bytes) -> Reading:
+    def answer_photo(data: bytes) -> dict[str, Any]:
         try:
             return read_digit(read_photo(io.BytesIO(data), shrink=True), runs)
         finally:
             with suppress(AttributeError, OSError, TypeError):  # only glibc keeps memory that was freed, and has this
                 ctypes.CDLL(None).malloc_trim(0)
 
-    def answer_drawing(data: bytes) -> Reading:  # without data all strokes were undone
+    def answer_drawing(data: bytes) -> dict[str, Any]:  # without data all strokes were undone
         return read_digit(read_photo(io.BytesIO(data), max_pixels=DRAWING_PIXELS) if data else None, runs)
 
     async def page(request: Request) -> HTMLResponse:
@@ -71,20 +58,19 @@ def build_app(
     async def predict(request: Request) -> JSONResponse:
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise HTTPException(415, A_FORM)
-        return JSONResponse((await photos.answer(request, answer_photo)).as_json())
+        return JSONResponse(await photos.answer(request, answer_photo))
 
     async def drawing(request: Request) -> JSONResponse:
         mark = request.query_params.get("mark", "")
         if not MARK.fullmatch(mark):
             raise HTTPException(400, MALFORMED)
-        reading = await drawings.answer(request, answer_drawing)
-        wall.put(mark, reading)
-        return JSONResponse(reading.as_json())
+        answer = await drawings.answer(request, answer_drawing)
+        wall.put(mark, answer)
+        return JSONResponse(answer)
 
     async def wall_page(request: Request) -> HTMLResponse:
-        address = address_for_phones(request.url, addresses)
-        code = code_as_svg(address) if address else ""
-        return _html("wall.html", code=code, address=address.partition("://")[2] or NO_PHONES)
+        found = address_for_phones(request.url, address)
+        return _html("wall.html", code=found and code_as_svg(found), address=found.partition("://")[2])
 
     async def wall_drawings(request: Request) -> JSONResponse:
         return JSONResponse(wall.state(request.query_params.get("version", "")))
@@ -92,13 +78,16 @@ def build_app(
     async def wall_change(request: Request) -> JSONResponse:
         if not secrets.compare_digest(request.headers.get("x-wall-key", "").encode(), wall.key.encode()):
             raise HTTPException(403, "only the wall that draw_digit.py has printed the address of may do that.")
-        sent = await changes.answer(request, Change.model_validate_json)
         try:
-            match request.path_params["change"]:
+            number, change, label = (int(request.query_params.get(name, 0)) for name in ("number", "change", "label"))
+        except ValueError:
+            raise HTTPException(400, MALFORMED) from None
+        try:
+            match request.path_params["what"]:
                 case "label":
-                    wall.label(sent.number, sent.change, sent.label)
+                    wall.label(number, change, label)
                 case "remove":
-                    wall.remove(sent.number)
+                    wall.remove(number)
                 case "clear":
                     wall.clear()
                 case _:
@@ -113,24 +102,18 @@ def build_app(
         Route("/predict", predict, methods=["POST"]),
         Route("/wall", wall_page),
         Route("/wall/drawings", wall_drawings),
-        Route("/wall/{change}", wall_change, methods=["POST"]),
+        Route("/wall/{what}", wall_change, methods=["POST"]),
     ]
     handlers: Any = {
         HTTPException: _refuse,
         UserError: lambda _, error: JSONResponse({"error": str(error)}, 400),
-        ValidationError: lambda *_: JSONResponse({"error": MALFORMED}, 400),
     }
     return Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts)], exception_handlers=handlers)
 
 
 def render(template: str, **values: Any) -> str:
     """Return the page that the template gives with these values."""
-    return _templates().get_template(template).render(values)
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+    return TEMPLATES.get_template(template).render(values)
 
 
 def _html(template: str, **values: Any) -> HTMLResponse:

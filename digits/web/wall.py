@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
-from digits.data.image_folder import NAME, labels_for_files
+from digits.data.image_folder import labels_for_files
 from digits.errors import UserError
-from digits.files import check_place, naming
+from digits.files import check_place, write_whole
 from digits.prediction import TrainedRun
-from digits.web.answers import Reading
 
-MOST = 1000
-"""Drawings that are kept, the latest ones: about two megabytes."""
-SHOWN = 60
-"""Drawings that the page shows."""
+MOST, SHOWN = 1000, 60  # drawings that are kept, the latest ones: some ten megabytes; and that the page shows
 
 
 class Keep:
-    """A folder of {label}_{index}.png. Images that lie there stay, and the new ones are numbered after them."""
+    """A folder of {label}_{index}.png, as `download_mnist.py --from-images` takes it. Images that lie there stay."""
 
     def __init__(self, folder: Path) -> None:
         """Make the folder where it is missing. UserError where it cannot be written, or is divided into parts."""
@@ -33,35 +31,37 @@ class Keep:
             raise UserError(f"'{folder}' has '{parts[0]}' in it, the only images that are read then; give another one.")
         check_place(folder / "0_0.png")
         self._folder = folder
-        matches = (NAME.fullmatch(path.name) for path in folder.iterdir())
-        self._index = max((int(match["index"]) for match in matches if match), default=0)
 
     def add(self, png: bytes, label: int, class_names: Sequence[str]) -> Path:
-        """Write an image of the class with this number; return its file. OSError names the file."""
-        self._index += 1
-        path = self._folder / f"{labels_for_files(class_names)[label]}_{self._index:05}.png"
-        try:
-            with naming(path), path.open("xb") as file:
-                file.write(png)
-        except FileExistsError:  # of another process that writes into the same folder
-            return self.add(png, label, class_names)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
+        """Write an image of the class with this number; return its file, whose index is the time in nanoseconds."""
+        path = self._folder / f"{labels_for_files(class_names)[label]}_{time.time_ns()}.png"
+        write_whole(path, png)
         return path
 
 
 @dataclass
 class Drawing:
-    """A drawing as the networks saw it, and what they answered."""
+    """A drawing on the wall."""
 
     mark: str  # a random text that the page which draws it alone knows
     number: int  # by which the wall's page names it
-    png: bytes
-    answer: dict[str, Any]  # Reading.as_json
     change: int  # the wall's count of changes at the drawing's latest one
+    answer: dict[str, Any]  # of `read_digit`
     label: int | None = None  # the true class
     file: Path | None = None  # where --keep has put it
+
+    def png(self) -> bytes:
+        return cv2.imencode(".png", np.array(self.answer["image"], np.uint8).reshape(28, 28))[1].tobytes()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "change": self.change,
+            "image": f"data:image/png;base64,{base64.b64encode(self.png()).decode()}",
+            "answers": self.answer["runs"],
+            "agreed": self.answer["agree"],
+            "label": self.label,
+        }
 
 
 class Wall:
@@ -70,34 +70,29 @@ class Wall:
     def __init__(self, runs: Sequence[TrainedRun], note: str = "", keep: Keep | None = None) -> None:
         """note: what spoils the comparison of the runs. keep: where labelled drawings are saved."""
         self.key = secrets.token_urlsafe(9)  # whoever may label and clear knows it; another one at each start
-        self.note = note
-        self._runs, self._keep = runs, keep
+        self.note, self._runs, self._keep = note, runs, keep
         self._classes = runs[0].class_names
         self._drawings: deque[Drawing] = deque(maxlen=MOST)
         self._removed: deque[str] = deque(maxlen=MOST)  # marks
         self._changes = 0
         self._start = secrets.token_hex(4)  # tells the versions of this start from those of an earlier one
 
-    def put(self, mark: str, reading: Reading) -> None:
+    def put(self, mark: str, answer: dict[str, Any]) -> None:
         """Show a drawing, or how it has changed; take it away where there is no digit any more.
 
         What was removed stays away. What has been labelled stays as it is: a change of it is a further drawing.
         """
         latest = next((one for one in reversed(self._drawings) if one.mark == mark), None)
-        open_one = latest if latest and latest.label is None else None
-        if reading.digit is None:
-            if open_one:
-                self._drawings.remove(open_one)
-                self._changes += 1
-            return
-        png = cv2.imencode(".png", reading.digit.image)[1].tobytes()
-        if mark in self._removed or (latest and latest.png == png):
+        if mark in self._removed or (latest and latest.answer["image"] == answer["image"]):
             return
         self._changes += 1
-        if open_one:
-            open_one.png, open_one.answer, open_one.change = png, reading.as_json(), self._changes
+        if latest is None or latest.label is not None:
+            if answer["found"]:
+                self._drawings.append(Drawing(mark, self._changes, self._changes, answer))
+        elif answer["found"]:
+            latest.answer, latest.change = answer, self._changes
         else:
-            self._drawings.append(Drawing(mark, self._changes, png, reading.as_json(), self._changes))
+            self._drawings.remove(latest)
 
     def label(self, number: int, change: int, label: int) -> None:
         """State the true class of a drawing as it was after that change; UserError where it has changed meanwhile."""
@@ -107,7 +102,7 @@ class Wall:
         if not 0 <= label < len(self._classes):
             raise UserError(f"there is no class {label}; the networks know {len(self._classes)}.")
         if self._keep and label != drawing.label:
-            earlier, drawing.file = drawing.file, self._keep.add(drawing.png, label, self._classes)
+            earlier, drawing.file = drawing.file, self._keep.add(drawing.png(), label, self._classes)
             if earlier:
                 earlier.unlink(missing_ok=True)
         self._changes += 1
@@ -128,7 +123,7 @@ class Wall:
         self._removed.clear()
         self._changes += 1
 
-    def state(self, version: str = "") -> dict[str, Any]:
+    def state(self, version: str) -> dict[str, Any]:
         """Return what the page shows, as JSON: counts, and the latest drawings, the newest first.
 
         Only the version where it is still the given one, of which the page has everything.
@@ -136,23 +131,22 @@ class Wall:
         current = f"{self._start}-{self._changes}"
         if version == current:
             return {"version": current}
-        read = [
-            ([str(run["digit"]) for run in one.answer["runs"]], self._classes[one.label])
-            for one in self._drawings
-            if one.label is not None
+        labelled = [one for one in self._drawings if one.label is not None]
+        right = [
+            sum(str(one.answer["runs"][i]["digit"]) == self._classes[one.label or 0] for one in labelled)
+            for i in range(len(self._runs))
         ]
         return {
             "version": current,
             "classes": self._classes,
             "drawn": len(self._drawings),
-            "most": MOST,
             "agreed": sum(drawing.answer["agree"] for drawing in self._drawings),
-            "labelled": len(read),
-            "right": [sum(digits[i] == label for digits, label in read) for i in range(len(self._runs))],
+            "labelled": len(labelled),
+            "right": right,
             "runs": [run.framework for run in self._runs],
             "note": self.note,
             "kept": self._keep is not None,
-            "drawings": [self._as_json(drawing) for drawing in list(self._drawings)[: -SHOWN - 1 : -1]],
+            "drawings": [drawing.as_json() for drawing in list(self._drawings)[: -SHOWN - 1 : -1]],
         }
 
     def _find(self, number: int) -> Drawing:
@@ -160,13 +154,3 @@ class Wall:
             if drawing.number == number:
                 return drawing
         raise UserError("this drawing is no longer on the wall.")
-
-    def _as_json(self, drawing: Drawing) -> dict[str, Any]:
-        return {
-            "number": drawing.number,
-            "change": drawing.change,
-            "image": f"data:image/png;base64,{base64.b64encode(drawing.png).decode()}",
-            "answers": drawing.answer["runs"],
-            "agreed": drawing.answer["agree"],
-            "label": None if drawing.label is None else self._classes[drawing.label],
-        }

@@ -182,9 +182,10 @@ def test_what_it_does_not_know_is_refused_in_a_sentence(tmp_path: Path, node: An
         "row": np.array([-1, 1]),
         "ten": np.ones((1, 10), np.float32),
     }
-    model_of([node, *further], weights, tmp_path / "model.onnx")
+    (tmp_path / "odd").mkdir()
+    model_of([node, *further], weights, tmp_path / "odd" / "model.onnx")
     with pytest.raises(UserError, match=words) as refusal:
-        export_site([TrainedRun("odd", tmp_path, "pytorch", tuple("0123456789"), None)], tmp_path / "site")
+        export_site([TrainedRun("odd", tmp_path / "odd", "pytorch", tuple("0123456789"), None)], tmp_path / "site")
     assert str(refusal.value).startswith("'odd' ")
     assert str(refusal.value).endswith("Choose another network with --run.")
     assert not (tmp_path / "site").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import struct
@@ -39,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[TrainedRun]:
 
 
 def client_of(runs: list[TrainedRun], host: str = "127.0.0.1", *allowed: str) -> TestClient:
-    app = build_app(runs, own_hosts(host, host, allowed), Wall(runs, "they are <unequal>"))
+    app = build_app(runs, own_hosts(host, host, allowed), Wall(runs, "they are <unequal>"), "")
     return TestClient(app, base_url=HERE)
 
 
@@ -193,18 +192,3 @@ def test_a_request_waits_for_its_place_and_one_that_does_not_arrive_loses_it(mon
     monkeypatch.setattr(guard, "WAITING_SECONDS", 0.1)
     anyio.run(two_requests)
     assert answers[2:] == [503, 408]
-
-
-def test_what_the_wall_sends_is_checked(client: TestClient) -> None:
-    wall = Wall(runs_of_nothing(), "")
-    keyed = TestClient(
-        build_app(runs_of_nothing(), {"127.0.0.1"}, wall), base_url=HERE, headers={"X-Wall-Key": wall.key}
-    )
-    for body in (b"[" * 900, b'{"number": "x"}', b"7", b"\xff", json.dumps({"label": 2**70}).encode(), b""):
-        refusal(keyed.post("/wall/label", content=body), 400)
-    refusal(keyed.post("/wall/label", content=bytes(1001)), 413)
-    refusal(keyed.post("/wall/nothing", content=b"{}"), 404)
-
-
-def runs_of_nothing() -> list[TrainedRun]:
-    return [TrainedRun("a", Path(), "pytorch", tuple("0123456789"), None, None)]

@@ -25,8 +25,8 @@ function counts() {
         return made;
     };
     const percent = (some, all) => `${some} of ${all} (${Math.round(100 * some / all)} %)`;
-    const { drawn, labelled, runs } = state, kind = drawn === state.most ? 'latest drawings' : 'drawing';
-    const lines = [line(drawn, kind + (kind === 'drawing' && drawn !== 1 ? 's' : ''))];
+    const { drawn, labelled, runs } = state;
+    const lines = [line(drawn, `drawing${drawn === 1 ? '' : 's'}`)];
     if (drawn && runs.length > 1) lines.push(line(percent(state.agreed, drawn), `read alike by ${runs.length > 2 ? 'all' : 'both'} networks`));
     if (labelled) runs.forEach((run, i) => lines.push(line(percent(state.right[i], labelled), `read correctly by ${nameOf(run)}`)));
     if (state.kept && labelled) lines.push(line(labelled, 'saved with a label'));
@@ -51,15 +51,15 @@ function tile(drawing) {
     const image = element('img');
     image.src = drawing.image;
     image.alt = `drawing ${drawing.number}`;
-    const answers = element('ul');
+    const answers = element('ul'), label = state.classes[drawing.label];
     for (const answer of drawing.answers) {
-        const right = drawing.label === null ? '' : String(answer.digit) === drawing.label ? 'right' : 'wrong';
+        const right = label === undefined ? '' : String(answer.digit) === label ? 'right' : 'wrong';
         const line = element('li', '', right);
         const percent = `${(100 * answer.probability).toFixed(0)} %`;
         line.append(element('span', nameOf(answer.framework)), element('b', answer.digit), percent);
         answers.append(line);
     }
-    made.replaceChildren(image, answers, element('span', drawing.label === null ? '' : `is ${drawing.label}`, 'label'));
+    made.replaceChildren(image, answers, element('span', label && `is ${label}`, 'label'));
     return made;
 }
 
@@ -112,8 +112,8 @@ function next() {
 
 async function change(what, sent) {
     try {
-        const headers = { 'Content-Type': 'application/json', 'X-Wall-Key': key };
-        const response = await fetch(`wall/${what}`, { method: 'POST', headers, body: JSON.stringify(sent) });
+        const headers = { 'X-Wall-Key': key };
+        const response = await fetch(`wall/${what}?${new URLSearchParams(sent)}`, { method: 'POST', headers });
         part('.message').textContent = response.ok ? '' : (await response.json()).error;
         return response.ok;
     } catch {
@@ -125,7 +125,7 @@ async function change(what, sent) {
 async function answer(label) {
     const drawing = state.drawings.find(one => one.number === asked);
     if (drawing && await change('label', { number: drawing.number, change: drawing.change, label })) {
-        drawing.label = state.classes[label]; // until the server says so too
+        drawing.label = label; // until the server says so too
         next();
     }
     await refresh();
