@@ -3,7 +3,7 @@
     python run_experiment.py grid seeds --framework pytorch tensorflow --seed 0 1 2 3 4
     python run_experiment.py search better --framework pytorch --trials 60
     python run_experiment.py show better
-    python run_experiment.py confirm better --seeds 5
+    python run_experiment.py confirm better --seeds 6
     python run_experiment.py grid --help
 
 An experiment has a name. The same command again continues it, after Ctrl-C, a crash or a failure, and so does the same
@@ -38,9 +38,9 @@ SHOW = """Print an experiment's table, and write its figures, CSV files and repo
     python run_experiment.py show better --format svg
 
 At any time, also while it is running: what is not finished is counted as such."""
-CONFIRM = """Compare a search's best recipe with the default one, by seeds that it has not used, on the test images.
+CONFIRM = """Compare a search's best recipe with what it started from, by seeds that it has not used, on test images.
 
-    python run_experiment.py confirm better --seeds 5
+    python run_experiment.py confirm better --seeds 6
     python run_experiment.py confirm better --seeds 8 --jobs 2
 
 Both recipes are trained with each seed on all training images. Only now are the test images read, and only once for
@@ -82,7 +82,7 @@ def show(text: str, words: Sequence[str]) -> int:
     from digits.experiments.options import ShowOptions, parse_command
 
     options = parse_command(ShowOptions(), "show", text, words)
-    from digits.experiments.show import run_show
+    from digits.experiments.report import run_show
 
     return run_show(options)
 

@@ -1,10 +1,10 @@
 """What it costs to share an experiment: the time that a worker spends on a trial beside its training.
 
-    python benchmarks/coordination.py                                           # the journal
+    python benchmarks/coordination.py                                           # the journal, one worker
     python benchmarks/coordination.py --storage postgresql+psycopg://USER@HOST/DATABASE --workers 1 8 32
 
 Workers are processes that claim, report and finish trials by the code of run_experiment.py; in place of trainings they
-sleep. Counted is what a worker does for a trial in addition: taking it, three reports of an epoch, a heartbeat, the
+sleep. Counted is what a worker does for a trial in addition: taking it, three reports of an epoch, the heartbeats, the
 result, the end. Processor seconds are those of the worker; the server's are not among them.
 """
 
@@ -13,32 +13,31 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from optuna.trial import TrialState
 from pydantic import Field
 
 from digits.command_line import options_dataclass, parse
-from digits.errors import run_script
-from digits.experiments.define import grid_definition
-from digits.experiments.liveness import Watch
+from digits.errors import UserError, run_script
+from digits.experiments.definition import grid_definition
 from digits.experiments.options import GridOptions
-from digits.experiments.queue import TRAININGS, Queue
+from digits.experiments.run import Worker
 from digits.experiments.study import open_study
-from digits.experiments.worker import claim_waiting
+from digits.experiments.training import History, Workplace
 from digits.machine import hardware
+from digits.recipes import Recipe
 
 SCORE = {"n": 10_000, "accuracy": 0.99, "loss": 0.03, "interval_95": [0.988, 0.992]}
 
 
 @options_dataclass
 class Options:
-    workers: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (1, 8, 32)
+    workers: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (1,)
     """how many workers share an experiment, one measurement for each number"""
     trials: Annotated[int, Field(ge=1)] = 10
     """trials for each worker"""
@@ -48,56 +47,72 @@ class Options:
     """address of a PostgreSQL database; the journal if not given"""
 
 
+class Sleeps(Workplace):
+    """Trains nothing."""
+
+    seconds, slept = 0.0, 0.0
+
+    def train(
+        self,
+        framework: str,
+        recipe: Recipe,
+        log: str,
+        job: int,
+        watch: Callable[[History], None],
+        is_stopping: Callable[[], bool],
+    ) -> dict[str, Any]:
+        history: History = []
+        for epoch in (1, 2, 3):
+            before = time.perf_counter()
+            time.sleep(Sleeps.seconds / 3 * random.uniform(0.8, 1.2))
+            Sleeps.slept += time.perf_counter() - before
+            history.append({"epoch": epoch, "validation_loss": 1 / epoch})
+            watch(history)
+        return {"seed": recipe.seed, "score": SCORE, "seconds": 5.0, "epochs": 3, "run": "run", "host": "host"}
+
+
 def main() -> None:
     options = parse(Options(), __doc__)
+    if not options.storage and max(options.workers) > 1:
+        raise UserError("several workers need --storage.")
     machine = hardware("cpu")
     print(
         f"{machine['processor']}, {machine['cores']} cores; trials of {options.seconds:g} s, {options.trials} a worker"
     )
-    print(
-        "\n| workers | trials | ms a trial: median | 95th percentile | processor, ms a trial |\n|---|---|---|---|---|"
-    )
+    print("\n| workers | trials | wall, ms a trial | processor, ms a trial |\n|---|---|---|---|")
     for workers in options.workers:
         with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(workers) as pool:
             name = f"coordination-{os.getpid()}-{workers}"
             work = [(name, folder, options, workers * options.trials, number) for number in range(workers)]
-            results = [result for part in pool.starmap(work_on_trials, work, chunksize=1) for result in part]
-        wall, processor = ([1000 * value for value in column] for column in zip(*results, strict=True))
-        print(
-            f"| {workers} | {len(wall)} | {statistics.median(wall):.0f} | {sorted(wall)[int(0.95 * len(wall))]:.0f} | "
-            f"{statistics.mean(processor):.0f} |",
-            flush=True,
-        )
+            results = pool.starmap(work_on_trials, work, chunksize=1)
+        trials, wall, processor = (sum(column) for column in zip(*results, strict=True))
+        print(f"| {workers} | {trials} | {1000 * wall / trials:.0f} | {1000 * processor / trials:.0f} |", flush=True)
 
 
-def work_on_trials(name: str, folder: str, options: Options, trials: int, number: int) -> list[tuple[float, float]]:
-    """Return for each trial of one worker the seconds, by the clock and of the processor, beside its sleep."""
-    grid = GridOptions(experiment=name, framework=("pytorch",), seed=tuple(range(trials)))
+def work_on_trials(name: str, folder: str, options: Options, trials: int, number: int) -> tuple[int, float, float]:
+    """Return how many trials one worker had, and its seconds, by the clock and of the processor, beside its sleep."""
+    seeds = tuple(range(trials))
+    grid = GridOptions(
+        experiment=name, output_dir=Path(folder), storage=options.storage, framework=("pytorch",), seed=seeds
+    )
     definition, _ = grid_definition(grid, "")
-    opened = open_study(name, Path(folder) / name, options.storage, definition)
-    queue = Queue(opened.study, opened.wanted, Watch(), opened.new)
-    claim, random_numbers = claim_waiting(queue), random.Random(number)
-    time.sleep(2 + options.seconds * random_numbers.random())  # all are there, and they do not move in step
-    results = []
-    while not queue.is_over():
+    random.seed(number)
+    done: list[int] = []
+    Sleeps.seconds = options.seconds
+    with open_study(grid, definition, "") as study:
+        time.sleep(2 + options.seconds * random.random())  # all are there, and they do not move in step
+        worker = Worker(study, Sleeps(definition, grid), lambda trial: done.append(trial.number))
         began = time.perf_counter(), time.process_time()
-        claimed = claim()
-        if claimed is None:
-            time.sleep(1)
-            continue
-        trial, _ = claimed
-        queue.beat(trial, 1)
-        slept = 0.0
-        for epoch in (1, 2, 3):
-            pause = options.seconds / 3 * random_numbers.uniform(0.8, 1.2)
-            before = time.perf_counter()
-            time.sleep(pause)
-            slept += time.perf_counter() - before
-            queue.report(trial, 1 / epoch, epoch)
-        queue.note(trial, TRAININGS, [{"seed": trial.number, "score": SCORE, "seconds": 5.0, "epochs": 3}])
-        queue.finish(trial, TrialState.COMPLETE, 0.03)
-        results.append((time.perf_counter() - began[0] - slept, time.process_time() - began[1]))
-    return results
+        finished = began
+
+        def ended(trial: Any) -> None:
+            nonlocal finished
+            done.append(trial.number)
+            finished = time.perf_counter(), time.process_time()
+
+        worker.ended = ended
+        worker.work()
+    return len(done), finished[0] - began[0] - Sleeps.slept, finished[1] - began[1]
 
 
 if __name__ == "__main__":

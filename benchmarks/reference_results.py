@@ -25,8 +25,7 @@ from digits.command_line import options_dataclass, parse
 from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
 from digits.errors import run_script
 from digits.experiments.commands import run_grid, runs_of
-from digits.experiments.define import grid_definition
-from digits.experiments.definition import recipe_of
+from digits.experiments.definition import grid_definition, recipe_of
 from digits.experiments.options import GridOptions, Jobs, parse_command
 from digits.names import FRAMEWORKS
 from digits.recipes import complete_record, recipe_record

@@ -31,7 +31,7 @@ def allowed(file: str) -> set[str]:
     each of these needs itself."""
     parts = ["base", *(framework for framework in ("pytorch", "tensorflow") if framework in file)]
     parts += ["page"] * file.startswith(("digits/web/", "draw_digit"))
-    parts += ["postgresql"] * (file == "digits/experiments/server.py")
+    parts += ["experiments"] * file.startswith(("digits/experiments/", "benchmarks/"))
     parts += ["tensorboard"] * (file == "digits/training/progress.py")
     named = {Requirement(line).name for part in parts for line in PARTS[part]}
     needed = [need for name in named for need in map(Requirement, requires(name) or [])]

@@ -1,8 +1,4 @@
 """Experiments: many trainings as one named study, shared by all processes and machines that work on it.
 
-May import: files, data, recipes, training, runs, evaluation, figures.
+May import: files, data, recipes, training, runs, figures.
 """
-
-from digits.experiments.records import Experiment, Training, Trial
-
-__all__ = ["Experiment", "Training", "Trial"]

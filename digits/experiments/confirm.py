@@ -1,38 +1,141 @@
-"""Confirm a search: its best recipe against the default one, with seeds that it has not used, on the test images."""
+"""What a search has found against what it started from: both trained with fresh seeds, and evaluated on test images."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import exp, log
 from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from scipy import stats  # type: ignore[import-untyped]
 
 from digits.data import load_dataset
 from digits.errors import UserError
-from digits.experiments.best import best_of
-from digits.experiments.commands import USUAL, work_on
-from digits.experiments.confirmation import BEST, CONFIRM, DEFAULT, confirmation_of, fresh_seeds, verdicts_of
-from digits.experiments.define import versions_of
-from digits.experiments.definition import Definition, recipe_of
-from digits.experiments.job import script_of
-from digits.experiments.liveness import Watch
+from digits.experiments.commands import Script, best_of, work_on
+from digits.experiments.definition import Definition, command_of, recipe_of, versions_of
 from digits.experiments.options import ConfirmOptions
-from digits.experiments.queue import VALUES, Queue
-from digits.experiments.study import FOLDER, StoredStudy, experiments_in, open_study, read_study
-from digits.experiments.tables import experiment_as_text
-from digits.experiments.values import FIELDS, value_of
-from digits.experiments.words import count, option_text, value_text
-from digits.experiments.worker import Pace, claim_waiting
+from digits.experiments.parameters import values_of
+from digits.experiments.results import (
+    Experiment,
+    Spread,
+    as_text,
+    experiments_in,
+    read_experiment,
+    spread_of,
+    table_of,
+)
+from digits.experiments.training import script_of
+from digits.experiments.values import FIELDS, count, option_text, value_of, value_text
 from digits.files import write_whole
 from digits.names import percent
-from digits.recipes import RECIPES, Recipe, name_problem, recipe_record, with_precision
+from digits.recipes import Recipe, name_problem, recipe_record
 
+START, BEST = "start", "best"
+"""The two recipes, among a trial's values as `recipe`."""
+CONFIRM = "-confirm"
+"""Ends the name of the experiment that confirms a search."""
 RESULT = "confirm.json"
+FEWEST = 6
+"""Seeds below which no difference, however large, has a p-value below 0.05."""
 WATCHING = ("early_stopping", "reduce_on_plateau", "keep_best")
 """Fields of a recipe that need images to validate on."""
 
 
-def run_confirm(options: ConfirmOptions, script: Callable[[str], Path] = script_of, pace: Pace = USUAL) -> int:
+@dataclass(frozen=True)
+class Confirmation:
+    """Both recipes, trained with the same seeds and evaluated on the same test images."""
+
+    start: Sequence[dict[str, Any]]  # results by seed, as `best`
+    best: Sequence[dict[str, Any]]
+    wanted: int  # pairs that there will be
+    epochs: tuple[int, int]  # of both recipes
+
+    @property
+    def seeds(self) -> list[int]:
+        return [result["seed"] for result in self.best]
+
+    def differences(self, what: str) -> list[float]:
+        """Return by how much the best recipe has more accuracy, a fraction, or more loss, seed by seed."""
+        return [best["score"][what] - start["score"][what] for best, start in zip(self.best, self.start, strict=True)]
+
+    @cached_property
+    def difference(self) -> Spread:
+        return spread_of(self.differences("accuracy"))
+
+    @property
+    def seconds_ratio(self) -> float:
+        """The geometric mean of the ratios of training seconds, best to start: so a / b is 1 / (b / a)."""
+        return exp(fmean(log(a["seconds"] / b["seconds"]) for a, b in zip(self.best, self.start, strict=True)))
+
+    @cached_property
+    def p_value(self) -> float | None:
+        """Fisher's exact permutation test of the differences in accuracy; None of so few seeds that it says nothing."""
+        if len(self.best) < FEWEST:
+            return None
+        sample = (self.differences("accuracy"),)
+        test = stats.permutation_test(sample, np.mean, permutation_type="samples", n_resamples=2 ** len(self.best))
+        return float(test.pvalue)
+
+    def sentence(self) -> str:
+        """Return the result in words, and how far it can be relied on."""
+        n, mean, _, low, high = self.difference
+        seeds = f"n = {count(n, 'seed')}" if n >= self.wanted else f"n = {n} of {self.wanted} seeds so far"
+        what = f"{100 * abs(mean):.2f} percentage points {'more' if mean > 0 else 'less'} accurate"
+        if not mean:
+            what = "exactly as accurate as the start"
+        interval = f"{seeds}, which gives no interval"
+        remarks = ["Of one seed it is not known whether the difference is more than chance."]
+        if low is not None and high is not None:
+            ends = sorted(100 * end * (-1 if mean < 0 else 1) for end in (low, high))
+            interval = f"95 % interval {ends[0]:.2f} to {ends[1]:.2f}, {seeds}"
+            excludes = "excludes 0" if low > 0 or high < 0 else "includes 0, so that these seeds do not tell them apart"
+            test = "so few seeds give no p-value" if self.p_value is None else f"p = {self.p_value:.3f} by the exact "
+            test += "permutation test of the paired differences" if self.p_value is not None else ""
+            remarks = [f"The interval {excludes}; {test}."]
+        if self.epochs[0] != self.epochs[1]:
+            remarks.append(f"The best recipe trains {count(self.epochs[1], 'epoch')}, the start {self.epochs[0]}.")
+        result = f"The best recipe is {what} ({interval}), at {self.seconds_ratio:.2f} times the training seconds."
+        return " ".join([result, *remarks])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return every number for confirm.json, accuracies and differences as fractions."""
+        return {
+            "sentence": self.sentence(),
+            "seeds": self.seeds,
+            "start": list(self.start),
+            "best": list(self.best),
+            "accuracy_difference": self.difference._asdict(),
+            "p_value": self.p_value,
+            "loss_difference": spread_of(self.differences("loss"))._asdict(),
+            "seconds_ratio": self.seconds_ratio,
+        }
+
+
+def confirmation_of(experiment: Experiment) -> Confirmation | None:
+    """Return the result of an experiment of the kind 'confirm', from the seeds with which both recipes are trained.
+
+    None where there is no such seed yet, and for other kinds.
+    """
+    if experiment.definition.kind != "confirm":
+        return None
+    found: dict[str, dict[int, dict[str, Any]]] = {START: {}, BEST: {}}
+    for row in experiment.trials.to_dict("records"):
+        if row["state"] == "complete":
+            found[row["recipe"]] |= {result["seed"]: result for result in row["trainings"]}
+    seeds = sorted(found[START].keys() & found[BEST].keys())
+    if not seeds:
+        return None
+    start, best = ([found[name][seed] for seed in seeds] for name in (START, BEST))
+    recipes = experiment.definition.recipes
+    return Confirmation(start, best, len(experiment.definition.seeds), (recipes[START].epochs, recipes[BEST].epochs))
+
+
+def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
     """Train both recipes with every seed, as far as that is not done, and print the result; return the exit status.
 
     Once begun, the comparison stays as it is, whatever the search finds later: the test set is not evaluated again for
@@ -41,48 +144,50 @@ def run_confirm(options: ConfirmOptions, script: Callable[[str], Path] = script_
     name = f"{options.experiment}{CONFIRM}"
     if problem := name_problem(name):
         raise UserError(f"the comparison's name, '{name}', {problem}.")
-    search = read_study(options.experiment, options.output_dir, options.storage)
+    place = options.output_dir, options.storage
+    search = read_experiment(options.experiment, *place)
     if search.definition.kind != "search":
         raise UserError(
             f"'{options.experiment}' is a {search.definition.kind}, and only a search has a best recipe to confirm; "
             "'python run_experiment.py show' shows it."
         )
-    stored = None
-    if name in experiments_in(options.output_dir, options.storage):
-        stored = read_study(name, options.output_dir, options.storage)
-        _check_seeds(stored, options.seeds)
-    folder = options.output_dir / FOLDER / name
+    stored = read_experiment(name, *place) if name in experiments_in(*place) else None
+    if stored and (begun := len(stored.definition.seeds)) != options.seeds:
+        raise UserError(
+            f"'{name}' was begun with {begun} seeds, and the test images are not evaluated again for others; give "
+            f"--seeds {begun} to continue it, or to see its result."
+        )
     if stored is None or not stored.is_complete:
-        status = _train(options, search, stored, folder, script, pace)
-        if status:
+        definition = _confirm_definition(search, options.seeds) if stored is None else stored.definition
+        if status := _train(replace(options, experiment=name), definition, command_of("confirm", options), script):
             return status
-        stored = read_study(name, options.output_dir, options.storage)
-    print(f"\nbest recipe: {recipe_text(stored.definition)}\n\n{experiment_as_text(stored.experiment)}")
-    for sentence in verdicts_of(stored.experiment):
-        print(sentence)
-    print(f"\nresult: {write_confirmation(stored, folder)}")
+        stored = read_experiment(name, *place)
+    print(f"\nbest recipe: {recipe_text(stored.definition)}\n\n{as_text(table_of(stored))}")
+    found = confirmation_of(stored)
+    assert found is not None
+    print(
+        f"{found.sentence()}\n\nresult: {write_confirmation(stored, found, replace(options, experiment=name).folder)}"
+    )
     return 0
 
 
 def recipe_text(definition: Definition) -> str:
-    """Return in what the best recipe differs from the default one: 'learning rate 0.002618 (default 0.001), ...'."""
-    best, default = definition.recipes[BEST], definition.recipes[DEFAULT]
-    found = [(name, value_of(best, name), value_of(default, name)) for name in FIELDS]
+    """Return in what the best recipe differs from the start: 'learning rate 0.002618 (start 0.001), ...'."""
+    best, start = definition.recipes[BEST], definition.recipes[START]
+    found = [(name, value_of(best, name), value_of(start, name)) for name in FIELDS]
     return ", ".join(
-        f"{option_text(name)} {value_text(value)} (default {value_text(usual)})"
+        f"{option_text(name)} {value_text(value)} (start {value_text(usual)})"
         for name, value, usual in found
         if value != usual
     )
 
 
-def write_confirmation(stored: StoredStudy, folder: Path) -> Path | None:
-    """Write confirm.json and return its path; None, and nothing is written, before both recipes have a seed."""
-    found, definition = confirmation_of(stored.experiment), stored.definition
-    if found is None:
-        return None
+def write_confirmation(experiment: Experiment, found: Confirmation, folder: Path) -> Path:
+    """Write confirm.json and return its path."""
+    definition, path = experiment.definition, folder / RESULT
     about = {
-        "experiment": stored.experiment.name,
-        "search": stored.experiment.name.removesuffix(CONFIRM),
+        "experiment": experiment.name,
+        "search": experiment.name.removesuffix(CONFIRM),
         "dataset": definition.dataset,
         "dataset_fingerprint": definition.dataset_fingerprint,
         "framework": definition.frameworks[0],
@@ -90,73 +195,56 @@ def write_confirmation(stored: StoredStudy, folder: Path) -> Path | None:
     }
     recipes = {name: recipe_record(recipe) for name, recipe in definition.recipes.items()}
     record = {**about, **found.as_json(), "recipes": recipes, "versions": dict(definition.versions)}
-    path = folder / RESULT
     write_whole(path, json.dumps(record, indent=2) + "\n")
     return path
 
 
-def confirm_definition(search: StoredStudy, number: int) -> Definition:
-    """Return the comparison of a search's best recipe with the default one, with so many fresh seeds.
+def _confirm_definition(search: Experiment, number: int) -> Definition:
+    """Return the comparison of a search's best recipe with the one that it started from, with so many fresh seeds.
 
-    UserError where the search has no best recipe yet, or where that is the default one.
+    UserError where the search has no best recipe yet, or where that is the one it started from.
     """
     definition = search.definition
-    trial = best_of(definition, search.trials)
+    trial = best_of(definition, search.frozen)
     if trial is None:
+        raise UserError(f"no trial of '{search.name}' is complete, so that there is no best recipe; continue it first.")
+    best = recipe_of(definition, values_of(definition, trial.params))
+    recipes = _on_all_images({START: definition.recipes[best.model], BEST: best})
+    if recipes[START] == recipes[BEST]:
         raise UserError(
-            f"no trial of '{search.experiment.name}' is complete, so that there is no best recipe; continue it first."
+            f"the best recipe of '{search.name}' is the one that it started from: there is nothing to compare it with."
         )
-    best = recipe_of(definition, trial.user_attrs[VALUES])
-    recipes = _on_all_images({DEFAULT: with_precision(RECIPES[best.model]), BEST: best})
-    if recipes[DEFAULT] == recipes[BEST]:
-        raise UserError(
-            f"the best recipe of '{search.experiment.name}' is the default one: there is nothing to compare it with."
-        )
+    seeds = [seed for seed in range(number + len(definition.seeds)) if seed not in definition.seeds]
     return replace(
         definition,
         kind="confirm",
         evaluate_on="test",
         objective="loss",
         recipes=recipes,
-        seeds=fresh_seeds(definition.seeds, number),
+        seeds=tuple(seeds[:number]),
         space={},
         pruner="none",
-        versions=versions_of(definition.frameworks),
+        sampler_seed=0,
     )
 
 
-def _train(
-    options: ConfirmOptions,
-    search: StoredStudy,
-    stored: StoredStudy | None,
-    folder: Path,
-    script: Callable[[str], Path],
-    pace: Pace,
-) -> int:
+def _train(options: ConfirmOptions, definition: Definition, command: str, script: Script) -> int:
     """Train what has not been trained; return the exit status."""
-    if stored is None:
-        definition = confirm_definition(search, options.seeds)
-    else:
-        definition = replace(stored.definition, versions=versions_of(stored.definition.frameworks))
-    dataset = load_dataset(definition.dataset, options.data_dir)
-    if dataset.fingerprint != definition.dataset_fingerprint:
+    definition = replace(definition, versions=versions_of(definition.frameworks))
+    if load_dataset(definition.dataset, options.data_dir).fingerprint != definition.dataset_fingerprint:
         raise UserError(
             f"'{options.data_dir}' has another {definition.dataset} than the search was made on; give the --data-dir "
             "that it was made with."
         )
-    seeds = " ".join(map(str, definition.seeds))
-    held_out = definition.recipes[BEST].validation_fraction
-    images = "all training images"
+    images, held_out = "all training images", definition.recipes[BEST].validation_fraction
     if held_out:
         images = f"{percent(1 - held_out, 0)} of the training images (a recipe watches the others while it trains)"
     print(
-        f"best recipe against the default one: {count(2 * len(definition.seeds), 'training')} with the seeds {seeds}, "
-        f"on {images}; evaluated on the test images",
+        f"best recipe against the one it started from: {count(2 * len(definition.seeds), 'training')} with the seeds "
+        f"{' '.join(map(str, definition.seeds))}, on {images}; evaluated on the test images",
         flush=True,
     )
-    opened = open_study(folder.name, folder, options.storage, definition)
-    queue = Queue(opened.study, opened.wanted, Watch(pace.grace), opened.new)
-    return work_on(opened, queue, claim_waiting(queue), options, dataset, script, pace)
+    return work_on(definition, options, command, script)
 
 
 def _on_all_images(recipes: dict[str, Recipe]) -> dict[str, Recipe]:
@@ -164,12 +252,3 @@ def _on_all_images(recipes: dict[str, Recipe]) -> dict[str, Recipe]:
     watching = any(getattr(recipe, name) for recipe in recipes.values() for name in WATCHING)
     fraction = max(recipe.validation_fraction for recipe in recipes.values()) if watching else 0.0
     return {name: replace(recipe, validation_fraction=fraction, seed=0) for name, recipe in recipes.items()}
-
-
-def _check_seeds(stored: StoredStudy, number: int) -> None:
-    begun = len(stored.definition.seeds)
-    if begun != number:
-        raise UserError(
-            f"'{stored.experiment.name}' was begun with {begun} seeds, and the test images are not evaluated again for "
-            f"others; give --seeds {begun} to continue it, or to see its result."
-        )

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from digits.command_line import first_fault
+from digits.command_line import first_fault, flat_fields, option
+from digits.data import Dataset
 from digits.errors import UserError
-from digits.experiments.values import Alternatives, Range, text_of, value_of, with_values
-from digits.recipes import Augmentation, Recipe, find_problem, recipe_record
+from digits.experiments.options import GridOptions, Place, SearchOptions, Work
+from digits.experiments.spaces import default_space
+from digits.experiments.values import (
+    Alternatives,
+    Range,
+    parse_alternatives,
+    parse_space,
+    text_of,
+    value_of,
+    with_values,
+)
+from digits.machine import versions
+from digits.names import command_text, plain
+from digits.recipes import RECIPES, Recipe, find_problem, recipe_record, with_precision
 
-FORMAT = 1
+FORMAT = 2
 """The version of what a study holds."""
+PACKAGES = {
+    "pytorch": ("torch", "numpy", "onnx"),
+    "tensorflow": ("tensorflow", "keras", "numpy", "onnx", "tf2onnx"),
+}
+"""What decides the numbers of each framework's trainings, as in the training scripts."""
+USUAL_FRACTION = 0.1
+"""The validation_fraction of a search whose model holds out none by default."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +48,14 @@ class Definition:
     dataset: str
     dataset_fingerprint: str
     evaluate_on: Literal["test", "validation"]
-    objective: Literal["loss", "accuracy"]
+    objective: Literal["loss", "accuracy"]  # a loss (mean cross-entropy, nats) is minimised, an accuracy maximised
     frameworks: tuple[str, ...]
-    recipes: Mapping[str, Recipe]  # by model; of confirm, by what the recipe is: best or default
+    recipes: Mapping[str, Recipe]  # by model; of confirm, by what the recipe is: start or best
     seeds: tuple[int, ...]  # of a search, each trial trains with all of them
     varied: Mapping[str, Alternatives] = field(default_factory=dict)
     space: Mapping[str, Range | Alternatives] = field(default_factory=dict)  # of a search
     pruner: str = "none"  # of a search
+    sampler_seed: int = 0  # of a search
     init_from: str = ""  # of a grid, the experiment with whose runs its trainings start
     versions: Mapping[str, str] = field(default_factory=dict)  # of the packages that decide numbers
     format: int = FORMAT
@@ -45,43 +66,31 @@ class Definition:
         return "recipe" if self.kind == "confirm" else "model"
 
     @property
+    def lists(self) -> dict[str, tuple[Any, ...]]:
+        """What the trials of a grid are combined of, by name."""
+        return {"framework": self.frameworks, self.label: (*self.recipes,), **self.varied, "seed": self.seeds}
+
+    @property
     def differing(self) -> tuple[str, ...]:
         """The names of what trials differ in, in the order of the command."""
-        lists: dict[str, Collection[Any]] = {
-            "framework": self.frameworks,
-            self.label: self.recipes,
-            **self.varied,
-            "seed": self.seeds if self.kind != "search" else (),
-        }
-        return (*(name for name, values in lists.items() if len(values) > 1), *self.space)
+        if self.kind == "search":
+            return (*self.space,)
+        return (*(name for name, values in self.lists.items() if len(values) > 1),)
 
     def record(self) -> dict[str, Any]:
         """Return the definition as the study holds it, in JSON's types."""
-        record = {name: getattr(self, name) for name in type(self).__dataclass_fields__}
-        record["recipes"] = {name: recipe_record(recipe) for name, recipe in self.recipes.items()}
-        record["space"] = {name: _space_record(part) for name, part in self.space.items()}
-        plain: dict[str, Any] = json.loads(json.dumps(record))
-        return plain
+        record: dict[str, Any] = TypeAdapter(Definition).dump_python(self, mode="json")
+        return record
 
 
 def read_definition(record: Mapping[str, Any]) -> Definition:
     """Return the definition that Definition.record gave; UserError where it is that of another version of this code."""
     try:
-        if record["format"] != FORMAT:
-            raise ValueError
-        fields: dict[str, Any] = {name: record[name] for name in Definition.__dataclass_fields__}
-        fields |= {name: tuple(fields[name]) for name in ("frameworks", "seeds")}
-        fields["recipes"] = {name: _recipe(recipe) for name, recipe in record["recipes"].items()}
-        fields["varied"] = {name: tuple(map(_value, values)) for name, values in record["varied"].items()}
-        fields["space"] = {
-            name: Range(**part) if isinstance(part, dict) else tuple(map(_value, part))
-            for name, part in record["space"].items()
-        }
-        return Definition(**fields)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(
-            "the study was made by another version of this project; use that version, or another NAME."
-        ) from None
+        if record["format"] == FORMAT:
+            return TypeAdapter(Definition).validate_python(record)
+    except (KeyError, ValidationError):
+        pass
+    raise UserError("the study was made by another version of this project; use that version, or another NAME.")
 
 
 def refuse_other(name: str, stored: Mapping[str, Any], asked: Definition) -> None:
@@ -105,6 +114,77 @@ def refuse_other(name: str, stored: Mapping[str, Any], asked: Definition) -> Non
     )
 
 
+def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition, list[str]]:
+    """Return the grid, and a sentence for each combination that is left out; UserError where nothing is left.
+
+    fingerprint: that of the dataset.
+    """
+    varied = parse_alternatives(options.set)
+    definition = Definition(
+        kind="grid",
+        dataset=options.dataset,
+        dataset_fingerprint=fingerprint,
+        evaluate_on=options.evaluate_on,
+        objective="loss",
+        frameworks=_unlike(options.framework, "--framework"),
+        recipes={model: with_precision(RECIPES[model]) for model in _unlike(options.model, "--model")},
+        seeds=_unlike(options.seed, "--seed"),
+        varied=varied,
+        init_from=options.init_from,
+        versions=versions_of(options.framework),
+    )
+    _, left_out = combinations(definition)
+    return definition, left_out
+
+
+def search_definition(options: SearchOptions, dataset: Dataset) -> Definition:
+    """Return the search; UserError where its space is none."""
+    fixed = parse_alternatives(options.set)
+    for name, values in fixed.items():
+        if len(values) > 1:
+            raise UserError(f"--set {name}: a search takes one value; to vary it, name it in --space.")
+    space = parse_space(options.space) or default_space(options.model)
+    for name in fixed.keys() & space.keys():
+        if options.space:
+            raise UserError(f"{name} is in --set and in --space; leave one of them out.")
+        del space[name]
+    recipe = with_values(RECIPES[options.model], {name: value for name, (value,) in fixed.items()})
+    if not recipe.validation_fraction and "validation_fraction" not in fixed:
+        recipe = with_values(recipe, {"validation_fraction": USUAL_FRACTION})
+    pruner = options.pruner
+    if pruner == "auto":
+        pruner = "wilcoxon" if options.seeds > 1 else "median"
+    if pruner == "wilcoxon" and options.seeds == 1:
+        raise UserError("--pruner wilcoxon compares trials seed by seed; give --seeds 5, say, or another --pruner.")
+    definition = Definition(
+        kind="search",
+        dataset=dataset.name,
+        dataset_fingerprint=dataset.fingerprint,
+        evaluate_on="validation",
+        objective=options.objective,
+        frameworks=(options.framework,),
+        recipes={options.model: with_precision(recipe)},
+        seeds=tuple(range(options.seeds)),
+        space=space,
+        pruner=pruner,
+        sampler_seed=options.seed,
+        versions=versions_of([options.framework]),
+    )
+    first = start_of(definition)
+    for name, part in space.items():
+        if isinstance(part, tuple) and first[name] not in part:
+            first[name] = part[0]
+    if problem := problem_of(definition, {"model": options.model, **first}):
+        raise UserError(f"no training can have these values: {problem}.")
+    return definition
+
+
+def versions_of(frameworks: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the packages that decide numbers, without Python's."""
+    found = versions(dict.fromkeys(package for framework in frameworks for package in PACKAGES[framework]))
+    return {package: version for package, version in found.items() if package != "python"}
+
+
 def recipe_of(definition: Definition, values: Mapping[str, Any]) -> Recipe:
     """Return the recipe of these values of a trial; its seed too, where they have one.
 
@@ -121,6 +201,15 @@ def recipe_of(definition: Definition, values: Mapping[str, Any]) -> Recipe:
     if problem := find_problem(recipe):
         raise UserError(problem.rstrip("."))
     return recipe
+
+
+def problem_of(definition: Definition, values: Mapping[str, Any]) -> str:
+    """Return why no training can have these values; nothing where one can."""
+    try:
+        recipe_of(definition, values)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def combinations(definition: Definition) -> tuple[list[dict[str, Any]], list[str]]:
@@ -151,32 +240,34 @@ def combinations(definition: Definition) -> tuple[list[dict[str, Any]], list[str
     return found, list(left_out)
 
 
+def start_of(definition: Definition) -> dict[str, Any]:
+    """Return what the recipe that a search starts from has of what is searched: the default one with --set."""
+    (recipe,) = definition.recipes.values()
+    return {name: value_of(recipe, name) for name in definition.space}
+
+
+def command_of(command: str, options: Place) -> str:
+    """Return the command of run_experiment.py that makes the experiment again; where and how is left out."""
+    words = ["python", "run_experiment.py", command, options.experiment]
+    for (name, _, usual), (_, _, chosen) in zip(flat_fields(type(options)()), flat_fields(options), strict=True):
+        if chosen != usual and name not in (*Work.__dataclass_fields__, "seconds"):
+            words += [option(name), *(map(str, chosen) if isinstance(chosen, tuple) else [str(chosen)])]
+    return command_text(words)
+
+
 def _products(definition: Definition) -> Iterator[dict[str, Any]]:
-    names = ("framework", definition.label, *definition.varied)
-    lists = (definition.frameworks, tuple(definition.recipes), *definition.varied.values())
+    *names, _ = lists = definition.lists
     for seed in definition.seeds:
-        for values in itertools.product(*lists):
+        for values in itertools.product(*(lists[name] for name in names)):
             yield {**dict(zip(names, values, strict=True)), "seed": seed}
 
 
-def defaults_of(definition: Definition) -> dict[str, Any]:
-    """Return the default recipe's values of what is varied or searched, where there is one recipe."""
-    if len(definition.recipes) != 1:
-        return {}
-    (recipe,) = definition.recipes.values()
-    return {name: value_of(recipe, name) for name in [*definition.varied, *definition.space]}
-
-
-def _recipe(record: Mapping[str, Any]) -> Recipe:
-    return Recipe(**{**record, "augmentation": Augmentation(**record["augmentation"])})
-
-
-def _value(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _space_record(part: Range | Alternatives) -> Any:
-    return dataclasses.asdict(part) if isinstance(part, Range) else part
+def _unlike(values: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    """Return the values; UserError where one is there twice."""
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise UserError(f"{name}: {plain(twice)} is named twice.")
+    return values
 
 
 def _shown(value: Any) -> str:

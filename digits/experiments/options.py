@@ -14,29 +14,56 @@ from digits.recipes import RECIPES, name_problem
 
 Framework = Literal["pytorch", "tensorflow"]
 Model = Literal[*RECIPES]  # type: ignore[valid-type]
-Device = Literal["auto", "cpu", "cuda"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Name = Annotated[str, Field(title="NAME")]
 Jobs = Annotated[int, Field(ge=1, le=1000)]
 Words = Annotated[tuple[str, ...], Field(title="FIELD=VALUES")]
+GROUPS = {"where and how": ("jobs", "device", "storage", "data_dir", "output_dir")}
 
-Asked = TypeVar("Asked", "GridOptions", "SearchOptions", "ShowOptions", "ConfirmOptions")
+Asked = TypeVar("Asked", bound="Place")
 
 
 def parse_command(default: Asked, command: str, text: str, words: Sequence[str]) -> Asked:
     """Return the options that the words after the command give; exit with status 2 where the NAME cannot be used."""
-    options = parse(default, text, words, positional="experiment", command=command)
+    groups = {title: [name for name in names if hasattr(default, name)] for title, names in GROUPS.items()}
+    options = parse(default, text, words, positional="experiment", groups=groups, command=command)
     if problem := name_problem(options.experiment):
         refuse(f"the NAME {options.experiment!r} {problem}.")
     return options
 
 
 @options_dataclass
-class GridOptions:
+class Place:
+    """Which experiment, and where it is."""
+
+    experiment: Annotated[str, Field(title="NAME")] = ""
+    """the experiment's name, and its folder's in OUTPUT_DIR/experiments/"""
+    storage: str = ""
+    """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
+    output_dir: Path = Path("outputs")
+    """folder of outputs"""
+
+    @property
+    def folder(self) -> Path:
+        """Where the experiment's files are."""
+        return self.output_dir / "experiments" / self.experiment
+
+
+@options_dataclass
+class Work(Place):
+    """How to train."""
+
+    jobs: Jobs = 1
+    """trainings at a time on this machine, between which its cores and its GPUs are divided"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to compute; auto takes a CUDA GPU if the framework finds one"""
+    data_dir: Path = DATA_DIR
+    """folder that download_mnist.py keeps the datasets in"""
+
+
+@options_dataclass
+class GridOptions(Work):
     """What run_experiment.py grid is asked to do."""
 
-    experiment: Name = ""
-    """the experiment's name, and its folder's in OUTPUT_DIR/experiments/"""
     framework: Annotated[tuple[Framework, ...], Field(title="FRAMEWORK")] = ("pytorch", "tensorflow")
     """frameworks to train in, pytorch or tensorflow or both"""
     model: Annotated[tuple[Model, ...], Field(title="MODEL")] = ("cnn",)
@@ -51,24 +78,12 @@ class GridOptions:
     """dataset to train on"""
     evaluate_on: Literal["test", "validation"] = "test"
     """images that trained networks are evaluated on; validation for what is chosen by the results"""
-    jobs: Jobs = 1
-    """trainings at a time on this machine, between which its cores are divided"""
-    storage: str = ""
-    """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
-    device: Device = "auto"
-    """where to compute; auto takes a CUDA GPU if the framework finds one"""
-    data_dir: Path = DATA_DIR
-    """folder that download_mnist.py keeps the datasets in"""
-    output_dir: Path = Path("outputs")
-    """folder of outputs"""
 
 
 @options_dataclass
-class SearchOptions:
+class SearchOptions(Work):
     """What run_experiment.py search is asked to do."""
 
-    experiment: Name = ""
-    """the experiment's name, and its folder's in OUTPUT_DIR/experiments/"""
     framework: Framework = "pytorch"
     """framework to train in"""
     model: Model = "cnn"
@@ -91,47 +106,19 @@ class SearchOptions:
     """seed of the sampler"""
     dataset: str = "mnist"
     """dataset to train on"""
-    jobs: Jobs = 1
-    """trainings at a time on this machine, between which its cores are divided"""
-    storage: str = ""
-    """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
-    device: Device = "auto"
-    """where to compute; auto takes a CUDA GPU if the framework finds one"""
-    data_dir: Path = DATA_DIR
-    """folder that download_mnist.py keeps the datasets in"""
-    output_dir: Path = Path("outputs")
-    """folder of outputs"""
 
 
 @options_dataclass
-class ShowOptions:
+class ShowOptions(Place):
     """What run_experiment.py show is asked to do."""
 
-    experiment: Name = ""
-    """the experiment's name"""
     format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
     """kinds of figures; the report needs png, and adds it"""
-    storage: str = ""
-    """database of the experiment: postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
-    output_dir: Path = Path("outputs")
-    """folder of outputs"""
 
 
 @options_dataclass
-class ConfirmOptions:
-    """What run_experiment.py confirm is asked to do."""
+class ConfirmOptions(Work):
+    """What run_experiment.py confirm is asked to do; the comparison is the experiment NAME-confirm."""
 
-    experiment: Name = ""
-    """the search's name; the comparison is the experiment NAME-confirm"""
-    seeds: Annotated[int, Field(ge=2, le=20)] = 5
-    """seeds to train both recipes with, the first that the search has not used"""
-    jobs: Jobs = 1
-    """trainings at a time on this machine, between which its cores are divided"""
-    storage: str = ""
-    """database of the search: postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
-    device: Device = "auto"
-    """where to compute; auto takes a CUDA GPU if the framework finds one"""
-    data_dir: Path = DATA_DIR
-    """folder that download_mnist.py keeps the datasets in"""
-    output_dir: Path = Path("outputs")
-    """folder of outputs"""
+    seeds: Annotated[int, Field(ge=2, le=16)] = 6
+    """seeds to train both recipes with, the first that the search has not used; below 6 there is no p-value"""

@@ -1,155 +1,123 @@
-"""What an experiment leaves to read: tables as CSV, figures, and report.html, one page with all of it."""
+"""What an experiment leaves to read: a table, CSV files, figures, and report.html, one page with all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
-from digits.experiments.records import Experiment
-from digits.experiments.registry import figures_of
-from digits.experiments.searches import pruning_of
-from digits.experiments.tables import BEST, left_columns, summary_as_csv, table_of, trials_as_csv
-from digits.experiments.words import (
+from digits.experiments.confirm import CONFIRM, confirmation_of, recipe_text, write_confirmation
+from digits.experiments.options import ShowOptions
+from digits.experiments.results import (
+    BEST,
+    Experiment,
+    as_text,
     counts_text,
-    objective_label,
-    option_text,
+    experiments_in,
     pruning_text,
+    read_experiment,
     subject,
-    value_text,
-    values_text,
+    summary_as_csv,
+    table_of,
+    trials_as_csv,
 )
-from digits.figures import FigureCache, RenderedFigure, Rendering, render_figures, write_page
+from digits.experiments.values import option_text, text_of
 from digits.files import write_whole
-from digits.names import spelled
+from digits.names import plain, spelled
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_FAILURES = 20
 
 
-def write_results(
-    experiment: Experiment,
-    folder: Path,
-    *,
-    formats: Sequence[str] = ("png",),
-    command: str = "",
-    verdicts: Sequence[str] = (),
-    facts: Sequence[tuple[str, str]] = (),
-) -> tuple[list[Path], Rendering]:
-    """Write trials.csv, summary.csv, the figures and report.html into `folder`, each whole or not at all.
+def run_show(options: ShowOptions) -> int:
+    """Print the experiment's table and what is known of it, write its files; return the exit status."""
+    place = options.output_dir, options.storage
+    experiment = read_experiment(options.experiment, *place)
+    other = f"{options.experiment}{CONFIRM}"
+    confirmed = read_experiment(other, *place) if other in experiments_in(*place) else experiment
+    confirmation = confirmation_of(confirmed)
+    verdict = confirmation.sentence() if confirmation else ""
+    print(f"{experiment.definition.kind}: {plain(subject(experiment))}\n{counts_text(experiment)}.")
+    print("\n".join(filter(None, [pruning_text(experiment), "", as_text(table_of(experiment)), verdict])))
+    written = write_results(experiment, options, verdict)
+    if confirmation and experiment.definition.kind == "confirm":
+        written.append(write_confirmation(experiment, confirmation, options.folder))
+    print(f"\nwritten: {plain(options.folder)}/: {', '.join(path.name for path in written)}")
+    return 0
 
-    formats: of the figures; png first, which the report needs. command: what repeats the experiment; verdicts:
-    sentences that stand at the top of the report; facts: further terms and texts at its end. What cannot be written is
-    a fault of the rendering that is returned, after the files that were, figures excepted, and does not keep the rest
-    from being written.
+
+def write_results(experiment: Experiment, options: ShowOptions, verdict: str = "") -> list[Path]:
+    """Write trials.csv, summary.csv, the figures and report.html into the experiment's folder; return their paths.
+
+    verdict: a sentence that stands at the top of the report.
     """
-    rendering, cache, written = Rendering(), FigureCache(folder), []
+    os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: no window is opened
+    from digits.experiments.figures import figures_of
+    from digits.figures.html import write_page
+    from digits.figures.page import save_figure
 
-    def attempt(path: Path, write: Callable[[Path], None]) -> None:
-        try:
-            write(path)
-            written.append(path)
-        except OSError as error:
-            rendering.cannot_write(path, error)
-
-    attempt(folder / "trials.csv", lambda path: write_whole(path, trials_as_csv(experiment)))
-    attempt(folder / "summary.csv", lambda path: write_whole(path, summary_as_csv(experiment)))
-    specs, notes = figures_of(experiment, folder)
-    rendering.notes += notes
-    figures = render_figures(specs, formats, rendering, cache)
-    try:
-        cache.save()
-    except OSError as error:
-        rendering.cannot_write(folder, error)
-    notes = [*rendering.notes, *rendering.faults]
-    attempt(
-        folder / "report.html", lambda path: _write_report(path, experiment, figures, command, verdicts, notes, facts)
-    )
-    return written, rendering
-
-
-def _write_report(
-    path: Path,
-    experiment: Experiment,
-    figures: Sequence[RenderedFigure],
-    command: str,
-    verdicts: Sequence[str],
-    notes: Sequence[str],
-    facts: Sequence[tuple[str, str]],
-) -> None:
-    failed = [trial for trial in experiment.trials if trial.state == "failed"]
-    pruning = pruning_of(experiment)
-    heading, remark = _heading(experiment)
+    folder, pictures = options.folder, []
+    written = [folder / "trials.csv", folder / "summary.csv"]
+    for path, text in zip(written, (trials_as_csv(experiment), summary_as_csv(experiment)), strict=True):
+        write_whole(path, text)
+    for name, figure, title in figures_of(experiment):
+        for ending in dict.fromkeys(["png", *options.format]):
+            written.append(folder / f"{name}.{ending}")
+            save_figure(figure, written[-1])
+        data = b64encode((folder / f"{name}.png").read_bytes()).decode()
+        pictures.append({"title": title, "name": f"{name}.png", "data": f"data:image/png;base64,{data}"})
+    failed = experiment.trials[experiment.trials["state"] == "failed"].to_dict("records")
     write_page(
-        path,
+        folder / "report.html",
         "experiment.html",
         templates=TEMPLATES,
         experiment=experiment,
+        command=experiment.command,
         subject=subject(experiment),
         progress=counts_text(experiment),
-        pruning=pruning_text(pruning) if pruning else "",
-        verdicts=verdicts,
-        notes=notes,
-        heading=heading,
+        pruning=pruning_text(experiment),
+        verdict=verdict,
         lines=table_of(experiment),
-        words=left_columns(experiment),
-        remark=remark,
-        figures=figures,
+        words=1 if experiment.definition.kind == "search" else len(experiment.compared),
+        remark=_remark(experiment),
+        figures=pictures,
         failures=failed[:MOST_FAILURES],
         more_failures=len(failed[MOST_FAILURES:]),
-        values_text=values_text,
-        command=command,
-        facts=[*facts, *_facts(experiment)],
+        facts=_facts(experiment),
     )
+    return [*written, folder / "report.html"]
 
 
-def _heading(experiment: Experiment) -> tuple[str, str]:
-    """Return what stands above the table, and below it."""
-    if experiment.kind == "search":
-        remark = (
-            f"The best {BEST} complete trials at most. The {experiment.evaluate_on} {experiment.objective}, which was "
-            "optimised, is the mean over the n trainings of a trial. The best of many trials looks better than it is: "
-            "only trainings with other seeds, evaluated on the test images, show what it is worth. All trials are in "
-            "trials.csv."
+def _remark(experiment: Experiment) -> str:
+    """Return what stands below the table."""
+    on, objective = experiment.definition.evaluate_on, experiment.definition.objective
+    if experiment.definition.kind == "search":
+        return (
+            f"The best {BEST} complete trials at most. The {on} {objective}, which was optimised, is the mean over "
+            "the n trainings of a trial. The best of many trials looks better than it is: only trainings with other "
+            "seeds, evaluated on the test images, show what it is worth. All trials are in trials.csv."
         )
-        return "Best trials", remark
-    remark = (
-        f"Means over n seeds, each evaluated on {experiment.evaluate_on} images, with standard deviation (sd; of the "
-        "accuracy, in percentage points) and 95 % t-interval. The loss is the mean cross-entropy in nats, the training "
-        "time the median. Every training is in trials.csv."
+    return (
+        f"Means over n seeds, each evaluated on {on} images, with standard deviation (sd; of the accuracy, in "
+        "percentage points) and 95 % t-interval. The loss is the mean cross-entropy in nats, the training time the "
+        "median. Every training is in trials.csv."
     )
-    return "Combinations", remark
 
 
-def _facts(experiment: Experiment) -> list[tuple[str, str]]:
+def _facts(experiment: Experiment) -> list[tuple[str, Any]]:
     """Return what was asked for, as terms and texts."""
-    trials = experiment.trials
-    varied = []
-    for name in experiment.varied:
-        values = list(dict.fromkeys(value_text(trial.values.get(name)) for trial in trials))
-        numbers = [value for trial in trials if isinstance(value := trial.values.get(name), int | float)]
-        if len(values) > 12 and len(numbers) == len(trials):
-            values = [f"{value_text(min(numbers))} to {value_text(max(numbers))}"]
-        scale = " (logarithmic)" if name in experiment.logarithmic else ""
-        varied.append(f"{option_text(name)}{scale} {', '.join(values[:12])}")
-    epochs = experiment.epochs
+    definition, trials = experiment.definition, experiment.trials
+    lists: Any = definition.space if definition.kind == "search" else definition.lists
+    varied = "; ".join(f"{option_text(name)} {text_of(lists[name])}" for name in definition.differing)
+    moments = sorted(moment for name in ("started", "finished") for moment in trials.get(name, []) if moment)
     facts = [
-        ("Kind", experiment.kind),
-        ("Dataset", spelled(experiment.dataset)),
-        ("Frameworks", ", ".join(map(spelled, experiment.frameworks))),
-        ("Networks", ", ".join(map(spelled, experiment.models))),
-        ("Varied", "; ".join(varied)),
-        ("Evaluated on", f"{experiment.evaluate_on} images"),
-        ("Objective", objective_label(experiment) if experiment.kind == "search" else ""),
-        ("Epochs", f"{epochs:,} a trial" if epochs else ""),
-        ("Workers", f"{len({trial.worker for trial in trials if trial.worker}):,}"),
-        ("Seconds", f"{sum(one.seconds for trial in trials for one in trial.trainings):,.0f} of training in all"),
-        ("Period", _period(experiment)),
+        ("Kind", definition.kind),
+        ("Dataset", spelled(definition.dataset)),
+        ("Varied", varied),
+        ("Evaluated on", f"{definition.evaluate_on} images"),
+        ("Best recipe", recipe_text(definition) if definition.kind == "confirm" else ""),
+        ("Time", f"{moments[0]} to {moments[-1]}" if moments else ""),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in definition.versions.items())),
     ]
     return [(term, text) for term, text in facts if text]
-
-
-def _period(experiment: Experiment) -> str:
-    moments = [moment for trial in experiment.trials for moment in (trial.started, trial.finished) if moment]
-    if not moments:
-        return ""
-    return " to ".join(f"{moment:%Y-%m-%d %H:%M %Z}".strip() for moment in (min(moments), max(moments)))

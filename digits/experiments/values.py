@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from digits.command_line import first_fault, flat_fields
 from digits.errors import UserError
+from digits.names import spelled
 from digits.recipes import Augmentation, Recipe
 
 FIELDS = {name: field for name, field, _ in flat_fields(Recipe()) if name not in ("model", "seed")}
@@ -30,12 +31,13 @@ AMOUNTS = {amount.name for amount in dataclasses.fields(Augmentation)}
 class Range:
     """All numbers from low to high, both included; integers where both are."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
 
 
-Alternatives = tuple[Any, ...]
+Value = bool | int | float | str | tuple[int | float | str, ...] | None
+Alternatives = tuple[Value, ...]
 
 
 def parse_alternatives(words: Sequence[str], option: str = "--set") -> dict[str, Alternatives]:
@@ -81,6 +83,40 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def option_text(name: str) -> str:
+    """Return 'learning rate' for 'learning_rate', and 'EMA' for 'ema'."""
+    return "EMA" if name == "ema" else name.replace("_", " ")
+
+
+def value_text(value: object) -> str:
+    """Return a value for people: numbers with four significant digits, 'on' and 'off', '16 32', 'PyTorch', '-' if none.
+
+    Whole numbers keep all of theirs.
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return " ".join(map(value_text, value)) or "none"
+    return spelled(str(value))
+
+
+def values_text(values: Mapping[str, Any]) -> str:
+    """Return a combination of values in one line: 'PyTorch · CNN · learning rate 0.003'."""
+    return " · ".join(
+        value_text(value) if isinstance(value, str) else f"{option_text(name)} {value_text(value)}"
+        for name, value in values.items()
+    )
+
+
+def count(n: int, what: str) -> str:
+    """Return '1 trial', '3,000 trials'."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _split(word: str, option: str, found: Mapping[str, Any]) -> tuple[str, str]:

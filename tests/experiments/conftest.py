@@ -19,15 +19,6 @@ def postgresql() -> Iterator[PostgreSQL]:
         yield server
 
 
-@pytest.fixture(params=["journal", pytest.param("postgresql", marks=pytest.mark.nightly)])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """The option --storage, or nothing for the journal."""
-    if request.param == "journal":
-        return []
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    return ["--storage", server.address(tmp_path.name)]
-
-
 @pytest.fixture
 def place(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Give a function from a command's words to those words with the test's folders and the sample's images."""

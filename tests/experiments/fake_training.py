@@ -33,14 +33,17 @@ def main(options: Options) -> None:
     dataset = load_dataset(options.dataset, options.data_dir)
     run = NewRun(options, dataset, "pytorch", ["numpy"], started)
     progress = run.checkpoint.restore(lambda state: None) or Progress([], [])
-    steps = math.ceil(epoch_length(len(split_dataset(dataset, recipe)[0]), recipe.batch_size) / recipe.batch_size)
+    trained, held_out = split_dataset(dataset, recipe)
+    steps = math.ceil(epoch_length(len(trained), recipe.batch_size) / recipe.batch_size)
     print(f"epochs there already: {len(progress.history)}", flush=True)
     while not is_over(recipe, progress.history):
         time.sleep(EPOCH)
         epoch = len(progress.history) + 1
         loss = loss_after(recipe, epoch)
+        if recipe.learning_rate > 1e3:
+            raise UserError(f"the training diverged: the loss became nan in epoch {epoch}; lower --learning-rate.")
         row = {"epoch": epoch, "learning_rate": recipe.learning_rate, "train_loss": loss, "train_accuracy": 0.5}
-        validation = {"validation_loss": loss, "validation_accuracy": math.exp(-loss)}
+        validation = {"validation_loss": loss, "validation_accuracy": math.exp(-loss)} if len(held_out) else {}
         progress.history.append({**row, **validation, "seconds": EPOCH, "images_per_second": 1.0})
         progress.losses += [loss] * steps
         run.checkpoint.write(progress, b"")
@@ -48,7 +51,7 @@ def main(options: Options) -> None:
         name, _, value = os.environ.get("FAKE_FAIL", "").partition("=")
         if name and str(getattr(recipe, name)) == value:
             raise UserError(f"the training failed because {name} is {value}.")
-    confidence = math.exp(-progress.history[-1]["validation_loss"])
+    confidence = math.exp(-progress.history[-1]["train_loss"])
     probabilities = np.full((len(run.labels), 10), (1 - confidence) / 9, np.float32)
     probabilities[np.arange(len(run.labels)), run.labels] = confidence
     with run.writing() as folder:

@@ -10,9 +10,14 @@ import pytest
 
 from digits.data import Dataset
 from digits.errors import UserError
-from digits.experiments import define
-from digits.experiments.define import grid_definition, search_definition
-from digits.experiments.definition import combinations, read_definition, refuse_other
+from digits.experiments import definition as definitions
+from digits.experiments.definition import (
+    combinations,
+    grid_definition,
+    read_definition,
+    refuse_other,
+    search_definition,
+)
 from digits.experiments.options import GridOptions, SearchOptions
 
 NONE = np.zeros(0, np.uint8)
@@ -22,7 +27,7 @@ DATASET = Dataset("small", NONE, NONE, NONE, NONE, ("a", "b"), "f" * 64)
 @pytest.fixture(autouse=True)
 def same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if all packages were there."""
-    monkeypatch.setattr(define, "versions_of", lambda frameworks: dict.fromkeys(frameworks, "1"))
+    monkeypatch.setattr(definitions, "versions_of", lambda frameworks: dict.fromkeys(frameworks, "1"))
 
 
 def test_a_grid_has_every_combination_seed_by_seed() -> None:
@@ -97,6 +102,7 @@ def test_another_definition_is_refused_with_what_differs() -> None:
     definition = search_definition(SearchOptions(), DATASET)
     record = definition.record()
     for other, what in (
+        (search_definition(SearchOptions(seed=7), DATASET), "sampler seed: 0 there, 7 here"),
         (search_definition(SearchOptions(objective="accuracy"), DATASET), r"objective: \"loss\" there"),
         (search_definition(SearchOptions(set=("epochs=5",)), DATASET), "recipes, cnn, epochs: 3 there, 5 here"),
         (search_definition(SearchOptions(space=("dropout=0..0.5",)), DATASET), "space, batch size"),

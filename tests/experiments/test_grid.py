@@ -7,17 +7,29 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 from experiments.workers import Worker, run_experiment, wait_until
 
 from digits.errors import UserError
-from digits.experiments.study import read_experiment
+from digits.experiments import training
+from digits.experiments.definition import Definition
+from digits.experiments.options import GridOptions
+from digits.experiments.results import Experiment, read_experiment
+from digits.experiments.study import NothingToDo, SharedStudy
+from digits.experiments.training import environment
+from digits.machine import source
+from digits.recipes import RECIPES
 from digits.runs import find_runs, read_run
 
 pytestmark = pytest.mark.slow
 
 Place = Callable[..., list[str]]
 GRID = ("grid", "first", "--framework", "pytorch", "--seed", "0", "1", "2")
+
+
+def states(experiment: Experiment) -> list[str]:
+    return [*experiment.trials["state"]]
 
 
 def children(pid: int) -> list[int]:
@@ -41,21 +53,37 @@ def test_a_grid_trains_every_combination_once(
     assert out.endswith("6 of 6 trials of 'first' are done; 'python run_experiment.py show first' shows them.\n")
 
     experiment = read_experiment("first", tmp_path)
-    assert (experiment.kind, experiment.wanted, experiment.epochs) == ("grid", 6, 3)
-    assert experiment.varied == ("learning_rate", "seed")
-    assert [trial.state for trial in experiment.trials] == ["complete"] * 6
-    trial = experiment.trials[0]
-    assert trial.values == {"framework": "pytorch", "model": "cnn", "learning_rate": 0.001, "seed": 0}
-    assert trial.objective == trial.trainings[0].score["loss"] == pytest.approx(trial.epochs[2], abs=1e-6)
-    assert trial.worker.endswith(f":{os.getpid()}")
-    assert trial.started is not None
-    assert trial.finished is not None
-    assert trial.started <= trial.finished
+    assert experiment.definition.differing == ("learning_rate", "seed")
+    assert states(experiment) == ["complete"] * 6
+    # What was varied are Optuna's own parameters, so that its dashboard shows them.
+    assert experiment.frozen[0].params == {"learning_rate": 0.001, "seed": 0}
+    row = experiment.trials.iloc[0]
+    assert (row["framework"], row["model"], row["learning_rate"], row["seed"]) == ("pytorch", "cnn", 0.001, 0)
+    assert row["objective"] == row["loss"] == pytest.approx(row["last_reported"], abs=1e-6)
+    assert row["worker"].endswith(f":{os.getpid()}")
+    assert row["started"] <= row["finished"]
+    assert read_run(tmp_path / "experiments" / "first" / row["run"]).info["source"] == source()
 
     # Again: nothing is trained.
     monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
     assert run_experiment(words) == 0
     assert capfd.readouterr().out.count("\n") == 1
+
+
+def test_whoever_finds_no_waiting_trial_makes_none() -> None:
+    """Also where another worker takes the last one between two looks: there are no surplus trials."""
+    storage = optuna.storages.InMemoryStorage()
+    recipes = {"mlp": RECIPES["mlp"]}
+    definition = Definition("grid", "mnist", "", "test", "loss", ("pytorch",), recipes, (0, 1))
+    optuna.create_study(storage=storage, study_name="shared")
+    mine, others = (SharedStudy("shared", storage, definition, 0, alone=True) for _ in range(2))
+    for params in mine.wanted.combinations.values():
+        mine.enqueue(params)
+    assert [study.ask().params for study in (mine, others)] == [{"seed": 0}, {"seed": 1}]
+    for study in (mine, others):
+        with pytest.raises(NothingToDo):
+            study.ask()
+    assert len(mine.get_trials()) == 2
 
 
 def test_ctrl_c_gives_back_and_the_same_command_continues(
@@ -67,17 +95,18 @@ def test_ctrl_c_gives_back_and_the_same_command_continues(
     runs = tmp_path / "experiments" / "first" / "runs"
     wait_until(lambda: len(list(runs.glob(".*.checkpoint"))) == 2)
     trainings = children(worker.pid)
+    with pytest.raises(UserError, match=r"another process works on 'first'.*--jobs.*--storage"):
+        run_experiment(words)
     worker.send(signal.SIGINT)
     assert worker.wait() == 130
     assert len(trainings) == 2
     assert all(map(gone, trainings))
     assert worker.text().endswith("stopped: 0 of 3 trials of 'first' are done; the same command continues.\n")
-    assert [trial.state for trial in read_experiment("first", tmp_path).trials] == ["waiting"] * 3
+    assert states(read_experiment("first", tmp_path)) == ["waiting"] * 3
 
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
-    again = Worker(tmp_path / "again", words)
-    assert again.wait() == 0
-    assert [trial.state for trial in read_experiment("first", tmp_path).trials] == ["complete"] * 3
+    assert Worker(tmp_path / "again", words).wait() == 0
+    assert states(read_experiment("first", tmp_path)) == ["complete"] * 3
     logs = "".join(path.read_text() for path in (runs.parent / "logs").iterdir())
     assert logs.count("epochs there already: 0") == 3  # two of them before Ctrl-C
     assert not list(runs.glob(".*"))
@@ -103,25 +132,48 @@ def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
     assert "    error: the training failed because seed is 1.\n" in out
     assert "2 of 3 trials of 'first' are done" in out
     assert err.startswith("error: 1 of 3 trials failed; on the machine that ran them, ")
-    assert [trial.state for trial in read_experiment("first", tmp_path).trials] == ["complete", "failed", "complete"]
+    assert states(read_experiment("first", tmp_path)) == ["complete", "failed", "complete"]
+
+    # The worker of the second attempt is killed: the next call tries it once more.
     monkeypatch.delenv("FAKE_FAIL")
+    monkeypatch.setenv("FAKE_EPOCH", "30")
+    logs = tmp_path / "experiments" / "first" / "logs"
+    before = len([*logs.iterdir()])
+    worker = Worker(tmp_path / "out", place(*GRID))
+    wait_until(lambda: len([*logs.iterdir()]) > before)
+    worker.send(signal.SIGKILL)
+    worker.wait()
+    monkeypatch.setenv("FAKE_EPOCH", "0.02")
     assert run_experiment(place(*GRID)) == 0
     assert "3 of 3" in capfd.readouterr().out
-    assert [trial.values["seed"] for trial in read_experiment("first", tmp_path).trials] == [0, 2, 1]
+    assert [*read_experiment("first", tmp_path).trials["seed"]] == [0, 2, 1]
+
+
+def test_what_failed_is_tried_again_also_after_a_kill_that_left_another_trial_running(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH", "1")
+    monkeypatch.setenv("FAKE_FAIL", "seed=0")
+    worker = Worker(tmp_path / "out", place(*GRID))
+    wait_until(lambda: any((tmp_path / "experiments" / "first" / "logs").glob("0001*")))
+    worker.send(signal.SIGKILL)
+    worker.wait()
+    monkeypatch.delenv("FAKE_FAIL")
+    monkeypatch.setenv("FAKE_EPOCH", "0.02")
+    assert run_experiment(place(*GRID)) == 0
+    assert states(read_experiment("first", tmp_path)) == ["complete"] * 3
 
 
 def test_a_run_that_is_there_is_not_trained_again(
-    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_experiment(place(*GRID)) == 0
-    folder = tmp_path / "experiments" / "first"
     before = read_experiment("first", tmp_path)
-    (folder / "journal.log").unlink()
+    (tmp_path / "experiments" / "first" / "journal.log").unlink()
     monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
     assert run_experiment(place(*GRID)) == 0
-    assert capfd.readouterr().out.count(", trained before\n") == 3
     after = read_experiment("first", tmp_path)
-    assert [trial.trainings for trial in after.trials] == [trial.trainings for trial in before.trials]
+    assert [*after.trials["trainings"]] == [*before.trials["trainings"]]
 
 
 def test_a_grid_starts_from_the_runs_of_another_one(
@@ -139,12 +191,12 @@ def test_a_grid_starts_from_the_runs_of_another_one(
     assert starts == {1: "mnist-sample-cnn-pytorch-s1", 2: "mnist-sample-cnn-pytorch-s2"}
 
 
-def test_another_experiment_of_that_name_is_refused(place: Place, storage: list[str]) -> None:
-    assert run_experiment(place(*GRID, *storage)) == 0
+def test_another_experiment_of_that_name_is_refused(place: Place) -> None:
+    assert run_experiment(place(*GRID)) == 0
     with pytest.raises(UserError, match=r"another experiment 'first' \(seeds: \[0, 1, 2\] there, \[0\] here\)"):
-        run_experiment(place(*GRID[:4], "--seed", "0", *storage))
+        run_experiment(place(*GRID[:4], "--seed", "0"))
     with pytest.raises(UserError, match="another experiment 'first'"):
-        run_experiment(place("search", "first", *storage))
+        run_experiment(place("search", "first"))
 
 
 @pytest.mark.nightly
@@ -159,22 +211,37 @@ def test_a_worker_with_a_full_disk_gives_its_trial_back(
     assert "is full; make room, then run the same command again. The training said: error: File too large" in (
         worker.text()
     )
-    assert {trial.state for trial in read_experiment("first", tmp_path).trials} == {"waiting"}
+    assert set(states(read_experiment("first", tmp_path))) == {"waiting"}
     assert run_experiment(words) == 0
-    (_, *_) = runs = find_runs(tmp_path / "experiments" / "first" / "runs")
+    runs = find_runs(tmp_path / "experiments" / "first" / "runs")
     assert [len(read_run(run).history) for run in runs] == [3, 3, 3]
 
 
-def test_a_line_cut_off_in_the_journal_is_no_loss(tmp_path: Path, place: Place) -> None:
+def test_an_entry_cut_off_in_the_journal_is_no_loss(tmp_path: Path, place: Place) -> None:
     """As a worker leaves it that is killed, or has no more room, while it writes."""
-    words = place(*GRID)
-    assert run_experiment([*words[:4], "--seed", "0", *words[8:]]) == 0
+    words = place(*GRID[:4], "--seed", "0")
+    assert run_experiment(words) == 0
     journal = tmp_path / "experiments" / "first" / "journal.log"
+    journal.with_name("journal.log.lock").touch()
     with journal.open("ab") as file:
         file.write(b'{"op_code":8,"work')
-    assert read_experiment("first", tmp_path).trials[0].state == "complete"
-    assert run_experiment([*words[:4], "--seed", "0", *words[8:]]) == 0
+    assert states(read_experiment("first", tmp_path)) == ["complete"]
+    assert run_experiment(words) == 0
     assert journal.read_bytes().endswith(b"\n")
+
+
+def test_each_job_has_its_own_cores_and_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    monkeypatch.setattr(training, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    training.gpus.cache_clear()
+    found = [environment(job, GridOptions(jobs=3), complete=True) for job in range(3)]
+    training.gpus.cache_clear()
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in found] == ["2", "5", "2"]
+    assert {each["OMP_NUM_THREADS"] for each in found} == {"2"}
+    assert {each["TF_FORCE_GPU_ALLOW_GROWTH"] for each in found} == {"true"}
+    assert "WITHOUT_ONNX" not in found[0]
+    assert environment(0, GridOptions(), complete=False)["WITHOUT_ONNX"]
 
 
 @pytest.mark.parametrize(

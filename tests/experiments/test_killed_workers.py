@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -9,47 +10,74 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 from experiments.fake_training import loss_after
+from experiments.postgresql import PostgreSQL
 from experiments.workers import Worker
 
-from digits.experiments.study import read_experiment
+from digits.experiments.results import read_experiment
+from digits.experiments.study import storage_of
 from digits.recipes import Recipe
 from digits.runs import find_runs
 
 pytestmark = pytest.mark.nightly
 
+KILLS = 30
 RATES, SEEDS, EPOCHS = (0.001, 0.003), (0, 1, 2, 3, 4), 5
 GRID = [
     *("grid", "killed", "--framework", "pytorch", "--seed", *map(str, SEEDS)),
     *("--set", f"learning_rate={','.join(map(str, RATES))}", f"epochs={EPOCHS}"),
 ]
+SEARCH = ["search", "killed", "--space", "learning_rate=1e-4..1e-1:log", "dropout=0..0.5", "--trials", "10"]
 
 
-def test_thirty_kills_over_three_workers(
-    tmp_path: Path, place: Callable[..., list[str]], storage: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", [GRID, SEARCH], ids=["grid", "search"])
+@pytest.mark.parametrize("several", [True, False], ids=["postgresql", "journal"])
+def test_thirty_kills(
+    tmp_path: Path,
+    place: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    several: bool,
+    command: list[str],
 ) -> None:
-    monkeypatch.setenv("FAKE_EPOCH", "0.15")
-    seed = random.randrange(1 << 32)
+    """Three processes on a server, or one process with three jobs on a journal."""
+    monkeypatch.setenv("FAKE_EPOCH", "0.1")
+    chance = random.Random(seed := int(os.environ.get("KILLS", random.randrange(1 << 32))))
     print(f"seed of the kills: {seed}")  # pytest shows it where the test fails
-    chance = random.Random(seed)
-    words = place(*GRID, *storage)
-    workers = [Worker(tmp_path / "out", words) for _ in range(3)]
-    for _ in range(30):
-        time.sleep(chance.uniform(0, 0.5))
-        place_of = chance.randrange(3)
-        workers[place_of].send(signal.SIGKILL)
-        workers[place_of].wait()
-        workers[place_of] = Worker(tmp_path / "out", words)
-    assert [worker.wait() for worker in workers] == [0, 0, 0], workers[0].text()
+    storage = ["--jobs", "3"]
+    if several:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        storage = ["--storage", server.address(tmp_path.name)]
+    words, number = place(*command, *storage), 3 if several else 1
+    workers = [Worker(tmp_path / f"out-{index}", words) for index in range(number)]
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0, 0.5 if several else 1.5))
+        index = chance.randrange(number)
+        workers[index].send(signal.SIGKILL)
+        workers[index].wait()
+        workers[index] = Worker(tmp_path / f"out-{index}", words)
+    assert [worker.wait() for worker in workers] == [0] * number, workers[0].text()
+    assert not any("Traceback" in path.read_text() for path in tmp_path.glob("out-*"))
 
-    experiment = read_experiment("killed", tmp_path, *storage[1:])
-    found = Counter((trial.values["learning_rate"], trial.values["seed"]) for trial in experiment.trials)
-    assert found == Counter((rate, seed) for rate in RATES for seed in SEEDS)
-    for trial in experiment.trials:
-        recipe = Recipe(learning_rate=trial.values["learning_rate"], seed=trial.values["seed"])
-        assert trial.state == "complete"
-        assert trial.objective == pytest.approx(loss_after(recipe, EPOCHS), abs=1e-5)
-        assert [training.epochs for training in trial.trainings] == [EPOCHS]
+    experiment = read_experiment("killed", tmp_path, *storage[1:] if several else [])
+    assert set(experiment.trials["state"]) <= ({"complete"} if command is GRID else {"complete", "pruned"})
+    assert len(experiment.trials) == 10
+    for row in experiment.trials.to_dict("records"):
+        recipe = Recipe(learning_rate=row["learning_rate"], dropout=row.get("dropout", 0.25), seed=row.get("seed", 0))
+        if row["state"] == "complete":
+            epochs = EPOCHS if command is GRID else recipe.epochs
+            assert row["objective"] == pytest.approx(loss_after(recipe, epochs), abs=1e-5)
+            assert row["epochs_trained"] == epochs
+    if command is GRID:
+        found = Counter(zip(experiment.trials["learning_rate"], experiment.trials["seed"], strict=True))
+        assert found == Counter((rate, seed) for rate in RATES for seed in SEEDS)
+        study = optuna.load_study(
+            study_name="killed",
+            storage=storage_of(tmp_path / "experiments" / "killed", storage[1] if several else ""),
+        )
+        complete = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+        assert len(complete) == 10  # not even one that does not count
     runs = tmp_path / "experiments" / "killed" / "runs"
-    assert len(find_runs(runs)) == len(list(runs.iterdir())) == len(found)  # and no checkpoint is left
+    assert len(find_runs(runs)) == len(list(runs.iterdir()))  # and no checkpoint is left

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from paths import ROOT
 
 from digits.data import load_dataset
 from digits.data.datasets import write_own
-from digits.experiments.records import Experiment
-from digits.experiments.study import read_experiment
+from digits.experiments.definition import start_of
+from digits.experiments.figures import figures_of
+from digits.experiments.results import Experiment, counts_text, ranked, read_experiment
 from digits.recipes import read_recipe
+from digits.runs import find_runs
 
 pytestmark = pytest.mark.slow
 
@@ -30,50 +32,51 @@ SPACE = ("--space", "learning_rate=1e-4..1e-1:log", "dropout=0..0.5")
 SEARCH = ("search", "found", *SPACE, "--trials")
 
 
-def numbers(experiment: Experiment) -> list[tuple[Mapping[str, Any], str, float | None, tuple[float, ...]]]:
-    return [(dict(trial.values), trial.state, trial.objective, trial.epochs) for trial in experiment.trials]
+def tried(experiment: Experiment) -> list[Any]:
+    """Return what each trial was and gave, in any order: one that is tried again has another number."""
+    columns = [*experiment.definition.differing, "state", "objective", "last_reported", "epochs_trained"]
+    return sorted(map(str, experiment.trials[columns].itertuples(index=False, name=None)))
 
 
-def test_a_search_finds_better_recipes_than_the_default(
+def test_a_search_finds_better_recipes_than_it_started_from(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_experiment(place(*SEARCH, "16", "--jobs", "2")) == 0
     experiment = read_experiment("found", tmp_path)
-    assert (experiment.kind, experiment.evaluate_on, experiment.wanted) == ("search", "validation", 16)
-    assert experiment.logarithmic == {"learning_rate"}
-    default, *others = experiment.trials
-    assert {name: default.values[name] for name in experiment.varied} == experiment.defaults
-    assert {trial.state for trial in experiment.trials} == {"complete", "pruned"}
-    assert len({tuple(trial.values.items()) for trial in experiment.trials}) == 16  # none twice
-    best = min((trial for trial in others if trial.objective is not None), key=lambda trial: trial.objective or 0.0)
-    assert default.objective is not None
-    assert best.objective is not None
-    assert best.objective < default.objective - 0.3
+    trials = experiment.trials
+    first, start = trials.iloc[0], start_of(experiment.definition)
+    assert {name: first[name] for name in start} == start
+    assert set(trials["state"]) == {"complete", "pruned"}
+    assert len(trials.drop_duplicates([*start])) == 16  # none twice
+    best = ranked(experiment).iloc[0]
+    assert best["objective"] < first["objective"] - 0.3
+    assert trials.loc[trials["state"] == "pruned", "last_reported"].notna().all()
 
     written = json.loads((tmp_path / "experiments" / "found" / "best.json").read_text())
-    assert (written["trial"], written["value"]) == (best.number, best.objective)
+    assert (written["trial"], written["value"]) == (best["number"], best["objective"])
     recipe = read_recipe(tmp_path / "experiments" / "found" / "best.json")
-    assert (recipe.learning_rate, recipe.dropout) == (best.values["learning_rate"], best.values["dropout"])
+    assert (recipe.learning_rate, recipe.dropout) == (best["learning_rate"], best["dropout"])
 
-    trained = sum(len(trial.epochs) for trial in experiment.trials)
     out = capfd.readouterr().out
-    assert f"The best of 16 trials is number {best.number}: learning rate {best.values['learning_rate']:.4g} · " in out
-    assert f" of the epochs: {trained} of 48 were trained." in out
+    assert f"The best of 16 trials is number {best['number']}: learning rate {best['learning_rate']:.4g} · " in out
+    assert f" of the epochs: {trials['epochs_trained'].sum()} of 48 were trained." in out
 
 
-def test_an_interrupted_search_continues_as_if_it_had_not_been(
-    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("pruner", ["median", pytest.param("hyperband", marks=pytest.mark.nightly)])
+def test_a_killed_search_continues_as_if_it_had_not_been(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, pruner: str
 ) -> None:
-    words = place(*SEARCH, "5", "--set", "epochs=2")
+    words = place(*SEARCH, "10", "--pruner", pruner, "--seed", "7")
     assert run_experiment(words) == 0
-    whole = numbers(read_experiment("found", tmp_path))
+    whole = read_experiment("found", tmp_path)
     shutil.rmtree(tmp_path / "experiments")
-    worker = Worker(tmp_path / "out", words)
-    wait_until(lambda: worker.text().count("accuracy") >= 2)
-    worker.send(signal.SIGINT)
-    assert worker.wait() == 130
+    for lines in (2, 5, 8):
+        worker = Worker(tmp_path / f"out-{lines}", words)
+        wait_until(lambda worker=worker, lines=lines: worker.text().count("\n") >= lines or worker.poll() is not None)
+        worker.send(signal.SIGKILL if lines != 5 else signal.SIGINT)
+        worker.wait()
     assert run_experiment(words) == 0
-    assert sorted(map(str, numbers(read_experiment("found", tmp_path)))) == sorted(map(str, whole))
+    assert tried(read_experiment("found", tmp_path)) == tried(whole)
 
 
 def test_more_trials_can_be_asked_for(tmp_path: Path, place: Place) -> None:
@@ -82,16 +85,17 @@ def test_more_trials_can_be_asked_for(tmp_path: Path, place: Place) -> None:
         assert len(read_experiment("found", tmp_path).trials) == there
 
 
-def test_several_workers_make_as_many_trials_as_were_asked_for(
-    tmp_path: Path, place: Place, storage: list[str]
+def test_trials_that_diverge_count_as_such_and_are_not_trained_again(
+    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers = [Worker(tmp_path / "out", place(*SEARCH, "6", *storage)) for _ in range(3)]
-    wait_until(lambda: "accuracy" in workers[0].text())
-    workers[0].send(signal.SIGKILL)
-    assert [worker.wait() for worker in workers[1:]] == [0, 0]
-    trials = read_experiment("found", tmp_path, *storage[1:]).trials
-    assert len(trials) == len({tuple(trial.values.items()) for trial in trials}) == 6
-    assert {trial.state for trial in trials} <= {"complete", "pruned"}
+    words = place("search", "div", "--trials", "6", "--set", "epochs=1", "--space", "learning_rate=1e-2..1e9:log")
+    assert run_experiment(words) == 0
+    assert ": diverged: the training diverged: the loss became nan" in capfd.readouterr().out
+    experiment = read_experiment("div", tmp_path)
+    assert "diverged" in set(experiment.trials["state"]) <= {"complete", "diverged"}
+    assert {trial.state.name for trial in experiment.frozen} == {"COMPLETE", "PRUNED"}  # the sampler learns from both
+    monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
+    assert run_experiment(words) == 0
 
 
 @pytest.mark.nightly
@@ -100,13 +104,12 @@ def test_a_mean_over_seeds_with_their_own_pruner(
 ) -> None:
     assert run_experiment(place(*SEARCH, "4", "--seeds", "3", "--set", "epochs=1", "--jobs", "2")) == 0
     experiment = read_experiment("found", tmp_path)
-    assert experiment.epochs == 3
-    for trial in experiment.trials:
-        losses = [training.score["loss"] for training in trial.trainings]
-        assert [training.seed for training in trial.trainings] == list(range(len(losses)))
-        assert trial.epochs == pytest.approx(losses)
-        if trial.state == "complete":
-            assert trial.objective == pytest.approx(sum(losses) / 3)
+    for row, trial in zip(experiment.trials.to_dict("records"), experiment.frozen, strict=True):
+        losses = [result["score"]["loss"] for result in row["trainings"]]
+        assert [result["seed"] for result in row["trainings"]] == list(range(len(losses)))
+        assert list(trial.intermediate_values.values()) == pytest.approx(losses)
+        if row["state"] == "complete":
+            assert row["objective"] == pytest.approx(sum(losses) / 3)
         else:
             assert len(losses) < 3
     assert "mean of 3 seeds, loss" in capfd.readouterr().out
@@ -116,11 +119,25 @@ def test_a_finite_space_is_tried_once(tmp_path: Path, place: Place, capfd: pytes
     space = ("--space", "optimizer=adam,sgd", "weight_decay=0,0.1", "--set", "epochs=1")
     assert run_experiment(place("search", "found", *space, "--trials", "50")) == 0
     assert "the space has 3 possible combinations; each is tried once." in capfd.readouterr().err
-    trials = read_experiment("found", tmp_path).trials
-    assert {(trial.values["optimizer"], trial.values["weight_decay"]) for trial in trials} == {
+    experiment = read_experiment("found", tmp_path)
+    assert {*zip(experiment.trials["optimizer"], experiment.trials["weight_decay"], strict=True)} == {
         *(("adam", 0), ("adam", 0.1), ("sgd", 0))
     }
-    assert len(trials) == 3
+    assert counts_text(experiment).startswith("3 of 3 trials ended")
+
+
+def test_a_running_trial_without_values_changes_no_axis(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker was killed while it drew: its trial has no parameters yet."""
+    assert run_experiment(place(*SEARCH, "4")) == 0
+    monkeypatch.setattr("digits.experiments.study.SharedStudy.values", lambda *_: os._exit(9))
+    monkeypatch.setattr("digits.experiments.study.SharedStudy.parameters", {}, raising=False)
+    Worker(tmp_path / "out", place(*SEARCH, "5")).wait()
+    experiment = read_experiment("found", tmp_path)
+    assert experiment.trials.iloc[-1]["state"] == "running"
+    axes = {name: figure.axes for name, figure, _ in figures_of(experiment)}["slices"]
+    assert {each.get_xlabel(): each.get_xscale() for each in axes[:2]} == {"dropout": "linear", "learning_rate": "log"}
 
 
 def test_after_its_seconds_a_search_begins_no_trial(
@@ -135,7 +152,7 @@ def test_after_its_seconds_a_search_begins_no_trial(
 @pytest.mark.nightly
 @pytest.mark.pytorch
 def test_not_one_number_of_a_search_depends_on_the_test_set(workplace: Path, tmp_path: Path) -> None:
-    """The second time, the test images are noise and the labels random."""
+    """The second time, the test images are noise and the labels random. Only the best trial has model.onnx."""
     sample, chance = load_dataset("mnist-sample", workplace / "mnist_data"), np.random.default_rng(0)
     train = (sample.train_images, sample.train_labels)
     noise = (chance.integers(0, 256, (77, 28, 28), np.uint8), chance.integers(0, 10, 77, np.uint8))
@@ -149,7 +166,9 @@ def test_not_one_number_of_a_search_depends_on_the_test_set(workplace: Path, tmp
         done = subprocess.run(command, cwd=folder, env=one_thread, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         experiment = read_experiment("found", folder / "outputs")
-        scores = [[training.score for training in trial.trainings] for trial in experiment.trials]
+        scores = [[result["score"] for result in results] for results in experiment.trials["trainings"]]
         best = json.loads((folder / "outputs" / "experiments" / "found" / "best.json").read_text())
-        found.append((numbers(experiment), scores, best["recipe"], best["value"]))
+        found.append((tried(experiment), scores, best["recipe"], best["value"]))
+        runs = find_runs(folder / "outputs" / "experiments" / "found" / "runs")
+        assert [run.name for run in runs if (run / "model.onnx").exists()] == [best["trainings"][0]["run"]]
     assert found[0] == found[1]

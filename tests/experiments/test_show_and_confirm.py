@@ -1,24 +1,28 @@
-"""From a search to its table, its report, and the comparison of what it found with the default recipe."""
+"""From a search to its table, its report, and the comparison of what it found with what it started from."""
 
 from __future__ import annotations
 
+import csv
+import html
+import io
 import json
 import shlex
 import shutil
-import signal
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from experiments.postgresql import PostgreSQL
-from experiments.workers import Worker, run_experiment, wait_until
+from browser import CHROMIUM, complaints
+from experiments.workers import COMMANDS, Worker, run_experiment
+from scipy import stats
 
-from digits.data import load_dataset
 from digits.errors import UserError
-from digits.experiments.define import grid_definition, search_definition
-from digits.experiments.options import GridOptions, SearchOptions, parse_command
-from digits.experiments.repeat import command_of
-from digits.experiments.study import read_experiment, read_study
+from digits.experiments.confirm import Confirmation
+from digits.experiments.definition import command_of
+from digits.experiments.options import ConfirmOptions, parse_command
+from digits.experiments.results import read_experiment, table_of
 from digits.recipes import RECIPES, recipe_record
 
 pytestmark = pytest.mark.slow
@@ -27,27 +31,69 @@ Place = Callable[..., list[str]]
 SEARCH = ("search", "found", "--space", "learning_rate=1e-4..1e-1:log", "dropout=0..0.5", "--trials", "6")
 
 
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
 @pytest.fixture
 def searched(place: Place, capfd: pytest.CaptureFixture[str]) -> Place:
-    assert run_experiment(place(*SEARCH)) == 0
+    assert run_experiment(place(*SEARCH, "--set", "epochs=2")) == 0
     capfd.readouterr()
     return place
 
 
-def test_show_prints_the_table_and_says_what_it_wrote(
+def test_show_prints_the_table_and_writes_files_that_need_nothing_else(
     searched: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_experiment(searched("show", "found", "--format", "svg")) == 0
     out = capfd.readouterr().out
     assert out.startswith("search: MNIST sample · CNN · PyTorch · 'found'\n6 of 6 trials ended: ")
-    assert "validation loss  learning rate  dropout  accuracy  training  epochs  n" in out
-    assert f"  {tmp_path / 'experiments' / 'found'}/: trials.csv, summary.csv, report.html\n" in out
+    assert "validation loss learning rate dropout accuracy training epochs n" in " ".join(out.split())
     folder = tmp_path / "experiments" / "found"
-    assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 6
-    assert "python run_experiment.py search found --dataset mnist-sample" in (folder / "report.html").read_text()
+    rows = rows_of(folder / "trials.csv")
+    assert len(rows) == 6
+    for row in rows:
+        assert float(row["last_reported"]) > 0  # of pruned ones too
+        started, finished = (datetime.fromisoformat(row[name]) for name in ("started", "finished"))
+        assert started.utcoffset() == datetime.now().astimezone().utcoffset()
+        assert started <= finished
+        if row["state"] == "complete":
+            assert float(row["objective_validation_loss"]) == pytest.approx(float(row["last_reported"]), abs=1e-6)
+            assert (folder / row["run"] / "run.json").is_file()
+    best = rows_of(folder / "summary.csv")
+    values = [float(row["objective_validation_loss"]) for row in best]
+    assert values == sorted(values)
+    page = html.unescape((folder / "report.html").read_text())
+    assert "python run_experiment.py search found --trials 6 --space" in page
+    assert page.count("<img") == 2
+    assert {path.name for path in folder.glob("*.svg")} == {"history.svg", "slices.svg"}
+    if CHROMIUM is not None:
+        assert complaints(folder / "report.html", tmp_path) == []
 
-    assert run_experiment(searched("show", "found", "--format", "svg")) == 0
-    assert "of which 0 rendered now" in capfd.readouterr().out
+
+def test_the_summary_of_a_grid_while_it_is_running(
+    place: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_FAIL", "seed=2")
+    words = ("--seed", "0", "1", "2", "--set", "learning_rate=0.001,0.003", "filters=8x16")
+    assert run_experiment(place("grid", "rates", "--framework", "pytorch", *words)) == 1
+    capfd.readouterr()
+    assert run_experiment(place("show", "rates")) == 0
+    out = capfd.readouterr().out
+    assert "6 of 6 trials ended: 4 complete, 2 failed.\n" in out
+    folder = tmp_path / "experiments" / "rates"
+    experiment = read_experiment("rates", tmp_path)
+    row = rows_of(folder / "summary.csv")[0]
+    losses = experiment.trials.loc[experiment.trials["learning_rate"] == 0.001, "loss"].dropna()
+    low, high = stats.ttest_1samp(losses, 0).confidence_interval(0.95)
+    assert [float(row[f"loss_{part}"]) for part in ("mean", "low", "high")] == pytest.approx([losses.mean(), low, high])
+    assert (row["n"], row["trials"]) == ("2", "3")
+    assert "because seed is 2" in (folder / "report.html").read_text()
+    assert (folder / "combinations.png").is_file()
+
+    # What has no numbers yet is counted, and shown as such.
+    early = replace(experiment, frozen=experiment.frozen[:1])
+    assert [line[-1] for line in table_of(early)] == ["n", "1"]
 
 
 def test_show_names_the_experiments_that_there_are(searched: Place, tmp_path: Path) -> None:
@@ -58,32 +104,28 @@ def test_show_names_the_experiments_that_there_are(searched: Place, tmp_path: Pa
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_confirm_compares_the_best_recipe_with_the_default_one_once(
+def test_confirm_compares_the_best_recipe_with_the_start_once(
     searched: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """The start has what --set has given the search: two epochs, as the best recipe."""
     words = searched("confirm", "found", "--seeds", "3")
     assert run_experiment(words) == 0
     out = capfd.readouterr().out
     assert "6 trainings with the seeds 1 2 3, on all training images; evaluated on the test images" in out
-    assert "The best recipe is " in out
     folder = tmp_path / "experiments" / "found-confirm"
     record = json.loads((folder / "confirm.json").read_text())
     best = json.loads((tmp_path / "experiments" / "found" / "best.json").read_text())
-    assert record["seeds"] == [1, 2, 3]
-    assert record["evaluated_on"] == "test"
+    assert (record["seeds"], record["evaluated_on"]) == ([1, 2, 3], "test")
     assert record["sentence"] in out
+    assert "so few seeds give no p-value" in record["sentence"]
     everything = {"validation_fraction": 0.0, "seed": 0}
     assert record["recipes"]["best"] == {**best["recipe"], **everything}
-    assert record["recipes"]["default"] == {**recipe_record(RECIPES["cnn"]), **everything}
-    differences = [
-        b["score"]["accuracy"] - a["score"]["accuracy"] for a, b in zip(record["default"], record["best"], strict=True)
-    ]
+    assert record["recipes"]["start"] == {**recipe_record(RECIPES["cnn"]), **everything, "epochs": 2}
+    pairs = zip(record["start"], record["best"], strict=True)
+    differences = [b["score"]["accuracy"] - a["score"]["accuracy"] for a, b in pairs]
     assert record["accuracy_difference"]["mean"] == pytest.approx(sum(differences) / 3)
-
-    experiment = read_experiment("found-confirm", tmp_path)
-    assert experiment.kind == "confirm"
     # By turns, so that what else the machine does hits both.
-    assert [trial.values["recipe"] for trial in experiment.trials] == ["default", "best"] * 3
+    assert [*read_experiment("found-confirm", tmp_path).trials["recipe"]] == ["start", "best"] * 3
 
     # A second call shows what is stored: nothing is trained, and nothing evaluated, even where all runs are gone.
     shutil.rmtree(folder / "runs")
@@ -94,51 +136,55 @@ def test_confirm_compares_the_best_recipe_with_the_default_one_once(
     assert json.loads((folder / "confirm.json").read_text()) == record
     with pytest.raises(UserError, match=r"begun with 3 seeds.* give --seeds 3 to continue"):
         run_experiment(searched("confirm", "found"))
-
     for name in ("found", "found-confirm"):
         assert run_experiment(searched("show", name)) == 0
         assert record["sentence"] in capfd.readouterr().out
-        assert record["remark"] in (tmp_path / "experiments" / name / "report.html").read_text()
+        assert record["sentence"] in html.unescape((tmp_path / "experiments" / name / "report.html").read_text())
     assert (folder / "confirmation.png").is_file()
 
 
-@pytest.mark.nightly
-def test_both_work_with_a_storage_too(place: Place, postgresql: PostgreSQL, capfd: pytest.CaptureFixture[str]) -> None:
-    storage = ["--storage", postgresql.address("show")]
-    assert run_experiment(place(*SEARCH, *storage)) == 0
-    capfd.readouterr()
-    assert run_experiment(place("confirm", "found", "--seeds", "2", *storage)) == 0
-    sentence = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("The best recipe"))
-    assert run_experiment(place("show", "found", *storage)) == 0
-    assert sentence in capfd.readouterr().out
-    with pytest.raises(UserError, match="there are found, found-confirm"):
-        run_experiment(place("show", "lost", *storage))
+def test_what_a_confirmation_says() -> None:
+    assert parse_command(ConfirmOptions(), "confirm", "", ["x"]).seeds == 6
+
+    def confirmed(differences: list[float], epochs: tuple[int, int] = (3, 3)) -> Confirmation:
+        start, best = (
+            [{"seed": seed, "seconds": seconds, "score": {"accuracy": 0.9 + more, "loss": 0.1}} for seed, more in each]
+            for seconds, each in ((10.0, [(i, 0.0) for i in range(len(differences))]), (5.0, [*enumerate(differences)]))
+        )
+        return Confirmation(start, best, len(differences), epochs)
+
+    six = confirmed([0.01, 0.012, 0.008, 0.011, 0.01, 0.009])
+    assert six.sentence() == (
+        "The best recipe is 1.00 percentage points more accurate (95 % interval 0.85 to 1.15, n = 6 seeds), at 0.50 "
+        "times the training seconds. The interval excludes 0; p = 0.031 by the exact permutation test of the paired "
+        "differences."
+    )
+    assert confirmed([0.01] * 5).p_value is None  # it could not be below 0.0625
+    assert "less accurate (95 % interval -0.30 to 2.30" in confirmed([-0.01, -0.02, 0, -0.01]).sentence()
+    assert confirmed([0.01] * 6, (3, 9)).sentence().endswith("The best recipe trains 9 epochs, the start 3.")
 
 
 @pytest.mark.nightly
 def test_an_interrupted_confirmation_continues_with_the_recipe_that_it_was_begun_with(
     searched: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FAKE_EPOCH", "0.3")
+    monkeypatch.setenv("FAKE_FAIL", "seed=2")
     words = searched("confirm", "found", "--seeds", "2")
-    worker = Worker(tmp_path / "worker.txt", words)
-    wait_until(lambda: "accuracy" in worker.text())
-    worker.send(signal.SIGINT)
-    assert worker.wait() == 130
-    begun = read_study("found-confirm", tmp_path).definition
+    assert Worker(tmp_path / "out", words).wait() == 1
+    begun = read_experiment("found-confirm", tmp_path).definition
     # The search goes on meanwhile, and may find a better recipe.
-    monkeypatch.setenv("FAKE_EPOCH", "0.02")
-    assert run_experiment(searched(*SEARCH[:-1], "12")) == 0
+    monkeypatch.delenv("FAKE_FAIL")
+    assert run_experiment(searched(*SEARCH[:-1], "12", "--set", "epochs=2")) == 0
     assert run_experiment(words) == 0
     assert "The best recipe is" in capfd.readouterr().out
-    assert read_study("found-confirm", tmp_path).definition == begun
+    assert read_experiment("found-confirm", tmp_path).definition == begun
 
 
-def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no experiment 'found'"):
         run_experiment(place("confirm", "found"))
     assert run_experiment(place("search", "one", "--space", "dropout=0..0.5", "--trials", "1")) == 0
-    with pytest.raises(UserError, match="the best recipe of 'one' is the default one"):
+    with pytest.raises(UserError, match="the best recipe of 'one' is the one that it started from"):
         run_experiment(place("confirm", "one"))
     assert run_experiment(place("grid", "rates", "--framework", "pytorch", "--set", "epochs=1")) == 0
     with pytest.raises(UserError, match="'rates' is a grid, and only a search has a best recipe to confirm"):
@@ -154,7 +200,7 @@ def test_recipes_that_watch_validation_images_keep_them(
     assert run_experiment(place(*words)) == 0
     assert run_experiment(place("confirm", "kept", "--seeds", "2")) == 0
     assert "on 90 % of the training images (a recipe watches the others while it trains)" in capfd.readouterr().out
-    recipes = read_study("kept-confirm", tmp_path).definition.recipes
+    recipes = read_experiment("kept-confirm", tmp_path).definition.recipes
     assert {recipe.validation_fraction for recipe in recipes.values()} == {0.1}
 
 
@@ -163,22 +209,13 @@ def test_recipes_that_watch_validation_images_keep_them(
     [
         ("grid", "x", "--set", "learning_rate=0.001,0.003", "filters=8x16,16x32", "augment=on,off"),
         ("grid", "x", "--model", "mlp", "--seed", "0", "1", "--init-from", "a grid"),
-        ("search", "x", "--trials", "7", "--set", "augment=on", "rotation=5", "--space", "shift=0..3", "epochs=1..5"),
-        ("search", "x", "--space", "dropout=0..0.5", "batch_size=32,64", "--objective", "accuracy", "--seeds", "3"),
+        ("search", "x", "--trials", "7", "--set", "augment=on", "--space", "shift=0..3", "epochs=1..5", "--seed", "7"),
+        ("confirm", "x", "--seeds", "8"),
     ],
 )
-def test_the_command_in_the_report_makes_the_same_experiment(place: Place, words: tuple[str, ...]) -> None:
-    def defined(given: list[str]) -> tuple[object, str]:
-        command, *rest = given
-        if command == "grid":
-            grid = parse_command(GridOptions(), command, "", rest)
-            definition, _ = grid_definition(grid, load_dataset(grid.dataset, grid.data_dir).fingerprint)
-            return definition, command_of(definition, grid.experiment, 0)
-        search = parse_command(SearchOptions(), command, "", rest)
-        definition = search_definition(search, load_dataset(search.dataset, search.data_dir))
-        return definition, command_of(definition, search.experiment, search.trials)
-
-    definition, command = defined(place(*words))
-    python, script, *again = shlex.split(command)
-    assert (python, script) == ("python", "run_experiment.py")
-    assert defined([*again, *place(*words)[-4:-2]]) == (definition, command)  # with --data-dir
+def test_the_command_in_the_report_makes_the_same_experiment(words: tuple[str, ...]) -> None:
+    command, *rest = words
+    asked = parse_command(COMMANDS[command][0], command, "", rest)
+    python, script, again, *others = shlex.split(command_of(command, asked))
+    assert (python, script, again) == ("python", "run_experiment.py", command)
+    assert parse_command(COMMANDS[command][0], command, "", others) == asked

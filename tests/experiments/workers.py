@@ -15,14 +15,14 @@ from typing import Any
 from paths import ROOT
 
 from digits.errors import run_script
-from digits.experiments import commands, liveness
+from digits.experiments import commands, run, storage, study
 from digits.experiments.confirm import run_confirm
 from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
-from digits.experiments.show import run_show
-from digits.experiments.worker import Pace
+from digits.experiments.report import run_show
 
 SCRIPT = ROOT / "tests" / "experiments" / "fake_training.py"
-PACE = Pace(trainings=0.02, study=0.1, beat=0.1, grace=1.5)
+storage.BEAT, storage.GRACE, study.PATIENCE, run.PAUSE = 1, 3, 0.5, 0.2
+commands.export_best = lambda runs, trial: None  # the fake networks are none
 COMMANDS: dict[str, tuple[Any, Callable[..., int]]] = {
     "grid": (GridOptions(), commands.run_grid),
     "search": (SearchOptions(), commands.run_search),
@@ -50,7 +50,6 @@ class Worker:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if largest_file:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-            liveness.this_worker.cache_clear()
             descriptor = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             for stream in (1, 2):
                 os.dup2(descriptor, stream)
@@ -95,7 +94,7 @@ def run_experiment(words: Sequence[str]) -> int:
     command, *rest = words
     defaults, run = COMMANDS[command]
     options = parse_command(defaults, command, "", rest)
-    return run(options) if command == "show" else run(options, lambda framework: SCRIPT, PACE)
+    return run(options) if command == "show" else run(options, lambda framework: SCRIPT)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -1,1 +1,0 @@
-"""The figures of an experiment: one module a figure."""

@@ -1,0 +1,277 @@
+"""One training of a trial, in a process of its own: frameworks cannot share one, and a crash then ends no other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from digits.errors import UserError
+from digits.experiments.definition import Definition
+from digits.experiments.options import Work
+from digits.machine import cores
+from digits.names import plain
+from digits.recipes import Options, Recipe, command_words, recipe_record, run_path
+from digits.runs import Run, find_runs, read_run
+from digits.training import checkpoint_path, history_so_far
+
+PROJECT = Path(__file__).resolve().parents[2]
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""What PyTorch and TensorFlow take their number of threads from."""
+LEAST_SPACE = 100 << 20
+"""Bytes that must be free for a training to begin: a run of the largest network takes a tenth of it."""
+FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+"""How a system says that a file had no room: its disk, the user's share of it, or the longest file allowed."""
+
+History = list[dict[str, float]]
+
+
+class TrainingFailed(Exception):
+    """A training did not write its run; its last lines."""
+
+
+class TrainingDiverged(Exception):
+    """Its numbers were not finite any more; its last lines."""
+
+
+class Stopped(Exception):
+    """Ctrl-C, or another job of this worker cannot go on."""
+
+
+def script_of(framework: str) -> Path:
+    """Return the training script of the framework."""
+    return PROJECT / f"mnist_{framework}.py"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how this worker trains."""
+
+    definition: Definition
+    options: Work
+    script: Callable[[str], Path] = script_of
+
+    @property
+    def runs(self) -> Path:
+        return self.options.folder / "runs"
+
+    def train(
+        self,
+        framework: str,
+        recipe: Recipe,
+        log: str,
+        job: int,
+        watch: Callable[[History], None],
+        is_stopping: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Return the result of a training, which is continued from its checkpoint, and not repeated if it is done.
+
+        log: begins the name of the file for what it prints; job: its number among those of this machine; watch: is
+        given the history after each epoch, and may raise. TrainingFailed, TrainingDiverged or Stopped where there is
+        no result; UserError where the disk is full.
+        """
+        options = self._options_of(framework, recipe)
+        path = run_path(options, framework)
+        run = self._finished(path, options)
+        if run is None:
+            if not self._has_space():
+                raise self._full("")
+            for resume in (True, False) if checkpoint_path(path).exists() else (False,):
+                process = TrainingProcess(
+                    self.script(framework),
+                    # By name, because a network that was edited would otherwise give its run another one.
+                    [*command_words("", options)[2:], "--name", path.name, *["--resume"][: int(resume)]],
+                    self.options.folder / "logs" / f"{log}-{path.name}.log",
+                    environment(job, self.options, complete=self.definition.kind == "grid"),
+                )
+                status = self._wait(process, path, watch, is_stopping)
+                if not status:
+                    break
+                words = process.last_words()
+                if not self._has_space() or any(reason in words for reason in FULL):
+                    raise self._full(f" The training said: {words.splitlines()[-1]}")
+                if resume:  # the checkpoint may be damaged, or of other versions
+                    self.forget(framework, recipe)
+                elif "diverged" in words:
+                    raise TrainingDiverged(words)
+                else:
+                    raise TrainingFailed(words)
+            try:
+                run = read_run(path)
+            except UserError as error:
+                raise TrainingFailed(str(error)) from None
+        watch(run.history)
+        return {
+            "seed": recipe.seed,
+            "score": run.info[self.definition.evaluate_on],
+            "seconds": run.training_seconds,
+            "epochs": len(run.history),
+            "run": path.name,
+            "host": platform.node(),
+        }
+
+    def forget(self, framework: str, recipe: Recipe) -> None:
+        """Delete the checkpoint of a training that is not to go on."""
+        checkpoint_path(run_path(self._options_of(framework, recipe), framework)).unlink(missing_ok=True)
+
+    def _options_of(self, framework: str, recipe: Recipe) -> Options:
+        name, options = self.definition.init_from, self.options
+        start = None
+        if name:
+            start = find_start(options.folder.with_name(name) / "runs", framework, recipe.model, recipe.seed)
+        return Options(
+            recipe,
+            dataset=self.definition.dataset,
+            init_from=start,
+            evaluate_on=self.definition.evaluate_on,
+            device=options.device,
+            data_dir=options.data_dir,
+            output_dir=self.runs,
+        )
+
+    def _finished(self, path: Path, options: Options) -> Run | None:
+        """Return the run that the training would give where it is there, from a worker that was killed after it."""
+        try:
+            run = read_run(path)
+        except UserError:
+            return None
+        found = run.info.get("versions", {})
+        is_wanted = (
+            run.recipe == recipe_record(options.recipe)
+            and run.fingerprint == self.definition.dataset_fingerprint
+            and run.evaluated_on == self.definition.evaluate_on
+            and all(self.definition.versions.get(name, version) == version for name, version in found.items())
+        )
+        return run if is_wanted else None
+
+    def _wait(
+        self,
+        process: TrainingProcess,
+        path: Path,
+        watch: Callable[[History], None],
+        is_stopping: Callable[[], bool],
+    ) -> int:
+        """Return the exit status of a training, which is ended where anything is raised meanwhile."""
+        seen = None
+        with process:
+            while (status := process.poll()) is None:
+                time.sleep(0.1)
+                if is_stopping():
+                    raise Stopped
+                with suppress(OSError):
+                    changed = checkpoint_path(path).stat()
+                    if seen != (seen := (changed.st_ino, changed.st_mtime_ns)):
+                        watch(history_so_far(path))
+        return status
+
+    def _has_space(self) -> bool:
+        return shutil.disk_usage(self.options.folder).free >= LEAST_SPACE
+
+    def _full(self, more: str) -> UserError:
+        return UserError(
+            f"the disk of '{self.options.folder}' is full; make room, then run the same command again.{more}"
+        )
+
+
+class TrainingProcess:
+    """A running training script; what it prints goes into a file. Leaving its block ends it."""
+
+    def __init__(self, script: Path, words: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "digits.experiments.attached", str(script), *words],
+                stdin=subprocess.PIPE,  # which ends it too where this worker is killed
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                # Ctrl-C in the terminal is for the worker, which then stops its trainings.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
+            )
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._process.poll()
+
+    def __enter__(self) -> TrainingProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def last_words(self) -> str:
+        """Return the last lines that it printed, without a warning's or a traceback's beginning."""
+        with self.log.open("rb") as file:
+            file.seek(max(self.log.stat().st_size - 4000, 0))
+            lines = [plain(line.rstrip()) for line in file.read().decode(errors="replace").split("\n") if line.strip()]
+        status = self.poll()
+        if status is not None and status < 0:
+            lines.append(f"it was ended by signal {-status}")
+        return "\n".join(lines[-5:]) or f"exit status {status}, and nothing was printed"
+
+
+def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:
+    """Return the environment of a training, the `job`th of several at a time: a share of the cores, a GPU of its own.
+
+    complete: whether its run is to have model.onnx, whose export takes longer than a short training.
+    """
+    path = filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    if not complete:
+        found["WITHOUT_ONNX"] = "1"
+    if options.jobs > 1:
+        share = max(cores() // options.jobs, 1)
+        for name in THREADS:
+            asked = found.get(name, "")
+            found[name] = str(min(share, int(asked)) if asked.isdigit() and int(asked) else share)
+        if options.device != "cpu" and (devices := gpus()):
+            found |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": devices[job % len(devices)]}
+            found["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # or the first of two on a GPU takes all of its memory
+    return found
+
+
+@cache
+def gpus() -> list[str]:
+    """Return the GPUs that trainings may use, as CUDA_VISIBLE_DEVICES names them."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    try:
+        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return []
+
+
+@cache
+def find_start(runs: Path, framework: str, model: str, seed: int) -> Path:
+    """Return the one run in the folder of another experiment's runs that a training starts from."""
+    wanted = (framework, model, seed)
+    found = [run.path for run in map(read_run, find_runs(runs)) if (run.framework, run.model, run.seed) == wanted]
+    if len(found) != 1:
+        raise TrainingFailed(
+            f"--init-from: '{runs}' has {len(found)} runs of {model} in {framework} with seed {seed}, where one is "
+            "needed; finish that experiment first, on this machine."
+        )
+    return found[0]
