@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from digits.names import plain
 PIXELS = 28 * 28
 COLUMNS = 1 + PIXELS
 HEADER = ",".join(["label", *(f"pixel{i}" for i in range(PIXELS))]) + "\n"
-LONGEST_LINE = 65_536  # bytes; a row of quoted decimals has 10,000
 BATCH = 1_000  # rows that are parsed together
 MOST_FAULTS = 100  # bad rows that are named; a table with more is something else, and not read further
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?\s*", re.ASCII | re.IGNORECASE)
@@ -82,23 +81,19 @@ def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[
     if not path.is_file():
         raise UserError(f"'{path}' is {'not a file' if path.exists() else 'missing'}.")
     with path.open("rb") as binary:
-        start = binary.read(LONGEST_LINE)
+        start = binary.read(2)
     if kind := next((kind for mark, kind in KINDS.items() if start.startswith(mark)), None):
         raise UserError(f"'{path}' is {kind}; give a CSV file in UTF-8.")
-    if len(start) == LONGEST_LINE and not re.search(rb"[\r\n]", start):
-        raise UserError(f"'{path}', line 1: it is longer than {COLUMNS} numbers can be; is it a CSV file?")
     labels: list[str] = []
     images: list[NDArray[np.uint8]] = []
     faults = 0
     # Bytes that are not UTF-8 become characters that no number has.
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         bar = tqdm(file, desc=path.name, unit=" rows", disable=None, leave=False, ncols=100)
-        rows = ((number, line) for number, line in enumerate(bar, start=1) if line.strip())
-        first = list(islice(rows, 1))
-        if first and _is_header(first[0][1], path):
-            first = []
-        while batch := first + list(islice(rows, BATCH)):
-            first = []
+        lines = ((number, line) for number, line in enumerate(bar, start=1) if line.strip())
+        first = [row for row in islice(lines, 1) if not _is_header(row[1], path)]
+        rows = chain(first, lines)
+        while batch := list(islice(rows, BATCH)):
             values = _numbers([line for _, line in batch], changes.scale)
             if values is not None:
                 labels += [str(int(label)) for label in values[:, 0]]

@@ -19,12 +19,6 @@ KAGGLE = ",".join(["label", *(f"pixel{i}" for i in range(784))])
 NAMED = ",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])
 
 
-def make(count: int, classes: int = 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return images uint8 (count, 28, 28) and labels (count,), each class at least once."""
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (count, 28, 28), np.uint8), (np.arange(count) % classes).astype(np.uint8)
-
-
 def lines_of(images: np.ndarray, labels: np.ndarray) -> list[str]:
     return [f"{label},{','.join(map(str, image.ravel()))}" for image, label in zip(images, labels, strict=True)]
 
@@ -42,7 +36,8 @@ def read(tmp_path: Path, data: bytes | str, test: bytes | None = None, changes: 
         return reported, str(error)
 
 
-IMAGES, LABELS = make(40)
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+LABELS = (np.arange(40) % 10).astype(np.uint8)
 LINES = lines_of(IMAGES, LABELS)
 
 
@@ -59,22 +54,13 @@ LINES = lines_of(IMAGES, LABELS)
         pytest.param("\n".join([",".join(["Etikett\udce9", *map(str, range(784))]), *LINES]), id="numbers as names"),
     ],
 )
-def test_every_usual_form(tmp_path: Path, data: str) -> None:
+def test_every_usual_form(tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "BATCH", 7)
     reported, (arrays, class_names) = read(tmp_path, data, "\n".join(LINES[:20]).encode())
     assert reported == []
     for array, expected in zip(arrays, (IMAGES, LABELS, IMAGES[:20], LABELS[:20]), strict=True):
         np.testing.assert_array_equal(array, expected)
     assert class_names == tuple("0123456789")
-
-
-def test_one_table_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "BATCH", 7)
-    images, labels = make(140, classes=4)
-    _, (arrays, class_names) = read(tmp_path, "\n".join(lines_of(images, labels * 3 + 5)))
-    assert class_names == ("5", "8", "11", "14")
-    assert [np.bincount(part).tolist() for part in (arrays[1], arrays[3])] == [[30] * 4, [5] * 4]
-    known = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    assert [known[image.tobytes()] for image in (*arrays[0], *arrays[2])] == [*arrays[1], *arrays[3]]
 
 
 PIXELS = LINES[0].partition(",")[2]
@@ -110,7 +96,6 @@ def test_a_damaged_label_in_the_first_row_is_no_header(tmp_path: Path) -> None:
         (KAGGLE.replace("label", "ImageId,label") + f"\n0,{LINES[0]}", "which numbers the rows; remove that column"),
         ("", "has no rows"),
         (b"PK\x03\x04...", "is a zip archive"),
-        (bytes(70_000), "line 1: it is longer than 785 numbers can be"),
         ("\n".join(LINES[:1] * 5), "has images of one class only"),
         ("\n".join(LINES[:10]), "too few images to be split into training and test images; add some (are these the"),
         ("\n".join(["1,2,3"] * 1000), "has 100 bad rows so far and was not read further"),
@@ -124,7 +109,7 @@ def test_tables_of_other_kinds_are_refused(tmp_path: Path, data: str | bytes, se
 def test_columns_that_number_the_rows_are_no_labels(tmp_path: Path) -> None:
     assert all(map(is_id, ["id", "ID", "index", "ImageId", "Unnamed: 0", "", "row_id", "image_idx", "filename"]))
     assert not any(map(is_id, ["label", "Label", "class", "class_id", "labelIdx", "digit", "target", "y"]))
-    _, error = read(tmp_path, "\n".join(LINES), "\n".join(lines_of(*make(25, classes=25))).encode())
+    _, error = read(tmp_path, "\n".join(LINES), "\n".join(lines_of(IMAGES[:25], np.arange(25))).encode())
     assert "has images of class '10'" in error
     assert "are these the numbers of the images" in error
     reported, _ = read(tmp_path, "\n".join(LINES), "\n".join(LINES[:10]).encode())
