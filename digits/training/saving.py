@@ -105,8 +105,7 @@ class NewRun:
         on_test = options.evaluate_on == "test"
         kept = kept_epoch(history, recipe.keep_best)
         validation: Score | None = None  # after the epoch that was kept
-        if "validation_loss" in kept:
-            n = len(split_dataset(dataset, recipe)[1])
+        if kept and (n := len(split_dataset(dataset, recipe)[1])):
             validation = {"n": n, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}
         fraction = recipe.validation_fraction
         held_out: HeldOut = {"validation_fraction": fraction, "split": recipe.split, "seed": recipe.seed}
