@@ -40,7 +40,7 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot create the folder '{folder}' ({error.strerror}); move what is in the way.") from None
     for name in names:
-        sweep(folder / name)
+        sweep(_place(folder, name))
     damaged = names if force else find_damage(entry, folder)
     if damaged:
         _bring(entry, folder, damaged, mirror)
@@ -48,8 +48,8 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
         x_train, y_train, x_test, y_test = (parse_idx(read_bytes(file, entry.max_bytes), str(file)) for file in files)
         keras = io.BytesIO()
         np.savez(keras, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
-        write_whole(folder.parent / f"{entry.name}.npz", keras.getbuffer())
-        sums = {name: sha256_of(folder / name) for name in names if name != MANIFEST}
+        write_whole(_place(folder, npz), keras.getbuffer())
+        sums = {name: sha256_of(_place(folder, name)) for name in names if name != MANIFEST}
         write_whole(folder / MANIFEST, format_manifest(sums))
     return [os.path.normpath(f"{entry.folder}/{name}") for name in damaged]
 
@@ -74,7 +74,7 @@ def find_damage(entry: Entry, folder: Path) -> list[str]:
     known = dict(zip(entry.paths, entry.sha256, strict=False))
     names = (*entry.paths, f"../{entry.name}.npz")
     expected = {name: known.get(name) or listed.get(name) for name in names}
-    damaged = [name for name in names if sha256_of(folder / name) != expected[name]]
+    damaged = [name for name in names if sha256_of(_place(folder, name)) != expected[name]]
     return damaged + [MANIFEST] * (listed != expected)
 
 
@@ -118,6 +118,11 @@ def list_sources(entry: Entry, mirror: str) -> list[str]:
         )
     own = Path(mirror) / entry.name
     return [str(own if own.is_dir() else mirror), *entry.mirrors]
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Return where the file is: ../mnist.npz is beside the folder, even where that is a link to another place."""
+    return Path(os.path.normpath(folder / name))
 
 
 def _bring(entry: Entry, folder: Path, damaged: Collection[str], mirror: str) -> None:

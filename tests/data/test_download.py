@@ -199,12 +199,16 @@ def test_only_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
     assert_complete(tmp_path)  # a good set is left alone
 
 
-def test_files_that_torchvision_has_downloaded_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "Small" / "raw").mkdir(parents=True)
+def test_files_of_torchvision_in_a_linked_folder_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "Small" / "raw").mkdir(parents=True)
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "Small").symlink_to(tmp_path / "elsewhere" / "Small")
     for path, data in zip(SMALL.paths, IDX_BYTES, strict=True):
-        (tmp_path / "Small" / path).write_bytes(data)
-    download_dataset(SMALL, tmp_path)  # SMALL has no mirror at all
-    assert_complete(tmp_path)
+        (data_dir / "Small" / path).write_bytes(data)
+    download_dataset(SMALL, data_dir)  # SMALL has no mirror at all
+    assert download_dataset(SMALL, data_dir) == []
+    assert sorted(path.name for path in data_dir.iterdir()) == ["Small", "small.npz"]
 
 
 def test_a_file_in_the_way_is_named_and_a_mirror_that_is_not_there(tmp_path: Path) -> None:
