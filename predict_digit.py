@@ -30,6 +30,7 @@ from digits.prediction import (
     File,
     Outputs,
     answer_files,
+    as_cell,
     is_sure,
     list_files,
     load_runs,
@@ -110,7 +111,7 @@ def fill_table(
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with writing_table(path, resume) as table:
-        rest = [file for file in files if not table.has(file.path)]
+        rest = [file for file in files if as_cell(file.path) not in table.answered]
         with tqdm(total=len(rest), unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
             for answers in answer(rest):
                 table.write(answers)

@@ -3,7 +3,7 @@
 May import: files, runs and photos.
 """
 
-from digits.prediction.answers import SURE, Answer, describe, is_sure, print_lines, writing_table
+from digits.prediction.answers import SURE, Answer, as_cell, describe, is_sure, print_lines, writing_table
 from digits.prediction.listing import File, list_files
 from digits.prediction.reading import Outputs, answer_files, choose, images_of, whole_and_cut
 from digits.prediction.trained_run import (

@@ -91,10 +91,6 @@ class Table:
     def __init__(self, file: BinaryIO, path: Path, answered: set[str]) -> None:
         self._file, self._path, self.answered = file, path, answered
 
-    def has(self, path: str) -> bool:
-        """Return whether the table had the answer for this path when it was opened."""
-        return as_cell(path) in self.answered
-
     def write(self, answers: Sequence[Answer]) -> None:
         """Add the answers' rows, all or none of them; OSError names the table."""
         before = self._file.seek(0, os.SEEK_END)

@@ -1,7 +1,7 @@
 """Which files to answer for: those named, and those in folders."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def list_files(
             yield File(str(path), place, fault)
 
 
-def _in_folder(root: str, place: str, recursive: bool, left_out: Collection[str], notes: list[str]) -> Iterator[File]:
+def _in_folder(root: str, place: str, recursive: bool, left_out: set[str], notes: list[str]) -> Iterator[File]:
     """Yield the image files in the folder, and the folders in it that cannot be read; note what is left out."""
     faults: list[OSError] = []
     folders: list[str] = []

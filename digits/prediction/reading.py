@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from digits.errors import UserError
 from digits.files import naming, write_file
 from digits.machine import cores
-from digits.photos import Digit, Photo, Steps, find_digit, find_digits, read_pages, read_photo
+from digits.photos import Digit, Steps, find_digit, find_digits, read_pages, read_photo
 from digits.prediction.answers import Answer, answer_for_fault, describe, is_sure
 from digits.prediction.listing import File
 from digits.prediction.trained_run import TrainedRun, average
@@ -40,13 +40,24 @@ class Outputs(NamedTuple):
     unsure: Path | None = None
 
 
+@dataclass
+class _Page:
+    """A page of a file, or the one photo in it: its groups of digits, or why it could not be read."""
+
+    file: File
+    number: int | None  # where the file has several
+    place: str  # of its outputs
+    fault: str = ""
+    note: str = ""
+    groups: list[list[Digit]] = field(default_factory=list)
+
+
 def answer_files(
     files: Iterable[File], runs: Sequence[TrainedRun], outputs: Outputs | None = None, workers: int = 0
 ) -> Iterator[list[Answer]]:
     """Yield the answers for the files, in order, in lists of some: for each page of a file that has several.
 
-    What cannot be read gets an 'error' and no digit. Computed in so many processes, one for each core where 0; a few
-    files in threads.
+    What cannot be read gets an 'error' and no digit. On all cores, or so many `workers`: processes, or for few threads.
     """
     files, workers = list(files), workers or cores()
     size = max(1, min(CHUNK, len(files) // (4 * workers)))
@@ -64,63 +75,62 @@ def answer_files(
 
 def _answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
     cv2.setNumThreads(1)  # one thread a photo is faster than all threads on each
-    return [answer for file in files for answer in _answer_file(file, runs, outputs)]
-
-
-def _answer_file(file: File, runs: Sequence[TrainedRun], outputs: Outputs) -> list[Answer]:
-    if file.fault:
-        answers = [answer_for_fault(file.path, file.fault)]
-    else:
-        pages = read_pages(Path(file.path), shrink=True)
-        answers = [_answer(file, page, photo, runs, outputs) for page, photo in pages]
-    if outputs.unsure and not all(map(is_sure, answers)):
-        _copy(Path(file.path), outputs.unsure / file.place)
+    pages = [page for file in files for page in _read(file, outputs)]
+    images = [image for page in pages for image in images_of(page.groups)]
+    probabilities = iter(average(runs, np.stack(images)) if images else ())  # of all together: that is faster
+    answers = [_answer(page, probabilities, runs[0].class_names, outputs.boxes) for page in pages]
+    for page, answer in zip(pages, answers, strict=True):
+        if outputs.unsure and not is_sure(answer):
+            _copy(Path(page.file.path), outputs.unsure / page.file.place)
     return answers
 
 
+def _read(file: File, outputs: Outputs) -> Iterator[_Page]:
+    """Yield the file's photo, or what is wrong with it, or each page's; with the groups of digits in it."""
+    for number, photo in [(None, UserError(file.fault))] if file.fault else read_pages(Path(file.path), shrink=True):
+        page = _Page(file, number, file.place + (f"-page-{number}" if number else ""))
+        stages: Steps | None = {} if outputs.steps else None
+        if isinstance(photo, UserError):
+            page.fault = str(photo)
+        elif outputs.boxes:
+            page.groups = find_digits(photo.pixels, stages, photo.size)
+        elif digit := find_digit(photo.pixels, stages, photo.size):
+            page.groups = whole_and_cut(digit)
+        page.note = getattr(photo, "note", "")
+        if outputs.steps:
+            for name, stage in (stages or {}).items():
+                # Enlarged, so that 28x28 pixels can be seen.
+                large = np.kron(stage, np.ones((10, 10), np.uint8)) if max(stage.shape) <= 28 else stage
+                _write(outputs.steps / f"{page.place}-{name.replace(' ', '-')}.png", large)
+        yield page
+
+
 def _answer(
-    file: File, page: int | None, photo: Photo | UserError, runs: Sequence[TrainedRun], outputs: Outputs
+    page: _Page, probabilities: Iterator[NDArray[Any]], class_names: Sequence[str], boxes: Path | None
 ) -> Answer:
     """Return the answer for a photo; with `boxes`, for all its digits, marked in a copy in that folder."""
-    about: Answer = {"path": file.path, **({"page": page} if page else {})}
-    if isinstance(photo, UserError):
-        return about | answer_for_fault(file.path, str(photo))
-    place = file.place + (f"-page-{page}" if page else "")
-    stages: Steps | None = {} if outputs.steps else None
-    if outputs.boxes:
-        groups = find_digits(photo.pixels, stages, photo.size)
-    else:
-        digit = find_digit(photo.pixels, stages, photo.size)
-        groups = whole_and_cut(digit) if digit else []
-    if outputs.steps and stages:
-        for name, stage in stages.items():
-            # Enlarged, so that 28x28 pixels can be seen.
-            large = np.kron(stage, np.ones((10, 10), np.uint8)) if max(stage.shape) <= 28 else stage
-            _write(outputs.steps / f"{place}-{name.replace(' ', '-')}.png", large)
-    images = images_of(groups)
-    probabilities = iter(average(runs, np.stack(images)) if images else ())
+    about: Answer = {"path": page.file.path, **({"page": page.number} if page.number else {})}
+    if page.fault:
+        return about | answer_for_fault(page.file.path, page.fault)
     described = [
-        [{**describe(row, runs[0].class_names), "box": list(digit.box)} for digit, row in group]
-        for group in choose(groups, probabilities)
+        [{**describe(row, class_names), "box": list(digit.box)} for digit, row in group]
+        for group in choose(page.groups, probabilities)
     ]
     digits = [digit for group in described for digit in group]
-    note = {"note": photo.note} if photo.note else {}
+    note = {"note": page.note} if page.note else {}
     nothing = describe(None, ())
-    if not outputs.boxes:
+    if not boxes:
         if not digits:
             return {**about, **nothing, "box": None, **note}
-        alone = max(map(len, described)) == 1 and groups[0][0].alone
+        alone = max(map(len, described)) == 1 and page.groups[0][0].alone
         return {**about, **digits[0], **({} if alone else {"sure": False, "several": True}), **note}
     one = {key: digits[0][key] for key in nothing} if len(digits) == 1 else nothing
     numbers = ["".join(str(digit["digit"]) for digit in group) for group in described]
     answer = {**about, **one, **note, "digits": digits, "numbers": numbers}
     if digits:
-        try:
-            whole = read_photo(Path(file.path), page=page or 1)
-        except UserError as error:  # the file has gone meanwhile
-            return about | answer_for_fault(file.path, str(error))
-        _write_marked(whole.pixels, digits, outputs.boxes / f"{place}-boxes.png")
-        answer["boxes"] = str(outputs.boxes / f"{place}-boxes.png")
+        whole = read_photo(Path(page.file.path), page=page.number or 1)
+        _write_marked(whole.pixels, digits, boxes / f"{page.place}-boxes.png")
+        answer["boxes"] = str(boxes / f"{page.place}-boxes.png")
     return answer
 
 

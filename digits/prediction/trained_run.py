@@ -54,7 +54,7 @@ class TrainedRun:
                 (found,) = self.session.run([OUTPUT], {INPUT: images[start : start + self.batch]})
             except Exception as error:  # onnxruntime's exceptions have no common class but this
                 if len(rows) == 1:
-                    raise _refusal(self.path, _reason(error)) from None
+                    raise _refusal(self.path, error) from None
                 self.batch = len(rows) // 2  # perhaps they take more memory than is allowed
                 continue
             if found.shape != rows.shape or not are_probabilities(found):
@@ -69,8 +69,8 @@ def load_run(run: Run) -> TrainedRun:
     if run.framework == ENSEMBLE:
         members = ", ".join(member["name"] for member in run.info["members"])
         raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
-    session = _open(run.path)
-    loaded = TrainedRun(run.name, run.path, run.framework, tuple(run.class_names), session, facts_of(run))
+    classes = tuple(run.class_names)
+    loaded = TrainedRun(run.name, run.path, run.framework, classes, _open(run.path), facts_of(run))
     loaded.predict(np.zeros((2, 28, 28), np.uint8))
     return loaded
 
@@ -93,7 +93,7 @@ def _open(run: Path) -> Any:
     try:
         session = onnxruntime.InferenceSession(data, settings, providers=cpu, disabled_optimizers=off)
     except Exception as error:  # onnxruntime's exceptions have no common class but this
-        raise _refusal(run, _reason(error)) from None
+        raise _refusal(run, error) from None
     ends = [(value.name, value.type, *value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())]
     if ends[:1] != [(INPUT, "tensor(uint8)", 28, 28)] or [end[:2] for end in ends[1:]] != [(OUTPUT, "tensor(float)")]:
         raise _refusal(run, "does not take raw pixels, images of 28x28, and give probabilities")
@@ -137,14 +137,12 @@ def _bound_memory() -> None:
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, memory), limits)
 
 
-def _reason(error: Exception) -> str:
-    if "Available memory" in str(error):
-        return f"needs more than the {MOST_MEMORY / 1e6:,.0f} MB of memory allowed"
-    return f"is not a model that onnxruntime computes ({type(error).__name__})"
-
-
-def _refusal(run: Path, reason: str) -> UserError:
-    return UserError(f"'{run / 'model.onnx'}' {reason}; train it again.")
+def _refusal(run: Path, why: str | Exception) -> UserError:
+    if isinstance(why, Exception):
+        too_much = f"needs more than the {MOST_MEMORY / 1e6:,.0f} MB of memory allowed"
+        other = f"is not a model that onnxruntime computes ({type(why).__name__})"
+        why = too_much if "Available memory" in str(why) else other
+    return UserError(f"'{run / 'model.onnx'}' {why}; train it again.")
 
 
 def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
@@ -179,11 +177,8 @@ def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
 
 
 def quality(run: Run) -> tuple[bool, float]:
-    """Return what runs are ranked by: their validation accuracy, or the test accuracy where they have none.
-
-    Of that the lower end of the 95 % interval, so that luck on a few hundred images does not decide. Runs that were
-    trained for photographs (--pens) come first: validation images are not photographs.
-    """
+    """Return what runs are ranked by: trained for photographs (--pens) or not, then the lower end of the 95 % interval
+    of the validation accuracy (test accuracy where there is none), so that luck on few images does not decide."""
     score = run.info.get("validation") or run.score
     return bool(run.recipe.get("pens")), wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
 
@@ -227,8 +222,7 @@ def facts_of(run: Run) -> dict[str, Any]:
 
 def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the mean of the runs' probabilities, float32 (N, classes)."""
-    probabilities: NDArray[np.float32] = np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32)
-    return probabilities
+    return np.asarray(np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32))
 
 
 @functools.cache  # once each, however often the web page looks for runs

@@ -70,7 +70,7 @@ def test_a_table_of_any_paths_that_was_cut_anywhere_is_continued(
     if not pages or whole[cut - 1 : cut] != b"\n":  # between two rows of a path, nothing shows that some are missing
         file.write_bytes(whole[:cut])
     with writing_table(file, resume=True) as table:
-        table.write([answer for answer in answers if not table.has(str(answer["path"]))])
+        table.write([answer for answer in answers if as_cell(str(answer["path"])) not in table.answered])
     assert file.read_bytes() == whole
 
 
