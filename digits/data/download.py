@@ -109,15 +109,12 @@ def list_sources(entry: Entry, mirror: str) -> list[str]:
     """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
     if not mirror:
         return list(entry.mirrors)
-    if URL.match(mirror):
-        base = mirror.rstrip("/")
-        return [f"{base}/{entry.name}/", f"{base}/", *entry.mirrors]
-    if not Path(mirror).is_dir():
+    if not URL.match(mirror) and not Path(mirror).is_dir():
         raise UserError(
             f"the mirror '{mirror}' is neither a folder that exists nor an address with http:// or https://."
         )
-    own = Path(mirror) / entry.name
-    return [str(own if own.is_dir() else mirror), *entry.mirrors]
+    base = mirror.rstrip("/")
+    return [f"{base}/{entry.name}/", f"{base}/", *entry.mirrors]
 
 
 def _place(folder: Path, name: str) -> Path:

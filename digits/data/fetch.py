@@ -57,23 +57,18 @@ def fetch(url: str, max_bytes: int) -> bytes:
 
 def _reason(error: Exception, received: int) -> str:
     """Say in a few words what the libraries say in many."""
-    text = str(error)  # it quotes the errors underneath
+    text = f"{type(error).__name__}: {error}"  # which quotes the errors underneath by their names
     for words, reason in (
         ("NameResolutionError", "the host's name could not be resolved (no network?)"),
         ("Connection refused", "connection refused"),
         ("IncompleteRead", f"cut off after {received:,} bytes"),
         ("407 ", "the proxy asks for a password; put it into https_proxy, as http://NAME:PASSWORD@HOST:PORT"),
+        ("ProxyError", "the proxy does not answer as a proxy"),
+        ("SSLError", "the host's certificate could not be verified"),
+        ("ConnectTimeout", f"no connection within {CONNECT_SECONDS:g} s"),
+        ("ReadTimeout", f"nothing came for {READ_SECONDS:g} s, after {received:,} bytes"),
+        ("Connection", "the connection broke off"),
     ):
         if words in text:
-            return reason
-    timeouts = requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError
-    for kinds, reason in (
-        (requests.exceptions.ProxyError, "the proxy does not answer as a proxy"),
-        (requests.exceptions.SSLError, "the host's certificate could not be verified"),
-        (requests.exceptions.ConnectTimeout, f"no connection within {CONNECT_SECONDS:g} s"),
-        (timeouts, f"nothing came for {READ_SECONDS:g} s, after {received:,} bytes"),
-        ((requests.ConnectionError, urllib3.exceptions.ProtocolError), "the connection broke off"),
-    ):
-        if isinstance(error, kinds):
             return reason
     return text

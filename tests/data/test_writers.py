@@ -82,7 +82,7 @@ def test_wrong_files_are_refused_and_the_script_says_so(
 ) -> None:
     (mirror / "small-writers" / "test-who.gz").write_bytes(gzip.compress(BYTES[1][:-1] + b"\xff"))
     download_mnist.download(WRITTEN, data_dir, str(mirror), force=False)
-    first, _, note, reason, _ = capsys.readouterr().out.splitlines()
+    first, _, note, reason, *_ = capsys.readouterr().out.splitlines()
     assert first.endswith("already complete.")
     assert note.startswith("  note: who wrote each image is not known, so no intervals by writers")
     assert "wrong contents; SHA-256" in reason
