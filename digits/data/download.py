@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.data.catalogue import Entry
+from digits.data.catalogue import FILES, Entry
 from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
 from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, sweep, write_whole
@@ -146,7 +146,7 @@ def _from_sources(entry: Entry, number: int, sources: list[str]) -> bytes | byte
         except (UserError, OSError) as error:
             failures.append(f"\n  {source}: {error}")
             sources.append(sources.pop(sources.index(source)))
-    instead = ", or take --dataset mnist-sample, which needs no network" if entry.class_names else ""
+    instead = ", or take --dataset mnist-sample, which needs no network" if entry.files == FILES else ""
     raise UserError(
         f"{entry.name} was not downloaded, because no mirror has the right {entry.files[number]}.gz:"
         f"{''.join(failures)}\nGive the address or folder of a copy by --mirror{instead}."

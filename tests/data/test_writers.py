@@ -82,10 +82,12 @@ def test_wrong_files_are_refused_and_the_script_says_so(
 ) -> None:
     (mirror / "small-writers" / "test-who.gz").write_bytes(gzip.compress(BYTES[1][:-1] + b"\xff"))
     download_mnist.download(WRITTEN, data_dir, str(mirror), force=False)
-    first, _, note, reason, *_ = capsys.readouterr().out.splitlines()
+    done = capsys.readouterr().out
+    first, _, note, reason, *_ = done.splitlines()
     assert first.endswith("already complete.")
     assert note.startswith("  note: who wrote each image is not known, so no intervals by writers")
     assert "wrong contents; SHA-256" in reason
+    assert "mnist-sample" not in done
     assert read_dataset(WRITTEN, data_dir).train_writers is None
     (mirror / "small-writers" / "test-who.gz").write_bytes(PACKED["test-who.gz"])
     download_mnist.download(WRITTEN, data_dir, str(mirror), force=False)
