@@ -1,10 +1,12 @@
 """Files that appear whole or not at all, whatever happens; their checksums; and readers of files that may be damaged.
 
-What is written whole goes into a hidden folder `.<name>-<random>` beside its path first, and is renamed. A living
-process holds a lock on its hidden folder; those of killed processes are deleted by the next writer of the same path.
+What is written whole goes into a hidden folder `.<name>-<random>` beside its path first, and is renamed; an earlier
+folder steps aside into the same hidden one. Writers share a lock on the folder above: what killed processes left is
+deleted by the next writer of the same path that is alone there.
 """
 
 import errno
+import glob
 import hashlib
 import io
 import os
@@ -12,8 +14,7 @@ import re
 import secrets
 import shutil
 import stat
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,8 +26,7 @@ from digits.errors import UserError
 Bytes = bytes | bytearray | memoryview
 MANIFEST = "SHA256SUMS"
 """Which files belong to a dataset's folder, and their checksums. `sha256sum -c SHA256SUMS` reads it too."""
-LARGEST_MANIFEST = 1 << 16  # bytes: some hundred lines; ours has five
-ASIDE = ".old"  # ends the hidden name of an earlier folder that has made way for the new one
+NEW, OLD = "new", "old"  # in a hidden folder: what is being written, and an earlier folder that has made way for it
 
 
 def read_bytes(path: Path, limit: int) -> bytearray:
@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """Return the SHA-256 (hexadecimal) of each file, by its path under the folder. UserError if missing or garbled."""
     path = folder / MANIFEST
     sums: dict[str, str] = {}
-    text = read_bytes(path, LARGEST_MANIFEST).decode(errors="replace")
+    text = read_bytes(path, 1 << 16).decode(errors="replace")
     for line in text.removesuffix("\n").split("\n"):
         match = re.fullmatch(r"([0-9a-f]{64}) [ *]([^\x00-\x1f]+)", line)
         if match is None:
@@ -91,90 +91,39 @@ def write_npy(path: Path, array: npt.NDArray[np.generic]) -> None:
     write_file(path, buffer.getbuffer())
 
 
-def flush(path: Path) -> None:
-    """Put the file, or the folder's list of names, on the disk itself, where a power cut cannot undo it."""
-    if sys.platform == "win32" and path.is_dir():
-        return  # folders cannot be opened there
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        with naming(path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_whole(path: Path, data: Bytes | str | Iterable[str], make_folder: bool = True) -> None:
-    """Write the file at `path`: bytes, or text (whole or in pieces) in UTF-8. An OSError names `path`.
+def write_whole(path: Path, data: Bytes | str, make_folder: bool = True) -> None:
+    """Write the file at `path`: bytes, or text in UTF-8. An OSError names `path`.
 
     The folder above it is made where that is missing, unless `make_folder` is off.
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
-    with hidden_folder(path) as folder:
-        unfinished = folder / "file"
-        try:
-            with unfinished.open("wb") as file:
-                for piece in [data] if isinstance(data, Bytes | str) else data:
-                    file.write(piece.encode() if isinstance(piece, str) else piece)
-            flush(unfinished)
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
+    with _beside(path) as new:
+        new.write_bytes(data.encode() if isinstance(data, str) else data)
+        _flush(new)
+        os.replace(new, path)
 
 
 @contextmanager
-def writing_folder(path: Path) -> Iterator[Path]:
+def writing_folder(path: Path, replace: bool = True) -> Iterator[Path]:
     """Yield an empty hidden folder beside `path`, and put it in the place of `path` when the block ends cleanly.
 
     After an exception (Ctrl-C included) the hidden folder is deleted and what was at `path` is untouched. Raises
-    UserError where `path` cannot be written.
+    UserError where `path` cannot be written, or exists although nothing is to be replaced.
     """
-    check_place(path)
-    _settle_asides(path)
-    with hidden_folder(path) as folder:
-        yield folder
-        # All files on the disk before the folder gets its name, or a power cut leaves the name with empty files.
-        for entry in [*folder.rglob("*"), folder]:
-            flush(entry)
-        try:
-            _swap_in(folder, path)
-        finally:
-            _settle_asides(path)
-    flush(path.parent)
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty hidden folder, which becomes `path` when the block ends cleanly. UserError where `path` exists."""
-    if os.path.lexists(path):
+    if not replace and os.path.lexists(path):
         raise UserError(f"'{path}' already exists; choose another folder, or delete it first.")
     check_place(path)
-    with hidden_folder(path) as folder:
-        yield folder
-        os.rename(folder, path)  # an OSError where another process has been quicker
-
-
-@contextmanager
-def hidden_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty hidden folder beside `path`, to be renamed or emptied by the block; the rest is then deleted."""
-    sweep(path)
-    while True:
-        folder = hidden_name(path)
-        folder.mkdir()
-        lock = _lock(folder, wait=True)
-        if folder.exists():  # else another process has swept it away before it was locked
-            break
-        if lock is not None:
-            os.close(lock)
-    try:
-        yield folder
-    except OSError as error:  # with the name that the file was to have; this folder is about to go
-        error.filename = str(error.filename or path).replace(str(folder), str(path))
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+    with _beside(path) as new:
+        new.mkdir()
+        yield new
+        if replace:
+            for entry in new.rglob("*"):
+                if entry.is_file():
+                    _flush(entry)
+            _swap_in(new, path)
+        else:
+            os.rename(new, path)  # an OSError where another process has been quicker
 
 
 def check_place(path: Path) -> None:
@@ -186,7 +135,7 @@ def check_place(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Only trying tells: permission bits say nothing about read-only disks, quotas, or names that are too long.
-        with hidden_folder(path):
+        with _beside(path):
             pass
     except OSError as error:
         raise UserError(
@@ -195,28 +144,62 @@ def check_place(path: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Delete the hidden folders that killed processes left beside `path`."""
-    for folder in _leftovers(path):
-        lock = _lock(folder, wait=False)
+    """Delete what killed processes left beside `path`, unless a living one is writing in the same folder."""
+    lock = _lock(path.parent, alone=True)
+    if lock is not None:
+        for hidden in path.parent.glob(glob.escape(f".{path.name}-") + 8 * "[0-9a-f]"):
+            _clear(hidden, path)
+        os.close(lock)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield the path to write at, in a hidden folder beside `path`; what the block leaves there is deleted."""
+    sweep(path)
+    hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    lock = _lock(path.parent, alone=False)
+    try:
+        hidden.mkdir()
+        yield hidden / NEW
+    except OSError as error:  # with the name that the file was to have; the hidden one is about to go
+        name = str(error.filename or path).replace(str(hidden / NEW), str(path))
+        error.filename = name.replace(str(hidden), str(path))
+        raise
+    finally:
+        _clear(hidden, path)
         if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
 
-def hidden_name(path: Path, suffix: str = "") -> Path:
-    return path.with_name(f".{path.name}-{secrets.token_hex(4)}{suffix}")
+def _swap_in(new: Path, path: Path) -> None:
+    """Put the folder `new` in the place of `path`, whose earlier folder steps aside."""
+    old = new.with_name(OLD)
+    while True:
+        with suppress(FileNotFoundError):
+            os.rename(path, old)
+        try:
+            return os.rename(new, path)
+        except OSError as error:
+            # Another process put its own folder there between the two renames: set that aside as well.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            shutil.rmtree(old, ignore_errors=True)
 
 
-def _leftovers(path: Path, suffix: str = "") -> list[Path]:
-    """Return what has such a name beside `path`, in use or not."""
-    name = re.compile(re.escape(f".{path.name}-") + "[0-9a-f]{8}" + re.escape(suffix))
-    return [entry for entry in path.parent.iterdir() if name.fullmatch(entry.name)]
+def _clear(hidden: Path, path: Path) -> None:
+    """Delete the hidden folder; an earlier folder that has stepped aside goes back if none has come in its place."""
+    old = hidden / OLD
+    if os.path.exists(old) and not os.path.exists(path):
+        with suppress(OSError):  # another process may be doing the same: either will do
+            os.rename(old, path)
+    if os.path.exists(path) or not os.path.exists(old):
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _lock(folder: Path, wait: bool) -> int | None:
-    """Return a descriptor that locks the folder until it is closed or this process ends.
+def _lock(folder: Path, alone: bool) -> int | None:
+    """Return a descriptor that locks the folder until it is closed or this process ends: alone, or beside others.
 
-    None where another process has it, the folder has gone, or there are no locks: Windows, some network file systems.
+    None where others are there, the folder is missing, or there are no locks: Windows, some network file systems.
     """
     try:
         import fcntl
@@ -225,31 +208,14 @@ def _lock(folder: Path, wait: bool) -> int | None:
     except (ImportError, OSError):
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
     except OSError:
         os.close(descriptor)
         return None
     return descriptor
 
 
-def _swap_in(folder: Path, path: Path) -> None:
-    """Put `folder` in the place of `path`, whose earlier folder steps aside."""
-    while True:
-        with suppress(FileNotFoundError):
-            os.rename(path, hidden_name(path, ASIDE))
-        try:
-            return os.rename(folder, path)
-        except OSError as error:
-            # Another process put its own folder there between the two renames: set that aside as well.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-
-
-def _settle_asides(path: Path) -> None:
-    """Delete the earlier folders that have stepped aside; one whose writer was stopped before the new one goes back."""
-    for aside in _leftovers(path, ASIDE):
-        if path.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            with suppress(OSError):  # another process may be doing the same: either will do
-                os.rename(aside, path)
+def _flush(file: Path) -> None:
+    """Put the file on the disk itself before it gets its name: a power cut would leave the name with an empty file."""
+    with file.open("r+b") as opened:
+        os.fsync(opened.fileno())

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,10 @@ from digits.errors import UserError
 from digits.files import (
     MANIFEST,
     format_manifest,
-    hidden_name,
-    new_folder,
     read_bytes,
     read_manifest,
     write_whole,
+    writing_folder,
 )
 
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fcntl.flock"}
@@ -54,19 +52,6 @@ def test_bytes_and_text_replace_what_was_there(tmp_path: Path) -> None:
         write_whole(path, data)
         assert path.read_bytes() == written
         assert os.listdir(path.parent) == [path.name]
-
-
-def test_text_in_pieces_that_fails_halfway_leaves_the_earlier_file(tmp_path: Path) -> None:
-    def pieces() -> Iterator[str]:
-        yield "half"
-        raise MemoryError
-
-    path = tmp_path / "file"
-    write_whole(path, iter(["gr", "ün\r\n"]))
-    with pytest.raises(MemoryError):
-        write_whole(path, pieces())
-    assert path.read_bytes() == "grün\r\n".encode()
-    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_full_disk_is_told_with_the_file_and_leaves_the_earlier_one(
@@ -121,15 +106,15 @@ def test_several_writers_and_a_reader_at_once(tmp_path: Path) -> None:
 
 
 def test_what_belongs_to_others_is_kept(tmp_path: Path) -> None:
-    leftover, others = hidden_name(tmp_path / "file"), [".file-notes", ".file2-01234567", "file-01234567"]
-    for name in (leftover.name, *others):
+    others = [".f[1]-notebook", ".f1-01234567", "f[1]-01234567"]
+    for name in (".f[1]-01234567", *others):
         (tmp_path / name).mkdir()
-    write_whole(tmp_path / "file", b"")
-    assert sorted(os.listdir(tmp_path)) == sorted([*others, "file"])
+    write_whole(tmp_path / "f[1]", b"")
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "f[1]"])
 
 
 def make_twice(folder: Path) -> None:
-    with new_folder(folder) as slow, new_folder(folder) as quick:
+    with writing_folder(folder, replace=False) as slow, writing_folder(folder, replace=False) as quick:
         (slow / "file").write_text("slow")
         (quick / "file").write_text("quick")
 
@@ -137,7 +122,7 @@ def make_twice(folder: Path) -> None:
 def test_a_new_folder_replaces_nothing(tmp_path: Path) -> None:
     (tmp_path / "thesis").write_text("years of work")
     for path, fault in [(tmp_path / "thesis", "already exists"), (tmp_path / "thesis" / "new", "cannot write to")]:
-        with pytest.raises(UserError, match=fault), new_folder(path):
+        with pytest.raises(UserError, match=fault), writing_folder(path, replace=False):
             pytest.fail("the block must not be entered")
     with pytest.raises(OSError, match="new"):
         make_twice(tmp_path / "new")

@@ -17,7 +17,7 @@ from digits.data.catalogue import Arrays
 from digits.data.datasets import Dataset
 from digits.data.form import FAINT, Changes, four_arrays, in_order, number_classes
 from digits.errors import UserError
-from digits.files import naming, new_folder
+from digits.files import naming, writing_folder
 from digits.machine import cores
 from digits.names import few, percent, plain
 from digits.photos import find_digit, is_image, is_named_image, read_pages, read_photo
@@ -99,7 +99,7 @@ def write_image_folder(dataset: Dataset, folder: Path) -> None:
     read_image_folder gives the same arrays again. The label is that of labels_for_files.
     """
     names = labels_for_files(dataset.class_names)
-    with new_folder(folder) as hidden:
+    with writing_folder(folder, replace=False) as hidden:
         for part in ("train", "test"):
             (hidden / part).mkdir()
             images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")

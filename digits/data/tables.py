@@ -14,7 +14,7 @@ from digits.data.catalogue import Arrays
 from digits.data.datasets import Dataset
 from digits.data.form import NUMBERED, Changes, four_arrays, number_classes
 from digits.errors import UserError
-from digits.files import naming, new_folder
+from digits.files import naming, writing_folder
 from digits.names import plain
 
 PIXELS = 28 * 28
@@ -55,7 +55,7 @@ def write_tables(dataset: Dataset, folder: Path) -> bool:
     cells = [str(value) for value in range(256)]
     names = list(dataset.class_names)
     is_named = all(name in cells for name in names) and names == sorted(names, key=int)
-    with new_folder(folder) as hidden:
+    with writing_folder(folder, replace=False) as hidden:
         for part in ("train", "test"):
             images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels").tolist()
             table = hidden / f"{part}.csv"

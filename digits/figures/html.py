@@ -33,8 +33,7 @@ def write_page(path: Path, template: str, *, templates: Path = TEMPLATES, **valu
     where = partial(os.path.relpath, start=path.parent)
     styles: dict[str, str] = {}
     functions = {"fragment": partial(_fragment, styles), "figure_rules": partial(_figure_rules, styles)}
-    page = environment.get_template(template).stream(where=where, **functions, **values)
-    write_whole(path, page)  # piece by piece: the figures of many runs are never in memory all at once
+    write_whole(path, environment.get_template(template).render(where=where, **functions, **values))
 
 
 def _fragment(styles: dict[str, str], path: Path) -> Markup:
