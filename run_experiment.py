@@ -1,4 +1,4 @@
-"""Many trainings as one experiment: grids, searches, their tables and figures, on one machine or several.
+"""Many trainings as one experiment: grids, searches, their tables and figures.
 
     python run_experiment.py grid seeds --framework pytorch tensorflow --seed 0 1 2 3 4
     python run_experiment.py search better --framework pytorch --trials 60
@@ -6,8 +6,9 @@
     python run_experiment.py confirm better --seeds 6
     python run_experiment.py grid --help
 
-An experiment has a name. The same command again continues it, after Ctrl-C, a crash or a failure, and so does the same
-command on another machine with --storage. Each command has --help of its own.
+An experiment has a name. The same command again continues it, after Ctrl-C, a
+crash or a failure, and so does the same command on another machine with
+--storage. Each command has --help of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from digits.command_line import print_commands, refuse
+from digits.command_line import refuse
 from digits.errors import expect_interruptions, run_script
 
 GRID = """Train every combination of frameworks, networks, seeds and values.
@@ -24,7 +25,7 @@ GRID = """Train every combination of frameworks, networks, seeds and values.
     python run_experiment.py grid rates --framework pytorch --set learning_rate=0.001,0.003 filters=8x16,16x32
 
 Each training is a process and leaves a run in OUTPUT_DIR/experiments/NAME/runs. The same command continues."""
-SEARCH = """Find a better recipe for a network, by the validation images alone: no trial sees a test image.
+SEARCH = """Find a better recipe by its validation images, not the test images.
 
     python run_experiment.py search better --trials 60
     python run_experiment.py search wide --model mlp --space dropout=0..0.5 learning_rate=1e-4..1e-2:log
@@ -32,26 +33,28 @@ SEARCH = """Find a better recipe for a network, by the validation images alone: 
 The first trial is the default recipe. OUTPUT_DIR/experiments/NAME/best.json has the best one, for --recipe of the
 training scripts. The same command continues."""
 
-SHOW = """Print an experiment's table, and write its figures, CSV files and report.html.
+SHOW = """Print an experiment's table; write its figures, CSV files and report.
 
     python run_experiment.py show better
     python run_experiment.py show better --format svg
 
 At any time, also while it is running: what is not finished is counted as such."""
-CONFIRM = """Compare a search's best recipe with what it started from, by seeds that it has not used, on test images.
+CONFIRM = """Compare a search's best recipe with its start, on the test images.
 
     python run_experiment.py confirm better --seeds 6
     python run_experiment.py confirm better --seeds 8 --jobs 2
 
-Both recipes are trained with each seed on all training images. Only now are the test images read, and only once for
-each training: the same command continues, and then shows what it found."""
+Both recipes are trained on all training images, with seeds that the search has not used. Only now are the test images
+read, and only once for each training: the same command continues, and then shows what it found."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that the words (default: sys.argv) begin with; return the exit status."""
     words = sys.argv[1:] if words is None else words
     if words and words[0] in ("-h", "--help"):
-        print_commands(__doc__ or "", {name: text.splitlines()[0].rstrip(".") for name, (text, _) in COMMANDS.items()})
+        print(f"usage: python run_experiment.py COMMAND ... [options]\n\n{__doc__}\ncommands:")
+        for name, (text, _) in COMMANDS.items():
+            print(f"  {name:8} {text.splitlines()[0]}")
         return 0
     if not words or words[0] not in COMMANDS:
         given = f"there is no command {words[0]!r}" if words else "a command is missing"

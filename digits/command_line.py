@@ -43,11 +43,17 @@ def parse(
     each. needs: options that are refused where another one is not set. command: the word that was before `words`.
     """
     fields = {name: (field, value) for name, field, value in flat_fields(default)}
-    before = [command] if command else []
+    usage = f"python %(prog)s {command}".rstrip()
     if positional:
         field, _ = fields[positional]
-        before.append(f"[{_metavar(field)} ...]" if get_origin(field.annotation) is tuple else _metavar(field))
-    parser = _Parser(" ".join([*before, "[options]"]), description)
+        usage += f" [{_metavar(field)} ...]" if get_origin(field.annotation) is tuple else f" {_metavar(field)}"
+    parser = _Parser(
+        usage=f"{usage} [options]",
+        description=description,
+        formatter_class=_Formatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
     grouped = {name: title for title, names in (groups or {}).items() for name in names}
     sections: dict[str, Any] = {title: parser.add_argument_group(title) for title in groups or {}}
     for name in dict.fromkeys([*grouped, *fields]):
@@ -67,15 +73,6 @@ def parse(
         if given.get(name) and not chosen[needed]:
             refuse(f"{option(name)} must go with {option(needed)}.")
     return options
-
-
-def print_commands(description: str, commands: Mapping[str, str]) -> None:
-    """Print the --help of a script whose first word is one of these commands, with what each does."""
-    parser = _Parser("COMMAND ... [options]", description, add_help=False)
-    group = parser.add_argument_group("commands")
-    for name, text in commands.items():
-        group.add_argument(name, help=text)
-    parser.print_help()
 
 
 def refuse(sentence: str) -> NoReturn:
@@ -116,16 +113,6 @@ def first_fault(error: ValidationError) -> tuple[list[str], Any, str]:
 
 
 class _Parser(argparse.ArgumentParser):
-    def __init__(self, usage: str, description: str | None, add_help: bool = True) -> None:
-        super().__init__(
-            usage=f"python %(prog)s {usage}",
-            description=description,
-            formatter_class=_Formatter,
-            argument_default=argparse.SUPPRESS,
-            allow_abbrev=False,
-            add_help=add_help,
-        )
-
     def error(self, message: str) -> NoReturn:
         refuse(f"{message.removeprefix('argument ')}; --help shows how.")
 
@@ -185,8 +172,8 @@ def _refuse_unknown(words: Sequence[str], names: Sequence[str]) -> NoReturn:
     if typed is None:
         refuse(f"'{words[0]}' is not expected; --help shows what is.")
     plain = typed.lstrip("-").replace("_", "-").lower()
-    meant = [name for name in names if plain == "".join(part[0] for part in name.split("-"))]  # --lr
-    meant = meant or [name for name in names if plain and name.startswith(plain)]
+    initials = ["".join(part[0] for part in name.split("-")) for name in names]
+    meant = [name for name, short in zip(names, initials, strict=True) if plain == short or name.startswith(plain)]
     meant = meant or difflib.get_close_matches(plain, names, 1)
     hint = f"did you mean {' or '.join(map(option, meant))}?" if meant else "--help lists all."
     refuse(f"there is no option {typed}; {hint}")

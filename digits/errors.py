@@ -7,8 +7,9 @@ from collections.abc import Callable
 from importlib.metadata import requires
 from types import TracebackType
 
+# The frameworks have exceptions of their own, which are known by their words.
+NO_MEMORY = "out of memory|OOM when|allocate memory"
 LOST_WORKER = "by peer|Connection refused|Broken pipe|Socket closed|ollective op|oordination (service|agent)|c10d"
-"""In what PyTorch and TensorFlow say when another process of the same training has gone."""
 
 _say: Callable[[], str | None] | None = None  # of when_interrupted
 
@@ -65,10 +66,8 @@ def _told(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and (extra := _extra_with(error.name)):
         script, install = os.path.basename(sys.argv[0]), f'pip install -c constraints.txt -e ".[{extra}]"'
         return f"error: {script} needs the package {error.name}, which is not installed; run: {install}"
-    # The frameworks' allocators have exceptions of their own, which are known by their words.
-    if isinstance(error, MemoryError) or re.search("out of memory|OOM when|allocate memory", str(error)):
-        what = "lower --batch-size, --filters or --dense of a training, or close other programs"
-        return f"error: there is not enough memory; {what}."
+    if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
+        return "error: there is not enough memory; lower --batch-size, --filters or --dense, or close other programs."
     if re.search(LOST_WORKER, str(error)):
         reason = " ".join(str(error).split())[:200]
         advice = "see what it says, and start all workers again; --resume goes on from the last checkpoint"

@@ -4,12 +4,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -18,18 +16,15 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def hardware(device: str) -> dict[str, str | int | float]:
-    """Return what the computation ran on: the device as the framework names it, processor, cores, memory in GiB.
-
-    What the system does not say is left out.
-    """
-    facts: dict[str, str | int | float | None] = {
+    """Return what the computation ran on: the device as the framework names it, processor, cores, memory in GiB."""
+    facts: dict[str, str | int | float] = {
         "device": device,
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": cores(),
-        "memory_gib": or_none(_memory),
-        "system": f"{platform.system()} {platform.machine()}",
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    with suppress(AttributeError, OSError, ValueError):  # Windows does not say it in this way
+        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    return {**facts, "system": f"{platform.system()} {platform.machine()}"}
 
 
 def source() -> dict[str, str | bool] | None:
@@ -42,14 +37,6 @@ def source() -> dict[str, str | bool] | None:
     try:
         return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "-uno", ":/"))}
     except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def or_none(measure: Callable[[], T]) -> T | None:
-    """Return what is measured for the record alone; None where that fails, which must never end a training."""
-    try:
-        return measure()
-    except Exception:  # whatever a system that nobody has tried may do
         return None
 
 
@@ -70,10 +57,6 @@ def _version(package: str) -> str:
         if package not in sys.modules:
             raise
         return str(getattr(sys.modules[package], "__version__", "unknown"))
-
-
-def _memory() -> float:
-    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
 
 
 def _cpuinfo(what: str) -> str:

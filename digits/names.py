@@ -9,29 +9,9 @@ from collections.abc import Sequence
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 """The frameworks as users know them, in the order in which they are shown."""
 
-_SPELLING = {
-    **FRAMEWORKS,
-    "mnist": "MNIST",
-    "fashion-mnist": "Fashion-MNIST",
-    "kmnist": "KMNIST",
-    "mnist-sample": "MNIST sample",
-    "cnn": "CNN",
-    "cnn-wide": "wide CNN",
-    "mlp": "MLP",
-    "lenet5": "LeNet-5",
-    "fashion-cnn": "Fashion CNN",
-    "deep-cnn": "deep CNN",
-    "vgg": "VGG",
-    "resnet": "ResNet",
-    "vit": "ViT",
-}
-
-
-_NOT_ON_WINDOWS = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³])[ ]*(\..*)?|.*[. ]|.*[<>:\"/\\|?*\x00-\x1f].*",
-    re.IGNORECASE | re.DOTALL,
-)
-"""https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file"""
+_WRITTEN = ["MNIST", "Fashion-MNIST", "KMNIST", "CNN", "MLP", "Fashion CNN", "deep CNN", "VGG", "ResNet", "ViT"]
+_SPELLING = {written.lower().replace(" ", "-"): written for written in _WRITTEN}
+_SPELLING |= {**FRAMEWORKS, "mnist-sample": "MNIST sample", "cnn-wide": "wide CNN", "lenet5": "LeNet-5"}
 
 
 def spelled(name: str) -> str:
@@ -68,16 +48,13 @@ def plain(text: object) -> str:
 
 def is_forbidden_on_windows(name: str) -> bool:
     """Return whether Windows cannot have a file or folder of this name: 'a:b', 'con', 'nul.png', 'ends.'"""
-    return _NOT_ON_WINDOWS.fullmatch(name) is not None
+    device = re.match(r"(con|prn|aux|nul|(com|lpt)[1-9])(\.|$)", name, re.IGNORECASE)
+    return device is not None or name[-1:] in (".", " ") or not set(name).isdisjoint('<>:"/\\|?*')
 
 
 def command_text(words: Sequence[str]) -> str:
     """Return the command as it is typed here: in a POSIX shell, or on Windows in cmd.exe and PowerShell."""
-    if sys.platform == "win32":  # list2cmdline leaves what these programs obey, such as &
-        quoted = [subprocess.list2cmdline([word]) for word in words]
-        safe = re.compile(r'".*"|[\w.:=/\\+-]+', re.DOTALL)
-        return " ".join(part if safe.fullmatch(part) else f'"{part}"' for part in quoted)
-    return shlex.join(words)
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def safe_name(text: str) -> str:

@@ -21,7 +21,8 @@ def spread(work: Callable[[list[T]], R], chunks: Sequence[list[T]], workers: int
     here. `work` and the chunks must be picklable.
     """
     done = 0
-    pool = _start(workers)
+    # Started afresh: copies of this process would share its threads' locks.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         futures = [pool.submit(work, chunk) for chunk in chunks]
         for chunk, future in zip(chunks, futures, strict=True):
@@ -38,11 +39,6 @@ def spread(work: Callable[[list[T]], R], chunks: Sequence[list[T]], workers: int
     else:
         yield from spread(work, [[item] for item in unfinished], 1)
     yield from spread(work, chunks[done + 1 :], workers)
-
-
-def _start(workers: int) -> ProcessPoolExecutor:
-    """Return processes that are started afresh: a copy of this one would share its threads' locks."""
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
 
 
 def _begin() -> None:

@@ -1,6 +1,6 @@
 """How much memory a process used at most."""
 
-from digits.machine import or_none
+from contextlib import suppress
 
 
 def peak_memory() -> int | None:
@@ -8,7 +8,10 @@ def peak_memory() -> int | None:
 
     On Linux from the kernel's high-water mark: getrusage, used elsewhere, would count the parent's memory too.
     """
-    return or_none(_high_water_mark) or or_none(_largest_resident_set)
+    for measure in (_high_water_mark, _largest_resident_set):
+        with suppress(Exception):  # for the record alone: it must not end a training on a system that nobody has tried
+            return measure()
+    return None
 
 
 def _high_water_mark() -> int:
