@@ -44,20 +44,23 @@ def main() -> int:
     options = parse(Options(), __doc__)
     # Only now, so that a missing package is told in a sentence.
     from digits.web.answers import runs_to_show
-    from digits.web.export import export_site
     from digits.web.guard import own_hosts
     from digits.web.page import build_app
-    from digits.web.wall import Keep, Wall
+    from digits.web.wall import Wall, check_keep
 
     runs, note = runs_to_show(options.run, options.output_dir)
     names = ", ".join(run.name for run in runs)
     if options.export:
+        from digits.web.export import export_site
+
         size = export_site(runs, options.export)
         print(f"wrote '{options.export / 'index.html'}': {names}; {size / 1e6:.1f} MB. Open it, or publish the folder.")
         if note:
             print(note)
         return 0
-    wall = Wall(runs, note, Keep(options.keep) if options.keep else None)
+    if options.keep:
+        check_keep(options.keep)
+    wall = Wall(runs, note, options.keep)
     listener = listen(options.host, options.port)
     address = say_where_it_is(listener, names, note, wall.key)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
@@ -90,18 +93,16 @@ def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) ->
     """Print the addresses of the page and the wall; return that at which phones find the page, '' where they cannot."""
     from rich.console import Console
 
-    from digits.web.address import code_as_text, page_address, web_address
+    from digits.web.address import code_as_text, page_address
 
-    for_phones = page_address(listener)
-    host, port = listener.getsockname()[:2]
-    address = for_phones or web_address("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
+    address, for_phones = page_address(listener)
     print(f"drawing page at {address} ({names}); Ctrl-C ends it")
     if note:
         print(note)
     print(f"wall for the projector at {address}/wall#{key}", flush=True)
     if for_phones and sys.stdout.isatty():
         Console(highlight=False).print(code_as_text(address), style="bright_white on black", end="")
-    return for_phones
+    return address if for_phones else ""
 
 
 def serve(app: Any, listener: socket.socket) -> None:
@@ -112,6 +113,7 @@ def serve(app: Any, listener: socket.socket) -> None:
 
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a client that breaks off there is nothing to say
     settings: dict[str, Any] = {"http": Protocol, "loop": "asyncio", "ws": "none", "lifespan": "off"}
+    settings["limit_concurrency"] = 500
     settings["timeout_graceful_shutdown"] = 2  # browsers hold connections open, and have to notice that this ends
     uvicorn.Server(uvicorn.Config(app, log_level="critical", **settings)).run(sockets=[listener])
 

@@ -8,23 +8,16 @@ from typing import Any
 
 import segno
 
-NOBODY = "192.0.2.1"
-"""An address that belongs to nobody (RFC 5737): the way to it is the way to any other network."""
 
-
-def page_address(listener: socket.socket) -> str:
-    """Return the address that other machines reach the socket by, 'http://192.168.1.5:7860'; '' where they cannot."""
+def page_address(listener: socket.socket) -> tuple[str, bool]:
+    """Return the page's address without a slash at its end, 'http://192.168.1.5:7860', and whether phones reach it."""
     host, port = listener.getsockname()[:2]
     if ip_address(host).is_unspecified:
+        host = "127.0.0.1"
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:  # in no network
-            probe.connect((NOBODY, 9))  # of a datagram socket: chooses the way, and sends nothing
+            probe.connect(("192.0.2.1", 9))  # nobody's (RFC 5737): chooses the way to any other network, sends nothing
             host = probe.getsockname()[0]
-    return "" if ip_address(host).is_loopback or ip_address(host).is_unspecified else web_address(host, port)
-
-
-def web_address(host: str, port: int) -> str:
-    """Return 'http://127.0.0.1:7860', without a slash at its end."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}", not ip_address(host).is_loopback
 
 
 def address_for_phones(asked: Any, address: str) -> str:

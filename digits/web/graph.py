@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime  # type: ignore[import-untyped]
 
 from digits.errors import UserError
 
@@ -41,8 +43,6 @@ def read_network(path: Path) -> dict[str, Any]:
     'image' is the name of the input. 'steps': 'op', the names of its 'inputs' and 'output', the output's 'shape', and
     ONNX's attributes. 'weights': float32 of all 'constants', of which each has its 'start' there and its 'shape'.
     """
-    import onnx
-
     graph = _folded(path)
     arrays = {array.name: onnx.numpy_helper.to_array(array) for array in graph.initializer}
     values = (*graph.input, *graph.value_info, *graph.output)
@@ -76,9 +76,6 @@ def read_network(path: Path) -> dict[str, Any]:
 
 def _folded(path: Path) -> Any:
     """Return the graph of the model for one image, its constants folded and its shapes known."""
-    import onnx
-    import onnxruntime  # type: ignore[import-untyped]
-
     model = onnx.load(path)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     del model.graph.value_info[:]  # they may say that the number of images is not known

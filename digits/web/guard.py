@@ -1,14 +1,12 @@
 """What protects the page from strangers: who may ask, and bounds on bytes, time, and how many are answered at once."""
 
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Iterable
 from ipaddress import ip_address
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,8 +16,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 SECONDS, BYTES_A_SECOND = 5.0, 400_000  # a request may take so many seconds to arrive, and longer the larger it is
 WAITING_SECONDS = 20.0  # for a place; after so long a wait a sentence is the better answer
 HEADER_SECONDS, ANSWER_SECONDS = 10.0, 120.0  # until a connection is closed that sends or takes nothing
-MAX_CONNECTIONS = 500
-Answer = TypeVar("Answer")
 
 
 def own_hosts(host: str, address: str, allowed: Iterable[str]) -> set[str]:
@@ -65,36 +61,28 @@ class Lane:
 
     def __init__(self, most_bytes: int, arriving: int, computing: int) -> None:
         self._most_bytes = most_bytes
-        self._arriving, self._computing = anyio.Semaphore(arriving), anyio.Semaphore(computing)
+        self._places, self._threads = anyio.Semaphore(arriving), anyio.CapacityLimiter(computing)
 
-    async def answer(self, request: Request, compute: Callable[[bytes], Answer]) -> Answer:
+    async def answer(self, request: Request, compute: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
         """Return what `compute` makes of the request's body, in a thread; HTTPException where it is not to be had."""
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             raise HTTPException(411, "the request does not state its length; send Content-Length.")
         if int(length) > self._most_bytes:
             raise HTTPException(413, f"it has more than {self._most_bytes:,} bytes; shrink it first.")
-        async with _place(self._arriving):
+        try:
+            with anyio.fail_after(WAITING_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise HTTPException(503, "too many photos are being read just now; try again in a moment.") from None
+        try:
             with anyio.move_on_after(SECONDS + int(length) / BYTES_A_SECOND) as arrival:
                 body = await request.body()
             if arrival.cancelled_caught:
                 raise HTTPException(408, "it took too long to arrive; send it again, or a smaller one.")
-            async with _place(self._computing):
-                return await run_in_threadpool(compute, body)
-
-
-@asynccontextmanager
-async def _place(places: anyio.Semaphore) -> AsyncIterator[None]:
-    """Hold one of the places; waiting for it costs no thread. HTTPException where none becomes free in time."""
-    try:
-        with anyio.fail_after(WAITING_SECONDS):
-            await places.acquire()
-    except TimeoutError:
-        raise HTTPException(503, "too many photos are being read just now; try again in a moment.") from None
-    try:
-        yield
-    finally:
-        places.release()
+            return await anyio.to_thread.run_sync(compute, body, limiter=self._threads)
+        finally:
+            self._places.release()
 
 
 class Protocol(H11Protocol):
@@ -103,8 +91,6 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._end = self.loop.call_later(HEADER_SECONDS, transport.abort)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         cycle = self.cycle

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from digits.errors import UserError
+from digits.names import spelled
 from digits.photos import read_photo
 from digits.prediction import TrainedRun
 from digits.web.address import address_for_phones, code_as_svg
@@ -70,7 +71,9 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
 
     async def wall_page(request: Request) -> HTMLResponse:
         found = address_for_phones(request.url, address)
-        return _html("wall.html", code=found and code_as_svg(found), address=found.partition("://")[2])
+        names = {"classes": runs[0].class_names, "frameworks": [spelled(run.framework) for run in runs]}
+        place = {"code": found and code_as_svg(found), "address": found.partition("://")[2]}
+        return _html("wall.html", note=wall.note, kept=wall.keep is not None, **place, **names)
 
     async def wall_drawings(request: Request) -> JSONResponse:
         return JSONResponse(wall.state(request.query_params.get("version", "")))

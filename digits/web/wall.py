@@ -20,23 +20,13 @@ from digits.prediction import TrainedRun
 MOST, SHOWN = 1000, 60  # drawings that are kept, the latest ones: some ten megabytes; and that the page shows
 
 
-class Keep:
-    """A folder of {label}_{index}.png, as `download_mnist.py --from-images` takes it. Images that lie there stay."""
-
-    def __init__(self, folder: Path) -> None:
-        """Make the folder where it is missing. UserError where it cannot be written, or is divided into parts."""
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"'{folder}' is not a folder; give --keep another one.")
-        if parts := [part for part in ("train", "test") if (folder / part).exists()]:
-            raise UserError(f"'{folder}' has '{parts[0]}' in it, the only images that are read then; give another one.")
-        check_place(folder / "0_0.png")
-        self._folder = folder
-
-    def add(self, png: bytes, label: int, class_names: Sequence[str]) -> Path:
-        """Write an image of the class with this number; return its file, whose index is the time in nanoseconds."""
-        path = self._folder / f"{labels_for_files(class_names)[label]}_{time.time_ns()}.png"
-        write_whole(path, png)
-        return path
+def check_keep(folder: Path) -> None:
+    """Make the folder for --keep where it is missing. UserError where it cannot be written, or is in parts."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"'{folder}' is not a folder; give --keep another one.")
+    if parts := [part for part in ("train", "test") if (folder / part).exists()]:
+        raise UserError(f"'{folder}' has '{parts[0]}' in it, the only images that are read then; give another one.")
+    check_place(folder / "0_0.png")
 
 
 @dataclass
@@ -67,10 +57,10 @@ class Drawing:
 class Wall:
     """The latest drawings, the oldest first. Of one event loop: no two of its methods run at once."""
 
-    def __init__(self, runs: Sequence[TrainedRun], note: str = "", keep: Keep | None = None) -> None:
-        """note: what spoils the comparison of the runs. keep: where labelled drawings are saved."""
+    def __init__(self, runs: Sequence[TrainedRun], note: str = "", keep: Path | None = None) -> None:
+        """note: what spoils the comparison of the runs. keep: the folder where labelled drawings are saved."""
         self.key = secrets.token_urlsafe(9)  # whoever may label and clear knows it; another one at each start
-        self.note, self._runs, self._keep = note, runs, keep
+        self.runs, self.note, self.keep = runs, note, keep
         self._classes = runs[0].class_names
         self._drawings: deque[Drawing] = deque(maxlen=MOST)
         self._removed: deque[str] = deque(maxlen=MOST)  # marks
@@ -101,10 +91,12 @@ class Wall:
             raise UserError("the drawing has changed meanwhile; look again.")
         if not 0 <= label < len(self._classes):
             raise UserError(f"there is no class {label}; the networks know {len(self._classes)}.")
-        if self._keep and label != drawing.label:
-            earlier, drawing.file = drawing.file, self._keep.add(drawing.png(), label, self._classes)
-            if earlier:
-                earlier.unlink(missing_ok=True)
+        if self.keep and label != drawing.label:
+            file = self.keep / f"{labels_for_files(self._classes)[label]}_{time.time_ns()}.png"
+            write_whole(file, drawing.png())
+            if drawing.file:
+                drawing.file.unlink(missing_ok=True)
+            drawing.file = file
         self._changes += 1
         drawing.label, drawing.change = label, self._changes
 
@@ -134,18 +126,14 @@ class Wall:
         labelled = [one for one in self._drawings if one.label is not None]
         right = [
             sum(str(one.answer["runs"][i]["digit"]) == self._classes[one.label or 0] for one in labelled)
-            for i in range(len(self._runs))
+            for i in range(len(self.runs))
         ]
         return {
             "version": current,
-            "classes": self._classes,
             "drawn": len(self._drawings),
             "agreed": sum(drawing.answer["agree"] for drawing in self._drawings),
             "labelled": len(labelled),
             "right": right,
-            "runs": [run.framework for run in self._runs],
-            "note": self.note,
-            "kept": self._keep is not None,
             "drawings": [drawing.as_json() for drawing in list(self._drawings)[: -SHOWN - 1 : -1]],
         }
 

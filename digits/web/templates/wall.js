@@ -6,8 +6,7 @@ const key = location.hash.slice(1) || sessionStorage.getItem('wall-key') || '';
 if (key) sessionStorage.setItem('wall-key', key);
 history.replaceState(null, '', location.pathname);
 
-const nameOf = framework => ({ pytorch: 'PyTorch', tensorflow: 'TensorFlow' })[framework] ?? framework;
-let version = '', state = { drawings: [], classes: [] }, asked = null;
+let version = '', state = { drawings: [] }, asked = null;
 const skipped = new Set(), tiles = new Map(), empty = part('.empty');
 let changes = new Map(); // by a drawing's number: its latest change, and when that came
 
@@ -25,12 +24,11 @@ function counts() {
         return made;
     };
     const percent = (some, all) => `${some} of ${all} (${Math.round(100 * some / all)} %)`;
-    const { drawn, labelled, runs } = state;
+    const { drawn, labelled, right, agreed } = state;
     const lines = [line(drawn, `drawing${drawn === 1 ? '' : 's'}`)];
-    if (drawn && runs.length > 1) lines.push(line(percent(state.agreed, drawn), `read alike by ${runs.length > 2 ? 'all' : 'both'} networks`));
-    if (labelled) runs.forEach((run, i) => lines.push(line(percent(state.right[i], labelled), `read correctly by ${nameOf(run)}`)));
-    if (state.kept && labelled) lines.push(line(labelled, 'saved with a label'));
-    if (state.note) lines.push(element('p', state.note, 'note'));
+    if (drawn && right.length > 1) lines.push(line(percent(agreed, drawn), `read alike by ${right.length > 2 ? 'all' : 'both'} networks`));
+    if (labelled) right.forEach((some, i) => lines.push(line(percent(some, labelled), `read correctly by ${FRAMEWORKS[i]}`)));
+    if (labelled && KEPT) lines.push(line(labelled, 'saved with a label'));
     part('.counts').replaceChildren(...lines);
 }
 
@@ -51,14 +49,14 @@ function tile(drawing) {
     const image = element('img');
     image.src = drawing.image;
     image.alt = `drawing ${drawing.number}`;
-    const answers = element('ul'), label = state.classes[drawing.label];
-    for (const answer of drawing.answers) {
+    const answers = element('ul'), label = CLASSES[drawing.label];
+    drawing.answers.forEach((answer, i) => {
         const right = label === undefined ? '' : String(answer.digit) === label ? 'right' : 'wrong';
         const line = element('li', '', right);
         const percent = `${(100 * answer.probability).toFixed(0)} %`;
-        line.append(element('span', nameOf(answer.framework)), element('b', answer.digit), percent);
+        line.append(element('span', FRAMEWORKS[i]), element('b', answer.digit), percent);
         answers.append(line);
-    }
+    });
     made.replaceChildren(image, answers, element('span', label && `is ${label}`, 'label'));
     return made;
 }
@@ -70,28 +68,16 @@ function place(made) { // the tiles in their order, moving none that is in its p
 }
 
 function show() {
-    const current = state.drawings.find(drawing => drawing.number === asked);
-    if (!current) asked = null;
+    if (!state.drawings.some(drawing => drawing.number === asked)) asked = null;
     if (key) asked ??= state.drawings.find(is_open)?.number ?? null;
     counts();
     const shown = new Set(state.drawings.map(drawing => drawing.number));
     for (const number of tiles.keys()) if (!shown.has(number)) tiles.delete(number);
     place(state.drawings.length ? state.drawings.map(tile) : [empty]);
-    part('main').classList.toggle('few', state.drawings.length <= 9);
-    part('main').classList.toggle('some', state.drawings.length > 9 && state.drawings.length <= 24);
     const question = state.drawings.find(drawing => drawing.number === asked);
     part('.question').hidden = !question;
     part('.clear').hidden = !key || !state.drawings.length;
     if (question) part('.question img').src = question.image;
-    part('.classes').classList.toggle('words', state.classes.some(name => name.length > 2));
-    if (part('.classes').childElementCount !== state.classes.length) {
-        part('.classes').replaceChildren(...state.classes.map((name, label) => {
-            const made = element('button', name);
-            made.type = 'button';
-            made.onclick = () => answer(label);
-            return made;
-        }));
-    }
 }
 
 function is_open(drawing) { // nobody has said what it is, and its author has finished it
@@ -131,6 +117,7 @@ async function answer(label) {
     await refresh();
 }
 
+document.querySelectorAll('.classes button').forEach((button, label) => button.onclick = () => answer(label));
 part('.skip').onclick = () => {
     skipped.add(asked);
     next();
@@ -144,7 +131,7 @@ part('.clear').onclick = async () => {
     await refresh();
 };
 document.addEventListener('keydown', event => {
-    const label = state.classes.indexOf(event.key); // of classes that are digits
+    const label = CLASSES.indexOf(event.key); // of classes that are digits
     if (asked !== null && label >= 0 && !event.ctrlKey && !event.metaKey && !event.altKey) answer(label);
 });
 
