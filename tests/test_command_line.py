@@ -92,4 +92,3 @@ def test_help_of_lists_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert "some of the kinds (default: a)\n" in text
     assert "100 % of the sizes (default: 1 2)\n" in text
     assert "print more\n" in text
-    assert "folder to write to\n" in text

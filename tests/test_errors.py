@@ -23,7 +23,6 @@ def ending(error: BaseException) -> Callable[[], None]:
         (OSError(28, "No space left on device", "out.csv"), "No space left on device (out.csv)"),
         (MemoryError(), "there is not enough memory; "),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 400 bytes"), "there is not enough memory; "),
-        (ArithmeticError("{{node}} OOM when allocating tensor"), "there is not enough memory; "),
         (RuntimeError("[gloo] Read error: Connection reset by peer. This"), "another worker of this training has"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 'run: pip install -c constraints.txt -e ".[pyt'),
     ],

@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.names import percent, percent_range, percent_text, plain, safe_name
-
-
-def test_fractions_are_written_in_per_cent() -> None:
-    assert (percent(0.98806), percent(1, digits=1)) == ("98.81 %", "100.0 %")
-    assert percent_range((0.985, 0.99)) == "98.50 to 99.00 %"
+from digits.names import percent_text, plain, safe_name
 
 
 @pytest.mark.parametrize(("percentage", "text"), [(0, "0.0"), (0.02, "<0.1"), (99.98, "99.9"), (100, "100.0")])

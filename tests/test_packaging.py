@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +26,8 @@ FILES = [
 ]
 OURS = {*sys.stdlib_module_names, "digits", "models", "benchmarks", *SCRIPTS}
 DISTRIBUTIONS = packages_distributions()
+SLOW = {"sklearn", "matplotlib", "pandas", "seaborn", "requests", "mlxtend", "onnx", "onnxruntime", "scipy"}
+LIGHT = "digits.data.datasets, digits.runs, digits.recipes, digits.training.saving"
 
 
 def allowed(file: str) -> set[str]:
@@ -75,3 +79,12 @@ def test_a_missing_extra_is_told_in_a_sentence() -> None:
         "error: mnist_pytorch.py needs the package torch, which is not installed; "
         'run: pip install -c constraints.txt -e ".[pytorch]"\n'
     )
+
+
+@pytest.mark.slow
+def test_what_the_training_scripts_import_brings_nothing_heavy() -> None:
+    """They answer --help in the time that NumPy and pydantic take."""
+    probe = f"import {LIGHT}, json, sys\nprint(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", probe], env=environment, capture_output=True, text=True, check=True)
+    assert SLOW.isdisjoint(json.loads(done.stdout))

@@ -51,12 +51,3 @@ def test_standard_form(tmp_path: Path, first: int | str | None) -> None:
         logits = pixels.reshape(n, 784).astype(np.float32) @ WEIGHTS
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(session.run(None, {"images": pixels})[0], expected, rtol=1e-5)
-
-
-def test_broken_model_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    write_model(path, "batch")
-    model = onnx.load(path)
-    del model.graph.node[1]
-    with pytest.raises(onnx.checker.ValidationError):
-        finish_onnx(model, path, "abc", lambda node: "")

@@ -17,6 +17,7 @@ from make_runs import DIGITS, make_info, make_run
 from paths import ROOT
 
 from digits.errors import UserError
+from digits.machine import source
 from digits.runs import find_run, find_runs, read_info, read_run, write_run_files, writing_run
 
 LABELS = np.repeat(np.arange(10), 10)
@@ -40,9 +41,6 @@ def fault_in(run: Path) -> str | None:
     return None
 
 
-# --- written and read back ---
-
-
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(np.float32)
     history = [{"epoch": 1 + i, "train_loss": loss, "train_accuracy": 0.5} for i, loss in enumerate((0.5, 0.1 + 0.2))]
@@ -56,8 +54,6 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         (folder / "model.onnx").write_bytes(b"model")
         assert not path.exists()
     run = read_run(path)
-    assert (run.name, run.dataset, run.model, run.framework, run.seed) == (path.name, "mnist", "cnn", "pytorch", 3)
-    assert run.class_names == DIGITS
     assert run.accuracy == share
     assert run.history == history  # 0.1 + 0.2 keeps its last digit
     assert np.array_equal(run.probabilities, probabilities)
@@ -69,14 +65,6 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_losses_are_read_where_they_are_recorded(run: Path) -> None:
-    (run / "losses.npy").write_bytes(b"put there later by somebody, and not listed")
-    assert read_run(run).losses is None
-    recorded = read_run(make_run(run.parent, seed=1, losses=np.array([0.5, 0.0]))).losses
-    assert recorded is not None
-    assert recorded.tolist() == [0.5, 0.0]
-
-
 def test_a_second_run_replaces_the_first_with_all_its_files(run: Path) -> None:
     (run / "confusion_matrix.png").write_bytes(b"a picture put there later")
     assert read_run(run).accuracy < 1  # which is no tampering
@@ -86,24 +74,21 @@ def test_a_second_run_replaces_the_first_with_all_its_files(run: Path) -> None:
     assert os.listdir(run.parent) == [run.name]
 
 
-@pytest.mark.parametrize("exception", [RuntimeError, KeyboardInterrupt, UserError])
-def test_an_exception_leaves_the_earlier_run_and_nothing_else(run: Path, exception: type[BaseException]) -> None:
+def test_an_exception_leaves_the_earlier_run_and_nothing_else(run: Path) -> None:
     before = files_in(run)
 
     def write_half() -> None:
         with writing_run(run) as folder:
             (folder / "predictions.npy").write_bytes(b"half")
-            raise exception
+            raise KeyboardInterrupt
 
-    with pytest.raises(exception):
+    with pytest.raises(KeyboardInterrupt):
         write_half()
     assert files_in(run) == before
     assert os.listdir(run.parent) == [run.name]
 
 
-@pytest.mark.parametrize(
-    ("probability", "loss"), [(np.nan, 0.1), (0.1, np.nan)], ids=["probabilities", "an epoch after the best one"]
-)
+@pytest.mark.parametrize(("probability", "loss"), [(np.nan, 0.1), (0.1, np.nan)])
 def test_a_diverged_training_is_told_and_keeps_the_earlier_run(run: Path, probability: float, loss: float) -> None:
     probabilities = np.full((100, 10), probability, dtype=np.float32)
     info = make_info("mnist", "cnn", "pytorch", 0, DIGITS, 100, 0.1)
@@ -129,13 +114,20 @@ def test_find_run(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert find_run(run.name, outputs) == run
     assert find_run(str(run), tmp_path / "elsewhere") == run
     assert find_run("missing", outputs) == outputs / "missing"  # of which read_run says that there is none
-    assert find_run("long" * 70, outputs) == outputs / ("long" * 70)
     (tmp_path / run.name).mkdir()
     monkeypatch.chdir(tmp_path)
     assert find_run(run.name, outputs) == Path(run.name)
 
 
-# --- places that cannot be written ---
+@pytest.mark.skipif(not (shutil.which("git") and (ROOT / ".git").exists()), reason="needs a clone")
+def test_the_commit_and_whether_files_were_changed() -> None:
+    found = source()
+    assert found is not None
+    head, status = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        for words in (["rev-parse", "HEAD"], ["diff", "HEAD", "--name-only"])
+    )
+    assert found == {"commit": head, "changed": bool(status)}
 
 
 def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
@@ -268,7 +260,6 @@ def test_a_single_changed_bit_in_any_file_is_noticed(run: Path) -> None:
     [
         ("", "the whole of it: Invalid JSON"),
         ("[" * 100_000, "the whole of it: Invalid JSON"),
-        ("[]", "the whole of it: Input should be an object"),
         ('{"format": 2}', "format: Input should be 1"),
         ("{}", "format: Field required"),
     ],
@@ -302,10 +293,9 @@ def test_published_runs_of_earlier_versions_are_taken() -> None:
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no run"):
-        read_run(tmp_path / ("long" * 70))
-    with pytest.raises(UserError, match="there is no run"):
-        read_run(tmp_path / "nowhere")
+    for name in ("nowhere", "long" * 70):
+        with pytest.raises(UserError, match="there is no run"):
+            read_run(tmp_path / name)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"run\.json' is missing"):
         read_run(tmp_path / "empty")
