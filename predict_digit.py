@@ -14,8 +14,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +28,7 @@ from digits.prediction import (
     Answer,
     File,
     Outputs,
+    TrainedRun,
     answer_files,
     as_cell,
     is_sure,
@@ -85,12 +85,11 @@ def main() -> int:
     runs = load_runs(options.run, options.output_dir)
     notes: list[str] = []
     files = list_files(options.photos, options.recursive, folders, notes)
-    answer = partial(answer_files, runs=runs, outputs=outputs, workers=options.workers)
     if options.csv is not None:
-        counts = fill_table(options.csv, options.resume, files, answer)
+        counts = fill_table(options.csv, options, files, runs, outputs)
     else:
         answers = []
-        for some in answer(files):
+        for some in answer_files(files, runs, outputs, options.workers):
             answers += some
             if options.jsonl:
                 print(*map(json.dumps, some), sep="\n", flush=True)
@@ -105,15 +104,15 @@ def main() -> int:
 
 
 def fill_table(
-    path: Path, resume: bool, files: Iterable[File], answer: Callable[[list[File]], Iterator[list[Answer]]]
+    path: Path, options: Options, files: Iterable[File], runs: Sequence[TrainedRun], outputs: Outputs
 ) -> Counter[str]:
     """Write the answers into the table, show progress, and return how many there are of each outcome."""
     started = time.perf_counter()
     counts: Counter[str] = Counter()
-    with writing_table(path, resume) as table:
+    with writing_table(path, options.resume) as table:
         rest = [file for file in files if as_cell(file.path) not in table.answered]
         with tqdm(total=len(rest), unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
-            for answers in answer(rest):
+            for answers in answer_files(rest, runs, outputs, options.workers):
                 table.write(answers)
                 counts.update(map(outcome, answers))
                 bar.update(len(answers))
