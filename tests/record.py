@@ -1,7 +1,7 @@
 """What trainings compute, in this checkout and in an earlier one: which predictions, histories and losses differ?
 
     python tests/record.py                                 # all rows, both frameworks: about half an hour on two cores
-    python tests/record.py --framework pytorch cnn fast    # the rows whose names begin so
+    python tests/record.py cnn fast --framework pytorch    # the rows whose names begin so
 
 Each row is a training on mnist-sample with one thread, run by the scripts of both checkouts on this machine. Printed
 are the rows in which probabilities.npy, history.csv without its times, or the losses of all steps are not equal byte

@@ -60,7 +60,9 @@ class ParallelWorkers(SeveralWorkers):
         try:
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except tf.errors.OpError as error:
-            raise UserError(f"cannot connect the workers that TF_CONFIG lists ({error.message}).") from None
+            raise UserError(
+                f"cannot connect the workers that TF_CONFIG lists ({error.message}); see that their ports are free."
+            ) from None
         self.keys = itertools.count(1)  # of sums, by which workers find each other's
         super().__init__(rank, count)
 
