@@ -9,7 +9,7 @@ from digits.errors import UserError
 from digits.files import write_whole
 from digits.prediction import SURE, TrainedRun
 from digits.web.graph import read_network
-from digits.web.page import render
+from digits.web.page import TEMPLATES
 
 MAX_BYTES = 3_000_000  # what a phone loads in a second or two
 MARKER = '<meta name="generator" content="draw_digit.py">'
@@ -25,7 +25,7 @@ def export_site(runs: Sequence[TrainedRun], folder: Path) -> int:
     if index.exists() and MARKER not in index.read_text("utf-8", errors="replace"):
         raise UserError(f"'{index}' is a page of something else; give --export another folder.")
     names = " and ".join(run.name for run in runs)
-    page = render("page.html", networks=[_network(run) for run in runs], names=names)
+    page = TEMPLATES.get_template("page.html").render(networks=[_network(run) for run in runs], names=names)
     size = len(page.encode())
     if size > MAX_BYTES:
         fault = f"with these networks the page has {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.0f}"

@@ -13,8 +13,7 @@ import onnxruntime  # type: ignore[import-untyped]
 
 from digits.errors import UserError
 
-RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
-"""They leave the values and their order as they are."""
+RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # they leave the values in their order
 FLOAT, UINT8 = 1, 2  # onnx.TensorProto's
 WINDOW: dict[str, list[Any]] = {"auto_pad": ["NOTSET"], "dilations": [[1, 1]]}
 OPERATIONS: dict[str, dict[str, list[Any]]] = {

@@ -107,24 +107,17 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
         Route("/wall/drawings", wall_drawings),
         Route("/wall/{what}", wall_change, methods=["POST"]),
     ]
-    handlers: Any = {
-        HTTPException: _refuse,
-        UserError: lambda _, error: JSONResponse({"error": str(error)}, 400),
-    }
+    handlers: Any = {HTTPException: _refuse, UserError: _refuse}
     return Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts)], exception_handlers=handlers)
-
-
-def render(template: str, **values: Any) -> str:
-    """Return the page that the template gives with these values."""
-    return TEMPLATES.get_template(template).render(values)
 
 
 def _html(template: str, **values: Any) -> HTMLResponse:
     nonce = secrets.token_urlsafe(12)
     headers = {"Content-Security-Policy": POLICY.format(nonce), "Cache-Control": "no-store"}
-    return HTMLResponse(render(template, nonce=nonce, **values), headers=headers)
+    return HTMLResponse(TEMPLATES.get_template(template).render(nonce=nonce, **values), headers=headers)
 
 
 def _refuse(request: Request, error: Any) -> JSONResponse:
+    status = getattr(error, "status_code", 400)
     sentence = {404: f"there is nothing here; {HERE}.", 405: f"this is not asked for in this way; {HERE}."}
-    return JSONResponse({"error": sentence.get(error.status_code, error.detail)}, error.status_code)
+    return JSONResponse({"error": sentence.get(status) or getattr(error, "detail", str(error))}, status)

@@ -22,8 +22,6 @@ MOST, SHOWN = 1000, 60  # drawings that are kept, the latest ones: some ten mega
 
 def check_keep(folder: Path) -> None:
     """Make the folder for --keep where it is missing. UserError where it cannot be written, or is in parts."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"'{folder}' is not a folder; give --keep another one.")
     if parts := [part for part in ("train", "test") if (folder / part).exists()]:
         raise UserError(f"'{folder}' has '{parts[0]}' in it, the only images that are read then; give another one.")
     check_place(folder / "0_0.png")

@@ -43,7 +43,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (["--port", "TAKEN"], 1, "in use.*choose another with --port"),
         (["--port", "99999"], 2, "--port 99999 must be at most 65535"),
         (["--host", "192.0.2.1"], 1, "cannot listen at 192.0.2.1"),
-        (["--keep", "file"], 1, "'file' is not a folder"),
+        (["--keep", "file"], 1, "cannot write to 'file"),
         (["--output-dir", "none"], 1, "there is no trained run; train one with"),
     ],
 )
