@@ -1,8 +1,5 @@
 """Photos and drawings of digits, and two runs whose networks answer for them, none of which was trained."""
 
-from __future__ import annotations
-
-import base64
 from pathlib import Path
 
 import cv2
@@ -34,11 +31,6 @@ def photo_of(strokes: list[list[tuple[int, int]]]) -> Pixels:
 def png_of(pixels: Pixels) -> bytes:
     """Return the pixels as the bytes of a PNG file."""
     return cv2.imencode(".png", pixels)[1].tobytes()
-
-
-def data_url(png: bytes) -> str:
-    """Return the bytes of a PNG file as the page sends them."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 SEVEN_PNG = png_of(photo_of(SEVEN))

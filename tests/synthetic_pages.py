@@ -1,10 +1,4 @@
-"""Make pages of digits of known difficulty: tables, digits that touch, underlines, a sheet on a dark table.
-
-Scans without noise, so that a test sees one difficulty at a time; benchmarks/synthetic_photos.py adds a camera's. The
-digits may be MNIST's or those of other hands (digits/training/pens.py).
-"""
-
-from __future__ import annotations
+"""Pages of digits of known difficulty, without noise, so that a test sees one difficulty at a time."""
 
 from collections.abc import Sequence
 from typing import Any

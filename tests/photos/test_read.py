@@ -1,13 +1,18 @@
-"""Files with several images: pages of TIFF files, and frames of animations."""
+"""Image files as people have them: any format and depth, pages and frames, turned, shrunk, transparent or damaged."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from digits.errors import UserError
-from digits.photos import Photo, read_pages, read_photo
+from digits.photos import Photo, find_digit, read_pages, read_photo
+from digits.photos.read import FORMATS
 
 
 def shade(value: int, dot: int | None = None) -> Image.Image:
@@ -15,6 +20,82 @@ def shade(value: int, dot: int | None = None) -> Image.Image:
     pixels = np.full((40, 40), value, np.uint8)
     pixels[10:20, 10:20] = value if dot is None else dot
     return Image.fromarray(pixels)
+
+
+def encoded(mode: str, kind: str, image: Image.Image) -> bytes | None:
+    """Return the image in that mode and format, None where the format does not know the mode."""
+    file = io.BytesIO()
+    try:
+        image.convert(mode).save(file, kind)
+    except (OSError, ValueError):
+        return None
+    return file.getvalue()
+
+
+SMALL = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10), np.uint8))
+MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "F")
+FILES = [file for kind in FORMATS for mode in MODES if (file := encoded(mode, kind, SMALL))]
+
+
+@given(
+    file=st.sampled_from(FILES),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from([0, 1, 255]) | st.integers(0, 255))),
+    keep=st.just(1.0) | st.floats(0, 1),
+    shrink=st.booleans(),
+)
+def test_damaged_bytes_in_memory_give_a_photo_or_a_sentence(
+    file: bytes, changes: list[tuple[float, int]], keep: float, shrink: bool
+) -> None:
+    raw = bytearray(file)
+    for where, value in changes:
+        raw[int(where * len(raw))] = value
+    try:
+        photo = read_photo(io.BytesIO(raw[: int(keep * len(raw))]), shrink, max_pixels=100_000)
+    except UserError as error:
+        assert str(error).endswith(".")  # noqa: PT017
+    else:
+        assert photo.pixels.dtype == np.uint8
+        assert shrink or photo.pixels.shape[1::-1] == photo.size
+
+
+@pytest.mark.parametrize(("kind", "orientation"), [("JPEG", 6), ("PNG", 1)])
+def test_a_shrunk_photo_has_the_box_where_it_was(kind: str, orientation: int) -> None:
+    sheet = Image.new("RGB", (1352, 3501), "white")
+    for stroke in ((500, 700, 740, 760), (740, 700, 800, 1200)):  # a seven
+        sheet.paste("black", stroke)
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    file = io.BytesIO()
+    sheet.save(file, kind, exif=exif, quality=95)
+    whole, small = (read_photo(file, shrink) for shrink in (False, True))
+    expected = sheet.size if orientation == 1 else sheet.size[::-1]
+    assert small.size == whole.size == whole.pixels.shape[1::-1] == expected
+    assert 1280 <= max(small.pixels.shape) < 2 * 1280
+    box = find_digit(small.pixels, size=small.size).box
+    np.testing.assert_allclose(box, find_digit(whole.pixels).box, atol=8)
+
+
+@pytest.mark.parametrize("mode", ["1", "RGBA", "I;16"])
+def test_shrinking_changes_nothing_but_the_size(mode: str) -> None:
+    smooth = Image.fromarray(np.add.outer(np.linspace(0, 120, 2570), np.linspace(5, 130, 1300)).astype(np.uint8))
+    file = io.BytesIO(encoded(mode, "TIFF", smooth))
+    whole, small = (read_photo(file, shrink) for shrink in (False, True))
+    assert small.pixels.shape[:2] == (1285, 650)
+    expected = np.asarray(ImageOps.scale(Image.fromarray(whole.pixels), 0.5, Image.Resampling.BOX), np.float32)
+    assert np.abs(expected - small.pixels).mean() < 2
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_transparent_images_lie_on_paper(light: bool) -> None:
+    """Dark ink on white paper, light ink on black; at the edges of a stroke half of each."""
+    ink, paper = (230, 0) if light else (20, 255)
+    image = Image.new("RGBA", (40, 30), (7, 7, 7, 0))
+    image.paste((ink, ink, ink, 255), (10, 10, 20, 20))
+    image.putpixel((20, 15), (ink, ink, ink, 128))
+    pixels = read_photo(io.BytesIO(encoded("RGBA", "PNG", image))).pixels
+    assert pixels[0, 0].tolist() == [paper] * 3
+    assert pixels[15, 15].tolist() == [ink] * 3
+    assert pixels[15, 20, 0] == pytest.approx((ink + paper) / 2, abs=2)
 
 
 def test_each_page_of_a_tiff_file_is_read_and_a_damaged_one_costs_itself(tmp_path: Path) -> None:
@@ -38,8 +119,7 @@ def test_a_thumbnail_in_a_tiff_file_is_no_page(tmp_path: Path) -> None:
     small.encoderinfo = {"tiffinfo": {254: 1}}
     large.save(tmp_path / "a.tif", save_all=True, append_images=[small])
     ((number, photo),) = read_pages(tmp_path / "a.tif")
-    assert number is None
-    assert photo.size == (40, 40)
+    assert (number, photo.size) == (None, (40, 40))
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
@@ -53,5 +133,4 @@ def test_the_first_frame_of_an_animation_that_is_not_blank_is_read(tmp_path: Pat
     ):
         frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
         photo = read_photo(path)
-        assert photo.note == note
-        assert photo.pixels.min() == darkest
+        assert (photo.note, photo.pixels.min()) == (note, darkest)

@@ -1,13 +1,19 @@
-"""predict_digit.py as a user runs it, on photos of every kind and on files that are not images."""
+"""predict_digit.py as a user runs it: photos of every kind, bad files, many files, tables that survive a kill."""
 
-import hashlib
+import csv
 import json
 import os
+import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import time
 import zlib
+from collections import Counter, namedtuple
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -17,14 +23,43 @@ from linear_run import make_linear_run
 from paths import ROOT
 from picture_runs import add_info
 from PIL import Image
+from synthetic_pages import number
 
+import predict_digit
 from benchmarks.synthetic_photos import photograph
 from digits.data.sample import stratified_sample
+from digits.errors import run_script
 from digits.photos import find_digit
-from digits.prediction import load_runs
+from digits.prediction import answer_files, list_files, load_runs, reading, writing_table
+from digits.prediction.answers import as_text
 
 IMAGES, LABELS = stratified_sample()[2:]
+DIGITS = [IMAGES[np.flatnonzero(digit == LABELS)[1]] for digit in range(10)]
 Pixels = np.ndarray
+
+
+Done = namedtuple("Done", "status out err")
+
+
+@pytest.fixture
+def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Run predict_digit.py with these words in pytest's own process; return its exit status and what it printed."""
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["predict_digit.py", *map(str, words)])
+        try:
+            status = run_script(predict_digit.main)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Done(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs, with one that reads most digits."""
+    return make_linear_run(tmp_path_factory.mktemp("runs") / "outputs", reads=True).parent
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +75,9 @@ def sheet(outputs: Path) -> Pixels:
 
 @pytest.fixture
 def answers(predict, outputs: Path):
-    def answer(*words: object, status: int = 0) -> list[dict]:
+    def answer(*words: object) -> list[dict]:
         done = predict(*words, "--output-dir", outputs, "--json")
-        assert done.status == status, done.err
-        assert (done.err == "") == (status == 0)
+        assert (done.status, done.err) == (0, "")
         return json.loads(done.out)
 
     return answer
@@ -74,15 +108,14 @@ def test_every_kind_of_image_file(answers, tmp_path: Path, sheet: Pixels) -> Non
     assert all(answer["sure"] for answer in found)
 
 
-def test_bad_files_are_named_and_the_rest_is_answered(
-    answers, predict, outputs: Path, tmp_path: Path, sheet: Pixels
-) -> None:
+def test_bad_files_are_named_and_the_rest_is_answered(predict, outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
     Image.fromarray(sheet).save(tmp_path / "good.png")
     whole = (tmp_path / "good.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not a photo")
-    (tmp_path / "bomb.png").write_bytes(_png_header(20_000, 20_000))
+    claim = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)  # in bytes that are checked by a sum
+    (tmp_path / "bomb.png").write_bytes(whole[:12] + claim + struct.pack(">I", zlib.crc32(claim)) + whole[33:])
     Image.new("RGB", (300, 200), (230, 230, 225)).save(tmp_path / "blank.png")
     (tmp_path / "folder").mkdir()
     done = predict(tmp_path, tmp_path / "folder", tmp_path / "missing.png", "--output-dir", outputs)
@@ -91,41 +124,25 @@ def test_bad_files_are_named_and_the_rest_is_answered(
     assert f"{tmp_path / 'blank.png'}: no digit found" in done.out
     *errors, note = done.err.splitlines()
     assert note == f"note: '{tmp_path}' has 1 subfolder (folder), not read; --recursive reads them."
-    assert len(errors) == 6
-    for name in ("cut.png", "empty.png", "text.jpg", "bomb.png", "folder", "missing.png"):
-        assert sum(line.startswith(f"error: {tmp_path / name}: ") for line in errors) == 1, name
-    found = answers(tmp_path, status=1)
-    assert [answer["digit"] for answer in found if "error" not in answer] == [None, 7]
-
-
-def _png_header(width: int, height: int) -> bytes:
-    """Return the beginning of a PNG that claims so many pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    names = ["bomb.png", "cut.png", "empty.png", "text.jpg", "folder", "missing.png"]
+    assert [line.split(": ")[:2] for line in errors] == [["error", str(tmp_path / name)] for name in names]
 
 
 @pytest.mark.slow
 def test_several_digits_are_marked_in_copies_with_names_of_their_own(answers, tmp_path: Path) -> None:
-    first = [IMAGES[np.flatnonzero(digit == LABELS)[1]] for digit in (4, 0, 7, 1)]
-    photo = photograph([first], "mild", np.random.default_rng(1))
+    photo = photograph([[DIGITS[digit] for digit in (4, 0, 7, 1)]], "mild", np.random.default_rng(1))
     (tmp_path / "in").mkdir()
     for name in ("a b.png", "a_b.png"):
         Image.fromarray(photo).save(tmp_path / "in" / name)
-    folders = ["--boxes", tmp_path / "boxes", "--save-steps", tmp_path / "steps"]
-    found = answers(tmp_path / "in", "--multiple", *folders)
-    assert {Path(answer["boxes"]) for answer in found} == set((tmp_path / "boxes").iterdir())
-    assert len(list((tmp_path / "boxes").iterdir())) == len(list((tmp_path / "steps").glob("*-1-grey.png"))) == 2
+    boxes, steps = tmp_path / "boxes", tmp_path / "steps"
+    found = answers(tmp_path / "in", "--multiple", "--boxes", boxes, "--save-steps", steps)
+    assert {Path(answer["boxes"]) for answer in found} == set(boxes.iterdir())
+    assert len(list(boxes.iterdir())) == len(list(steps.glob("*-1-grey.png"))) == 2
     for answer in found:
         assert [len(number) for number in answer["numbers"]] == [4]
         lefts = [digit["box"][0] for digit in answer["digits"]]
         assert lefts == sorted(lefts)
-        copy = np.asarray(Image.open(answer["boxes"]))
-        assert copy.shape == photo.shape
-        assert (copy != photo).any()
+        assert (np.asarray(Image.open(answer["boxes"])) != photo).any()
 
 
 def test_a_damaged_run_is_left_out_with_a_note(predict, outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
@@ -135,17 +152,12 @@ def test_a_damaged_run_is_left_out_with_a_note(predict, outputs: Path, tmp_path:
     (tmp_path / "outputs" / "half" / "labels.npy").unlink()
     bad = tmp_path / "outputs" / "bad-model"
     (bad / "model.onnx").write_bytes(b"no model")
-    files = json.loads((bad / "run.json").read_text())["files"]
-    if "model.onnx" in files:
-        files["model.onnx"] = hashlib.sha256(b"no model").hexdigest()
-    add_info(bad, validation={"n": 4000, "accuracy": 1.0, "loss": 0.0}, files=files)  # the best
+    add_info(bad, validation={"n": 4000, "accuracy": 1.0, "loss": 0.0})  # the best
     Image.fromarray(sheet).save(tmp_path / "photo.png")
     done = predict(tmp_path / "photo.png", "--output-dir", tmp_path / "outputs")
     assert done.status == 0, done.err
     assert ": 7 (" in done.out
-    notes = sorted(done.err.splitlines())
-    assert len(notes) == 2
-    for note, name in zip(notes, ("bad-model", "half"), strict=True):
+    for note, name in zip(sorted(done.err.splitlines()), ("bad-model", "half"), strict=True):
         assert note.startswith(f"note: left out: '{tmp_path / 'outputs' / name}{os.sep}")
 
 
@@ -154,9 +166,9 @@ def test_runs_are_averaged_and_wrong_ones_refused(
 ) -> None:
     Image.fromarray(sheet).save(tmp_path / "photo.png")
     runs = [next(outputs.iterdir()), make_linear_run(tmp_path / "outputs", framework="tensorflow")]
-    mean = answers(tmp_path / "photo.png", "--run", *runs)[0]
-    image = find_digit(sheet).image[None]
-    expected = np.mean([load_runs([str(run)], outputs)[0].predict(image)[0] for run in runs], axis=0)
+    (mean,) = answers(tmp_path / "photo.png", "--run", *runs)
+    loaded = load_runs([str(run) for run in runs], outputs)
+    expected = np.mean([run.predict(find_digit(sheet).image[None])[0] for run in loaded], axis=0)
     assert mean["digit"] == expected.argmax()
     assert mean["probability"] == pytest.approx(expected.max(), abs=2e-4)
     done = predict(tmp_path / "photo.png", "--run", "nowhere", "--output-dir", outputs)
@@ -197,3 +209,101 @@ def test_no_framework_is_imported_and_onnxruntime_reports_to_nobody(outputs: Pat
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "set()\n")
     assert list((tmp_path / "home").rglob("*")) == []
+
+
+def make_folder(folder: Path, count: int) -> Path:
+    """Write so many files: 20 digits under many names, some in a subfolder, and two that cannot be read."""
+    (folder / "sub").mkdir(parents=True)
+    for i in range(20):
+        Image.fromarray(DIGITS[i % 10]).save(folder / f"{i:04}.png")
+    for i in range(20, count):
+        os.link(folder / f"{i % 20:04}.png", folder / ("sub" if i % 3 else "") / f"{i:04}.png")
+    for name in ("0007.png", f"sub/{count - 1:04}.png"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_bytes(b"damaged")
+    return folder
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_a_killed_table_is_resumed_with_every_file_once(outputs: Path, tmp_path: Path, predict) -> None:
+    folder, table = make_folder(tmp_path / "in", 4_000), tmp_path / "answers.csv"
+    words = [folder, "--recursive", "--output-dir", outputs, "--csv", table, "--resume", "--workers", "2"]
+    size = random.randrange(100, 80_000)
+    print(f"killed at {size} bytes of the table")
+    command = [sys.executable, str(ROOT / "predict_digit.py"), *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and (not table.exists() or table.stat().st_size <= size):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=30)  # ends when the workers, who have stderr too, have ended
+    done = predict(*words)
+    assert done.status == 1
+    found = read(table)
+    assert Counter(row["path"] for row in found) == Counter(map(str, folder.rglob("*.png")))
+    assert sum(bool(row["error"]) for row in found) == 2
+
+
+@pytest.mark.slow
+def test_processes_answer_as_one_core_does(
+    outputs: Path, tmp_path: Path, predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "FEW_FILES", 0)
+    words = [make_folder(tmp_path / "in", 60), "--recursive", "--output-dir", outputs, "--jsonl"]
+    alone, two = (predict(*words, "--workers", workers) for workers in (1, 2))
+    assert (alone.status, two.status) == (1, 1)
+    assert alone.out == two.out
+    assert len(alone.out.splitlines()) == 60
+
+
+def test_a_process_that_dies_costs_one_file(outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FEW_FILES", 0)
+    monkeypatch.setattr(reading, "spread", lambda work, chunks, workers: (([file], None) for file in chunks[0]))
+    files = list_files([make_folder(tmp_path / "in", 30)])
+    for (answer,) in answer_files(files, load_runs((), outputs), workers=2):
+        assert "reading it ended the process" in answer["error"]
+
+
+def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_path: Path, predict) -> None:
+    pages = [Image.fromarray(DIGITS[i]) for i in (0, 2, 5)]
+    (tmp_path / "in").mkdir()
+    pages[0].save(tmp_path / "in" / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "in" / "z.png")
+    answers = [*chain(*answer_files(list_files([tmp_path / "in"]), load_runs((), outputs), workers=1))]
+    found = [(Path(answer["path"]).name, answer.get("page")) for answer in answers]
+    assert found == [("scan.tif", 1), ("scan.tif", 2), ("scan.tif", 3), ("z.png", None)]
+    assert as_text(answers[1]).startswith(f"{tmp_path / 'in' / 'scan.tif'} page 2: ")
+    table = tmp_path / "t.csv"
+    with writing_table(table, resume=False) as unfinished:
+        unfinished.write(answers[:2])
+    table.write_bytes(table.read_bytes()[:-5])
+    assert predict(tmp_path / "in", "--output-dir", outputs, "--csv", table, "--resume").status == 0
+    assert [row["page"] for row in read(table)] == ["1", "2", "3", ""]
+
+
+def test_what_a_person_should_look_at_is_copied(outputs: Path, tmp_path: Path, predict) -> None:
+    photos = make_folder(tmp_path / "in", 30)
+    Image.new("L", (50, 50), 255).save(photos / "empty.png")
+    words = [photos, "--recursive", "--output-dir", outputs, "--unsure", photos / "unsure"]
+    for _ in range(2):  # the second time the folder is there, and is not read
+        found = [json.loads(line) for line in predict(*words, "--jsonl").out.splitlines()]
+        assert len(found) == 31
+        copied = {path.relative_to(photos / "unsure") for path in (photos / "unsure").rglob("*.png")}
+        assert copied == {Path(answer["path"]).relative_to(photos) for answer in found if not answer["sure"]}
+        assert {Path("0007.png"), Path("empty.png")} < copied
+    assert (photos / "unsure" / "empty.png").read_bytes() == (photos / "empty.png").read_bytes()
+
+
+def test_a_photo_of_two_digits_says_so(outputs: Path, tmp_path: Path) -> None:
+    for name, digits in (("one", DIGITS[:1]), ("two", DIGITS[:6:5])):
+        Image.fromarray(number(list(digits), 40)).save(tmp_path / f"{name}.png")
+    (one,), (two,) = answer_files(list_files([tmp_path]), load_runs((), outputs), workers=1)
+    assert "several" not in one
+    assert two["several"]
+    assert not two["sure"]
+    assert as_text(two).endswith("%), one of several digits; --multiple reads all")
