@@ -53,13 +53,7 @@ class Sleeps(Workplace):
     seconds, slept = 0.0, 0.0
 
     def train(
-        self,
-        framework: str,
-        recipe: Recipe,
-        log: str,
-        job: int,
-        watch: Callable[[History], None],
-        is_stopping: Callable[[], bool],
+        self, framework: str, recipe: Recipe, log: str, job: int, watch: Callable[[History], None]
     ) -> dict[str, Any]:
         history: History = []
         for epoch in (1, 2, 3):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, log
 from pathlib import Path
-from statistics import fmean
-from typing import Any
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 from scipy import stats  # type: ignore[import-untyped]
 
 from digits.data import load_dataset
@@ -20,15 +17,7 @@ from digits.experiments.commands import Script, best_of, work_on
 from digits.experiments.definition import Definition, command_of, recipe_of, versions_of
 from digits.experiments.options import ConfirmOptions
 from digits.experiments.parameters import values_of
-from digits.experiments.results import (
-    Experiment,
-    Spread,
-    as_text,
-    experiments_in,
-    read_experiment,
-    spread_of,
-    table_of,
-)
+from digits.experiments.results import SCORES, Experiment, experiments_in, read_experiment, spread_of, table_of
 from digits.experiments.training import script_of
 from digits.experiments.values import FIELDS, count, option_text, value_of, value_text
 from digits.files import write_whole
@@ -39,7 +28,7 @@ START, BEST = "start", "best"
 """The two recipes, among a trial's values as `recipe`."""
 CONFIRM = "-confirm"
 """Ends the name of the experiment that confirms a search."""
-RESULT = "confirm.json"
+RESULT, SECONDS = "confirm.json", "training_seconds"
 FEWEST = 6
 """Seeds below which no difference, however large, has a p-value below 0.05."""
 WATCHING = ("early_stopping", "reduce_on_plateau", "keep_best")
@@ -50,70 +39,48 @@ WATCHING = ("early_stopping", "reduce_on_plateau", "keep_best")
 class Confirmation:
     """Both recipes, trained with the same seeds and evaluated on the same test images."""
 
-    start: Sequence[dict[str, Any]]  # results by seed, as `best`
-    best: Sequence[dict[str, Any]]
+    pairs: pd.DataFrame  # a row for each seed: (accuracy, start), (accuracy, best), (loss, start), ..., seconds
     wanted: int  # pairs that there will be
-    epochs: tuple[int, int]  # of both recipes
+    epochs: tuple[int, int]  # of start and best
 
-    @property
-    def seeds(self) -> list[int]:
-        return [result["seed"] for result in self.best]
-
-    def differences(self, what: str) -> list[float]:
-        """Return by how much the best recipe has more accuracy, a fraction, or more loss, seed by seed."""
-        return [best["score"][what] - start["score"][what] for best, start in zip(self.best, self.start, strict=True)]
-
-    @cached_property
-    def difference(self) -> Spread:
-        return spread_of(self.differences("accuracy"))
+    def differences(self, what: str) -> pd.Series:
+        """Return by how much the best recipe has more accuracy, a fraction, or more loss, by seed."""
+        return self.pairs[what, BEST] - self.pairs[what, START]
 
     @property
     def seconds_ratio(self) -> float:
         """The geometric mean of the ratios of training seconds, best to start: so a / b is 1 / (b / a)."""
-        return exp(fmean(log(a["seconds"] / b["seconds"]) for a, b in zip(self.best, self.start, strict=True)))
+        return float(stats.gmean(self.pairs[SECONDS, BEST] / self.pairs[SECONDS, START]))
 
     @cached_property
     def p_value(self) -> float | None:
         """Fisher's exact permutation test of the differences in accuracy; None of so few seeds that it says nothing."""
-        if len(self.best) < FEWEST:
+        n, sample = len(self.pairs), (self.differences("accuracy"),)
+        if n < FEWEST:
             return None
-        sample = (self.differences("accuracy"),)
-        test = stats.permutation_test(sample, np.mean, permutation_type="samples", n_resamples=2 ** len(self.best))
-        return float(test.pvalue)
+        return float(stats.permutation_test(sample, np.mean, permutation_type="samples", n_resamples=2**n).pvalue)
 
     def sentence(self) -> str:
         """Return the result in words, and how far it can be relied on."""
-        n, mean, _, low, high = self.difference
+        mean, _, low, high = (100 * value for value in spread_of(self.differences("accuracy")).values())
+        n = len(self.pairs)
         seeds = f"n = {count(n, 'seed')}" if n >= self.wanted else f"n = {n} of {self.wanted} seeds so far"
-        what = f"{100 * abs(mean):.2f} percentage points {'more' if mean > 0 else 'less'} accurate"
-        if not mean:
-            what = "exactly as accurate as the start"
+        what = f"{abs(mean):.2f} percentage points {'more' if mean > 0 else 'less'} accurate"
+        what = what if mean else "exactly as accurate as the start"
         interval = f"{seeds}, which gives no interval"
-        remarks = ["Of one seed it is not known whether the difference is more than chance."]
-        if low is not None and high is not None:
-            ends = sorted(100 * end * (-1 if mean < 0 else 1) for end in (low, high))
+        remark = "Of one seed it is not known whether the difference is more than chance."
+        if n > 1:
+            ends = (low, high) if mean >= 0 else (-high, -low)
             interval = f"95 % interval {ends[0]:.2f} to {ends[1]:.2f}, {seeds}"
-            excludes = "excludes 0" if low > 0 or high < 0 else "includes 0, so that these seeds do not tell them apart"
-            test = "so few seeds give no p-value" if self.p_value is None else f"p = {self.p_value:.3f} by the exact "
-            test += "permutation test of the paired differences" if self.p_value is not None else ""
-            remarks = [f"The interval {excludes}; {test}."]
+            excludes = "excludes 0" if low > 0 or high < 0 else "includes 0: these seeds do not tell them apart"
+            test = "by the exact permutation test of the paired differences"
+            p_value = "so few seeds give no p-value" if self.p_value is None else f"p = {self.p_value:.3f} {test}"
+            remark = f"The interval {excludes}; {p_value}."
         if self.epochs[0] != self.epochs[1]:
-            remarks.append(f"The best recipe trains {count(self.epochs[1], 'epoch')}, the start {self.epochs[0]}.")
-        result = f"The best recipe is {what} ({interval}), at {self.seconds_ratio:.2f} times the training seconds."
-        return " ".join([result, *remarks])
-
-    def as_json(self) -> dict[str, Any]:
-        """Return every number for confirm.json, accuracies and differences as fractions."""
-        return {
-            "sentence": self.sentence(),
-            "seeds": self.seeds,
-            "start": list(self.start),
-            "best": list(self.best),
-            "accuracy_difference": self.difference._asdict(),
-            "p_value": self.p_value,
-            "loss_difference": spread_of(self.differences("loss"))._asdict(),
-            "seconds_ratio": self.seconds_ratio,
-        }
+            remark += f" The best recipe trains {count(self.epochs[1], 'epoch')}, the start {self.epochs[0]}."
+        return (
+            f"The best recipe is {what} ({interval}), at {self.seconds_ratio:.2f} times the training seconds. {remark}"
+        )
 
 
 def confirmation_of(experiment: Experiment) -> Confirmation | None:
@@ -121,18 +88,13 @@ def confirmation_of(experiment: Experiment) -> Confirmation | None:
 
     None where there is no such seed yet, and for other kinds.
     """
-    if experiment.definition.kind != "confirm":
+    definition = experiment.definition
+    if definition.kind != "confirm":
         return None
-    found: dict[str, dict[int, dict[str, Any]]] = {START: {}, BEST: {}}
-    for row in experiment.trials.to_dict("records"):
-        if row["state"] == "complete":
-            found[row["recipe"]] |= {result["seed"]: result for result in row["trainings"]}
-    seeds = sorted(found[START].keys() & found[BEST].keys())
-    if not seeds:
-        return None
-    start, best = ([found[name][seed] for seed in seeds] for name in (START, BEST))
-    recipes = experiment.definition.recipes
-    return Confirmation(start, best, len(experiment.definition.seeds), (recipes[START].epochs, recipes[BEST].epochs))
+    pairs = experiment.complete.pivot(index="seed", columns="recipe", values=[*SCORES, SECONDS]).dropna()
+    epochs = definition.recipes[START].epochs, definition.recipes[BEST].epochs
+    found = {*pairs.columns.get_level_values("recipe")}
+    return Confirmation(pairs, len(definition.seeds), epochs) if len(pairs) and len(found) == 2 else None
 
 
 def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
@@ -157,12 +119,12 @@ def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
             f"'{name}' was begun with {begun} seeds, and the test images are not evaluated again for others; give "
             f"--seeds {begun} to continue it, or to see its result."
         )
-    if stored is None or not stored.is_complete:
+    if stored is None or len(stored.complete) < stored.wanted.trials:
         definition = _confirm_definition(search, options.seeds) if stored is None else stored.definition
         if status := _train(replace(options, experiment=name), definition, command_of("confirm", options), script):
             return status
         stored = read_experiment(name, *place)
-    print(f"\nbest recipe: {recipe_text(stored.definition)}\n\n{as_text(table_of(stored))}")
+    print(f"\nbest recipe: {recipe_text(stored.definition)}\n\n{table_of(stored).to_string(index=False)}\n")
     found = confirmation_of(stored)
     assert found is not None
     print(
@@ -183,18 +145,26 @@ def recipe_text(definition: Definition) -> str:
 
 
 def write_confirmation(experiment: Experiment, found: Confirmation, folder: Path) -> Path:
-    """Write confirm.json and return its path."""
+    """Write confirm.json, accuracies and differences as fractions, and return its path."""
     definition, path = experiment.definition, folder / RESULT
-    about = {
+    by_seed = {recipe: found.pairs.xs(recipe, axis=1, level="recipe") for recipe in (START, BEST)}
+    record = {
         "experiment": experiment.name,
         "search": experiment.name.removesuffix(CONFIRM),
         "dataset": definition.dataset,
         "dataset_fingerprint": definition.dataset_fingerprint,
         "framework": definition.frameworks[0],
         "evaluated_on": definition.evaluate_on,
+        "sentence": found.sentence(),
+        "seeds": [*map(int, found.pairs.index)],
+        **{recipe: frame.reset_index().to_dict("records") for recipe, frame in by_seed.items()},
+        "accuracy_difference": spread_of(found.differences("accuracy")),
+        "loss_difference": spread_of(found.differences("loss")),
+        "p_value": found.p_value,
+        "seconds_ratio": found.seconds_ratio,
+        "recipes": {name: recipe_record(recipe) for name, recipe in definition.recipes.items()},
+        "versions": dict(definition.versions),
     }
-    recipes = {name: recipe_record(recipe) for name, recipe in definition.recipes.items()}
-    record = {**about, **found.as_json(), "recipes": recipes, "versions": dict(definition.versions)}
     write_whole(path, json.dumps(record, indent=2) + "\n")
     return path
 

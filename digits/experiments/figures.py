@@ -15,11 +15,10 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
-from digits.experiments.confirm import Confirmation, confirmation_of
-from digits.experiments.results import Experiment, ranked, score_text, spread_of, subject, summary
+from digits.experiments.confirm import BEST, START, Confirmation, confirmation_of
+from digits.experiments.results import Experiment, ranked, spread_of, subject, summary
 from digits.experiments.values import values_text
 from digits.figures.style import BLUE, FRAMEWORK_COLOURS, GREY, INK, ORANGE, figure_style, plot_interval, tidy_axes
-from digits.names import percent
 
 MOST_ROWS = 60
 FEWEST, TOP = 10, 0.25
@@ -30,127 +29,115 @@ def figures_of(experiment: Experiment) -> Iterator[tuple[str, Figure, str]]:
     """Yield the name, the figure and a sentence on how to read it of all that can be plotted of what there is."""
     found = confirmation_of(experiment)
     with figure_style():
-        if found is not None:
+        if experiment.definition.kind == "search":
+            yield from _searched(experiment)
+        elif found is not None:
             yield "confirmation", plot_confirmation(experiment, found), "Lines join the trainings of one seed."
-        elif experiment.definition.kind != "search" and (experiment.trials["state"] == "complete").any():
-            yield (
-                "combinations",
-                plot_combinations(experiment),
-                "Large dots: means with 95 % t-intervals; small: seeds.",
-            )
-    if experiment.definition.kind == "search":
-        yield from _searched(experiment)
+        elif len(experiment.complete):
+            yield "combinations", plot_combinations(experiment), "Large dots: means with t-intervals; small: seeds."
 
 
 def plot_combinations(experiment: Experiment) -> Figure:
     """Return accuracy, loss and seconds of each combination of a grid, the most accurate one on top."""
-    found = summary(experiment)
+    names, found = experiment.compared, summary(experiment)
     shown = found[found["n"] > 0].sort_values("accuracy_mean", ascending=False, kind="stable").head(MOST_ROWS)
-    names = [values_text({name: row[name] for name in experiment.compared}) for row in shown.to_dict("records")]
-    best = shown.iloc[0]
-    title = f"{names[0]}: {percent(best['accuracy_mean'])}, n = {best['n']} (most accurate of {len(found)})"
-    figure, panels = _new_figure(experiment, title, [5, 3, 2], 0.42 * len(shown))
-    complete = experiment.trials[experiment.trials["state"] == "complete"]
+    texts = [values_text({name: row[name] for name in names}) for row in shown.to_dict("records")]
+    best = f"{100 * shown['accuracy_mean'].iloc[0]:.2f} %, n = {shown['n'].iloc[0]}"
+    title = f"{texts[0]}: {best} (most accurate of {len(found)})"
+    labels = ("Accuracy, %", "Cross-entropy loss", "Training time, s")
+    figure, panels = _new_figure(experiment, title, labels, [5, 3, 2], 0.42 * len(shown))
     for row, (_, one) in enumerate(shown.iterrows()):
         colour = FRAMEWORK_COLOURS.get(str(one.get("framework")), BLUE)
-        same = (complete[experiment.compared] == one[experiment.compared]).all(axis=1)
-        for axes, what, unit in ((panels[0], "accuracy", 100), (panels[1], "loss", 1)):
-            values = unit * complete.loc[same, what]
-            _, mean, _, low, high = spread_of([*values])
-            ends = [mean if low is None else low, mean if high is None else high]
-            plot_interval(axes, (ends, [row, row]), (mean, row), colour)
-            if len(values) > 1:
-                axes.plot(values, [row + 0.27] * len(values), "o", color=INK, alpha=0.55, markersize=3)
-        seconds = one["training_seconds_median"]
-        panels[2].barh(row, seconds, color=colour, height=0.6)
-        panels[2].text(seconds, row, f" {seconds:,.1f}", va="center", size=9)
-    for axes, label in zip(panels, ("Accuracy, %", "Cross-entropy loss", "Training time, s"), strict=True):
-        axes.set_title(label)
-        axes.set(ylim=(len(shown) - 0.5, -0.5))
-        axes.set_yticks(range(len(shown)), [shorten(name, 50) for name in names] if axes is panels[0] else [])
+        trials = experiment.complete.loc[(experiment.complete[names] == one[names]).all(axis=1)]
+        _plot_spread(panels[0], row, 100 * trials["accuracy"], colour)
+        _plot_spread(panels[1], row, trials["loss"], colour)
+        panels[2].barh(row, one["training_seconds_median"], color=colour, height=0.6)
+    for axes in panels:
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_yticks(range(len(shown)), [shorten(text, 50) for text in texts] if axes is panels[0] else [])
     return figure
 
 
 def plot_confirmation(experiment: Experiment, found: Confirmation) -> Figure:
     """Return the test accuracy of both recipes, seed by seed, and the differences with their mean."""
-    pairs = [[100 * result["score"]["accuracy"] for result in results] for results in (found.start, found.best)]
-    means = [spread_of(values).mean for values in pairs]
-    title = f"Test accuracy {means[1]:.2f} % with the best recipe, {means[0]:.2f} % with the one it started from"
-    figure, (left, right) = _new_figure(experiment, title, [1, 1], 2.6)
-    for start, best in zip(*pairs, strict=True):
-        left.plot([start, best], [0, 1], color=GREY, linewidth=1.2, marker="o", markersize=4)
-    for row, (mean, colour) in enumerate(zip(means, (BLUE, ORANGE), strict=True)):
-        left.plot(mean, row, "o", color=colour, markersize=10, markeredgecolor="white")
-    left.set(ylim=(1.5, -0.5), title="Test accuracy, %")
-    left.set_yticks([0, 1], ["start", "best"])
-    _, mean, _, low, high = found.difference
+    pairs = 100 * found.pairs["accuracy"][[START, BEST]]
+    start, best = pairs.mean()
+    title = f"Test accuracy {best:.2f} % with the best recipe, {start:.2f} % with the one that it started from"
+    labels = ("Test accuracy, %", "Best minus start, percentage points")
+    figure, (left, right) = _new_figure(experiment, title, labels, [1, 1], 2.6)
+    left.plot(pairs.to_numpy().T, [0, 1], color=GREY, linewidth=1.2, marker="o", markersize=4)
+    left.plot(start, 0, "o", color=BLUE, markersize=10)
+    left.plot(best, 1, "o", color=ORANGE, markersize=10)
+    left.set_ylim(1.5, -0.5)
+    left.set_yticks([0, 1], [START, BEST])
     right.axvline(0, color=GREY, linestyle="--", linewidth=1)
-    ends = [100 * (mean if end is None else end) for end in (low, high)]
-    plot_interval(right, (ends, [0, 0]), (100 * mean, 0), ORANGE)
-    differences = [100 * value for value in found.differences("accuracy")]
-    right.plot(differences, [0.35] * len(differences), "o", color=INK, alpha=0.6, markersize=4.5)
-    right.set(ylim=(0.8, -0.6), title="Best minus start, percentage points")
-    right.set_yticks([0, 0.35], ["mean", "seeds"])
+    _plot_spread(right, 0, 100 * found.differences("accuracy"), ORANGE)
+    right.set_ylim(0.8, -0.6)
+    right.set_yticks([0, 0.27], ["mean", "seeds"])
     return figure
+
+
+def _plot_spread(axes: Axes, row: int, values: Any, colour: str) -> None:
+    """Plot the mean of some numbers with its 95 % t-interval, and below it the numbers."""
+    mean, _, low, high = spread_of(values).values()
+    plot_interval(axes, ([low, high], [row, row]), (mean, row), colour)
+    if len(values) > 1:
+        axes.plot(values, [row + 0.27] * len(values), "o", color=INK, alpha=0.55, markersize=3)
+
+
+def _new_figure(
+    experiment: Experiment, title: str, labels: Sequence[str], widths: Sequence[float], height: float
+) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure with a title, and a panel of this relative width for each label."""
+    figure = Figure(figsize=(11, height + 1.6), layout="constrained")
+    figure.suptitle(f"{shorten(title, 110)}\n{subject(experiment)}", x=0.01, ha="left")
+    panels: Sequence[Axes] = figure.subplots(1, len(widths), width_ratios=widths)
+    for axes, label in zip(panels, labels, strict=True):
+        axes.set_title(label)
+        tidy_axes(axes, "x")
+    return figure, panels
 
 
 def _searched(experiment: Experiment) -> Iterator[tuple[str, Figure, str]]:
     """Yield Optuna's figures. In slices and importances pruned trials count, with the value that they reported last."""
-    definition, best = experiment.definition, ranked(experiment)
-    label = f"validation {definition.objective}"
-    pruned = "pruned trials with the value that they reported last"
+    label, best = f"validation {experiment.definition.objective}", ranked(experiment)
+    pruned = "Pruned trials count with the value that they reported last."
     if len(best):
-        first = best.iloc[0]
-        value = score_text(first["objective"], definition.objective)
-        read = f"Best {label}: {value}, in trial {first['number']} of {len(experiment.trials)}. Line: the best so far."
-        yield "history", _drawn(plots.plot_optimization_history, _study(experiment, False), target_name=label), read
+        value, number = best.iloc[0][["objective", "number"]]
+        read = f"Best {label}: {value:.4f}, in trial {number} of {len(experiment.trials)}. Line: the best so far."
+        yield "history", _drawn(plots.plot_optimization_history, _study(experiment, False), label), read
     ended = _study(experiment, True)
-    if len(ended.trials) and definition.space:
-        read = f"The {label} over each option; {pruned}."
-        yield "slices", _drawn(plots.plot_slice, ended, target_name=label), read
-    if sum(trial.state == TrialState.COMPLETE for trial in ended.get_trials(deepcopy=False)) >= FEWEST:
+    if ended.trials:
+        yield "slices", _drawn(plots.plot_slice, ended, label), f"The {label} over each option. {pruned}"
+    if len(ended.trials) >= FEWEST:
+        read = f"PED-ANOVA: what distinguishes the best quarter of the trials from all of them. {pruned}"
         evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP)
-        read = f"PED-ANOVA: what distinguishes the best quarter of the trials from all of them; {pruned}."
         yield "importance", _drawn(plots.plot_param_importances, ended, evaluator=evaluator), read
 
 
 def _study(experiment: Experiment, with_pruned: bool) -> optuna.Study:
     """Return the trials that count in a study of their own; with_pruned: pruned ones as if they were complete."""
-    minimise = experiment.definition.objective == "loss"
-    study = optuna.create_study(direction="minimize" if minimise else "maximize")
-    for trial, reported in zip(experiment.frozen, experiment.trials.get("last_reported", []), strict=True):
-        complete = trial.state == TrialState.COMPLETE
-        if complete or (with_pruned and trial.state == TrialState.PRUNED and np.isfinite(reported)):
-            value = trial.value if complete else reported
+    study = optuna.create_study(direction="minimize" if experiment.definition.objective == "loss" else "maximize")
+    for trial, reported in zip(experiment.frozen, experiment.trials["last_reported"], strict=True):
+        value = trial.value if trial.state == TrialState.COMPLETE else reported
+        if trial.state == TrialState.COMPLETE or (with_pruned and trial.state.is_finished() and np.isfinite(reported)):
             study.add_trial(optuna.create_trial(value=value, params=trial.params, distributions=trial.distributions))
         elif not with_pruned:
             study.add_trial(optuna.create_trial(state=TrialState.FAIL))  # so that numbers stay
     return study
 
 
-def _drawn(plot: Any, study: optuna.Study, **options: Any) -> Figure:
-    """Return a figure of Optuna's, whose axis of values ends where the better half of the trials does not need it."""
-    with figure_style():
-        drawn = np.atleast_1d(plot(study, **options))
-        figure: Figure = drawn[0].figure
-        plt.close(figure)
-        values = sorted(trial.value for trial in study.get_trials(deepcopy=False) if trial.value is not None)
-        if "target_name" in options and study.direction == optuna.study.StudyDirection.MINIMIZE:
-            # A few trainings that went wrong would press all others into one line.
-            low, end = values[0], values[0] + 3 * (values[(len(values) - 1) // 2] - values[0])
-            if low < end < values[-1]:
-                for axes in drawn:
-                    axes.set_ylim(low - 0.05 * (end - low), end)
-        return figure
-
-
-def _new_figure(
-    experiment: Experiment, title: str, widths: Sequence[float], height: float
-) -> tuple[Figure, Sequence[Axes]]:
-    """Return a figure with a title and panels of these relative widths, in our style."""
-    figure = Figure(figsize=(11, height + 1.6), layout="constrained")
-    figure.suptitle(f"{shorten(title, 110)}\n{subject(experiment)}", x=0.01, ha="left")
-    panels: Sequence[Axes] = figure.subplots(1, len(widths), width_ratios=widths)
-    for axes in panels:
-        tidy_axes(axes, "x")
-    return figure, panels
+def _drawn(plot: Any, study: optuna.Study, label: str = "", **options: Any) -> Figure:
+    """Return a figure of Optuna's; where label is that of a loss, its axis ends before the worst trials."""
+    drawn = np.atleast_1d(plot(study, **options, **({"target_name": label} if label else {})))
+    figure: Figure = drawn[0].figure
+    plt.close(figure)
+    figure.set_size_inches(max(8, 2.8 * len(drawn)), 4.8)
+    values = sorted(trial.value for trial in study.get_trials(deepcopy=False) if trial.value is not None)
+    low, end = values[0], values[0] + 3 * (values[(len(values) - 1) // 2] - values[0])
+    for axes in drawn:
+        if label.endswith("loss") and low < end < values[-1]:
+            axes.set_ylim(low - 0.05 * (end - low), end)  # a few that went wrong would press all others into one line
+        if axes.get_xscale() == "log":
+            axes.xaxis.set_major_formatter("{x:g}")  # our style plots no formulas
+    return figure

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import math
+import random
 import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -13,7 +15,7 @@ import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
-from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from digits.experiments.definition import Definition, problem_of, start_of
@@ -90,22 +92,29 @@ def possible_params(definition: Definition) -> list[dict[str, Any]] | None:
     return [params for params in found if not problem_of(definition, values_of(definition, params))]
 
 
+def key_of(params: Mapping[str, Any]) -> str:
+    """Return the same text for the same parameters."""
+    return json.dumps(params, sort_keys=True)
+
+
 class Places(Protocol):
     """What knows a trial's place in its search."""
 
     def place_of(self, trial: FrozenTrial) -> int:
         """Return how many others had been drawn before it was, whether or not some were lost and tried again."""
 
+    def get_trials(self, deepcopy: bool) -> list[FrozenTrial]:
+        """Return all trials, as Optuna's study."""
+
 
 class Sampler(BaseSampler):
-    """Optuna's sampler, its random numbers drawn afresh from the seed and the trial's place.
+    """Optuna's TPE, its random numbers drawn afresh from the seed and the trial's place.
 
     So a search that was interrupted continues as if it had not been, and workers that begin together draw other ones.
     """
 
-    def __init__(self, places: Places, seed: int, every_one: bool) -> None:
-        """every_one: of a finite space, whether most of it is going to be tried."""
-        self.places, self.seed, self.every_one = places, seed, every_one
+    def __init__(self, places: Places, seed: int) -> None:
+        self.places, self.seed = places, seed
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self._for(trial).infer_relative_search_space(study, trial)
@@ -123,7 +132,28 @@ class Sampler(BaseSampler):
     def _for(self, trial: FrozenTrial, name: str = "") -> BaseSampler:
         entropy = [self.seed, self.places.place_of(trial), zlib.crc32(name.encode())]
         (seed,) = map(int, np.random.SeedSequence(entropy).generate_state(1))
-        return BruteForceSampler(seed) if self.every_one else TPESampler(seed=seed)
+        return TPESampler(seed=seed)
+
+
+class EachOnce(Sampler):
+    """Draws what has not been tried, of a finite space most of which is going to be.
+
+    Optuna's BruteForceSampler ends in an error where a trial has failed before its parameters were drawn.
+    """
+
+    def __init__(self, places: Places, seed: int, definition: Definition, possible: list[dict[str, Any]]) -> None:
+        super().__init__(places, seed)
+        self.space, self.possible = distributions_of(definition), possible
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.space
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        tried = {key_of(each.params) for each in self.places.get_trials(False)}
+        untried = [params for params in self.possible if key_of(params) not in tried]
+        return random.Random(f"{self.seed} {self.places.place_of(trial)}").choice(untried or self.possible)
 
 
 class Hyperband(HyperbandPruner):
@@ -144,7 +174,9 @@ def sampler_of(definition: Definition, places: Places, trials: int) -> BaseSampl
     if definition.kind != "search":
         return RandomSampler(0)
     possible = possible_params(definition)
-    return Sampler(places, definition.sampler_seed, possible is not None and 2 * trials >= len(possible))
+    if possible is not None and 2 * trials >= len(possible):
+        return EachOnce(places, definition.sampler_seed, definition, possible)
+    return Sampler(places, definition.sampler_seed)
 
 
 def pruner_of(definition: Definition, places: Places) -> BasePruner:

@@ -10,9 +10,7 @@ from typing import Any
 from digits.experiments.confirm import CONFIRM, confirmation_of, recipe_text, write_confirmation
 from digits.experiments.options import ShowOptions
 from digits.experiments.results import (
-    BEST,
     Experiment,
-    as_text,
     counts_text,
     experiments_in,
     pruning_text,
@@ -24,7 +22,7 @@ from digits.experiments.results import (
 )
 from digits.experiments.values import option_text, text_of
 from digits.files import write_whole
-from digits.names import plain, spelled
+from digits.names import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_FAILURES = 20
@@ -39,7 +37,7 @@ def run_show(options: ShowOptions) -> int:
     confirmation = confirmation_of(confirmed)
     verdict = confirmation.sentence() if confirmation else ""
     print(f"{experiment.definition.kind}: {plain(subject(experiment))}\n{counts_text(experiment)}.")
-    print("\n".join(filter(None, [pruning_text(experiment), "", as_text(table_of(experiment)), verdict])))
+    print("\n".join(filter(None, [pruning_text(experiment), "", table_of(experiment).to_string(index=False), verdict])))
     written = write_results(experiment, options, verdict)
     if confirmation and experiment.definition.kind == "confirm":
         written.append(write_confirmation(experiment, confirmation, options.folder))
@@ -78,46 +76,24 @@ def write_results(experiment: Experiment, options: ShowOptions, verdict: str = "
         progress=counts_text(experiment),
         pruning=pruning_text(experiment),
         verdict=verdict,
-        lines=table_of(experiment),
-        words=1 if experiment.definition.kind == "search" else len(experiment.compared),
-        remark=_remark(experiment),
+        table=table_of(experiment),
         figures=pictures,
         failures=failed[:MOST_FAILURES],
-        more_failures=len(failed[MOST_FAILURES:]),
         facts=_facts(experiment),
     )
     return [*written, folder / "report.html"]
 
 
-def _remark(experiment: Experiment) -> str:
-    """Return what stands below the table."""
-    on, objective = experiment.definition.evaluate_on, experiment.definition.objective
-    if experiment.definition.kind == "search":
-        return (
-            f"The best {BEST} complete trials at most. The {on} {objective}, which was optimised, is the mean over "
-            "the n trainings of a trial. The best of many trials looks better than it is: only trainings with other "
-            "seeds, evaluated on the test images, show what it is worth. All trials are in trials.csv."
-        )
-    return (
-        f"Means over n seeds, each evaluated on {on} images, with standard deviation (sd; of the accuracy, in "
-        "percentage points) and 95 % t-interval. The loss is the mean cross-entropy in nats, the training time the "
-        "median. Every training is in trials.csv."
-    )
-
-
-def _facts(experiment: Experiment) -> list[tuple[str, Any]]:
+def _facts(experiment: Experiment) -> dict[str, Any]:
     """Return what was asked for, as terms and texts."""
     definition, trials = experiment.definition, experiment.trials
-    lists: Any = definition.space if definition.kind == "search" else definition.lists
-    varied = "; ".join(f"{option_text(name)} {text_of(lists[name])}" for name in definition.differing)
-    moments = sorted(moment for name in ("started", "finished") for moment in trials.get(name, []) if moment)
-    facts = [
-        ("Kind", definition.kind),
-        ("Dataset", spelled(definition.dataset)),
-        ("Varied", varied),
-        ("Evaluated on", f"{definition.evaluate_on} images"),
-        ("Best recipe", recipe_text(definition) if definition.kind == "confirm" else ""),
-        ("Time", f"{moments[0]} to {moments[-1]}" if moments else ""),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in definition.versions.items())),
-    ]
-    return [(term, text) for term, text in facts if text]
+    parts: Any = definition.space if definition.kind == "search" else definition.lists
+    moments = sorted(moment for name in ("started", "finished") for moment in trials[name] if moment)
+    facts = {
+        "Varied": "; ".join(f"{option_text(name)} {text_of(parts[name])}" for name in definition.differing),
+        "Evaluated on": f"{definition.evaluate_on} images",
+        "Best recipe": recipe_text(definition) if definition.kind == "confirm" else "",
+        "Time": f"{moments[0]} to {moments[-1]}" if moments else "",
+        "Versions": ", ".join(f"{name} {version}" for name, version in definition.versions.items()),
+    }
+    return {term: text for term, text in facts.items() if text}

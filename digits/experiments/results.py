@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd  # type: ignore[import-untyped]
 from optuna.trial import FrozenTrial, TrialState
 from scipy import stats  # type: ignore[import-untyped]
 
 from digits.errors import UserError
-from digits.experiments import storage as storages
 from digits.experiments.definition import Definition, read_definition, start_of
 from digits.experiments.parameters import values_of
+from digits.experiments.storage import JOURNAL, answering
 from digits.experiments.study import (
     ASKED,
     COMMAND,
@@ -34,11 +34,11 @@ from digits.experiments.study import (
     wanted_of,
 )
 from digits.experiments.values import option_text, value_text
-from digits.names import percent, percent_range, spelled
+from digits.names import percent, spelled
 
-SCORES = ("accuracy", "loss")
 BEST = 10
 """Trials of a search that its table shows."""
+SCORES = ("accuracy", "loss")
 STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -46,6 +46,16 @@ STATES = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
+HEADINGS = {f"{what}_{part}": part for what in SCORES for part in ("sd", "low", "high")} | {
+    "number": "trial",
+    "accuracy": "accuracy, %",
+    "accuracy_mean": "accuracy, %",
+    "loss_mean": "loss",
+    "training_seconds": "seconds",
+    "training_seconds_median": "seconds",
+    "epochs_trained": "epochs",
+}
+"""What columns are called where people read them; low and high are the ends of the 95 % t-interval of the mean."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,12 @@ class Experiment:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """A row for each trial: state, values, objective, mean scores, epochs, seconds, runs, worker, times, error."""
-        frame = pd.DataFrame([_row(self.definition, trial) for trial in self.frozen])
-        return frame if len(frame) else pd.DataFrame(columns=["number", "state", *self.definition.differing])
+        return pd.DataFrame([_row(self.definition, trial) for trial in self.frozen])
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """Of these, the complete trials."""
+        return self.trials[self.trials["state"] == "complete"]
 
     @property
     def compared(self) -> list[str]:
@@ -70,27 +84,22 @@ class Experiment:
         names = [name for name in self.definition.differing if name != "seed"]
         return names or ["framework", self.definition.label]
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every trial that was asked for is complete."""
-        return bool((self.trials["state"] == "complete").sum() >= self.wanted.trials)
-
 
 def read_experiment(name: str, output_dir: Path, storage: str = "") -> Experiment:
     """Return the experiment as it stands, without taking part in it.
 
     UserError where there is none of this name, which names those that there are.
     """
-    with storages.answering(storage):
+    with answering(storage):
         known = experiments_in(output_dir, storage)
         if name not in known:
             where = "the storage" if storage else f"'{output_dir / 'experiments'}'"
-            others = f"there are {', '.join(known[:20])}{' and more' * (len(known) > 20)}" if known else "there is none"
+            others = f"there are {', '.join(known)}" if known else "there is none"
             hint = "" if storage else "; one of a database needs its --storage"
             raise UserError(f"there is no experiment '{name}' in {where}: {others}{hint}.")
         study = optuna.load_study(study_name=name, storage=storage_of(output_dir / "experiments" / name, storage))
         attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
-    if DEFINITION not in attributes:
+    if DEFINITION not in attributes or not trials:
         raise UserError(f"the experiment '{name}' is just being made; try again in a moment.")
     definition = read_definition(attributes[DEFINITION])
     wanted = wanted_of(definition, attributes.get(ASKED, 0))
@@ -103,49 +112,74 @@ def experiments_in(output_dir: Path, storage: str) -> list[str]:
     """Return the names of all experiments in the folder of outputs, or in the storage where one is given."""
     if storage:
         return sorted(optuna.get_all_study_names(storage_of(output_dir, storage)))
-    return sorted(path.parent.name for path in (output_dir / "experiments").glob(f"*/{storages.JOURNAL}"))
-
-
-class Spread(NamedTuple):
-    """Some numbers in short; what one number does not give is None."""
-
-    n: int
-    mean: float
-    deviation: float | None = None  # standard deviation of the sample (n - 1)
-    low: float | None = None  # 95 % t-interval of the mean
-    high: float | None = None
-
-
-def spread_of(values: Sequence[float]) -> Spread:
-    """Return the spread of one or more numbers, such as the accuracies of trainings that differ in their seed."""
-    n, mean = len(values), fmean(values)
-    if n < 2:
-        return Spread(n, mean)
-    deviation = stdev(values)
-    reach = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
-    return Spread(n, mean, deviation, mean - reach, mean + reach)
+    return sorted(path.parent.name for path in (output_dir / "experiments").glob(f"*/{JOURNAL}"))
 
 
 def ranked(experiment: Experiment) -> pd.DataFrame:
     """Return the complete trials, the best first; of equals, the earlier one first."""
-    trials = experiment.trials
-    if not (trials["state"] == "complete").any():
-        return trials.iloc[:0]
-    complete = trials[trials["state"] == "complete"]
-    return complete.sort_values("objective", ascending=experiment.definition.objective == "loss", kind="stable")
+    lowest_first = experiment.definition.objective == "loss"
+    return experiment.complete.sort_values("objective", ascending=lowest_first, kind="stable")
 
 
 def summary(experiment: Experiment) -> pd.DataFrame:
-    """Return a row for each combination of everything but the seed: n, trials, spreads, median seconds."""
-    rows = []
-    for values, group in experiment.trials.groupby(experiment.compared, sort=False, dropna=False):
-        complete = group[group["state"] == "complete"]
-        row = {**dict(zip(experiment.compared, values, strict=True)), "n": len(complete), "trials": len(group)}
-        for what in SCORES:
-            spread = spread_of([*complete[what]]) if len(complete) else Spread(0, math.nan)
-            row |= dict(zip((f"{what}_{part}" for part in ("mean", "sd", "low", "high")), spread[1:], strict=True))
-        rows.append({**row, "training_seconds_median": complete["training_seconds"].median()})
-    return pd.DataFrame(rows)
+    """Return a row for each combination of everything but the seed: trainings (n), trials, spreads, median seconds."""
+    groups = experiment.trials.groupby(experiment.compared, sort=False, dropna=False)
+    found = groups.agg(n=("loss", "count"), trials=("number", "size"))
+    for what in SCORES:
+        for part, values in spread_of(groups[what]).items():
+            found[f"{what}_{part}"] = values
+    found["training_seconds_median"] = groups["training_seconds"].median()
+    return found.reset_index()
+
+
+def spread_of(values: Any) -> dict[str, Any]:
+    """Return mean, standard deviation and 95 % t-interval of a series, or of each group of one; NaN where n is 1."""
+    n, mean, sd = values.count(), values.mean(), values.std()
+    reach = stats.t.ppf(0.975, np.maximum(n - 1, 1)) * sd / n**0.5
+    return {"mean": mean, "sd": sd, "low": mean - reach, "high": mean + reach}
+
+
+def table_of(experiment: Experiment) -> pd.DataFrame:
+    """Return the table for people, of texts.
+
+    Of a search, its best trials, and the one of the recipe that it started from; else the summary.
+    """
+    definition, names = experiment.definition, [*experiment.definition.differing]
+    headings = HEADINGS
+    if definition.kind == "search":
+        start, other = pd.Series(start_of(definition)), "accuracy" if definition.objective == "loss" else "loss"
+        best = ranked(experiment)
+        is_start = (best[names] == start).all(axis=1)
+        best["number"] = best["number"].map(str) + is_start.map({True: " (start)", False: ""})
+        columns = ["number", definition.objective, *names, other, "training_seconds", "epochs_trained"]
+        found = best.loc[is_start | (np.arange(len(best)) < BEST), columns]
+        headings = HEADINGS | {definition.objective: f"validation {HEADINGS.get(definition.objective, 'loss')}"}
+    else:
+        found = summary(experiment)
+    texts = pd.DataFrame({name: [_text(name, value) for value in found[name]] for name in found})
+    return texts.set_axis([headings.get(name, option_text(name)) for name in found], axis=1)
+
+
+def trials_as_csv(experiment: Experiment, trials: pd.DataFrame | None = None) -> str:
+    """Return trials.csv: a row for every trial, whatever its state; scores by seed where a trial has several."""
+    found, definition = (experiment.trials if trials is None else trials).copy(), experiment.definition
+    results = found.pop("trainings")
+    if definition.kind == "search" and len(definition.seeds) > 1:
+        for place, seed in enumerate(definition.seeds):
+            for what in SCORES:
+                found[f"{what}_s{seed}"] = [
+                    each[place]["score"][what] if place < len(each) else None for each in results
+                ]
+    found["error"] = found["error"].str.replace("\n", " / ")
+    objective = f"objective_{definition.evaluate_on}_{definition.objective}"
+    return _as_csv(definition, found.rename(columns={"objective": objective}))
+
+
+def summary_as_csv(experiment: Experiment) -> str:
+    """Return summary.csv: the summary in full precision; of a search, all complete trials, the best first."""
+    if experiment.definition.kind == "search":
+        return trials_as_csv(experiment, ranked(experiment))
+    return _as_csv(experiment.definition, summary(experiment))
 
 
 def pruning_text(experiment: Experiment) -> str:
@@ -156,9 +190,8 @@ def pruning_text(experiment: Experiment) -> str:
         return ""
     (recipe,) = definition.recipes.values()
     asked = pruned["epochs"] if "epochs" in definition.space else recipe.epochs
-    done = pruned["epochs_trained"]
-    complete = trials.loc[trials["state"] == "complete", "epochs_trained"].sum()
-    trained, without = int(complete + done.sum()), int(complete + done.clip(lower=len(definition.seeds) * asked).sum())
+    done, complete = pruned["epochs_trained"], experiment.complete["epochs_trained"].sum()
+    trained, without = complete + done.sum(), complete + done.clip(lower=len(definition.seeds) * asked).sum()
     return f"Pruning saved {percent(1 - trained / without, 0)} of the epochs: {trained:,} of {without:,} were trained."
 
 
@@ -168,9 +201,9 @@ def counts_text(experiment: Experiment) -> str:
     order = ("complete", "pruned", "diverged", "failed", "running", "waiting")
     states = ", ".join(f"{counts[state]:,} {state}" for state in order if counts[state])
     ended = sum(counts[state] for state in order[:4])
-    wanted = max(experiment.wanted.trials, len(experiment.trials))
-    trials = "trial" if wanted == 1 else "trials"
-    return f"{ended:,} of {wanted:,} {trials} ended" + (f": {states}" if states else "; none has started")
+    return f"{ended:,} of {experiment.wanted.trials:,} trials ended" + (
+        f": {states}" if states else "; none has started"
+    )
 
 
 def subject(experiment: Experiment) -> str:
@@ -181,69 +214,19 @@ def subject(experiment: Experiment) -> str:
     return " · ".join([spelled(definition.dataset), *parts, f"'{experiment.name}'"])
 
 
-def table_of(experiment: Experiment) -> list[list[str]]:
-    """Return the lines of the experiment's table, the header first.
-
-    Of a search, its best trials, and last the one of the recipe that it started from; else every combination, with
-    mean, standard deviation and 95 % interval over its seeds.
-    """
-    return _best_trials(experiment) if experiment.definition.kind == "search" else _combinations(experiment)
-
-
-def as_text(lines: Sequence[Sequence[str]]) -> str:
-    """Return the lines of a table for a terminal, in columns two spaces apart."""
-    frame = pd.DataFrame(lines[1:], columns=pd.Index(lines[0]))
-    return "\n".join(line.rstrip() for line in frame.to_string(index=False).split("\n")) + "\n"
-
-
-def trials_as_csv(experiment: Experiment, trials: pd.DataFrame | None = None) -> str:
-    """Return trials.csv: a row for every trial, whatever its state; scores by seed where a trial has several."""
-    frame = experiment.trials if trials is None else trials
-    definition = experiment.definition
-    scores: dict[str, Any] = {}
-    for seed in definition.seeds if definition.kind == "search" and len(definition.seeds) > 1 else ():
-        for what in SCORES:
-            scores[f"{what}_s{seed}"] = [
-                next((result["score"][what] for result in results if result["seed"] == seed), None)
-                for results in frame["trainings"]
-            ]
-    frame = frame.assign(**scores, error=[" / ".join(str(text).split("\n")) for text in frame["error"]])
-    columns = ["number", "state", *definition.differing, "objective", "last_reported", *(scores or SCORES)]
-    columns += ["epochs_trained", "training_seconds", "run", "worker", "started", "finished", "error"]
-    found = frame[columns].assign(**{name: frame[name].map(_cell) for name in definition.differing})
-    objective = f"objective_{definition.evaluate_on}_{definition.objective}"
-    return str(found.rename(columns={"objective": objective}).to_csv(index=False))
-
-
-def summary_as_csv(experiment: Experiment) -> str:
-    """Return summary.csv: the table in full precision; of a search, all complete trials, the best first."""
-    if experiment.definition.kind == "search":
-        return trials_as_csv(experiment, ranked(experiment))
-    found = summary(experiment)
-    return str(found.assign(**{name: found[name].map(_cell) for name in experiment.compared}).to_csv(index=False))
-
-
-def score_text(value: float, objective: str) -> str:
-    """Return an accuracy as '98.81 %', a loss as '0.0412'."""
-    return percent(value) if objective == "accuracy" else f"{value:.4g}" if value < 1e-4 else f"{value:.4f}"
-
-
 def _row(definition: Definition, trial: FrozenTrial) -> dict[str, Any]:
     held, worker = trial.user_attrs, trial.user_attrs.get(WORKER, {})
     results = held.get(TRAININGS, [])
     reported = [value for _, value in sorted(trial.intermediate_values.items()) if math.isfinite(value)]
-    means = {what: fmean(result["score"][what] for result in results) for what in SCORES if results}
-    values = values_of(definition, trial.params)
     return {
         "number": trial.number,
         "state": "diverged" if DIVERGED in held else STATES[trial.state],
-        **values,
-        "objective": trial.value if trial.state == TrialState.COMPLETE else None,
-        "last_reported": reported[-1] if reported else None,
-        "accuracy": means.get("accuracy"),
-        "loss": means.get("loss"),
+        **values_of(definition, trial.params),
+        "objective": trial.value if trial.state == TrialState.COMPLETE else math.nan,
+        "last_reported": reported[-1] if reported else math.nan,
+        **{what: fmean(result["score"][what] for result in results) if results else math.nan for what in SCORES},
         "epochs_trained": max(len(trial.intermediate_values), sum(result["epochs"] for result in results)),
-        "training_seconds": sum(result["seconds"] for result in results) if results else None,
+        "training_seconds": sum(result["seconds"] for result in results) if results else math.nan,
         "run": " ".join(f"runs/{result['run']}" for result in results),
         "worker": worker.get("name", ""),
         "started": _moment(trial.datetime_start, worker),
@@ -257,54 +240,20 @@ def _moment(moment: datetime | None, worker: dict[str, str]) -> str:
     """Return a worker's local time with its offset from UTC, to the second."""
     if moment is None:
         return ""
-    zone = worker.get("zone", "+0000")
-    offset = timedelta(hours=int(zone[:3]), minutes=int(zone[0] + zone[3:5]))
-    return moment.replace(tzinfo=timezone(offset)).isoformat(timespec="seconds")
+    zone = datetime.strptime(worker.get("zone", "+0000"), "%z").tzinfo
+    return moment.replace(tzinfo=zone).isoformat(timespec="seconds")
 
 
-def _cell(value: object) -> object:
-    """Return a value for CSV: numbers in full, '16 32' for a tuple, 'on' and 'off' as on the command line."""
-    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else value_text(value)
+def _as_csv(definition: Definition, found: pd.DataFrame) -> str:
+    """Return a table as CSV: numbers in full, '16 32' for a tuple, 'on' and 'off' as on the command line."""
+    for name in {*definition.differing} & {*found}:
+        found[name] = [value_text(value) if isinstance(value, bool | tuple) else value for value in found[name]]
+    return str(found.to_csv(index=False))
 
 
-def _best_trials(experiment: Experiment) -> list[list[str]]:
-    definition, names = experiment.definition, experiment.definition.differing
-    other = "accuracy" if definition.objective == "loss" else "loss"
-    header = ["trial", f"validation {definition.objective}", *map(option_text, names), other, "training", "epochs", "n"]
-    best, start = ranked(experiment), start_of(definition)
-    is_start = [all(row[name] == start[name] for name in names) for _, row in best.iterrows()]
-    lines = []
-    for place, ((_, row), started) in enumerate(zip(best.iterrows(), is_start, strict=True)):
-        if place < BEST or started:
-            lines.append(
-                [
-                    f"{row['number']}{' (start)' if started else ''}",
-                    score_text(row["objective"], definition.objective),
-                    *(value_text(row[name]) for name in names),
-                    score_text(row[other], other),
-                    f"{row['training_seconds']:,.1f} s",
-                    str(row["epochs_trained"]),
-                    str(len(row["trainings"])),
-                ]
-            )
-    if not any(is_start):
-        lines.append(["start", "-", *(value_text(start[name]) for name in names), "-", "-", "-", "-"])
-    return [header, *lines]
-
-
-def _combinations(experiment: Experiment) -> list[list[str]]:
-    numbers = ["accuracy", "sd", "95 % interval", "loss", "sd", "95 % interval", "training", "n"]
-    lines = [[*map(option_text, experiment.compared), *numbers]]
-    for row in summary(experiment).to_dict("records"):
-        n, trials = row["n"], row["trials"]
-        numbers = ["-"] * 7
-        if n:
-            numbers[0], numbers[3] = percent(row["accuracy_mean"]), f"{row['loss_mean']:.4f}"
-            numbers[6] = f"{row['training_seconds_median']:,.1f} s"
-        if n > 1:
-            numbers[1], numbers[4] = f"{100 * row['accuracy_sd']:.2f}", f"{row['loss_sd']:.4f}"
-            numbers[2] = percent_range((row["accuracy_low"], row["accuracy_high"]))
-            numbers[5] = f"{row['loss_low']:.4f} to {row['loss_high']:.4f}"
-        names = [value_text(row[name]) for name in experiment.compared]
-        lines.append([*names, *numbers, str(n) if n == trials else f"{n} of {trials}"])
-    return lines
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, float) and math.isnan(value):
+        return "-"
+    if name.startswith(("accuracy", "loss", "training_seconds")):
+        return f"{100 * value:.2f}" if name[0] == "a" else f"{value:.4f}" if name[0] == "l" else f"{value:,.1f}"
+    return value_text(value)

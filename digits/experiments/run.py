@@ -121,6 +121,8 @@ class Worker:
                     raise optuna.TrialPruned
 
         def watch(history: History) -> None:
+            if self.stopping.is_set():
+                raise Stopped
             if not several:
                 column = f"validation_{key}"
                 report([row[column] for row in history if column in row], recipe.epochs)
@@ -129,7 +131,7 @@ class Worker:
             report([result["score"][key] for result in results], len(seeds))
             for seed in seeds[len(results) :]:
                 this, log = replace(recipe, seed=seed), f"{trial.number:04d}"
-                results.append(self.place.train(framework, this, log, job, watch, self.stopping.is_set))
+                results.append(self.place.train(framework, this, log, job, watch))
                 if several:
                     trial.set_user_attr(TRAININGS, results)
                     report([result["score"][key] for result in results], len(seeds))

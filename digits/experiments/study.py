@@ -9,7 +9,6 @@ killed between any two calls, and one that was only believed dead cannot add a s
 from __future__ import annotations
 
 import copy
-import json
 import os
 import platform
 import random
@@ -33,6 +32,7 @@ from digits.experiments.definition import Definition, combinations, problem_of, 
 from digits.experiments.options import Work
 from digits.experiments.parameters import (
     distributions_of,
+    key_of,
     param_of,
     possible_params,
     pruner_of,
@@ -73,7 +73,7 @@ class Wanted:
         groups: dict[str, list[FrozenTrial]] = {key: [] for key in self.combinations}
         for trial in trials:
             if DROPPED not in trial.user_attrs:
-                key = _key_of(trial.params) if self.combinations else str(root_of(trial))
+                key = key_of(trial.params) if self.combinations else str(root_of(trial))
                 groups.setdefault(key, []).append(trial)
         return {key: _best_of(groups[key]) for key in [*groups][: self.trials]}
 
@@ -85,7 +85,7 @@ def wanted_of(definition: Definition, trials: int) -> Wanted:
         return Wanted({}, trials if possible is None else min(trials, len(possible)))
     names = definition.differing
     params = [{name: param_of(values[name]) for name in names} for values in combinations(definition)[0]]
-    return Wanted({_key_of(each): each for each in params}, len(params))
+    return Wanted({key_of(each): each for each in params}, len(params))
 
 
 def root_of(trial: FrozenTrial) -> int:
@@ -271,10 +271,6 @@ def open_study(options: Work, definition: Definition, command: str, trials: int 
 def storage_of(folder: Path, storage: str) -> BaseStorage:
     """Return the experiment's database, or the journal in its folder."""
     return storages.open_server(storage, try_again) if storage else storages.open_journal(folder)
-
-
-def _key_of(params: Mapping[str, Any]) -> str:
-    return json.dumps(params, sort_keys=True)
 
 
 def _best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -10,16 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from digits.errors import UserError
 from digits.experiments.definition import Definition
 from digits.experiments.options import Work
+from digits.files import sweep
 from digits.machine import cores
 from digits.names import plain
 from digits.recipes import Options, Recipe, command_words, recipe_record, run_path
@@ -67,50 +66,44 @@ class Workplace:
         return self.options.folder / "runs"
 
     def train(
-        self,
-        framework: str,
-        recipe: Recipe,
-        log: str,
-        job: int,
-        watch: Callable[[History], None],
-        is_stopping: Callable[[], bool],
+        self, framework: str, recipe: Recipe, log: str, job: int, watch: Callable[[History], None]
     ) -> dict[str, Any]:
         """Return the result of a training, which is continued from its checkpoint, and not repeated if it is done.
 
         log: begins the name of the file for what it prints; job: its number among those of this machine; watch: is
-        given the history after each epoch, and may raise. TrainingFailed, TrainingDiverged or Stopped where there is
-        no result; UserError where the disk is full.
+        called ten times a second, with the history where that has grown, and may raise. TrainingFailed or
+        TrainingDiverged where there is no result; UserError where the disk is full.
         """
         options = self._options_of(framework, recipe)
         path = run_path(options, framework)
         run = self._finished(path, options)
         if run is None:
-            if not self._has_space():
-                raise self._full("")
-            for resume in (True, False) if checkpoint_path(path).exists() else (False,):
-                process = TrainingProcess(
-                    self.script(framework),
-                    # By name, because a network that was edited would otherwise give its run another one.
-                    [*command_words("", options)[2:], "--name", path.name, *["--resume"][: int(resume)]],
-                    self.options.folder / "logs" / f"{log}-{path.name}.log",
-                    environment(job, self.options, complete=self.definition.kind == "grid"),
-                )
-                status = self._wait(process, path, watch, is_stopping)
-                if not status:
-                    break
-                words = process.last_words()
-                if not self._has_space() or any(reason in words for reason in FULL):
-                    raise self._full(f" The training said: {words.splitlines()[-1]}")
-                if resume:  # the checkpoint may be damaged, or of other versions
-                    self.forget(framework, recipe)
-                elif "diverged" in words:
-                    raise TrainingDiverged(words)
-                else:
-                    raise TrainingFailed(words)
+            self._check_space("")
+            # By name, because a network that was edited would otherwise give its run another one.
+            words = [str(self.script(framework)), *command_words("", options)[2:], "--name", path.name]
+            file = self.options.folder / "logs" / f"{log}-{path.name}.log"
+            variables = environment(job, self.options, complete=self.definition.kind == "grid")
+            checkpoint, seen = checkpoint_path(path), 0
+
+            def look() -> None:
+                nonlocal seen
+                before, seen = seen, _changed(checkpoint)
+                watch(history_so_far(path) if seen != before else [])
+
+            resume = ["--resume"] if checkpoint.exists() else []
+            status = run_attached([*words, *resume], file, variables, look)
+            if status and resume:  # the checkpoint may be damaged, or of other versions
+                checkpoint.unlink(missing_ok=True)
+                status = run_attached(words, file, variables, look)
+            if status:
+                said = last_words(file, status)
+                self._check_space(said)
+                raise (TrainingDiverged if "diverged" in said else TrainingFailed)(said)
             try:
                 run = read_run(path)
             except UserError as error:
                 raise TrainingFailed(str(error)) from None
+        self.forget(framework, recipe)  # a training that was killed after its last step has left something
         watch(run.history)
         return {
             "seed": recipe.seed,
@@ -122,8 +115,11 @@ class Workplace:
         }
 
     def forget(self, framework: str, recipe: Recipe) -> None:
-        """Delete the checkpoint of a training that is not to go on."""
-        checkpoint_path(run_path(self._options_of(framework, recipe), framework)).unlink(missing_ok=True)
+        """Delete what a training that is not to go on has left beside its run."""
+        path = run_path(self._options_of(framework, recipe), framework)
+        checkpoint_path(path).unlink(missing_ok=True)
+        sweep(path)
+        sweep(checkpoint_path(path))
 
     def _options_of(self, framework: str, recipe: Recipe) -> Options:
         name, options = self.definition.init_from, self.options
@@ -155,81 +151,60 @@ class Workplace:
         )
         return run if is_wanted else None
 
-    def _wait(
-        self,
-        process: TrainingProcess,
-        path: Path,
-        watch: Callable[[History], None],
-        is_stopping: Callable[[], bool],
-    ) -> int:
-        """Return the exit status of a training, which is ended where anything is raised meanwhile."""
-        seen = None
-        with process:
-            while (status := process.poll()) is None:
-                time.sleep(0.1)
-                if is_stopping():
-                    raise Stopped
-                with suppress(OSError):
-                    changed = checkpoint_path(path).stat()
-                    if seen != (seen := (changed.st_ino, changed.st_mtime_ns)):
-                        watch(history_so_far(path))
-        return status
-
-    def _has_space(self) -> bool:
-        return shutil.disk_usage(self.options.folder).free >= LEAST_SPACE
-
-    def _full(self, more: str) -> UserError:
-        return UserError(
-            f"the disk of '{self.options.folder}' is full; make room, then run the same command again.{more}"
-        )
+    def _check_space(self, said: str) -> None:
+        """Raise UserError where the disk is full, as the last words of a training may say."""
+        folder = self.options.folder
+        if shutil.disk_usage(folder).free < LEAST_SPACE or any(reason in said for reason in FULL):
+            more = f" The training said: {said.splitlines()[-1]}" if said else ""
+            raise UserError(f"the disk of '{folder}' is full; make room, then run the same command again.{more}")
 
 
-class TrainingProcess:
-    """A running training script; what it prints goes into a file. Leaving its block ends it."""
+def _changed(path: Path) -> int:
+    """Return when the file was written; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
-    def __init__(self, script: Path, words: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "digits.experiments.attached", str(script), *words],
-                stdin=subprocess.PIPE,  # which ends it too where this worker is killed
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                # Ctrl-C in the terminal is for the worker, which then stops its trainings.
-                start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
-            )
 
-    def poll(self) -> int | None:
-        """Return the exit status, None while it runs."""
-        return self._process.poll()
+def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], look: Callable[[], None]) -> int:
+    """Run a training script and return its exit status; what it prints goes into the file `log`.
 
-    def __enter__(self) -> TrainingProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
+    look: is called ten times a second; where it raises, the training is ended.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("ab") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "digits.experiments.attached", *words],
+            stdin=subprocess.PIPE,  # whose end also ends the training where this worker is killed
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            # Ctrl-C in the terminal is for the worker, which then stops its trainings.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
+        ) as process,
+    ):
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            while process.poll() is None:
+                time.sleep(0.1)
+                look()
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    return process.returncode
 
-    def last_words(self) -> str:
-        """Return the last lines that it printed, without a warning's or a traceback's beginning."""
-        with self.log.open("rb") as file:
-            file.seek(max(self.log.stat().st_size - 4000, 0))
-            lines = [plain(line.rstrip()) for line in file.read().decode(errors="replace").split("\n") if line.strip()]
-        status = self.poll()
-        if status is not None and status < 0:
-            lines.append(f"it was ended by signal {-status}")
-        return "\n".join(lines[-5:]) or f"exit status {status}, and nothing was printed"
+
+def last_words(log: Path, status: int) -> str:
+    """Return the last lines that a training printed, without a warning's or a traceback's beginning."""
+    lines = [plain(line.rstrip()) for line in log.read_text(errors="replace").split("\n") if line.strip()]
+    lines += [f"it was ended by signal {-status}"] * (status < 0)
+    return "\n".join(lines[-5:]) or f"exit status {status}, and nothing was printed"
 
 
 def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:

@@ -78,14 +78,6 @@ def test_what_is_no_experiment_is_refused(options: GridOptions | SearchOptions, 
         )
 
 
-def test_a_search_holds_images_out() -> None:
-    definition = search_definition(SearchOptions(model="fast"), DATASET)
-    assert definition.recipes["fast"].validation_fraction == 0.1
-    assert definition.evaluate_on == "validation"
-    assert search_definition(SearchOptions(seeds=3), DATASET).pruner == "wilcoxon"
-    assert search_definition(SearchOptions(), DATASET).pruner == "median"
-
-
 def test_a_definition_is_read_back() -> None:
     for definition in (
         grid_definition(GridOptions(set=("filters=8x16,16x32",)), DATASET.fingerprint)[0],

@@ -164,18 +164,6 @@ def test_what_failed_is_tried_again_also_after_a_kill_that_left_another_trial_ru
     assert states(read_experiment("first", tmp_path)) == ["complete"] * 3
 
 
-def test_a_run_that_is_there_is_not_trained_again(
-    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run_experiment(place(*GRID)) == 0
-    before = read_experiment("first", tmp_path)
-    (tmp_path / "experiments" / "first" / "journal.log").unlink()
-    monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
-    assert run_experiment(place(*GRID)) == 0
-    after = read_experiment("first", tmp_path)
-    assert [*after.trials["trainings"]] == [*before.trials["trainings"]]
-
-
 def test_a_grid_starts_from_the_runs_of_another_one(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:

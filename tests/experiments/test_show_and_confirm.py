@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from browser import CHROMIUM, complaints
 from experiments.workers import COMMANDS, Worker, run_experiment
@@ -48,7 +49,7 @@ def test_show_prints_the_table_and_writes_files_that_need_nothing_else(
     assert run_experiment(searched("show", "found", "--format", "svg")) == 0
     out = capfd.readouterr().out
     assert out.startswith("search: MNIST sample · CNN · PyTorch · 'found'\n6 of 6 trials ended: ")
-    assert "validation loss learning rate dropout accuracy training epochs n" in " ".join(out.split())
+    assert "trial validation loss learning rate dropout accuracy, % seconds epochs" in " ".join(out.split())
     folder = tmp_path / "experiments" / "found"
     rows = rows_of(folder / "trials.csv")
     assert len(rows) == 6
@@ -92,8 +93,8 @@ def test_the_summary_of_a_grid_while_it_is_running(
     assert (folder / "combinations.png").is_file()
 
     # What has no numbers yet is counted, and shown as such.
-    early = replace(experiment, frozen=experiment.frozen[:1])
-    assert [line[-1] for line in table_of(early)] == ["n", "1"]
+    early = table_of(replace(experiment, frozen=experiment.frozen[4:5]))
+    assert early.iloc[0][["n", "accuracy, %"]].to_list() == ["0", "-"]
 
 
 def test_show_names_the_experiments_that_there_are(searched: Place, tmp_path: Path) -> None:
@@ -121,8 +122,7 @@ def test_confirm_compares_the_best_recipe_with_the_start_once(
     everything = {"validation_fraction": 0.0, "seed": 0}
     assert record["recipes"]["best"] == {**best["recipe"], **everything}
     assert record["recipes"]["start"] == {**recipe_record(RECIPES["cnn"]), **everything, "epochs": 2}
-    pairs = zip(record["start"], record["best"], strict=True)
-    differences = [b["score"]["accuracy"] - a["score"]["accuracy"] for a, b in pairs]
+    differences = [b["accuracy"] - a["accuracy"] for a, b in zip(record["start"], record["best"], strict=True)]
     assert record["accuracy_difference"]["mean"] == pytest.approx(sum(differences) / 3)
     # By turns, so that what else the machine does hits both.
     assert [*read_experiment("found-confirm", tmp_path).trials["recipe"]] == ["start", "best"] * 3
@@ -147,11 +147,9 @@ def test_what_a_confirmation_says() -> None:
     assert parse_command(ConfirmOptions(), "confirm", "", ["x"]).seeds == 6
 
     def confirmed(differences: list[float], epochs: tuple[int, int] = (3, 3)) -> Confirmation:
-        start, best = (
-            [{"seed": seed, "seconds": seconds, "score": {"accuracy": 0.9 + more, "loss": 0.1}} for seed, more in each]
-            for seconds, each in ((10.0, [(i, 0.0) for i in range(len(differences))]), (5.0, [*enumerate(differences)]))
-        )
-        return Confirmation(start, best, len(differences), epochs)
+        scores = {("accuracy", "start"): 0.9, ("accuracy", "best"): [0.9 + each for each in differences]}
+        seconds = {("training_seconds", "start"): 10.0, ("training_seconds", "best"): 5.0}
+        return Confirmation(pd.DataFrame(scores | seconds), len(differences), epochs)
 
     six = confirmed([0.01, 0.012, 0.008, 0.011, 0.01, 0.009])
     assert six.sentence() == (

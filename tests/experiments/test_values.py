@@ -16,9 +16,8 @@ from digits.experiments.values import (
     parse_space,
     text_of,
     value_of,
-    with_values,
 )
-from digits.recipes import RECIPES, Augmentation, Recipe
+from digits.recipes import RECIPES
 
 widths = st.lists(st.integers(1, 4096), min_size=1, max_size=5).map(tuple)
 VALUES = {
@@ -40,14 +39,6 @@ def test_alternatives_are_read_as_they_were_written(data: st.DataObject, name: s
     word = f"{name}={','.join(map(text_of, values))}"
     assert parse_alternatives([word]) == {name: tuple(values)}
     assert parse_space([word.replace("_", "-", 1)]) == {name: tuple(values)}
-
-
-@given(st.lists(st.floats(1e-9, 1e9), min_size=2, max_size=2, unique=True).map(sorted), st.booleans())
-def test_ranges_of_numbers(ends: list[float], log: bool) -> None:
-    low, high = ends
-    assert parse_space([f"learning_rate={low}..{high}{':log' * log}"]) == {"learning_rate": Range(low, high, log)}
-    with pytest.raises(UserError, match="lower end"):
-        parse_space([f"learning_rate={high}..{low}"])
 
 
 @given(st.text(max_size=30))
@@ -84,11 +75,6 @@ def test_a_range_is_for_a_search_and_a_field_is_named_once() -> None:
         parse_alternatives(["dropout=0..0.5"])
     with pytest.raises(UserError, match="dropout is given twice"):
         parse_alternatives(["dropout=0.1", "dropout=0.2"])
-
-
-def test_amounts_of_augmentation_count_only_with_it() -> None:
-    assert with_values(Recipe(), {"rotation": 5}) == Recipe()
-    assert with_values(Recipe(), {"rotation": 5, "augment": True}).augmentation == Augmentation(rotation=5)
 
 
 def test_the_default_space_holds_the_default_recipe() -> None:
