@@ -14,29 +14,18 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from tqdm import tqdm
 
+from digits import prediction
 from digits.command_line import options_dataclass, parse, refuse
 from digits.errors import run_script
 from digits.names import plain
-from digits.prediction import (
-    Answer,
-    File,
-    Outputs,
-    TrainedRun,
-    answer_files,
-    as_cell,
-    is_sure,
-    list_files,
-    load_runs,
-    print_lines,
-    writing_table,
-)
 
 
 @options_dataclass
@@ -76,25 +65,26 @@ def main() -> int:
     if sum([options.json, options.jsonl, options.csv is not None]) > 1:
         refuse("--json, --jsonl and --csv cannot go together; choose one.")
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
-    outputs = Outputs(boxes, options.save_steps, options.unsure)
+    outputs = prediction.Outputs(boxes, options.save_steps, options.unsure)
     folders = [folder for folder in outputs if folder is not None]
     for folder in folders:  # it would read what it writes, or write copies over the photos themselves
         named, place = [path.resolve() for path in options.photos], folder.resolve()
         if place in named or (folder == outputs.unsure and any(path.is_relative_to(place) for path in named)):
             refuse(f"'{folder}' is for copies, and photos are to be read from it; choose another folder.")
-    runs = load_runs(options.run, options.output_dir)
+    runs = prediction.load_runs(options.run, options.output_dir)
     notes: list[str] = []
-    files = list_files(options.photos, options.recursive, folders, notes)
+    files = prediction.list_files(options.photos, options.recursive, folders, notes)
+    answer = partial(prediction.answer_files, runs=runs, outputs=outputs, workers=options.workers)
     if options.csv is not None:
-        counts = fill_table(options.csv, options, files, runs, outputs)
+        counts = fill_table(options.csv, options.resume, files, answer)
     else:
         answers = []
-        for some in answer_files(files, runs, outputs, options.workers):
+        for some in answer(files):
             answers += some
             if options.jsonl:
                 print(*map(json.dumps, some), sep="\n", flush=True)
             elif not options.json:
-                print_lines(some)
+                prediction.print_lines(some)
         if options.json:
             print(json.dumps(answers, indent=2))
         counts = Counter(map(outcome, answers))
@@ -104,15 +94,15 @@ def main() -> int:
 
 
 def fill_table(
-    path: Path, options: Options, files: Iterable[File], runs: Sequence[TrainedRun], outputs: Outputs
+    path: Path, resume: bool, files: Iterable[prediction.File], answer: Callable[..., Iterator[list[prediction.Answer]]]
 ) -> Counter[str]:
     """Write the answers into the table, show progress, and return how many there are of each outcome."""
     started = time.perf_counter()
     counts: Counter[str] = Counter()
-    with writing_table(path, options.resume) as table:
-        rest = [file for file in files if as_cell(file.path) not in table.answered]
+    with prediction.writing_table(path, resume) as table:
+        rest = [file for file in files if prediction.as_cell(file.path) not in table.answered]
         with tqdm(total=len(rest), unit=" photos", leave=False, disable=None, dynamic_ncols=True) as bar:
-            for answers in answer_files(rest, runs, outputs, options.workers):
+            for answers in answer(rest):
                 table.write(answers)
                 counts.update(map(outcome, answers))
                 bar.update(len(answers))
@@ -123,13 +113,13 @@ def fill_table(
     return counts
 
 
-def outcome(answer: Answer) -> str:
+def outcome(answer: prediction.Answer) -> str:
     """Return what became of a photo: 'sure', or why a person should look at it."""
     if "error" in answer:
         return "fault"
     if answer["digit"] is None and not answer.get("digits"):
         return "no digit"
-    return "sure" if is_sure(answer) else "unsure"
+    return "sure" if prediction.is_sure(answer) else "unsure"
 
 
 if __name__ == "__main__":

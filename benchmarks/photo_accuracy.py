@@ -11,8 +11,6 @@ what was read with what is written has it in its place, and each one too many ta
 and a trained run in outputs/.
 """
 
-from __future__ import annotations
-
 import itertools
 import sys
 import time
@@ -159,8 +157,7 @@ def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
         groups = whole_and_cut(digit) if digit else []
     if not groups:
         return []
-    probabilities = average(runs, np.stack(images_of(groups)))
-    chosen = choose(groups, iter(probabilities))
+    chosen = choose(groups, iter(average(runs, np.stack(images_of(groups)))))
     answers = [(str(row.argmax()), float(row.max())) for group in chosen for _, row in group]
     if photo.is_page:
         return answers

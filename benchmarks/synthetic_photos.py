@@ -4,8 +4,6 @@ For tests and for benchmarks/photo_accuracy.py; nothing is trained on them. Stre
 columns of one table. Every choice comes from the generator given, so that a seed repeats a photo.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +16,6 @@ from digits.photos.normalize import middle_depths, widened
 
 Floats = NDArray[Any]
 Image = NDArray[Any]
-
-
 LEVELS: dict[str, tuple[Any, Any, Any]] = {
     # strength          mild          medium       harsh
     "digit_height": ((0.4, 0.75), (0.3, 0.75), (0.2, 0.75)),  # of the photo's shorter side
