@@ -178,7 +178,7 @@ def quick_export(framework: str, imported: ModuleType, monkeypatch: pytest.Monke
     from linear_run import write_linear_model
 
     if framework == "pytorch":
-        monkeypatch.setattr("torch.onnx.export", lambda model, inputs, file, **_: write_linear_model(file))
+        monkeypatch.setattr("torch.onnx.export", lambda model, inputs, path, **_: write_linear_model(path))
     else:
         monkeypatch.setattr("keras.Model.export", lambda model, path, **_: write_linear_model(path))
 

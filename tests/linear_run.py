@@ -1,7 +1,7 @@
 """A run whose network is one matrix: quick to make and to run, and different for every image."""
 
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +19,7 @@ def make_linear_run(outputs: Path, reads: bool = False, **options: Any) -> Path:
     return path
 
 
-def write_linear_model(path: Path | IO[bytes], reads: bool = False) -> None:
+def write_linear_model(path: Path, reads: bool = False) -> None:
     """Write the network as the frameworks export theirs: images, uint8 (N, 28, 28), to probabilities of 10 classes."""
     weights = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32) / 3000
     if reads:

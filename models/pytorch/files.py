@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from digits.errors import UserError
-from digits.files import write_file
+from digits.files import naming, write_file
 from digits.recipes import RECIPES
 from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
@@ -99,19 +99,23 @@ def load_weights(path: Path) -> nn.Module:
 def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
     """Write model.onnx: raw images in, probabilities out (digits/runs/onnx_model.py)."""
     exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
-    images, names = torch.zeros(2, 28, 28, dtype=torch.uint8), {"input_names": [INPUT], "output_names": [OUTPUT]}
-    if hasattr(torch.onnx, "utils"):  # the older exporter takes 0.02 to 0.3 s, the newer one 0.9 to 3.2
-        buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # it has been announced since 2.9 that it will go
-            warnings.simplefilter("ignore", UserWarning)  # a padding's constants are not folded
-            axes = {INPUT: {0: "N"}, OUTPUT: {0: "N"}}
-            torch.onnx.export(exported, (images,), buffer, **names, dynamic_axes=axes, dynamo=False)
-        found = onnx.load_from_string(buffer.getvalue())
-    else:
-        shapes = ({0: torch.export.Dim("N")},)
-        found = torch.onnx.export(exported, (images,), **names, dynamic_shapes=shapes, verbose=False).model_proto
-    finish_onnx(found, path, class_names, _layer_of)
+    older = hasattr(torch.onnx, "utils")  # the older exporter takes 0.02 to 0.3 s, the newer one 0.9 to 3.2
+    with warnings.catch_warnings(), naming(path):
+        warnings.simplefilter("ignore", DeprecationWarning)  # since 2.9 the older one has been announced to go
+        warnings.simplefilter("ignore", UserWarning)  # it does not compute the constants of a padding in advance
+        torch.onnx.export(
+            exported,
+            (torch.zeros(2, 28, 28, dtype=torch.uint8),),
+            path,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes={INPUT: {0: "N"}, OUTPUT: {0: "N"}} if older else None,
+            dynamic_shapes=None if older else ({0: torch.export.Dim("N")},),
+            external_data=False,
+            verbose=False,
+            dynamo=not older,
+        )
+    finish_onnx(onnx.load(path), path, class_names, _layer_of)
 
 
 def _layer_of(node: onnx.NodeProto) -> str:

@@ -125,7 +125,7 @@ def _layer_of(node: onnx.NodeProto) -> str:
     """Return the layer that an exported node belongs to, such as 'block1.conv1'; '' for none."""
     for name in (node.name, *node.input[1:]):  # a node that tf2onnx has made of two is called 'Conv__66'
         if len(scopes := name.split("/")) > 3:  # 'sequential_1/resnet_1/block1.conv1_1/convolution'
-            return scopes[2].removesuffix("_1")
+            return str(scopes[2].removesuffix("_1"))
     return ""
 
 
