@@ -43,26 +43,9 @@ from digits.runs import Run, find_run, find_runs, is_current, read_run
 if TYPE_CHECKING:
     from digits.figures import Rendering
 
-FIGURES = (
-    *("training_curves", "confusion_matrix", "per_class_accuracy", "calibration"),
-    *("incorrect_predictions", "correct_predictions", "writers"),
-    *("class_distribution", "sample_images", "augmentation"),
-    *(
-        "comparison",
-        "robustness",
-        "corruptions",
-        "parity",
-        "agreement",
-        "disagreements",
-        "both_wrong",
-        "confusion_matrices",
-    ),
-)
 REPORT = "report"
 ATTEMPTS = 3
 """How often a run is read that trainings replace while it is shown."""
-
-Figure = Literal[*FIGURES, REPORT]  # type: ignore[valid-type]
 
 
 @options_dataclass
@@ -73,7 +56,7 @@ class Options:
     """folder of runs"""
     data_dir: Path = DATA_DIR
     """folder of datasets; figures that show images need them"""
-    only: Annotated[tuple[Figure, ...], Field(title="FIGURE")] = ()
+    only: Annotated[tuple[str, ...], Field(title="FIGURE")] = ()
     """figures to render, by the names that outputs/README.md lists, or report; all of them if none is given"""
     format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
     """kinds of files; the report needs png, and adds it"""
@@ -91,11 +74,12 @@ class Options:
 
 def main() -> int:
     options = parse(Options(), __doc__, positional="runs", needs={"ensemble_name": "ensemble"})
+    if not options.show:
+        os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
     formats: list[str] = list(dict.fromkeys(options.format))
     asked = list(dict.fromkeys(options.only))
-    only = asked
-    if not asked or REPORT in asked:
-        only = [*FIGURES, REPORT]
+    only = known_figures(asked)
+    if REPORT in only:
         formats = ["png", *(ending for ending in formats if ending != "png")]
     named = find_named(options.runs, options.output_dir)
     compared = find_pair(options.compare, options.output_dir) if options.compare else []
@@ -156,6 +140,16 @@ def main() -> int:
     return 0 if rendering and not faults else 1
 
 
+def known_figures(asked: Sequence[str]) -> list[str]:
+    """Return the figures to render, the report among them unless only others were asked for."""
+    from digits.figures import FIGURES  # takes a second
+
+    for name in asked:
+        if name not in (*FIGURES, REPORT):
+            refuse(f"--only {name} must be one of {', '.join((*FIGURES, REPORT))}.")
+    return [*FIGURES, REPORT] if not asked or REPORT in asked else list(asked)
+
+
 def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
     """Return each named run's folder once."""
     paths = [find_run(name, outputs) for name in names]
@@ -214,11 +208,8 @@ def render(
     shared: Path,
 ) -> Rendering:
     """Render the figures named in `only`; shared: the folder for those of several runs."""
-    # Imported only now, since they take seconds and a wrong name should be reported at once.
-    if not options.show:
-        os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
     from digits.figures import render_all
-    from digits.figures.show import check_display, show_figures
+    from digits.figures.page import check_display, show_figures
 
     if options.show:
         check_display()

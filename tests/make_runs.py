@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.data.catalogue import MNIST
+from digits.data.catalogue import FASHION_MNIST, MNIST
 from digits.data.datasets import fingerprint
 from digits.recipes import run_name
 from digits.recipes.recipe import RECIPES, Recipe
@@ -18,19 +18,7 @@ from digits.runs import HeldOut, write_run_files, writing_run
 from digits.training.saving import recipe_record
 from digits.training.schedule import learning_rates
 
-DIGITS = list("0123456789")
-FASHION = [
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-]
+DIGITS, FASHION = list(MNIST.class_names), list(FASHION_MNIST.class_names)
 
 
 def make_run(

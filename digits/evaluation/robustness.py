@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-from digits.data import load_dataset
+from digits.data import Dataset, load_dataset
 from digits.errors import UserError
 from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from digits.evaluation.tables import as_csv, as_text
@@ -68,10 +68,19 @@ def measure_robustness(runs: Sequence[Run], data_dir: Path) -> list[tuple[Run, R
             seen = json.dumps([run.dataset, run.fingerprint, run.held_out], sort_keys=True)
             groups.setdefault(seen, []).append((run, load_run(run)))  # all faults before the minutes of measuring
     for group in groups.values():
-        images = _images_of(group[0][0], data_dir)
+        _, images = images_of(group[0][0], data_dir)
         for (run, _), found in zip(group, _measure(group, images), strict=True):
             write_whole(run.path / FILE, json.dumps(asdict(found), indent=2) + "\n")
     return [(run, one) for run in runs if (one := read_robustness(run)) is not None]
+
+
+def images_of(run: Run, data_dir: Path) -> tuple[Dataset, NDArray[np.uint8]]:
+    """Return the run's dataset and the images that it was evaluated on; UserError where they are not in `data_dir`."""
+    dataset = load_dataset(run.dataset, data_dir)
+    images, labels, _ = evaluation_set(dataset, Recipe(**run.held_out) if run.held_out else None)
+    if dataset.fingerprint != run.fingerprint or not np.array_equal(labels, run.labels):
+        raise UserError(f"'{data_dir}' has other images of {run.dataset} than those '{run.name}' was evaluated on.")
+    return dataset, images
 
 
 def read_robustness(run: Run) -> Robustness | None:
@@ -108,15 +117,6 @@ def robustness_as_text(measured: Sequence[tuple[Run, Robustness]]) -> str:
         numbers = percent(one.clean), percent(one.mean), percent_range(one.interval_95)
         lines.append([plain(run.name), *numbers, one.worst.replace("_", " "), percent(worst)])
     return as_text(lines)
-
-
-def _images_of(run: Run, data_dir: Path) -> NDArray[np.uint8]:
-    """Return the images that the run was evaluated on."""
-    dataset = load_dataset(run.dataset, data_dir)
-    images, labels, _ = evaluation_set(dataset, Recipe(**run.held_out) if run.held_out else None)
-    if dataset.fingerprint != run.fingerprint or not np.array_equal(labels, run.labels):
-        raise UserError(f"'{data_dir}' has other images of {run.dataset} than those '{run.name}' was evaluated on.")
-    return images
 
 
 def _measure(group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8]) -> Iterator[Robustness]:

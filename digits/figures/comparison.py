@@ -6,27 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from digits.evaluation import Evaluation, name_intervals
-from digits.figures.page import add_axes, new_figure
-from digits.figures.style import BLUE, FRAMEWORK_COLOURS, MARGIN, SMALL_SIZE, plot_interval, tidy_axes
-from digits.figures.text import fit_text, run_title, text_width
+from digits.figures.page import Page, new_figure
+from digits.figures.style import BLUE, FRAMEWORK_COLOURS, SMALL_SIZE, WIDE, plot_interval, tidy_axes
+from digits.figures.text import fit_text, run_title, wrap_text
 from digits.names import percent, spelled
 
 ROW = 0.42  # inches for a run
-GAP = 0.3
-COLUMNS = {"Accuracy, %": 2.9, "Cross-entropy loss": 1.5, "Training time, s": 1.5, "Parameters": 1.5}
+LONGEST_NAME = 3.2
 
 
-def plot_comparison(evaluations: Sequence[Evaluation]) -> Figure:
-    """Return two or more evaluated runs with the same images, the most accurate on top."""
+def plot_comparison(evaluations: Sequence[Evaluation], width: float = WIDE) -> Page | None:
+    """Return two or more evaluated runs with the same images, the most accurate on top; None of a single one."""
+    if len(evaluations) < 2:
+        return None
     ordered = sorted(evaluations, key=lambda one: -one.accuracy)
     best, dataset = ordered[0], spelled(ordered[0].run.dataset)
     # Without the dataset, which all of them share.
     titles = [run_title(one.run).removeprefix(f"{dataset} · ") for one in ordered]
-    names = [fit_text(title, SMALL_SIZE, 3.2) for title in titles]
-    left = MARGIN + max(text_width(name, SMALL_SIZE) for name in names) + 0.15
+    names = [fit_text(title, SMALL_SIZE, LONGEST_NAME) for title in titles]
     alike = sum(one.interval[1] >= best.interval[0] for one in ordered[1:])
     explanation = (
         f"Bars around the accuracy: {name_intervals(ordered)}, n = {best.n:,} {best.run.evaluated_on} images. "
@@ -37,21 +36,24 @@ def plot_comparison(evaluations: Sequence[Evaluation]) -> Figure:
             else "No other run's interval overlaps the best one's."
         )
     )
-    height = ROW * len(ordered) + 0.1
-    width = MARGIN + left + sum(COLUMNS.values()) + GAP * len(COLUMNS)
     title = f"Most accurate of {len(ordered)} runs: {names[0]}, {percent(best.accuracy)}"
-    with new_figure(title, dataset, explanation, width, height + 0.65) as (figure, top):
-        panels = []
-        for number, (name, size) in enumerate(COLUMNS.items()):
-            panels.append(axes := add_axes(figure, left, top + 0.3, size, height))
-            axes.set_title(name, pad=8)
-            axes.set(ylim=(len(ordered) - 0.5, -0.5))
-            axes.set_yticks(range(len(ordered)), [name if number == 0 else "" for name in names])
-            left += size + GAP
-        _plot_accuracies(panels[0], ordered)
-        _plot_bars(panels[1], [one.loss for one in ordered], ordered, "{:.4f}")
-        _plot_bars(panels[2], [one.run.training_seconds for one in ordered], ordered, "{:,.1f}")
-        _plot_bars(panels[3], [one.run.parameters for one in ordered], ordered, "{:,.0f}")
+    height = ROW * len(ordered) + 0.75
+    shape: dict[str, Any]
+    if width == WIDE:
+        shape = {"ncols": 4, "width_ratios": [2.9, 1.5, 1.5, 1.5]}
+    else:
+        shape, height = {"nrows": 4}, 4 * height
+        names = [wrap_text(fit_text(name, SMALL_SIZE, 2.4), SMALL_SIZE, 1.6) for name in titles]
+    with new_figure(title, dataset, explanation, height=height, width=width) as figure:
+        accuracies, losses, seconds, parameters = figure.subplots(sharey=width == WIDE, **shape)
+        _plot_accuracies(accuracies, ordered)
+        _plot_bars(losses, [one.loss for one in ordered], ordered, "{:.4f}")
+        _plot_bars(seconds, [one.run.training_seconds for one in ordered], ordered, "{:,.1f}")
+        _plot_bars(parameters, [one.run.parameters for one in ordered], ordered, "{:,.0f}")
+        headings = ("Accuracy, %", "Cross-entropy loss", "Training time, s", "Parameters")
+        for axes, heading in zip(figure.axes, headings, strict=True):
+            axes.set(title=heading, ylim=(len(ordered) - 0.5, -0.5))
+            axes.set_yticks(range(len(ordered)), names)
     return figure
 
 
@@ -59,8 +61,8 @@ def _plot_accuracies(axes: Axes, evaluations: Sequence[Evaluation]) -> None:
     for row, one in enumerate(evaluations):
         accuracy, interval = 100 * one.accuracy, [100 * end for end in one.interval]
         plot_interval(axes, (interval, [row, row]), (accuracy, row), _colour(one))
-        offset: dict[str, Any] = {"xytext": (0, 5.5), "textcoords": "offset points"}
-        axes.annotate(f"{accuracy:.2f}", (accuracy, row), **offset, ha="center", va="bottom", size=9)
+        above = (0, 5.5)
+        axes.annotate(f"{accuracy:.2f}", (accuracy, row), above, textcoords="offset points", ha="center", size=9)
     lowest, highest = min(one.interval[0] for one in evaluations), max(one.interval[1] for one in evaluations)
     room = 8 * (highest - lowest)
     axes.set_xlim(100 * lowest - room, 100 * highest + room)

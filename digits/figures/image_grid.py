@@ -5,60 +5,69 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from digits.figures.page import add_axes, new_figure
-from digits.figures.style import GRID_GREY, MARGIN, RED, SMALL_SIZE
-from digits.figures.text import fit_text
+from digits.figures.page import MARGIN, Page, new_figure
+from digits.figures.style import GRID_GREY, RED, SMALL_SIZE, TEXT_SIZE, WIDE
+from digits.figures.text import fit_text, wrap_text
 
-COLUMNS = 10
-CELL = 1.12  # inches from one image to the next
+COLUMNS, NARROW_COLUMNS = 10, 4
+CELL = (WIDE - 2 * MARGIN) / COLUMNS  # inches from one image to the next, as all lengths where nothing is scaled down
 IMAGE = 0.96
 CAPTION_LINE = 0.185
 GAP = 0.16
+
+Images = NDArray[np.uint8]
+"""uint8 (N, 28, 28), 0 is the background: those that a run was evaluated on, in the order of its labels."""
 
 
 @dataclass(frozen=True)
 class Captioned:
     """An image and what is written below it."""
 
-    image: NDArray[np.uint8]  # (H, W), 0 is the background
+    image: NDArray[np.uint8]  # (H, W)
     lines: Sequence[tuple[str, str]] = ()  # texts with their colours
     framed: bool = False  # in red
 
 
 def plot_image_page(
-    title: str, subject: str, explanation: str, cells: Sequence[Captioned], columns: int = COLUMNS, reading: str = ""
-) -> Figure:
-    """Return a figure of a header and these images, as wide as COLUMNS of them."""
-    height = max(grid_height(cells, columns), 0.0)
-    with new_figure(title, subject, explanation, COLUMNS * CELL + 2 * MARGIN, height, reading) as (figure, top):
-        plot_grid(figure, MARGIN, top, cells, columns)
+    title: str,
+    subject: str,
+    explanation: str,
+    reading: str,
+    cells: Sequence[Captioned],
+    width: float,
+    columns: tuple[int, int] = (COLUMNS, NARROW_COLUMNS),
+    labels: Sequence[str] = (),
+) -> Page:
+    """Return a figure of a header and these images; columns: when wide, and when narrow; labels: of the rows,
+    to their left."""
+    number = columns[width != WIDE]
+    beside = (2.4 if width == WIDE else 1.3) if labels else 0.0
+    cell = min(CELL, (width - beside) / number)
+    height = max(0.1, grid_height(cells, number) * cell / CELL)
+    with new_figure(title, subject, explanation, reading, height=height, width=width) as figure:
+        if cells:
+            plot_grid(axes := figure.subplots(), cells, number, cell)
+        for row, label in enumerate(labels):
+            text = wrap_text(label, TEXT_SIZE, beside - 0.2)
+            axes.text(-0.1, row * _row_height(cells) + IMAGE / 2, text, ha="right", va="center")
     return figure
 
 
 def grid_height(cells: Sequence[Captioned], columns: int) -> float:
-    """Return the inches that the grid takes."""
-    return -(-len(cells) // columns) * row_height(cells) - GAP
+    """Return the height of the grid, where a cell is CELL wide."""
+    return -(-len(cells) // columns) * _row_height(cells) - GAP
 
 
-def row_height(cells: Sequence[Captioned]) -> float:
-    """Return the inches from one row to the next."""
-    lines = max((len(cell.lines) for cell in cells), default=0)
-    return IMAGE + (0.05 + lines * CAPTION_LINE if lines else 0) + GAP
-
-
-def plot_grid(figure: Figure, left: float, top: float, cells: Sequence[Captioned], columns: int) -> None:
-    """Plot the images in rows of `columns`, ink dark on white; left, top: inches from the figure's top left corner."""
-    if not cells:
-        return
-    width, height = columns * CELL, -(-len(cells) // columns) * row_height(cells)
-    axes = add_axes(figure, left, top, width, height)
-    axes.set_axis_off()
+def plot_grid(axes: Axes, cells: Sequence[Captioned], columns: int, cell_width: float) -> None:
+    """Plot the images in rows of `columns`, ink dark on white, and their captions as large as cells of that many inches
+    allow."""
+    size = SMALL_SIZE * cell_width / CELL
     for number, cell in enumerate(cells):
-        x, y = number % columns * CELL + (CELL - IMAGE) / 2, number // columns * row_height(cells)
+        x, y = number % columns * CELL + (CELL - IMAGE) / 2, number // columns * _row_height(cells)
         # Each image on its own: put together they would be resampled across their borders. "none": in a vector graphic
         # it stays 28 x 28 pixels large.
         place = (x, x + IMAGE, y + IMAGE, y)
@@ -70,5 +79,12 @@ def plot_grid(figure: Figure, left: float, top: float, cells: Sequence[Captioned
         for line, (text, ink) in enumerate(cell.lines):
             text = fit_text(text, SMALL_SIZE, CELL - 0.03)
             top = y + IMAGE + 0.05 + line * CAPTION_LINE
-            axes.text(x + IMAGE / 2, top, text, size=SMALL_SIZE, color=ink, ha="center", va="top")
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
+            axes.text(x + IMAGE / 2, top, text, size=size, color=ink, ha="center", va="top")
+    axes.set(xlim=(0, columns * CELL), ylim=(grid_height(cells, columns), 0), aspect="equal", anchor="NW")
+    axes.set_axis_off()
+
+
+def _row_height(cells: Sequence[Captioned]) -> float:
+    """Return how far it is from one row to the next."""
+    lines = max((len(cell.lines) for cell in cells), default=0)
+    return IMAGE + (0.05 + lines * CAPTION_LINE if lines else 0) + GAP

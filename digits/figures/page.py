@@ -1,7 +1,9 @@
-"""A figure as a page: a header in words, places in inches below it, and how it becomes a file."""
+"""A figure as a page: a header in words, room for plots below it, and how it becomes a file."""
+
+from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +11,20 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from digits.figures.style import DOTS_PER_INCH, LINE, MARGIN, PALE_INK, TEXT_SIZE, TITLE_SIZE, figure_style
-from digits.figures.text import fit_text, printable, wrap_text
+from digits.errors import UserError
+from digits.figures.style import NARROW, PALE_INK, TEXT_SIZE, TITLE_SIZE, WIDE, figure_style
+from digits.figures.text import fit_text, wrap_text
 from digits.files import write_whole
+
+DOTS_PER_INCH = 150
+MARGIN, LINE, TITLE_LINE = 0.3, 0.24, 0.32  # inches
 
 
 @dataclass(frozen=True)
@@ -35,68 +42,65 @@ class Page(Figure):
 
     words: Words
     header: float  # inches that it takes
-    header_texts: list[Text]
 
 
 @contextmanager
 def new_figure(
-    title: str, subject: str, explanation: str, width: float, height: float, reading: str = ""
-) -> Iterator[tuple[Page, float]]:
-    """Yield a figure with a header and `height` inches free below it, and at how many inches from the top these begin.
+    title: str, subject: str, explanation: str = "", reading: str = "", *, height: float, width: float = WIDE
+) -> Iterator[Page]:
+    """Yield a figure with a header and `height` inches below it, in which matplotlib finds the places of all axes.
 
-    The texts are those of Words; together they become the figure's label. Until the block ends, everything is plotted
-    in our style.
+    The texts are those of Words. Until the block ends, everything is plotted in our style.
     """
-    room = width - 2 * MARGIN
+    margin = MARGIN if width > NARROW else 0.05  # the page on a phone has margins of its own
+    room = width - 2 * margin
     with figure_style():
         titles = wrap_text(title, TITLE_SIZE, room, "bold")
         lines = wrap_text(f"{explanation} {reading}".strip(), TEXT_SIZE, room)
-        below_title = MARGIN + 0.32 * len(titles) + 0.06
-        top = below_title + LINE * (1 + len(lines)) + 0.18
-        figure = Page(figsize=(width, top + height + MARGIN))
-        figure.words, figure.header = Words(title, subject, explanation, reading), top
-        for number, line in enumerate(titles):
-            add_text(figure, MARGIN, MARGIN + 0.32 * number, line, size=TITLE_SIZE, weight="bold")
-        add_text(figure, MARGIN, below_title, fit_text(subject, TEXT_SIZE, room), color=PALE_INK)
-        for number, line in enumerate(lines):
-            add_text(figure, MARGIN, below_title + LINE * (1 + number), line)
-        figure.header_texts = list(figure.texts)
-        figure.set_label(". ".join(map(printable, (title, subject, f"{explanation} {reading}"))).strip())
-        yield figure, top
+        below_title = margin + TITLE_LINE * (1 + titles.count("\n")) + 0.06
+        header = below_title + LINE * (1 + len(lines.splitlines())) + 0.15
+        full = header + height + margin
+        figure = Page(figsize=(width, full))
+        place = (margin / width, margin / full, room / width, height / full)
+        figure.set_layout_engine(ConstrainedLayoutEngine(rect=place, h_pad=0.08))
+        figure.words, figure.header = Words(title, subject, explanation, reading), header
+
+        style: dict[str, Any] = {"va": "top", "ha": "left", "linespacing": 1.33}
+        figure.text(margin / width, 1 - margin / full, titles, size=TITLE_SIZE, weight="bold", **style)
+        figure.text(margin / width, 1 - below_title / full, fit_text(subject, TEXT_SIZE, room), color=PALE_INK, **style)
+        figure.text(margin / width, 1 - (below_title + LINE) / full, lines, **style)
+        yield figure
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.axes:  # the solver's last digits differ from call to call; equal figures become equal bytes
+            axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 5)))
 
 
-def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return new axes at a place given in inches from the figure's top left corner."""
-    full_width, full_height = figure.get_size_inches()
-    return figure.add_axes(
-        (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
-    )
-
-
-def add_text(figure: Figure, left: float, top: float, text: str, size: float = TEXT_SIZE, **style: Any) -> None:
-    """Write text whose top left corner is given in inches from the figure's top left corner."""
-    full_width, full_height = figure.get_size_inches()
-    figure.text(left / full_width, 1 - top / full_height, text, size=size, va="top", ha="left", **style)
-
-
-def save_figure(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH, make_folder: bool = True) -> None:
+def save_figure(figure: Figure, path: Path, key: str = "", make_folder: bool = True) -> None:
     """Write the figure to `path`, whole or not at all; the ending is the format: .png, .svg or .pdf.
 
-    Equal figures become equal bytes.
+    Equal figures become equal bytes, in which the key stands.
     """
     buffer = io.BytesIO()  # on a full disk, matplotlib's own writing of a PDF ends in an AttributeError
     if path.suffix == ".png":
-        _write_png(figure, buffer, dots_per_inch)
+        information = PngInfo()
+        information.add_text("key", key)
+        draw_pixels(figure).save(buffer, format="png", dpi=(DOTS_PER_INCH, DOTS_PER_INCH), pnginfo=information)
     else:
         # Without a date, and with ids in an SVG that are not random.
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None}
         with figure_style(), matplotlib.rc_context({"svg.hashsalt": "digits"}):
-            FigureCanvasAgg(figure).print_figure(buffer, format=path.suffix[1:], dpi=dots_per_inch, metadata=metadata)
+            FigureCanvasAgg(figure).print_figure(
+                buffer, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata={**metadata, "Keywords": key}
+            )
     write_whole(path, buffer.getvalue(), make_folder)
 
 
-def _write_png(figure: Figure, buffer: io.BytesIO, dots_per_inch: float) -> None:
-    """Write the figure in 256 colours: a third of the bytes, in which a page of 20 runs is still opened quickly."""
+def draw_pixels(figure: Figure, dots_per_inch: float = DOTS_PER_INCH, without: float = 0.0) -> Image.Image:
+    """Return the figure in 256 colours: a third of the bytes, in which a page of 20 runs is still opened quickly.
+
+    without: how many inches of it are left out at the top.
+    """
     dpi = figure.get_dpi()
     try:
         figure.set_dpi(dots_per_inch)
@@ -105,6 +109,29 @@ def _write_png(figure: Figure, buffer: io.BytesIO, dots_per_inch: float) -> None
             canvas.draw()  # type: ignore[no-untyped-call]
     finally:
         figure.set_dpi(dpi)
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
-    colours = pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    colours.save(buffer, format="png", dpi=(dots_per_inch, dots_per_inch))
+    pixels = np.asarray(canvas.buffer_rgba())[round(without * dots_per_inch) :, :, :3]  # type: ignore[no-untyped-call]
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+
+
+def check_display() -> None:
+    """Raise UserError where no window can be opened."""
+    import matplotlib.pyplot as plt
+
+    try:
+        backend, reason = matplotlib.get_backend(), "no display, or no toolkit for windows such as Tk"
+        plt.switch_backend(backend)
+    except ImportError as error:
+        backend, reason = "agg", str(error)
+    if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):  # type: ignore[no-untyped-call]
+        raise UserError(f"--show needs a display ({reason}); leave it out: the figures are files too.")
+
+
+def show_figures(figures: Sequence[Figure]) -> None:
+    """Open each figure in a window and return when all of them were closed."""
+    import matplotlib.pyplot as plt
+
+    for figure in figures:
+        plt.figure(figure)
+    plt.show()
+    plt.close("all")

@@ -4,78 +4,55 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from digits.evaluation import PairComparison
-from digits.figures.page import add_axes, new_figure
+from digits.figures.page import Page, new_figure
 from digits.figures.style import (
     BLUE,
+    DASHED,
     FRAMEWORK_COLOURS,
     GREEN,
-    LARGEST_PLOTTED,
-    MARGIN,
     PALE_INK,
-    SMALL_SIZE,
     TEXT_SIZE,
+    WIDE,
     tidy_axes,
 )
-from digits.figures.text import fit_text, run_title
+from digits.figures.text import run_title, wrap_text
 from digits.names import spelled
-from digits.runs import Run
 
 FIRST = 100  # steps whose largest difference the title gives: rounding errors grow as training goes on
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}
 """The unit roundoff: by how much, relatively, one rounding changes a number at most."""
-WIDTH, HEIGHT = 10.6, 2.6  # inches; the height of one panel
 
 
-def can_show_parity(pair: PairComparison) -> bool:
-    """Return whether both frameworks trained with --parity and the same settings, and recorded each step's loss."""
-    steps = [run.losses is not None and len(run.losses) > 0 for run in (pair.a, pair.b)]
-    alike = pair.a.framework != pair.b.framework and pair.a.settings == pair.b.settings
-    return pair.a.parity and alike and all(steps)
-
-
-def relative_differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return |a - b| / a of each step that both have; where a loss of a is 0, that of b is the divisor."""
-    steps = min(len(a), len(b))
-    a, b = a[:steps], b[:steps]
-    divisor = np.where(a > 0, a, b)
-    # Multiplied by the bound, not divided: by a tiny loss the quotient overflows.
-    plotted = np.abs(a - b) <= LARGEST_PLOTTED * divisor
-    return np.divide(
-        np.abs(a - b), divisor, out=np.where(divisor > 0, LARGEST_PLOTTED, 0.0), where=plotted & (divisor > 0)
-    )
-
-
-def plot_parity(pair: PairComparison) -> Figure:
+def plot_parity(pair: PairComparison, width: float = WIDE) -> Page | None:
     """Return both trainings' losses in one panel, and their relative difference in each step in another below.
 
-    The pair must be one for which can_show_parity is true.
+    None unless both frameworks trained with --parity and the same settings, and recorded each step's loss.
     """
-    assert pair.a.losses is not None
-    assert pair.b.losses is not None
-    a, b = (np.minimum(losses, LARGEST_PLOTTED) for losses in (pair.a.losses, pair.b.losses))
+    alike = pair.a.framework != pair.b.framework and pair.a.settings == pair.b.settings
+    a, b = pair.a.losses, pair.b.losses
+    if not (pair.a.parity and alike) or a is None or b is None or not min(len(a), len(b)):
+        return None
     differences = relative_differences(a, b)
     subject = f"{run_title(pair.a)}, and {spelled(pair.b.framework)}"
-    text = _explanation(pair, differences)
-    with new_figure(_title(differences), subject, text, WIDTH, 2 * HEIGHT + 1.5) as (figure, top):
-        left, width = MARGIN + 0.75, WIDTH - 2 * MARGIN - 0.75
-        losses = add_axes(figure, left, top + 0.3, width, HEIGHT)
+    text = _explanation(pair, differences, len(a) != len(b))
+    with new_figure(_title(differences), subject, text, height=6.7, width=width) as figure:
+        losses, below = figure.subplots(2, 1)
         # A broad pale curve for the first run, visible below the thin one of the second.
-        _plot_losses(losses, pair.a, a, linewidth=5.0, alpha=0.4)
-        _plot_losses(losses, pair.b, b, linewidth=1.2, alpha=1.0)
+        for run, values, linewidth, alpha in ((pair.a, a, 5.0, 0.4), (pair.b, b, 1.2, 1.0)):
+            style = {"color": FRAMEWORK_COLOURS.get(run.framework, BLUE), "linewidth": linewidth, "alpha": alpha}
+            losses.plot(range(1, len(values) + 1), values, label=spelled(run.framework), **style)
         losses.set_ylim(bottom=0)
-        losses.set_title("Cross-entropy loss of each step", pad=8)
-        losses.legend(loc="upper right", frameon=False, fontsize=SMALL_SIZE)
-        below = add_axes(figure, left, top + HEIGHT + 0.9, width, HEIGHT)
+        losses.set_title("Cross-entropy loss of each step")
+        losses.legend(loc="upper right")
         first, second, precision = spelled(pair.a.framework), spelled(pair.b.framework), pair.a.recipe.get("precision")
-        title = fit_text(f"Relative difference of the losses, |{first} - {second}| / {first}", TEXT_SIZE, 6.5)
+        title = f"Relative difference of the losses, |{first} - {second}| / {first}"
         if rounding := ROUNDING.get(str(precision)):
             title += f"; dashed: unit roundoff of {precision}"
-        below.set_title(title, pad=8)
+        below.set_title(wrap_text(title, TEXT_SIZE, width - 1.2))
         _plot_differences(below, differences, rounding)
         for axes in (losses, below):
             axes.set_xlim(0, max(len(a), len(b)) + 1)
@@ -84,9 +61,12 @@ def plot_parity(pair: PairComparison) -> Figure:
     return figure
 
 
-def _plot_losses(axes: Axes, run: Run, losses: NDArray[np.float64], linewidth: float, alpha: float) -> None:
-    steps, colour = range(1, len(losses) + 1), FRAMEWORK_COLOURS.get(run.framework, BLUE)
-    axes.plot(steps, losses, color=colour, linewidth=linewidth, alpha=alpha, label=spelled(run.framework))
+def relative_differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return |a - b| / a of each step that both have; where a loss of a is 0, that of b is the divisor."""
+    steps = min(len(a), len(b))
+    a, b = a[:steps], b[:steps]
+    divisor = np.where(a > 0, a, b)
+    return np.divide(np.abs(a - b), divisor, out=np.zeros(steps), where=divisor > 0)
 
 
 def _plot_differences(axes: Axes, differences: NDArray[np.float64], rounding: float | None) -> None:
@@ -106,7 +86,7 @@ def _plot_differences(axes: Axes, differences: NDArray[np.float64], rounding: fl
     foot, ticks = np.full(none.sum(), 0.03), axes.get_xaxis_transform()
     axes.plot(steps[none], foot, "|", color=GREEN, markersize=7.0, transform=ticks, rasterized=True)
     if rounding:
-        axes.axhline(rounding, color=PALE_INK, linestyle=(0, (4, 3)), linewidth=1)
+        axes.axhline(rounding, color=PALE_INK, linestyle=DASHED, linewidth=1)
 
 
 def _title(differences: NDArray[np.float64]) -> str:
@@ -117,7 +97,7 @@ def _title(differences: NDArray[np.float64]) -> str:
     return f"Relative difference of the losses in the first {steps}: at most {_rounded_up(first.max())}"
 
 
-def _explanation(pair: PairComparison, differences: NDArray[np.float64]) -> str:
+def _explanation(pair: PairComparison, differences: NDArray[np.float64], unequal: bool) -> str:
     precision, optimizer, rate = (pair.a.recipe.get(key) for key in ("precision", "optimizer", "learning_rate"))
     text = (
         f"Computed in {precision}, optimizer {optimizer}, learning rate {rate}. With --parity, both start from equal "
@@ -129,7 +109,7 @@ def _explanation(pair: PairComparison, differences: NDArray[np.float64]) -> str:
     if equal := int((differences == 0).sum()):
         steps = "1 step" if equal == 1 else f"{equal:,} steps"
         text += f" Green ticks mark {steps} without any difference, which a logarithmic axis cannot show."
-    if pair.a.losses is not None and pair.b.losses is not None and len(pair.a.losses) != len(pair.b.losses):
+    if unequal:
         text += " One training is shorter; only the steps of both are compared."
     return text
 

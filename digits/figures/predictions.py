@@ -1,27 +1,24 @@
 """Images with their predictions: correct ones from confident to doubtful, and errors, the most confident first."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digits.evaluation import Evaluation
-from digits.figures.image_grid import COLUMNS, Captioned, plot_image_page
-from digits.figures.style import INK, PALE_INK, RED
-from digits.figures.text import run_title
+from digits.figures.image_grid import COLUMNS, Captioned, Images, plot_image_page
+from digits.figures.page import Page
+from digits.figures.style import INK, PALE_INK, RED, WIDE
+from digits.figures.text import class_labels, run_title
 from digits.names import percent
 from digits.runs import Run
 
 MOST = 40
 WRONG_LABELS = "Red frames: the label is known to be wrong (Northcutt et al. 2021)."
 
-Images = NDArray[np.uint8]
 
-
-def plot_incorrect_predictions(evaluation: Evaluation, images: Images) -> Figure:
-    """Return the most confident errors, at most 40; labels that are known to be wrong are marked.
-
-    images: those that the run was evaluated on, uint8 (N, 28, 28), in the order of the run's labels.
-    """
+def plot_incorrect_predictions(evaluation: Evaluation, images: Images | None, width: float = WIDE) -> Page | None:
+    """Return the most confident errors, at most 40; labels that are known to be wrong are marked."""
+    if images is None:
+        return None
     run, errors = evaluation.run, evaluation.errors
     known = set(evaluation.known_label_errors.tolist())
     shown = errors[:MOST].tolist()
@@ -41,31 +38,32 @@ def plot_incorrect_predictions(evaluation: Evaluation, images: Images) -> Figure
             f"test images with such labels: {percent(evaluation.accuracy_without_known_errors)}; with them: "
             f"{percent(evaluation.accuracy)}."
         )
-    return plot_image_page(title, run_title(run), explanation.strip(), cells, reading=reading)
+    return plot_image_page(title, run_title(run), explanation.strip(), reading, cells, width)
 
 
-def plot_correct_predictions(evaluation: Evaluation, images: Images) -> Figure:
-    """Return correct predictions, for each class from the most to the least confident; of many classes a selection.
-
-    images: as for the errors.
-    """
-    run = evaluation.run
-    right = np.flatnonzero(run.predictions == run.labels)
+def plot_correct_predictions(evaluation: Evaluation, images: Images | None, width: float = WIDE) -> Page | None:
+    """Return correct predictions, for each class from the most to the least confident; of many classes a selection."""
+    if images is None:
+        return None
+    run, names = evaluation.run, class_labels(evaluation.run.class_names)
+    right = np.flatnonzero(run.right)
     confidence = run.probabilities.max(axis=1)
+    ordered = right[np.argsort(-confidence[right], kind="stable")]
     cells = [
-        Captioned(images[i], [(run.class_names[run.labels[i]], INK), (chance(float(confidence[i])), PALE_INK)])
-        for i in _most_confident_first(run, right)
+        Captioned(images[i], [(names[run.labels[i]], INK), (chance(float(confidence[i])), PALE_INK)])
+        for i in _selection(ordered, run.labels, len(names), by_row=width != WIDE)
     ]
     title = f"{len(right):,} of {evaluation.n:,} {run.evaluated_on} images classified correctly"
     reading = ""
     if cells:
         title += f", half of them with a probability above {chance(float(np.median(confidence[right])))}"
         reading = (
-            "One column per class, from the most confident correct prediction (top) to the least confident (bottom)."
-            if len(run.class_names) <= COLUMNS
+            "One column per class (on a phone, one row), from the most confident correct prediction to the least "
+            "confident."
+            if len(names) <= COLUMNS
             else "Correct predictions, from the most to the least confident."
         )
-    return plot_image_page(title, run_title(run), "", cells, reading=reading)
+    return plot_image_page(title, run_title(run), "", reading, cells, width)
 
 
 def chance(probability: float) -> str:
@@ -76,7 +74,7 @@ def chance(probability: float) -> str:
 
 
 def _error_lines(run: Run, index: int, known: bool) -> list[tuple[str, str]]:
-    names = run.class_names
+    names = class_labels(run.class_names)
     probability = min(float(run.probabilities[index].max()), 0.9999)  # '>' would not fit
     predicted, true = names[run.predictions[index]], names[run.labels[index]]
     if max(len(name) for name in names) <= 2:
@@ -84,14 +82,14 @@ def _error_lines(run: Run, index: int, known: bool) -> list[tuple[str, str]]:
     return [(predicted, RED), (chance(probability), RED), (true, INK)]
 
 
-def _most_confident_first(run: Run, right: NDArray[np.int64]) -> list[int]:
-    """Return at most 40 of the correct predictions' indices, in the order of a grid of 10 columns."""
-    ordered = right[np.argsort(-run.probabilities[right].max(axis=1), kind="stable")]
-    num_classes = len(run.class_names)
+def _selection(ordered: NDArray[np.int64], labels: NDArray[np.int64], num_classes: int, by_row: bool) -> list[int]:
+    """Return at most 40 of the indices: of up to 10 classes four of each, in a column or else a row for each."""
     if num_classes > COLUMNS:
         return [int(i) for i in ordered[_spread(len(ordered), MOST)]]
-    columns = [ordered[run.labels[ordered] == label] for label in range(num_classes)]
+    columns = [ordered[labels[ordered] == label] for label in range(num_classes)]
     columns = [column[_spread(len(column), MOST // COLUMNS)] for column in columns if len(column)]
+    if by_row:
+        return [int(i) for column in columns for i in column]
     rows = max((len(column) for column in columns), default=0)
     return [int(column[row]) for row in range(rows) for column in columns if row < len(column)]
 

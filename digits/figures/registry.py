@@ -1,33 +1,66 @@
-"""Every figure: its name, where its file goes, what it is made from, and the function that plots it."""
+"""Every figure: its name, where its file goes, what it is made from, and the function that plots it.
+
+A new figure is a module with a function, and a line in one of the tables below. The function returns a figure as wide
+as it is told (style.WIDE or style.NARROW), or None where there is nothing to show.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from matplotlib.figure import Figure
-
-from digits.data import Dataset
-from digits.evaluation import Comparison, Evaluation
-from digits.evaluation.corruptions import CORRUPTIONS
-from digits.evaluation.robustness import Robustness
+from digits.evaluation import Comparison
 from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
 from digits.figures.classes import plot_calibration, plot_per_class_accuracy
 from digits.figures.comparison import plot_comparison
 from digits.figures.confusion import plot_confusion, plot_confusions
 from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
-from digits.figures.parity import can_show_parity, plot_parity
-from digits.figures.predictions import Images, plot_correct_predictions, plot_incorrect_predictions
+from digits.figures.image_grid import Images
+from digits.figures.page import Page
+from digits.figures.parity import plot_parity
+from digits.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
 from digits.figures.robustness import plot_corruptions, plot_robustness
+from digits.figures.text import class_labels
 from digits.figures.training import plot_training_curves
 from digits.figures.writers import plot_writers
 from digits.names import safe_name
 from digits.runs import Run
+
+Plots = Mapping[str, Callable[..., Page | None]]
+"""The name of a figure, as in --only, and the function that plots it."""
+
+OF_RUN: Plots = {  # plot(evaluation, images, width); images: None where the dataset is not at hand, as everywhere
+    "training_curves": plot_training_curves,
+    "confusion_matrix": plot_confusion,
+    "per_class_accuracy": plot_per_class_accuracy,
+    "calibration": plot_calibration,
+    "incorrect_predictions": plot_incorrect_predictions,
+    "correct_predictions": plot_correct_predictions,
+    "writers": plot_writers,
+}
+OF_DATASET: Plots = {  # plot(dataset, width)
+    "class_distribution": plot_class_distribution,
+    "sample_images": plot_sample_images,
+    "augmentation": plot_augmentation,
+}
+OF_RUNS: Plots = {"comparison": plot_comparison}  # plot(evaluations, width)
+SIDE_BY_SIDE: Plots = {"confusion_matrices": plot_confusions}  # the same; of the runs on all datasets, too
+OF_MEASURED: Plots = {"robustness": plot_robustness, "corruptions": plot_corruptions}  # plot(measured, images, width)
+PARITY: Plots = {"parity": plot_parity}  # plot(pair, width)
+OF_PAIR: Plots = {  # plot(pair, images, width)
+    "agreement": plot_agreement,
+    "disagreements": plot_disagreements,
+    "both_wrong": plot_both_wrong,
+}
+FIGURES = tuple(
+    name for plots in (OF_RUN, OF_DATASET, OF_RUNS, SIDE_BY_SIDE, OF_MEASURED, PARITY, OF_PAIR) for name in plots
+)
 
 
 @dataclass(frozen=True)
@@ -37,46 +70,22 @@ class FigureSpec:
     name: str  # as in --only
     path: Path  # of its file, without an ending
     inputs: tuple[str, ...]  # hashes of all it is made from
-    plot: Callable[[], Figure]
+    plot: Callable[[float], Page | None]  # as wide as that, in inches
 
 
-def figures_of_run(evaluation: Evaluation, images: Images | None) -> list[FigureSpec]:
-    """Return the figures of one run, those that show images only where these are given."""
-    run = evaluation.run
-    plots: dict[str, Callable[[], Figure]] = {}
-    if run.history:
-        plots["training_curves"] = partial(plot_training_curves, run)
-    plots["confusion_matrix"] = partial(plot_confusion, run)
-    plots["per_class_accuracy"] = partial(plot_per_class_accuracy, evaluation)
-    plots["calibration"] = partial(plot_calibration, evaluation)
-    if images is not None:
-        plots["incorrect_predictions"] = partial(plot_incorrect_predictions, evaluation, images)
-        plots["correct_predictions"] = partial(plot_correct_predictions, evaluation, images)
-    if evaluation.writers is not None:
-        plots["writers"] = partial(plot_writers, evaluation, images)
-    inputs = (_hash(run), str(images is not None))
-    return [FigureSpec(name, run.path / name, inputs, plot) for name, plot in plots.items()]
+def specs(plots: Plots, folder: Path, inputs: Iterable[object], *arguments: Any, ending: str = "") -> list[FigureSpec]:
+    """Return the figures of one table, plotted from `arguments`, whose files go into `folder`.
 
-
-def figures_of_dataset(dataset: Dataset, folder: Path) -> list[FigureSpec]:
-    """Return the figures of a dataset, whose files go into `folder`."""
-    plots = {
-        "class_distribution": plot_class_distribution,
-        "sample_images": plot_sample_images,
-        "augmentation": plot_augmentation,
-    }
-    inputs = (dataset.name, dataset.fingerprint)
-    return [FigureSpec(name, folder / name, inputs, partial(plot, dataset)) for name, plot in plots.items()]
-
-
-def figure_of_comparison(evaluations: Sequence[Evaluation], folder: Path) -> FigureSpec:
-    """Return the figure of all runs on one dataset, whose file goes into `folder`."""
-    inputs = tuple(_hash(one.run) for one in evaluations)
-    return FigureSpec("comparison", folder / "comparison", inputs, partial(plot_comparison, evaluations))
+    inputs: all that they show: runs, and texts on what else they are made from; ending: of the names of files.
+    """
+    hashes = tuple(_hash(one) if isinstance(one, Run) else str(one) for one in inputs)
+    return [
+        FigureSpec(name, folder / f"{name}{ending}", hashes, partial(plot, *arguments)) for name, plot in plots.items()
+    ]
 
 
 def figures_of_pairs(comparison: Comparison, images: Images | None, folder: Path) -> list[list[FigureSpec]]:
-    """Return the figures of each pair, whose files go into `folder`; those with images only where these are given.
+    """Return the figures of each pair, whose files go into `folder`.
 
     The names of the files end in the model's, the seed where it is not 0, and '-parity' where both were trained for it;
     of a pair that was asked for, in the names of both runs.
@@ -90,41 +99,16 @@ def figures_of_pairs(comparison: Comparison, images: Images | None, folder: Path
             model = ending = f"{safe_name(pair.a.name)}-and-{safe_name(pair.b.name)}"
         taken[ending] += 1
         number = f"-{taken[ending]}" if taken[ending] > 1 else ""
-        plots: dict[str, Callable[[], Figure]] = {}
-        if can_show_parity(pair):
-            plots["parity"] = partial(plot_parity, pair)
-        plots["agreement"] = partial(plot_agreement, pair)
-        if images is not None:
-            plots["disagreements"] = partial(plot_disagreements, pair, images)
-            plots["both_wrong"] = partial(plot_both_wrong, pair, images)
-        paths = {name: folder / f"{name}-{model if name == 'parity' else ending}{number}" for name in plots}
-        inputs = (_hash(pair.a), _hash(pair.b))
-        figures.append([FigureSpec(name, paths[name], inputs, plot) for name, plot in plots.items()])
+        inputs = (pair.a, pair.b, images is not None)
+        figures.append(
+            specs(PARITY, folder, inputs, pair, ending=f"-{model}{number}")
+            + specs(OF_PAIR, folder, inputs, pair, images, ending=f"-{ending}{number}")
+        )
     return figures
 
 
-def figures_of_robustness(
-    measured: Sequence[tuple[Run, Robustness]], images: Images | None, folder: Path
-) -> list[FigureSpec]:
-    """Return the figures of the runs that were measured on corrupted images; what these look like only where the
-    images are given."""
-    if not measured:
-        return []
-    results = (f"{_hash(run)} {robustness}" for run, robustness in measured)
-    specs = [FigureSpec("robustness", folder / "robustness", tuple(results), partial(plot_robustness, measured))]
-    if images is not None:
-        dataset, few = measured[0][0].dataset, images[: len(CORRUPTIONS)]
-        inputs = (dataset, hashlib.sha256(few.tobytes()).hexdigest())
-        specs.append(FigureSpec("corruptions", folder / "corruptions", inputs, partial(plot_corruptions, few, dataset)))
-    return specs
-
-
-def figure_of_confusions(runs: Sequence[Run], folder: Path) -> FigureSpec:
-    """Return the figure of these runs' errors side by side, whose file goes into `folder`."""
-    inputs = tuple(map(_hash, runs))
-    return FigureSpec("confusion_matrices", folder / "confusion_matrices", inputs, partial(plot_confusions, runs))
-
-
 def _hash(run: Run) -> str:
-    """Return a hash of all that a run's figures show: run.json (which holds the arrays' hashes) and the run's name."""
-    return hashlib.sha256(json.dumps([run.name, run.info], sort_keys=True).encode()).hexdigest()
+    """Return a hash of all that a run's figures show: run.json (which holds the arrays' hashes), the run's name, and
+    what figures call its classes."""
+    shown = [run.name, run.info, class_labels(run.class_names)]
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()

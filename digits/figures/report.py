@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from digits.data import MNIST
-from digits.evaluation import MANY_CLASSES, Evaluation, PairComparison, name_intervals, why_not_compared
-from digits.figures.fonts import class_labels
+from digits.evaluation import MANY_CLASSES, PairComparison, name_intervals, why_not_compared
 from digits.figures.html import write_page
-from digits.figures.render import Group, RenderedFigure, Rendering
-from digits.figures.text import pair_titles, run_title
+from digits.figures.render import Group, Rendering
+from digits.figures.text import class_labels, pair_titles, run_title
 from digits.names import FRAMEWORKS, spelled
 from digits.runs import ENSEMBLE, Run
 from digits.training import network_code
@@ -22,58 +21,32 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
 
     Raises OSError.
     """
-    explained: dict[str, list[str]] = {}
-    for figure in _figures(rendering.groups):
-        texts = explained.setdefault(figure.name, []) if figure.words.reading else []
-        texts += [figure.words.reading] if figure.words.reading not in texts else []
     write_page(
         path,
         "report.html",
-        groups=_sections(rendering.groups),
+        groups=sorted(rendering.groups, key=_place),
         not_compared=why_not_compared([group.comparison for group in rendering.groups]),
         left_out=left_out,
         notes=rendering.notes,
-        explained=explained,
         class_labels=class_labels,
         many_classes=MANY_CLASSES,
-        readings=lambda figure: f"reading-{figure.name}" if figure.words.reading else "",
         number_of_runs=sum(len(group.evaluations) for group in rendering.groups),
         heading=_heading,
         title=run_title,
         facts=_facts,
         intervals=name_intervals,
-        pair_name=_pair_name,
+        pair_name=lambda pair: ", ".join(pair_titles(pair)[2][1:]),  # what both have in common, but the dataset
         pair_heading=_pair_heading,
         pairs_heading=lambda group: "Two runs" if group.comparison.chosen else "PyTorch against TensorFlow",
         difference=_difference,
         repeat=_repeat,
-        anchor=_anchors(rendering),
     )
 
 
-def _sections(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups by dataset, MNIST first, the others as they came; test images before validation images."""
-    datasets = list(dict.fromkeys(group.comparison.dataset for group in groups))
-
-    def place(group: Group) -> tuple[bool, int, bool]:
-        dataset = group.comparison.dataset
-        return dataset != MNIST.name, datasets.index(dataset), group.comparison.runs[0].held_out is not None
-
-    return sorted(groups, key=place)
-
-
-def _figures(groups: Sequence[Group]) -> Iterator[RenderedFigure]:
-    """Yield all figures of the page, in its order."""
-    for group in _sections(groups):
-        several = [group.confusions] if len(group.evaluations) > 1 else []
-        for figures in [
-            group.comparison_figures,
-            *several,
-            *group.pair_figures,
-            group.dataset_figures,
-            *group.run_figures,
-        ]:
-            yield from figures
+def _place(group: Group) -> tuple[bool, str, bool]:
+    """Return what sorts the groups by dataset, MNIST first, test images before validation images."""
+    dataset = group.comparison.dataset
+    return dataset != MNIST.name, dataset, group.comparison.runs[0].held_out is not None
 
 
 def _heading(group: Group) -> str:
@@ -85,19 +58,6 @@ def _difference(pair: PairComparison) -> str:
     if not pair.only_a_right + pair.only_b_right:
         return "no difference"
     return "significant" if pair.significant else "not significant"
-
-
-def _anchors(rendering: Rendering) -> Callable[[Evaluation], str]:
-    """Return the function from an evaluation to the id of its section: a number, since a name may hold anything."""
-    runs = [evaluation.run for group in rendering.groups for evaluation in group.evaluations]
-    numbers = {id(run): number for number, run in enumerate(runs, 1)}
-    return lambda evaluation: f"run-{numbers[id(evaluation.run)]}"
-
-
-def _pair_name(pair: PairComparison) -> str:
-    """Return what both runs of a pair have in common: 'CNN, seed 3, parity'."""
-    seed = f", seed {pair.a.seed}" if pair.a.seed else ""
-    return spelled(pair.a.model) + seed + (", parity" if pair.a.parity and pair.b.parity else "")
 
 
 def _pair_heading(pair: PairComparison) -> str:

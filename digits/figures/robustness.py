@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from digits.evaluation.robustness import Robustness
-from digits.figures.image_grid import COLUMNS, Captioned, plot_image_page
-from digits.figures.page import add_axes, add_text, new_figure
-from digits.figures.style import INK, LINE, MARGIN, PALE_INK, SMALL_SIZE
-from digits.figures.text import fit_text, text_width
+from digits.figures.image_grid import COLUMNS, Captioned, Images, plot_image_page
+from digits.figures.page import LINE, Page, new_figure
+from digits.figures.style import INK, PALE_INK, SMALL_SIZE, TEXT_SIZE, WIDE
+from digits.figures.text import fit_text
 from digits.names import percent, percent_range, spelled
 from digits.runs import Run
 
 MOST = 12  # runs in one figure
-WIDTH, HEADING, CELL = 11.8, 0.28, 0.38  # inches
+CELL = 0.38  # inches, the height of a row
 COLOURS = matplotlib.colormaps["RdYlBu"]
 LOWEST = 0.1  # accuracy with the darkest red: ten classes by chance
 
+Measured = Sequence[tuple[Run, Robustness]]
+"""Runs of the same images, and what was measured of each."""
 
-def plot_corruptions(images: NDArray[np.uint8], dataset: str) -> Figure:
+
+def plot_corruptions(measured: Measured, images: Images | None, width: float = WIDE) -> Page | None:
     """Return an image under every corruption at its five strengths; images: at least 15 where there are as many."""
+    if images is None:
+        return None
     cells = []
     for number, name in enumerate(CORRUPTIONS):
         image = images[number % len(images)][None]
@@ -37,14 +39,12 @@ def plot_corruptions(images: NDArray[np.uint8], dataset: str) -> Figure:
             cells.append(Captioned(corrupt(image, name, strength)[0], [(words, INK)]))
     title = f"{len(CORRUPTIONS)} corruptions, each at the strengths 1 to 5"
     explanation = "After MNIST-C (Mu and Gilmer 2019), which has of each corruption the strength with a star."
-    return plot_image_page(title, spelled(dataset), explanation, cells, COLUMNS)
+    subject = spelled(measured[0][0].dataset)
+    return plot_image_page(title, subject, explanation, "", cells, width, (COLUMNS, len(STRENGTHS)))
 
 
-def plot_robustness(measured: Sequence[tuple[Run, Robustness]]) -> Figure:
-    """Return the accuracy of each run under each corruption: five strengths as colours, their mean as a number.
-
-    measured: of the same images.
-    """
+def plot_robustness(measured: Measured, _: object = None, width: float = WIDE) -> Page:
+    """Return the accuracy of each run under each corruption: five strengths as colours, their mean as a number."""
     ordered = sorted(measured, key=lambda one: -one[1].mean)
     shown = ordered[:MOST]
     run, best = shown[0]
@@ -60,48 +60,35 @@ def plot_robustness(measured: Sequence[tuple[Run, Robustness]]) -> Figure:
     title = f"Most robust of {len(ordered)} runs: {run.name}" if len(ordered) > 1 else f"Robustness of {run.name}"
     title += f", {percent(best.mean, 1)} under corruption"
     names = ["mean", *CORRUPTIONS]
-    list_height = LINE * len(shown) + 0.2
-    with new_figure(title, spelled(run.dataset), explanation, WIDTH, list_height + HEADING + CELL * len(names)) as (
-        figure,
-        top,
-    ):
+    lines = 1 if width == WIDE else 2  # for each run
+    heights = [LINE * lines * len(shown) + 0.1, CELL * len(names) + 0.4]
+    with new_figure(title, spelled(run.dataset), explanation, height=sum(heights), width=width) as figure:
+        upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=heights))  # whose axes need not be aligned
+        above, axes = upper.subplots(), lower.subplots()
+        above.set(xlim=(0, width), ylim=(lines * len(shown), 0))
+        above.set_axis_off()
         for number, (letter, (one, result)) in enumerate(zip(letters, shown, strict=True)):
+            row = lines * number
+            above.text(0, row, letter, weight="bold", va="top")
+            above.text(0.3, row, fit_text(one.name, TEXT_SIZE, width - (4.6 if lines == 1 else 0.4)), va="top")
             numbers = f"{percent(result.clean)}, {percent(result.mean)} ({percent_range(result.interval_95)})"
-            row = top + LINE * number
-            add_text(figure, MARGIN, row, letter, weight="bold")
-            room = WIDTH - 2 * MARGIN - 0.3 - 3.6
-            add_text(figure, MARGIN + 0.3, row, fit_text(one.name, SMALL_SIZE + 1, room))
-            add_text(figure, WIDTH - MARGIN - 3.6, row, numbers, color=PALE_INK)
-        _plot_cells(figure, [result for _, result in shown], letters, names, top + list_height)
+            place = (width - 3.7, row) if lines == 1 else (0.3, row + 1)
+            above.text(*place, numbers, color=PALE_INK, va="top")
+            means = np.mean(list(result.accuracy.values()), axis=0).tolist()  # at each strength
+            for place_of_name, values in enumerate([means, *(result.accuracy[name] for name in CORRUPTIONS)]):
+                _plot_cell(axes, number, place_of_name, values, min(SMALL_SIZE, 18 * width / len(shown)))
+        axes.set(xlim=(0, len(shown)), ylim=(len(names), 0))
+        axes.set_xticks([number + 0.5 for number in range(len(shown))], letters, weight="bold")
+        axes.set_yticks([row + 0.45 for row in range(len(names))], [name.replace("_", " ") for name in names])
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        axes.spines[:].set_visible(False)
     return figure
 
 
-def _plot_cells(
-    figure: Figure, results: Sequence[Robustness], letters: Sequence[str], names: Sequence[str], top: float
-) -> None:
-    """Plot the table: a row for each name, a column for each result."""
-    left = MARGIN + max(text_width(name.replace("_", " "), SMALL_SIZE) for name in names) + 0.15
-    axes = add_axes(figure, left, top + HEADING, WIDTH - MARGIN - left, CELL * len(names))
-    axes.set(xlim=(0, len(results)), ylim=(len(names), 0))
-    axes.set_axis_off()
-    for column, (letter, result) in enumerate(zip(letters, results, strict=True)):
-        axes.text(column + 0.5, -0.3, letter, weight="bold", ha="center", va="bottom", color=INK)
-        for row, name in enumerate(names):
-            values = result.accuracy[name] if name in result.accuracy else _means(result)
-            _plot_cell(axes, column, row, values)
-    for row, name in enumerate(names):
-        add_text(figure, MARGIN, top + HEADING + CELL * (row + 0.3), name.replace("_", " "), size=SMALL_SIZE)
-
-
-def _plot_cell(axes: Axes, column: int, row: int, values: Sequence[float]) -> None:
+def _plot_cell(axes: Axes, column: int, row: int, values: Sequence[float], size: float) -> None:
     """Plot five colours and, below them, their mean."""
-    colours = COLOURS([(value - LOWEST) / (1 - LOWEST) for value in values])
     width = 0.94 / len(values)
     starts = [column + 0.03 + width * number for number in range(len(values))]
+    colours = COLOURS([(value - LOWEST) / (1 - LOWEST) for value in values])
     axes.bar(starts, 0.38, width, row + 0.08, color=colours, align="edge", linewidth=0)
-    axes.text(column + 0.5, row + 0.49, f"{100 * fmean(values):.1f}", size=SMALL_SIZE, ha="center", va="top")
-
-
-def _means(result: Robustness) -> list[float]:
-    """Return the mean accuracy at each strength, over all corruptions."""
-    return [fmean(accuracies[number] for accuracies in result.accuracy.values()) for number in range(len(STRENGTHS))]
+    axes.text(column + 0.5, row + 0.49, f"{100 * np.mean(values):.1f}", size=size, ha="center", va="top")

@@ -14,14 +14,13 @@ FONTS = [FONT]
 INK = "#1f2328"
 PALE_INK = "#57606a"
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 15.0, 11.0, 10.0  # points
-DOTS_PER_INCH = 150
-MARGIN, LINE = 0.3, 0.24  # inches
-LARGEST_PLOTTED = 1e30  # larger numbers, which no training gives, overflow in matplotlib's arithmetic
+WIDE, NARROW = 11.8, 4.2  # inches: every figure is plotted in both widths, for files and screens, and for phones
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish too.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e08214", "#00805c", "#c8391c", "#8b949e"
 GRID_GREY = "#dde1e5"
 FRAMEWORK_COLOURS = {"pytorch": RED, "tensorflow": ORANGE, "ensemble": BLUE}
+DASHED = (0, (4, 3))
 
 
 def figure_style() -> AbstractContextManager[None]:
@@ -38,10 +37,13 @@ def figure_style() -> AbstractContextManager[None]:
         "axes.labelsize": TEXT_SIZE,
         "axes.titlesize": TEXT_SIZE,
         "axes.titlelocation": "left",
+        "axes.titlepad": 8,
         "xtick.color": INK,
         "ytick.color": INK,
         "xtick.labelsize": SMALL_SIZE,
         "ytick.labelsize": SMALL_SIZE,
+        "legend.fontsize": SMALL_SIZE,
+        "legend.frameon": False,
     }
     return matplotlib.style.context(["default", ours])
 
@@ -52,7 +54,7 @@ def tidy_axes(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> None:
         axes.spines[side].set(visible=side == "bottom", color=GRID_GREY)
     axes.grid(axis=grid, color=GRID_GREY, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, pad=5)
+    axes.tick_params(which="both", length=0, pad=5)
 
 
 def plot_interval(axes: Axes, ends: tuple[list[float], list[float]], middle: tuple[float, float], colour: str) -> None:

@@ -1,10 +1,14 @@
-"""Text that fits its place in a figure, and how a run is called there."""
+"""Text in figures: how runs and classes are called, in any script, and text that fits its place."""
 
 import re
-from bisect import bisect_right
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
+from pathlib import Path
 
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, findSystemFonts, fontManager, get_font
+from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import text_to_path
 
 from digits.evaluation import PairComparison
@@ -13,8 +17,12 @@ from digits.names import spelled
 from digits.recipes import differences_of, run_name
 from digits.runs import Run
 
-MOST_DIFFERENCES = 4
-"""How many differences from the default recipe a title names."""
+MOST_DIFFERENCES = 4  # from the default recipe, in a title
+MOST_LISTED = 20  # classes in a note
+PLACEHOLDERS = re.compile("last ?resort|blank|tofu", re.IGNORECASE)
+"""In the names of fonts that have a glyph for every character, a box or nothing."""
+
+_sought: set[str] = set()
 
 
 def run_title(run: Run) -> str:
@@ -28,12 +36,8 @@ def run_title(run: Run) -> str:
 def pair_titles(pair: PairComparison) -> tuple[list[str], list[str], list[str]]:
     """Return what is in the first's title alone, in the second's alone, and in both: ['PyTorch'], ['TensorFlow'],
     ['MNIST', 'CNN']; in place of nothing, 'default', and the names of runs that their titles do not distinguish."""
-    seeds = pair.a.seed != pair.b.seed
-    first, second = (
-        [*parts[:2], *_differences(run), *parts[2:]]
-        for run in (pair.a, pair.b)
-        for parts in [_title_parts(run, seed=seeds)]
-    )
+    runs, seeds = (pair.a, pair.b), pair.a.seed != pair.b.seed
+    first, second = ([*_title_parts(run, seeds), *_differences(run)] for run in runs)
     common = [part for part in first if part in second]
     alone = [[part for part in parts if part not in common] for parts in (first, second)]
     if alone[0] == alone[1]:
@@ -69,6 +73,32 @@ def _differences(run: Run) -> list[str]:
     return words if more < 2 else [*words[:MOST_DIFFERENCES], f"{more} more options"]
 
 
+def class_labels(names: Sequence[str]) -> list[str]:
+    """Return what figures call the classes: each by its name, or by '#3' where no font here can draw the name of 3."""
+    missing = {letter for name in names for letter in name if letter.isprintable() and not has_glyph(letter)} - _sought
+    if missing:
+        _sought.update(missing)
+        _find_fonts(missing)
+    return [
+        name if all(letter.isprintable() and has_glyph(letter) for letter in name) else f"#{number}"
+        for number, name in enumerate(names)
+    ]
+
+
+def note_on_labels(names: Sequence[str]) -> str | None:
+    """Return a sentence on the classes that figures show by number; None where each has its name."""
+    pairs = zip(class_labels(names), names, strict=True)
+    numbered = [f"{label} {name}" for label, name in pairs if label != name]
+    if not numbered:
+        return None
+    more = f" and {len(numbered) - MOST_LISTED:,} more" if len(numbered) > MOST_LISTED else ""
+    return (
+        f"no font here has all characters of {len(numbered):,} class names, so the figures show these classes by "
+        f"number: {', '.join(numbered[:MOST_LISTED])}{more}; the report's table of classes has both. Install a font "
+        "for them (Noto has one for every script), then run this again."
+    )
+
+
 @lru_cache(10_000)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width of one line of text in inches."""
@@ -80,19 +110,15 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 def fit_text(text: str, size: float, width: float, weight: str = "normal") -> str:
     """Return the text as it fits into `width` inches: unprintable characters replaced, its middle cut if long."""
-    # However long: of more than 400 characters the middle is never seen.
-    text = printable(text if len(text) <= 400 else text[:200] + text[-200:])
-
-    def cut(keep: int) -> str:
-        return text[:keep] + "…" + text[-keep:]
-
-    if text_width(text, size, weight) <= width:
-        return text
-    fitting = bisect_right(range(1, len(text) // 2), width, key=lambda keep: text_width(cut(keep), size, weight))
-    return cut(max(1, fitting))
+    fitted = text = printable(text if len(text) <= 400 else text[:200] + text[-200:])
+    keep = len(text) // 2
+    while text_width(fitted, size, weight) > width and keep > 1:
+        keep -= 1
+        fitted = text[:keep] + "…" + text[-keep:]
+    return fitted
 
 
-def wrap_text(text: str, size: float, width: float, weight: str = "normal") -> list[str]:
+def wrap_text(text: str, size: float, width: float, weight: str = "normal") -> str:
     """Return the text in lines of at most `width` inches, broken at spaces."""
     lines = [""]
     # After a quoted name in Arabic or Hebrew, a mark returns to our direction: the number behind it would go before it.
@@ -103,7 +129,7 @@ def wrap_text(text: str, size: float, width: float, weight: str = "normal") -> l
             lines[-1] = longer
         else:
             lines.append(fit_text(word, size, width, weight))
-    return [line for line in lines if line]
+    return "\n".join(line for line in lines if line)
 
 
 def printable(text: str) -> str:
@@ -115,3 +141,30 @@ def printable(text: str) -> str:
 def has_glyph(character: str) -> bool:
     """Return whether one of our fonts has the character."""
     return any(get_font(findfont(name)).get_char_index(ord(character)) for name in FONTS)
+
+
+def _find_fonts(missing: set[str]) -> None:
+    """Add to FONTS installed fonts that have these characters, plain ones without serifs first."""
+
+    def rank(path: str) -> tuple[bool, bool, str]:
+        name = Path(path).name.lower()
+        return "sans" not in name, "bold" in name or "italic" in name, path
+
+    # Not by matplotlib's list of fonts, which it keeps on disk: a font that was just installed is not in it.
+    for path in sorted(findSystemFonts(), key=rank):
+        with suppress(OSError, RuntimeError):  # damaged, or of a kind that matplotlib does not read
+            font = FT2Font(path)
+            usable = font.scalable and not PLACEHOLDERS.search(font.family_name)
+            found = {letter for letter in missing if usable and _draws(font, letter)}
+            if found:
+                fontManager.addfont(path)
+                FONTS.append(font.family_name)
+                missing = missing - found
+    has_glyph.cache_clear()
+    text_width.cache_clear()
+
+
+def _draws(font: FT2Font, letter: str) -> bool:
+    """Return whether the font has a glyph for the letter, and one that shows something unless it is a space."""
+    has = font.get_char_index(ord(letter))
+    return bool(has) and (unicodedata.category(letter)[0] in "ZM" or font.load_char(ord(letter)).width > 0)

@@ -1,22 +1,19 @@
 """Whose images are misclassified: the errors of each writer, and the images of the ten with the most."""
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
 
 from digits.data import SERIES
 from digits.evaluation import Evaluation, WriterScores
-from digits.figures.image_grid import CELL, COLUMNS, Captioned, grid_height, plot_grid
-from digits.figures.page import add_axes, add_text, new_figure
-from digits.figures.style import BLUE, GREY, MARGIN, ORANGE, PALE_INK, RED, SMALL_SIZE, tidy_axes
-from digits.figures.text import fit_text, run_title
+from digits.figures.image_grid import CELL, COLUMNS, Captioned, Images, grid_height, plot_grid
+from digits.figures.page import Page, new_figure
+from digits.figures.style import BLUE, GREY, ORANGE, PALE_INK, RED, SMALL_SIZE, WIDE, tidy_axes
+from digits.figures.text import class_labels, fit_text, run_title
 from digits.names import percent
 from digits.runs import Run
 
 MOST_BARS = 300
 WORST = 10
-IMAGES = COLUMNS // 2  # of a writer: two writers stand side by side
-CHART, LABELS, HEADING, GAP = 1.9, 0.75, 0.28, 0.3  # inches
 READING = (
     "Below: misclassified images of the writers with the most errors in red frames, the most confident first, as class "
     "and what it was taken for; where there are fewer, correct ones follow."
@@ -24,29 +21,29 @@ READING = (
 COLOURS = dict(zip(SERIES, (BLUE, ORANGE), strict=True))
 
 
-def plot_writers(evaluation: Evaluation, images: NDArray[np.uint8] | None) -> Figure:
+def plot_writers(evaluation: Evaluation, images: Images | None, width: float = WIDE) -> Page | None:
     """Return the errors of each writer, most first, and images of the worst ten where `images` are given.
 
-    evaluation: of a run that records its writers; images: those it was evaluated on, uint8 (N, 28, 28).
+    None of a run that does not record its writers.
     """
     scores, run = evaluation.writers, evaluation.run
     if scores is None or run.writers is None:
-        raise ValueError(f"'{run.name}' does not record who wrote its images")
+        return None
+    columns, number = (2, COLUMNS // 2) if width == WIDE else (1, 4)  # of writers; of images of each
     worst = scores.numbers[:WORST][scores.errors[:WORST] > 0].tolist() if images is not None else []
-    cells = [_cells_of(run, number, images) for number in worst if images is not None]
-    panel = HEADING + max((grid_height(one, IMAGES) for one in cells), default=0) + 0.15
-    below = -(-len(cells) // 2) * panel
-    width = COLUMNS * CELL + GAP + 2 * MARGIN
-    words, size = (_title(scores), run_title(run), _explanation(evaluation, scores)), (width, CHART + LABELS + below)
-    with new_figure(*words, *size, READING if cells else "") as (figure, top):
-        _plot_errors(figure, scores, run, (MARGIN + 0.45, top, width - 2 * MARGIN - 0.5, CHART))
-        for place, (number, grid) in enumerate(zip(worst, cells, strict=True)):
-            left = MARGIN + place % 2 * (IMAGES * CELL + GAP)
-            row = top + CHART + LABELS + place // 2 * panel
-            series = SERIES.get(_series_of(run, number), f"series {_series_of(run, number)}")
-            heading = f"Writer {number} ({series}): {scores.errors[place]:,} of {scores.images[place]:,} wrong"
-            add_text(figure, left + 0.08, row, fit_text(heading, SMALL_SIZE, IMAGES * CELL - 0.2), size=SMALL_SIZE)
-            plot_grid(figure, left, row + HEADING, grid, IMAGES)
+    cells = [_cells_of(run, writer, images, number) for writer in worst if images is not None]
+    cell, rows = 0.95 * min(CELL, (width - 0.8) / columns / number), -(-len(cells) // columns)
+    heights = [1.9] + [max((grid_height(one, number) for one in cells), default=0.0) * cell / CELL] * rows
+    words = (_title(scores), run_title(run), _explanation(evaluation, scores), READING if cells else "")
+    with new_figure(*words, height=sum(heights) + 0.8 + 0.45 * rows, width=width) as figure:
+        grid = figure.add_gridspec(1 + rows, columns, height_ratios=heights)
+        _plot_errors(figure.add_subplot(grid[0, :]), scores, run)
+        for place, (writer, images_of_writer) in enumerate(zip(worst, cells, strict=True)):
+            axes = figure.add_subplot(grid[1 + place // columns, place % columns])
+            series = SERIES.get(_series_of(run, writer), f"series {_series_of(run, writer)}")
+            heading = f"Writer {writer} ({series}): {scores.errors[place]:,} of {scores.images[place]:,} wrong"
+            plot_grid(axes, images_of_writer, number, cell)
+            axes.set_title(fit_text(heading, SMALL_SIZE, number * cell), size=SMALL_SIZE, pad=4)
     return figure
 
 
@@ -71,26 +68,16 @@ def _explanation(evaluation: Evaluation, scores: WriterScores) -> str:
     return text
 
 
-def _plot_errors(figure: Figure, scores: WriterScores, run: Run, place: tuple[float, float, float, float]) -> None:
+def _plot_errors(axes: Axes, scores: WriterScores, run: Run) -> None:
     """Plot a bar for each writer with errors, coloured by series."""
-    axes = add_axes(figure, *place)
     count = min(int((scores.errors > 0).sum()), MOST_BARS)
     heights = scores.errors[:count]
     series = [_series_of(run, number) for number in scores.numbers[:count].tolist()]
     axes.bar(range(count), heights, width=0.8, color=[COLOURS.get(number, GREY) for number in series], clip_on=False)
     for line, (number, colour) in enumerate(COLOURS.items()):
         of = sum(one.writers for one in scores.series if one.name == SERIES[number])
-        text = f"{SERIES[number]}: {series.count(number):,} of {of:,} writers with errors"
-        axes.text(
-            0.99,
-            0.92 - 0.16 * line,
-            text,
-            color=colour,
-            transform=axes.transAxes,
-            ha="right",
-            va="top",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},  # over the grid's lines
-        )
+        text = f"{SERIES[number]}: {series.count(number):,} of {of:,} with errors"
+        axes.text(0, 1.12 - 0.1 * line, text, color=colour, size=SMALL_SIZE, transform=axes.transAxes, va="bottom")
     axes.set(xlim=(-1, max(count, 10)), ylim=(0, 1.08 * max([1, *heights])), ylabel="Errors")
     axes.set(xlabel=f"The {count:,} writers with errors" if count else "No writer with errors")
     axes.set_xticks([])
@@ -103,14 +90,14 @@ def _series_of(run: Run, writer: int) -> int:
     return int(run.writers[run.writers[:, 0] == writer, 1][0])
 
 
-def _cells_of(run: Run, writer: int, images: NDArray[np.uint8]) -> list[Captioned]:
-    """Return IMAGES of the writer's images: errors, the most confident first, then correct ones."""
+def _cells_of(run: Run, writer: int, images: Images, number: int) -> list[Captioned]:
+    """Return that many of the writer's images: errors, the most confident first, then correct ones."""
     assert run.writers is not None
     indices = np.flatnonzero(run.writers[:, 0] == writer)
     order = np.lexsort((-run.probabilities[indices].max(axis=1), run.right[indices]))
-    cells = []
-    for index in indices[order][:IMAGES].tolist():
-        true, predicted = (run.class_names[classes[index]] for classes in (run.labels, run.predictions))
+    names, cells = class_labels(run.class_names), []
+    for index in indices[order][:number].tolist():
+        true, predicted = (names[classes[index]] for classes in (run.labels, run.predictions))
         wrong = not run.right[index]
         lines = [(f"{true} as {predicted}", RED)] if wrong else [(true, PALE_INK)]
         cells.append(Captioned(images[index], lines, wrong))

@@ -20,6 +20,7 @@ from digits.errors import UserError
 from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from digits.evaluation.robustness import Robustness, measure_robustness, read_robustness
 from digits.figures.robustness import plot_corruptions, plot_robustness
+from digits.figures.style import NARROW, WIDE
 from digits.prediction import load_run
 from digits.recipes import Recipe
 from digits.runs import Run, read_run
@@ -141,10 +142,12 @@ def test_figures_can_be_read(run: Run) -> None:
         accuracy = {name: tuple(sorted(random.random(5), reverse=True)) for name in CORRUPTIONS}
         measured.append((run, Robustness("", 0, 1000, "test", 0.99, accuracy, (0.4, 0.6))))
     figure = plot_robustness(measured)
-    assert_readable(figure)
+    for width in (WIDE, NARROW):
+        assert_readable(plot_robustness(measured, width=width))
     best = max(one.mean for _, one in measured)
     assert f"{100 * best:.1f} % under corruption" in words(figure)
-    assert "The best 12 of 14 runs" in words(figure).replace("\n", " ")
-    figure = plot_corruptions(np.zeros((3, 28, 28), np.uint8), "mnist")
+    assert "The best 12 of 14 runs" in words(figure)
+    figure = plot_corruptions(measured, np.zeros((3, 28, 28), np.uint8))
+    assert figure is not None
     assert_readable(figure)
     assert len(figure.axes[0].images) == len(CORRUPTIONS) * len(STRENGTHS)

@@ -45,8 +45,9 @@ HOSTILE = "<script>console.error('broken out')</script><img src=http://example.i
 VERDICT = "#answer .verdict"
 PARTS = """
 const all = selector => [...document.querySelectorAll(selector)];
-const wider = all('.scroll, .frame').filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent);
-return { wider, scripts: all('script, img').length, figures: all('svg.figure').length };
+const wider = all('.scroll').filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent);
+const pictures = all('figure img').map(one => one.naturalWidth);
+return { wider, scripts: all('script, img:not(figure img)').length, pictures };
 """
 
 
@@ -150,7 +151,7 @@ def check_report(driver: Any, folder: Path, data_dir: Path) -> None:
     hostile = make_sample_run(folder, data_dir, model=HOSTILE, class_names=names, folder=HOSTILE.replace("/", "|"))
     hostile = add_info(hostile.path, command=HOSTILE, versions={HOSTILE: HOSTILE}, hardware={HOSTILE: HOSTILE})
     evaluations = [evaluate_run(run) for run in (make_sample_run(folder, data_dir), hostile)]
-    figures = ["training_curves", "per_class_accuracy", "comparison"]
+    figures = ["training_curves", "per_class_accuracy", "comparison", "report"]
     rendering = render_all(evaluations, folder, data_dir, only=figures, formats=["png"])
     assert rendering.faults == []
     write_report(rendering, folder / "report.html", [HOSTILE])
@@ -161,7 +162,8 @@ def check_report(driver: Any, folder: Path, data_dir: Path) -> None:
     parts = driver.execute_script(PARTS)
     assert parts["wider"] == []
     assert parts["scripts"] == 0
-    assert parts["figures"] >= 4
+    assert len(parts["pictures"]) >= 4
+    assert all(0 < width < 800 for width in parts["pictures"])  # those for phones
     assert HOSTILE in driver.find_element("tag name", "body").text
     colours = []
     for scheme in ("light", "dark"):
