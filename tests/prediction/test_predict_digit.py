@@ -275,15 +275,14 @@ def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_
     pages[0].save(tmp_path / "in" / "scan.tif", save_all=True, append_images=pages[1:])
     pages[0].save(tmp_path / "in" / "z.png")
     answers = [*chain(*answer_files(list_files([tmp_path / "in"]), load_runs((), outputs), workers=1))]
-    found = [(Path(answer["path"]).name, answer.get("page")) for answer in answers]
-    assert found == [("scan.tif", 1), ("scan.tif", 2), ("scan.tif", 3), ("z.png", None)]
     assert as_text(answers[1]).startswith(f"{tmp_path / 'in' / 'scan.tif'} page 2: ")
     table = tmp_path / "t.csv"
     with writing_table(table, resume=False) as unfinished:
         unfinished.write(answers[:2])
     table.write_bytes(table.read_bytes()[:-5])
     assert predict(tmp_path / "in", "--output-dir", outputs, "--csv", table, "--resume").status == 0
-    assert [row["page"] for row in read(table)] == ["1", "2", "3", ""]
+    found = [(Path(row["path"]).name, row["page"]) for row in read(table)]
+    assert found == [("scan.tif", "1"), ("scan.tif", "2"), ("scan.tif", "3"), ("z.png", "")]
 
 
 def test_what_a_person_should_look_at_is_copied(outputs: Path, tmp_path: Path, predict) -> None:
@@ -303,7 +302,5 @@ def test_a_photo_of_two_digits_says_so(outputs: Path, tmp_path: Path) -> None:
     for name, digits in (("one", DIGITS[:1]), ("two", DIGITS[:6:5])):
         Image.fromarray(number(list(digits), 40)).save(tmp_path / f"{name}.png")
     (one,), (two,) = answer_files(list_files([tmp_path]), load_runs((), outputs), workers=1)
-    assert "several" not in one
-    assert two["several"]
-    assert not two["sure"]
+    assert ("several" in one, two["several"], two["sure"]) == (False, True, False)
     assert as_text(two).endswith("%), one of several digits; --multiple reads all")
