@@ -93,34 +93,24 @@ DOUBLED = [node("Concat", f"x{i} x{i}", f"x{i + 1}", axis=0) for i in range(29)]
 SPARSE = onnx.SparseTensorProto(
     values=numpy_helper.from_array(np.ones(1, np.float32)), indices=numpy_helper.from_array(np.array([1])), dims=[10**9]
 )
-UNBOUNDED, MEMORY = "whose memory is known only when it runs", "needs more than the 1,074 MB of memory allowed"
+TEN, MEMORY = "does not give probabilities of 10 classes", "needs more than the 1,074 MB of memory allowed"
+UNBOUNDED = "has operations whose memory is known only when it runs"
+FORGED = {
+    "3 classes": ([*LOGITS, node("Slice", "logits zero three one", "few"), node("Softmax", "few", axis=1)], TEN),
+    "NaN": ([*ALL, node("Add", "all nan")], TEN),
+    "impossible reshape": ([LOGITS[0], node("Reshape", "floats two_by_ten")], "onnxruntime"),
+    "another's operation": ([*ALL, node("Secret", "all", domain="forged")], UNBOUNDED),
+    "constant": ([*ALL, node("ConstantOfShape", "huge", "large"), *LARGE], MEMORY),
+    "doubled": ([*ALL, node("Shape", "images", "x0"), *DOUBLED, node("Cast", "x29", "large", to=1), *LARGE], MEMORY),
+    "loop": ([*ALL, node("Loop", "trips yes floats", "large", body=BODY), *LARGE], UNBOUNDED),
+    "sparse": ([*ALL, node("Constant", "", "large", sparse_value=SPARSE), *LARGE], UNBOUNDED),
+    "text": ([*ALL, node("Cast", "images", "text", to=TensorProto.STRING)], UNBOUNDED),
+}
 
 
-@pytest.mark.parametrize(
-    ("nodes", "reason"),
-    [
-        pytest.param(
-            [*LOGITS, node("Slice", "logits zero three one", "few"), node("Softmax", "few", axis=1)],
-            "does not give probabilities of 10 classes",
-            id="3 classes",
-        ),
-        pytest.param([*ALL, node("Add", "all nan")], "does not give probabilities of 10 classes", id="NaN"),
-        pytest.param([LOGITS[0], node("Reshape", "floats two_by_ten")], "onnxruntime", id="impossible reshape"),
-        pytest.param([*ALL, node("Secret", "all", domain="forged")], UNBOUNDED, id="another's operation"),
-        pytest.param([*ALL, node("ConstantOfShape", "huge", "large"), *LARGE], MEMORY, id="constant"),
-        pytest.param(
-            [*ALL, node("Shape", "images", "x0"), *DOUBLED, node("Cast", "x29", "large", to=FLOAT), *LARGE],
-            MEMORY,
-            id="doubled",
-        ),
-        pytest.param([*ALL, node("Loop", "trips yes floats", "large", body=BODY), *LARGE], UNBOUNDED, id="loop"),
-        pytest.param([*ALL, node("Constant", "", "large", sparse_value=SPARSE), *LARGE], UNBOUNDED, id="sparse"),
-        pytest.param([*ALL, node("Cast", "images", "text", to=TensorProto.STRING)], UNBOUNDED, id="text"),
-    ],
-)
-def test_a_forged_model_is_refused_in_a_sentence_and_little_memory(
-    run: Run, nodes: Sequence[onnx.NodeProto], reason: str
-) -> None:
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_forged_model_is_refused_in_a_sentence_and_little_memory(run: Run, forged: str) -> None:
+    nodes, reason = FORGED[forged]
     resource = pytest.importorskip("resource", reason="Windows does not say so")
     write_model(run, nodes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -148,17 +138,14 @@ def test_twins_come_before_better_runs(tmp_path: Path) -> None:
     def pair() -> list[trained_run.TrainedRun]:
         return load_pair(read_runs(find_runs(tmp_path))[0], tmp_path)
 
-    def names() -> list[str]:
-        return [run.name for run in pair()]
-
     cnn, longer = RECIPES["cnn"], replace(RECIPES["cnn"], epochs=9)
     make_linear_run(tmp_path, error_rate=0.0, model="vgg")
-    assert names() == ["mnist-vgg-pytorch"]
+    assert [run.name for run in pair()] == ["mnist-vgg-pytorch"]
     make_linear_run(tmp_path, dataset="mnist-sample", framework="tensorflow", error_rate=0.1)
     assert differences(*pair())[:2] == ["dataset mnist against mnist-sample", "model vgg against cnn"]
     make_linear_run(tmp_path, dataset="mnist-sample", recipe=longer, error_rate=0.3, folder="longer")
-    assert names() == ["longer", "mnist-sample-cnn-tensorflow"]
+    assert [run.name for run in pair()] == ["longer", "mnist-sample-cnn-tensorflow"]
     make_linear_run(tmp_path, dataset="mnist-sample", recipe=cnn, seed=1, error_rate=0.5)
-    assert names() == ["mnist-sample-cnn-pytorch-s1", "mnist-sample-cnn-tensorflow"]
+    assert [run.name for run in pair()] == ["mnist-sample-cnn-pytorch-s1", "mnist-sample-cnn-tensorflow"]
     (tmp_path / "mnist-sample-cnn-pytorch-s1" / "model.onnx").write_bytes(b"")
-    assert names() == ["longer", "mnist-sample-cnn-tensorflow"]
+    assert [run.name for run in pair()] == ["longer", "mnist-sample-cnn-tensorflow"]

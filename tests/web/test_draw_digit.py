@@ -1,4 +1,4 @@
-"""draw_digit.py's command line: what it listens at, how it ends, what it says to wrong options, and its QR codes."""
+"""draw_digit.py's command line: what it listens at, how it ends, and what it says to wrong options."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 from drawings import make_outputs
 from starlette.datastructures import URL
 
 import draw_digit
 from digits.errors import run_script
-from digits.web.address import address_for_phones, code_as_svg, code_as_text, page_address
+from digits.web.address import address_for_phones, page_address
 
 
 @pytest.fixture
@@ -117,18 +115,3 @@ def test_the_wall_shows_the_address_that_phones_reach() -> None:
     phones = "http://192.168.1.5:7860"
     assert address_for_phones(URL("http://localhost:7860/wall"), phones) == phones
     assert address_for_phones(URL("https://digits.example/wall"), phones) == "https://digits.example"
-
-
-def read_code(text: str) -> str:
-    """Return what a camera reads in a QR code of half-block letters, light on dark."""
-    halves = {" ": (0, 0), "▀": (1, 0), "▄": (0, 1), "█": (1, 1)}
-    lines = [line for line in text.splitlines() if line.strip(" ")]
-    rows = [[halves[letter][half] for letter in line] for line in lines for half in (0, 1)]
-    picture = 255 * np.kron(np.array(rows, np.uint8), np.ones((8, 8), np.uint8))
-    return cv2.QRCodeDetector().detectAndDecode(np.pad(picture, 40, constant_values=255))[0]
-
-
-def test_codes_can_be_read() -> None:
-    text = "http://[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"
-    assert read_code(code_as_text(text)) == text
-    assert f"QR code of {text}" in code_as_svg(text)
