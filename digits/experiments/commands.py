@@ -119,9 +119,12 @@ def export_best(runs: Path, trial: FrozenTrial) -> None:
     for result in trial.user_attrs[TRAININGS]:
         path = runs / result["run"]
         if path.is_dir() and not (path / "model.onnx").exists():
-            subprocess.run(
-                [sys.executable, "-m", "digits.experiments.export", str(path.resolve())], cwd=PROJECT, check=False
-            )
+            command = [sys.executable, "-m", "digits.experiments.export", str(path.resolve())]
+            done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(
+                    f"note: '{path}' has no model.onnx: {done.stderr.strip().rpartition(chr(10))[2]}", file=sys.stderr
+                )
 
 
 def _summary(options: SearchOptions) -> str:

@@ -15,10 +15,10 @@ from digits.command_line import first_fault, flat_fields, option
 from digits.data import Dataset
 from digits.errors import UserError
 from digits.experiments.options import GridOptions, Place, SearchOptions, Work
-from digits.experiments.spaces import default_space
 from digits.experiments.values import (
     Alternatives,
     Range,
+    default_space,
     parse_alternatives,
     parse_space,
     text_of,
@@ -26,7 +26,7 @@ from digits.experiments.values import (
     with_values,
 )
 from digits.machine import versions
-from digits.names import command_text, plain
+from digits.names import command_text
 from digits.recipes import RECIPES, Recipe, find_problem, recipe_record, with_precision
 
 FORMAT = 2
@@ -126,9 +126,9 @@ def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition,
         dataset_fingerprint=fingerprint,
         evaluate_on=options.evaluate_on,
         objective="loss",
-        frameworks=_unlike(options.framework, "--framework"),
-        recipes={model: with_precision(RECIPES[model]) for model in _unlike(options.model, "--model")},
-        seeds=_unlike(options.seed, "--seed"),
+        frameworks=_once(options.framework),
+        recipes={model: with_precision(RECIPES[model]) for model in _once(options.model)},
+        seeds=_once(options.seed),
         varied=varied,
         init_from=options.init_from,
         versions=versions_of(options.framework),
@@ -262,12 +262,8 @@ def _products(definition: Definition) -> Iterator[dict[str, Any]]:
             yield {**dict(zip(names, values, strict=True)), "seed": seed}
 
 
-def _unlike(values: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-    """Return the values; UserError where one is there twice."""
-    twice = next((value for value in values if values.count(value) > 1), None)
-    if twice is not None:
-        raise UserError(f"{name}: {plain(twice)} is named twice.")
-    return values
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def _shown(value: Any) -> str:

@@ -133,11 +133,14 @@ def _drawn(plot: Any, study: optuna.Study, label: str = "", **options: Any) -> F
     figure: Figure = drawn[0].figure
     plt.close(figure)
     figure.set_size_inches(max(8, 2.8 * len(drawn)), 4.8)
+    if len(drawn) > 1:
+        figure.subplots_adjust(bottom=0.25)  # for the names of values, which are turned
     values = sorted(trial.value for trial in study.get_trials(deepcopy=False) if trial.value is not None)
     low, end = values[0], values[0] + 3 * (values[(len(values) - 1) // 2] - values[0])
     for axes in drawn:
         if label.endswith("loss") and low < end < values[-1]:
             axes.set_ylim(low - 0.05 * (end - low), end)  # a few that went wrong would press all others into one line
+        axes.tick_params("x", rotation=30 if len(drawn) > 1 else 0)
         if axes.get_xscale() == "log":
             axes.xaxis.set_major_formatter("{x:g}")  # our style plots no formulas
     return figure

@@ -121,18 +121,13 @@ def answering(address: str) -> Iterator[None]:
 
 def _checked(address: str) -> str:
     """Return the address, which is PostgreSQL's; UserError where it is not."""
-    scheme, found, _ = address.partition("://")
-    shape = "give it as postgresql+psycopg://USER@HOST/DATABASE"
-    if not found:
-        raise UserError(f"--storage is no address of a database; {shape}.")
-    if scheme.startswith("sqlite"):
+    scheme, found, rest = address.partition("://")
+    if not found or scheme not in ("postgresql", "postgresql+psycopg"):
         raise UserError(
-            "--storage: SQLite is not for several processes: they wait for one another's locks, and damage the file "
-            "where machines share it; leave --storage out, for a journal, or use a PostgreSQL server."
+            "--storage is for PostgreSQL: give it as postgresql+psycopg://USER@HOST/DATABASE, or leave it out for a "
+            "file. (SQLite's processes wait for one another's locks, and damage its file where machines share it.)"
         )
-    if scheme not in ("postgresql", "postgresql+psycopg"):
-        raise UserError(f"--storage {scheme}: only PostgreSQL is supported; {shape}.")
-    return address.replace(f"{scheme}://", "postgresql+psycopg://", 1)
+    return f"postgresql+psycopg://{rest}"
 
 
 def _quiet() -> None:

@@ -61,7 +61,6 @@ def test_equal_trainings_are_one() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (GridOptions(seed=(1, 1)), "--seed: 1 is named twice"),
         (GridOptions(evaluate_on="validation", model=("fast",)), "validation_fraction must be above 0"),
         (SearchOptions(set=("dropout=0.1,0.2",)), "a search takes one value"),
         (SearchOptions(set=("dropout=0.1",), space=("dropout=0..0.5",)), "in --set and in --space"),

@@ -235,7 +235,7 @@ def test_each_job_has_its_own_cores_and_gpu(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("storage", "sentence"),
     [
-        ("sqlite:///study.db", "--storage: SQLite is not for several processes"),
+        ("sqlite:///study.db", r"--storage is for PostgreSQL: give it as .*SQLite"),
         ("postgresql+psycopg://user:secret@127.0.0.1:1/studies", r"user:\*\*\*@127.0.0.1:1/studies' cannot be used"),
     ],
 )

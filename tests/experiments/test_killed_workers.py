@@ -80,4 +80,5 @@ def test_thirty_kills(
         complete = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         assert len(complete) == 10  # not even one that does not count
     runs = tmp_path / "experiments" / "killed" / "runs"
-    assert len(find_runs(runs)) == len(list(runs.iterdir()))  # and no checkpoint is left
+    assert len(find_runs(runs)) >= len(experiment.complete)  # a trial may be pruned whose run a killed worker has left
+    assert not list(runs.glob(".*.checkpoint"))  # what else a kill leaves is swept by the next training in the folder

@@ -78,3 +78,21 @@ def test_several_workers_make_as_many_trials_as_were_asked_for(
     trials = read_experiment("shared", tmp_path, address).trials
     assert len(trials) == len(trials.drop_duplicates(["optimizer", "batch_size"])) == 6
     assert set(trials["state"]) <= {"complete", "pruned"}
+
+
+def test_a_worker_that_was_only_believed_dead_adds_no_second_result(
+    tmp_path: Path, place: Place, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is halted for longer than the others wait for its heartbeat, which is 3 s in these tests."""
+    monkeypatch.setenv("FAKE_EPOCH", "0.6")
+    address = postgresql.address("halted")
+    words = place(*GRID[:5], "0", "1", "--storage", address)
+    halted = Worker(tmp_path / "halted", words)
+    wait_for_trainings(tmp_path, 1)
+    halted.send(signal.SIGSTOP)
+    assert Worker(tmp_path / "other", words).wait() == 0
+    halted.send(signal.SIGCONT)
+    assert halted.wait() == 0, halted.text()
+    assert "a trial was given to another worker: this one was out of reach for too long." in halted.text()
+    trials = read_experiment("shared", tmp_path, address).trials
+    assert [*trials["state"]] == ["complete"] * 2

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browser import CHROMIUM, complaints
-from experiments.workers import COMMANDS, Worker, run_experiment
+from experiments.workers import COMMANDS, run_experiment
 from scipy import stats
 
 from digits.errors import UserError
@@ -160,22 +160,6 @@ def test_what_a_confirmation_says() -> None:
     assert confirmed([0.01] * 5).p_value is None  # it could not be below 0.0625
     assert "less accurate (95 % interval -0.30 to 2.30" in confirmed([-0.01, -0.02, 0, -0.01]).sentence()
     assert confirmed([0.01] * 6, (3, 9)).sentence().endswith("The best recipe trains 9 epochs, the start 3.")
-
-
-@pytest.mark.nightly
-def test_an_interrupted_confirmation_continues_with_the_recipe_that_it_was_begun_with(
-    searched: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FAKE_FAIL", "seed=2")
-    words = searched("confirm", "found", "--seeds", "2")
-    assert Worker(tmp_path / "out", words).wait() == 1
-    begun = read_experiment("found-confirm", tmp_path).definition
-    # The search goes on meanwhile, and may find a better recipe.
-    monkeypatch.delenv("FAKE_FAIL")
-    assert run_experiment(searched(*SEARCH[:-1], "12", "--set", "epochs=2")) == 0
-    assert run_experiment(words) == 0
-    assert "The best recipe is" in capfd.readouterr().out
-    assert read_experiment("found-confirm", tmp_path).definition == begun
 
 
 def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path) -> None:

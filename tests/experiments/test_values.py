@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digits.errors import UserError
-from digits.experiments.spaces import default_space
 from digits.experiments.values import (
     Range,
+    default_space,
     parse_alternatives,
     parse_space,
     text_of,
