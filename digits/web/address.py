@@ -37,5 +37,5 @@ def code_as_text(address: str) -> str:
 
 def code_as_svg(address: str) -> str:
     """Return the QR code of an address as an SVG element without a size, black on white with its quiet zone."""
-    code = segno.make(address, micro=False)
-    return code.svg_inline(border=4, light="#fff", omitsize=True, title=f"QR code of {address}")
+    title = f"QR code of {address}"
+    return segno.make(address, micro=False).svg_inline(border=4, light="#fff", omitsize=True, title=title)

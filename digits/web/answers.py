@@ -21,8 +21,7 @@ def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun],
     lacking = FRAMEWORKS.keys() - {run.framework for run in runs}
     if not names and lacking:
         (framework,) = lacking
-        command = f"python mnist_{framework}.py"
-        return runs, f"There is no {FRAMEWORKS[framework]} network to compare with: '{command}' trains one."
+        return runs, f"There is no {FRAMEWORKS[framework]} network yet: 'python mnist_{framework}.py' trains one."
     for run in runs[1:]:
         if unequal := differences(runs[0], run):
             shown = ", ".join(unequal[:3]) + (f" and {len(unequal) - 3} more" if len(unequal) > 3 else "")

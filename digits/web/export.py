@@ -1,9 +1,7 @@
 """Write the drawing page as one file that evaluates the networks itself, for GitHub Pages or any other server."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from digits.errors import UserError
 from digits.files import write_whole
@@ -12,7 +10,6 @@ from digits.web.graph import read_network
 from digits.web.page import TEMPLATES
 
 MAX_BYTES = 3_000_000  # what a phone loads in a second or two
-MARKER = '<meta name="generator" content="draw_digit.py">'
 
 
 def export_site(runs: Sequence[TrainedRun], folder: Path) -> int:
@@ -22,20 +19,18 @@ def export_site(runs: Sequence[TrainedRun], folder: Path) -> int:
     where the folder has a page of something else.
     """
     index = folder / "index.html"
-    if index.exists() and MARKER not in index.read_text("utf-8", errors="replace"):
+    if index.exists() and 'name="generator" content="draw_digit.py"' not in index.read_text("utf-8", errors="replace"):
         raise UserError(f"'{index}' is a page of something else; give --export another folder.")
     names = " and ".join(run.name for run in runs)
-    page = TEMPLATES.get_template("page.html").render(networks=[_network(run) for run in runs], names=names)
+    networks = [
+        read_network(run.path / "model.onnx")
+        | {"run": run.name, "framework": run.framework, "classes": run.class_names, "sure": SURE}
+        for run in runs
+    ]
+    page = TEMPLATES.get_template("page.html").render(networks=networks, names=names)
     size = len(page.encode())
     if size > MAX_BYTES:
         fault = f"with these networks the page has {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.0f}"
         raise UserError(f"{fault}; choose smaller ones, or one alone, with --run.")
     write_whole(index, page)
     return size
-
-
-def _network(run: TrainedRun) -> dict[str, Any]:
-    """Return what network.js evaluates, and what static.js says about it."""
-    network = read_network(run.path / "model.onnx")
-    network["weights"] = base64.b64encode(network["weights"].astype("<f4").tobytes()).decode()
-    return network | {"run": run.name, "framework": run.framework, "classes": run.class_names, "sure": SURE}

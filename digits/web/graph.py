@@ -3,6 +3,7 @@
 onnxruntime folds what does not depend on the image first, so that only what JavaScript has to compute is left.
 """
 
+import base64
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ import onnxruntime  # type: ignore[import-untyped]
 from digits.errors import UserError
 
 RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # they leave the values in their order
-FLOAT, UINT8 = 1, 2  # onnx.TensorProto's
 WINDOW: dict[str, list[Any]] = {"auto_pad": ["NOTSET"], "dilations": [[1, 1]]}
 OPERATIONS: dict[str, dict[str, list[Any]]] = {
     "Add": {},
-    "Cast": {"to": [FLOAT, UINT8]},
+    "Cast": {"to": [1, 2]},  # float32, uint8
     "Conv": WINDOW | {"group": [1]},
     "Gemm": {"alpha": [1], "beta": [1], "transA": [0]},
     "GlobalAveragePool": {},
@@ -40,7 +40,8 @@ def read_network(path: Path) -> dict[str, Any]:
     """Return what network.js evaluates of a run's model.onnx; UserError where it cannot.
 
     'image' is the name of the input. 'steps': 'op', the names of its 'inputs' and 'output', the output's 'shape', and
-    ONNX's attributes. 'weights': float32 of all 'constants', of which each has its 'start' there and its 'shape'.
+    ONNX's attributes. 'weights': base64 of float32, little-endian, of all 'constants', of which each has its 'start'
+    there and its 'shape'.
     """
     graph = _folded(path)
     arrays = {array.name: onnx.numpy_helper.to_array(array) for array in graph.initializer}
@@ -55,8 +56,8 @@ def read_network(path: Path) -> dict[str, Any]:
             continue
         ends = [shapes.get(name, []) for name in (node.input[0], node.output[0])]
         if fault := _fault(node.op_type, attributes, *ends):
-            known = f"the page knows {', '.join(OPERATIONS)}"
-            raise UserError(f"'{path.parent.name}' {fault}; {known}. Choose another network with --run.")
+            fault += f"; the page knows {', '.join(OPERATIONS)}"
+            raise UserError(f"'{path.parent.name}' {fault}. Choose another network with --run.")
         step = {"op": node.op_type, "inputs": list(node.input), "output": node.output[0], "shape": ends[1]}
         reshapes = node.op_type in RESHAPES
         steps.append(step | ({"op": "Reshape", "inputs": [node.input[0]]} if reshapes else attributes))
@@ -65,12 +66,8 @@ def read_network(path: Path) -> dict[str, Any]:
     for name in dict.fromkeys(name for step in steps for name in step["inputs"] if name in arrays):
         constants[name] = {"start": sum(map(len, weights)), "shape": arrays[name].shape}
         weights.append(arrays[name].astype(np.float32).ravel())
-    return {
-        "image": graph.input[0].name,
-        "steps": steps,
-        "constants": constants,
-        "weights": np.concatenate(weights),
-    }
+    text = base64.b64encode(np.concatenate(weights).astype("<f4").tobytes()).decode()
+    return {"image": graph.input[0].name, "steps": steps, "constants": constants, "weights": text}
 
 
 def _folded(path: Path) -> Any:

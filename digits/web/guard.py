@@ -20,8 +20,7 @@ HEADER_SECONDS, ANSWER_SECONDS = 10.0, 120.0  # until a connection is closed tha
 
 def own_hosts(host: str, address: str, allowed: Iterable[str]) -> set[str]:
     """Return the names that the page answers to: where it listens, this machine's own names, and what is allowed."""
-    names = (host, address, "localhost", "127.0.0.1", "::1", socket.gethostname(), *allowed)
-    return {name.lower() for name in names if name}
+    return {name.lower() for name in (host, address, "localhost", "127.0.0.1", "::1", socket.gethostname(), *allowed)}
 
 
 class Guard:
@@ -40,17 +39,17 @@ class Guard:
         from_elsewhere = scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site"
         app = self._app
         if not self._is_own(host):
-            fault = "the page has no such name; start draw_digit.py with --allow-host NAME for it."
-            app = JSONResponse({"error": fault}, 421)
+            app = JSONResponse({"error": "the page has no such name; start it with --allow-host NAME for it."}, 421)
         elif from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
-            fault = "the request comes from a page of another site; only this page may send it."
-            app = JSONResponse({"error": fault}, 403)
+            app = JSONResponse(
+                {"error": "the request is from a page of another site; only this page may send it."}, 403
+            )
         await app(scope, receive, send)
 
     def _is_own(self, host: str) -> bool:
         any_address = not {"0.0.0.0", "::"}.isdisjoint(self._hosts)
         try:
-            name = urlsplit(f"//{host}").hostname or ""
+            name = urlsplit(f"//{host}").hostname or "?"
             return name in self._hosts or (any_address and bool(ip_address(name)))
         except ValueError:
             return False

@@ -31,7 +31,6 @@ PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
 DRAWING_BYTES, DRAWING_PIXELS = 100_000, 300_000  # the sheet has 78,400 pixels
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
 MALFORMED = "this request is not one that the page sends; reload the page and try again."
-A_FORM = "this is a form; send the bytes of the file alone, as 'curl --data-binary @photo.jpg' does."
 MARK = re.compile("[0-9a-f]{32}")
 """By which the page names a drawing. No other page can guess it, and change what is not its own."""
 POLICY = "default-src 'none'; connect-src 'self'; img-src data: blob:; script-src 'nonce-{0}'; style-src 'nonce-{0}'"
@@ -58,7 +57,7 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
 
     async def predict(request: Request) -> JSONResponse:
         if request.headers.get("content-type", "").startswith("multipart/"):
-            raise HTTPException(415, A_FORM)
+            raise HTTPException(415, "this is a form; send the file's bytes alone: curl --data-binary @photo.jpg URL.")
         return JSONResponse(await photos.answer(request, answer_photo))
 
     async def drawing(request: Request) -> JSONResponse:
@@ -71,9 +70,9 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
 
     async def wall_page(request: Request) -> HTMLResponse:
         found = address_for_phones(request.url, address)
-        names = {"classes": runs[0].class_names, "frameworks": [spelled(run.framework) for run in runs]}
-        place = {"code": found and code_as_svg(found), "address": found.partition("://")[2]}
-        return _html("wall.html", note=wall.note, kept=wall.keep is not None, **place, **names)
+        names: dict[str, Any] = {"classes": runs[0].class_names, "frameworks": [spelled(run.framework) for run in runs]}
+        names |= {"code": found and code_as_svg(found), "address": found.partition("://")[2]}
+        return _html("wall.html", note=wall.note, kept=wall.keep is not None, **names)
 
     async def wall_drawings(request: Request) -> JSONResponse:
         return JSONResponse(wall.state(request.query_params.get("version", "")))

@@ -114,10 +114,7 @@ class Wall:
         self._changes += 1
 
     def state(self, version: str) -> dict[str, Any]:
-        """Return what the page shows, as JSON: counts, and the latest drawings, the newest first.
-
-        Only the version where it is still the given one, of which the page has everything.
-        """
+        """Return what the page shows as JSON, the newest drawing first; only the version where it has that already."""
         current = f"{self._start}-{self._changes}"
         if version == current:
             return {"version": current}

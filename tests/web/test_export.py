@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -149,7 +150,7 @@ def test_every_operation_is_onnxruntime_s(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
     script = """given.images.map(image => Array.from(
         probabilitiesOf({ ...given.network, weights: Float32Array.from(given.network.weights) }, image)))"""
-    network["weights"] = network["weights"].tolist()
+    network["weights"] = np.frombuffer(base64.b64decode(network["weights"]), "<f4").tolist()
     given = {"network": network, "images": images.reshape(-1, 784).tolist()}
     found = run_script("network.js", script, given)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

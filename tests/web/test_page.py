@@ -101,7 +101,7 @@ def test_the_runs_that_are_shown(tmp_path: Path) -> None:
         runs_to_show([], tmp_path)
     make_linear_run(tmp_path, framework="pytorch")
     runs, note = runs_to_show([], tmp_path)
-    assert note == "There is no TensorFlow network to compare with: 'python mnist_tensorflow.py' trains one."
+    assert note == "There is no TensorFlow network yet: 'python mnist_tensorflow.py' trains one."
     assert runs_to_show([runs[0].name] * 2, tmp_path)[1] == ""
     make_linear_run(tmp_path, framework="tensorflow", model="mlp")
     assert "are unequal: model cnn against mlp" in runs_to_show([], tmp_path)[1]
