@@ -27,9 +27,8 @@ CUTOUT = 10  # side of the square that the figure shows erased, pixels: without 
 def plot_class_distribution(dataset: Dataset, width: float = WIDE) -> Page:
     """Return how many training and test images each class has; of many classes, the most frequent and the rarest."""
     names = class_labels(dataset.class_names)
-    training, test = (
-        np.bincount(labels, minlength=len(names)) for labels in (dataset.train_labels, dataset.test_labels)
-    )
+    training = np.bincount(dataset.train_labels, minlength=len(names))
+    test = np.bincount(dataset.test_labels, minlength=len(names))
     most, least = int(training.argmax()), int(training.argmin())
     title = f"{training.sum():,} training and {test.sum():,} test images in {len(names)} classes"
     explanation = (
@@ -44,11 +43,9 @@ def plot_class_distribution(dataset: Dataset, width: float = WIDE) -> Page:
         shown = by_count[:SHOWN] + by_count[-SHOWN:]
         explanation += f" Shown: the {SHOWN} most frequent classes in training and the {SHOWN} rarest."
     labels = [fit_text(names[number], SMALL_SIZE, 1.6) for number in shown]
-    height = max(0.34 * len(shown), 1.0) + 0.6
     shape = (1, 2) if width == WIDE else (2, 1)
-    with new_figure(
-        title, spelled(dataset.name), explanation, height=shape[0] * height, width=min(width, 9.2)
-    ) as figure:
+    height = shape[0] * (max(0.34 * len(shown), 1.0) + 0.6)
+    with new_figure(title, spelled(dataset.name), explanation, height=height, width=min(width, 9.2)) as figure:
         panels = figure.subplots(*shape)
         parts = (("Training", training[shown], BLUE), ("Test", test[shown], GREY))
         for axes, (part, values, colour) in zip(panels, parts, strict=True):

@@ -36,9 +36,8 @@ def plot_training_curves(evaluation: Evaluation, _: object = None, width: float 
             "it; validation values are measured after the epoch, without dropout, and can therefore be better."
         )
         if run.recipe:
-            explanation = (
-                f"The weights of the {'best' if run.recipe.get('keep_best') is True else 'last'} epoch are kept."
-            )
+            kept = "best" if run.recipe.get("keep_best") is True else "last"
+            explanation = f"The weights of the {kept} epoch are kept."
     rates = [row.get("learning_rate", 0.0) for row in history]
     places, heights = ([["loss", "accuracy"]], [4.7]) if width == WIDE else ([["loss"], ["accuracy"]], [3.4, 3.4])
     if len(set(rates)) > 1:
