@@ -36,11 +36,10 @@ def plot_agreement(pair: PairComparison, _: object = None, width: float = WIDE) 
             text = wrap_text(f"{what}, {percent(count / pair.n)}", TEXT_SIZE, room)
             axes.text(x + 0.5, y + 0.74, text, size=TEXT_SIZE, ha="center", va="center")
         axes.set(xlim=(0, 2), ylim=(2, 0))
+        rows = [wrap_text(f"{a} {word}", TEXT_SIZE, 2.0 if width == WIDE else 0.9) for word in ("correct", "wrong")]
         axes.set_xticks([0.5, 1.5], [f"{b} correct", f"{b} wrong"], size=TEXT_SIZE, color=PALE_INK)
-        axes.set_yticks([0.5, 1.5], [f"{a} correct", f"{a} wrong"], size=TEXT_SIZE, color=PALE_INK)
+        axes.set_yticks([0.5, 1.5], rows, size=TEXT_SIZE, color=PALE_INK)
         axes.tick_params(length=0, top=True, labeltop=True, labelbottom=False)
-        if width != WIDE:
-            axes.set_yticks([0.5, 1.5], [f"{a}\ncorrect", f"{a}\nwrong"])
         axes.spines[:].set_visible(False)
     return figure
 

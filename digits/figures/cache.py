@@ -25,7 +25,7 @@ class RenderedFigure:
 
     path: Path  # of its PNG
     key: str
-    title: str  # as Words
+    title: str  # as Page.words
     explanation: str
     reading: str
     wide: str  # the PNG without its header, in Base64
@@ -54,9 +54,8 @@ def part_of(path: Path) -> Path:
 def save_part(path: Path, key: str, wide: Page, narrow: Page) -> None:
     """Keep the figure of the PNG at `path` as part of a page. Raises OSError."""
     part_of(path).parent.mkdir(exist_ok=True)
-    words = {name: getattr(wide.words, name) for name in ("title", "explanation", "reading")}
     pictures = {"wide": _as_base64(wide, DOTS_PER_INCH), "narrow": _as_base64(narrow, PHONE_DOTS_PER_INCH)}
-    write_whole(part_of(path), json.dumps({"key": key, **words, **pictures}))
+    write_whole(part_of(path), json.dumps({"key": key, **wide.words, **pictures}))
 
 
 def read_part(path: Path) -> RenderedFigure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,12 @@ DOTS_PER_INCH = 150
 MARGIN, LINE, TITLE_LINE = 0.3, 0.24, 0.32  # inches
 
 
-@dataclass(frozen=True)
-class Words:
-    """What the header of a figure says."""
-
-    title: str  # the answer that the figure gives, with its number
-    subject: str  # which run or dataset it is about
-    explanation: str  # what else there is to know about these results
-    reading: str  # how to read any figure of this kind
-
-
 class Page(Figure):
     """A figure that knows its header."""
 
-    words: Words
+    words: dict[str, str]
+    """The title: the answer that the figure gives, with its number; the explanation: what else there is to know about
+    these results; the reading: how any figure of this kind is read."""
     header: float  # inches that it takes
 
 
@@ -50,7 +41,8 @@ def new_figure(
 ) -> Iterator[Page]:
     """Yield a figure with a header and `height` inches below it, in which matplotlib finds the places of all axes.
 
-    The texts are those of Words. Until the block ends, everything is plotted in our style.
+    The texts are those of `words`; subject: which run or dataset it is about. Until the block ends, everything is
+    plotted in our style.
     """
     margin = MARGIN if width > NARROW else 0.05  # the page on a phone has margins of its own
     room = width - 2 * margin
@@ -63,7 +55,8 @@ def new_figure(
         figure = Page(figsize=(width, full))
         place = (margin / width, margin / full, room / width, height / full)
         figure.set_layout_engine(ConstrainedLayoutEngine(rect=place, h_pad=0.08))
-        figure.words, figure.header = Words(title, subject, explanation, reading), header
+        figure.words = {"title": title, "explanation": explanation, "reading": reading}
+        figure.header = header
 
         style: dict[str, Any] = {"va": "top", "ha": "left", "linespacing": 1.33}
         figure.text(margin / width, 1 - margin / full, titles, size=TITLE_SIZE, weight="bold", **style)

@@ -8,6 +8,7 @@ from typing import Any
 
 from digits.data import MNIST
 from digits.evaluation import MANY_CLASSES, PairComparison, name_intervals, why_not_compared
+from digits.evaluation.compare import setting_text
 from digits.figures.html import write_page
 from digits.figures.render import Group, Rendering
 from digits.figures.text import class_labels, pair_titles, run_title
@@ -103,15 +104,6 @@ def _weights(run: Run) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in values.items())
-
-
-def _value(value: object) -> str:
-    """Return a value of run.json as text: 'yes', '16 32' as on the command line, '(rotation 10.0, shift 2.0)'."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    if isinstance(value, Mapping):
-        return f"({', '.join(f'{key} {part}' for key, part in value.items())})"
-    return str(value)
+    """Return 'epochs 3, augment yes, filters 16 32, augmentation (rotation 10.0, shift 2.0)'."""
+    texts = {key: f"({_pairs(one)})" if isinstance(one, Mapping) else setting_text(one) for key, one in values.items()}
+    return ", ".join(f"{key.replace('_', ' ')} {text}" for key, text in texts.items())

@@ -156,7 +156,7 @@ def test_every_figure_can_be_read(all_figures: Plotted, names: str, width: float
         assert "\x1b" not in "".join(text.get_text() for text in all_texts(figure)), name
         if name.startswith("confusion"):
             assert_contrast(figure)
-        assert any(character.isdigit() for character in figure.words.title), name  # the title holds the number
+        assert any(character.isdigit() for character in figure.words["title"]), name  # the title holds the number
 
 
 @pytest.mark.parametrize("num_classes", [1, 47])
