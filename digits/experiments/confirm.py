@@ -125,11 +125,10 @@ def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
             return status
         stored = read_experiment(name, *place)
     print(f"\nbest recipe: {recipe_text(stored.definition)}\n\n{table_of(stored).to_string(index=False)}\n")
-    found = confirmation_of(stored)
-    assert found is not None
-    print(
-        f"{found.sentence()}\n\nresult: {write_confirmation(stored, found, replace(options, experiment=name).folder)}"
-    )
+    if (found := confirmation_of(stored)) is None:
+        raise UserError(f"there is no seed with which both recipes could be trained; the trials of '{name}' say why.")
+    path = write_confirmation(stored, found, options.folder.with_name(name))
+    print(f"{found.sentence()}\n\nresult: {path}")
     return 0
 
 

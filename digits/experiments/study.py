@@ -256,8 +256,9 @@ def open_study(options: Work, definition: Definition, command: str, trials: int 
         held = made.user_attrs
         refuse_other(name, held.get(DEFINITION, definition.record()), definition)
         asked = max(trials, held.get(ASKED, 0))
-        for key, value in ((DEFINITION, definition.record()), (ASKED, asked), (COMMAND, command)):
-            made.set_user_attr(key, value)
+        if asked == trials:  # else an earlier call has asked for more
+            for key, value in ((DEFINITION, definition.record()), (ASKED, asked), (COMMAND, command)):
+                made.set_user_attr(key, value)
         study = SharedStudy(name, where, definition, asked, alone=not storage)
         if definition.kind != "search":
             for params in study.wanted.combinations.values() if new else ():
