@@ -1,6 +1,6 @@
 """Datasets: which there are, how they are downloaded and verified, and how they become four NumPy arrays.
 
-Downloading (`download`, `fetch`) and the files of datasets of the user's own (`image_folder`, `tables`, `form`) are
+Downloading (`download`) and the files of datasets of the user's own (`image_folder`, `tables`, `form`) are
 imported by module, since only download_mnist.py needs them.
 """
 

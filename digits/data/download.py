@@ -11,20 +11,27 @@ import gzip
 import hashlib
 import io
 import os
-import re
+import time
 import zlib
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import requests
+import urllib3
+from tqdm import tqdm
 
 from digits.data.catalogue import FILES, Entry
 from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, sweep, write_whole
+from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
-URL = re.compile(r"https?://", re.IGNORECASE)
+URL = ("http://", "https://")
+CHUNK_BYTES = 65_536
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0  # without one byte
+FILE_SECONDS = 900.0  # 26 MB, the largest file known here, in 15 minutes is 30 kB/s
 
 
 def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool = False) -> list[str]:
@@ -39,8 +46,6 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
         (folder / "raw").mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot create the folder '{folder}' ({error.strerror}); move what is in the way.") from None
-    for name in names:
-        sweep(_place(folder, name))
     damaged = names if force else find_damage(entry, folder)
     if damaged:
         _bring(entry, folder, damaged, mirror)
@@ -62,7 +67,8 @@ def download_writers(entry: Entry, data_dir: Path, mirror: str = "", force: bool
     if entry.writers is not None:
         folder, sums = data_dir / entry.folder, dict(zip(entry.writers.paths, entry.writers.sha256, strict=True))
         damaged = [path for path, digest in sums.items() if force or sha256_of(folder / path) != digest]
-        _bring(entry.writers, folder, damaged, mirror)
+        if damaged:
+            _bring(entry.writers, folder, damaged, mirror)
 
 
 def find_damage(entry: Entry, folder: Path) -> list[str]:
@@ -105,36 +111,26 @@ def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytear
     return unpacked
 
 
-def list_sources(entry: Entry, mirror: str) -> list[str]:
-    """Return the addresses and folders to try, in order. UserError if the mirror is neither an address nor a folder."""
-    if not mirror:
-        return list(entry.mirrors)
-    if not URL.match(mirror) and not Path(mirror).is_dir():
-        raise UserError(
-            f"the mirror '{mirror}' is neither a folder that exists nor an address with http:// or https://."
-        )
-    base = mirror.rstrip("/")
-    return [f"{base}/{entry.name}/", f"{base}/", *entry.mirrors]
-
-
 def _place(folder: Path, name: str) -> Path:
     """Return where the file is: ../mnist.npz is beside the folder, even where that is a link to another place."""
     return Path(os.path.normpath(folder / name))
 
 
 def _bring(entry: Entry, folder: Path, damaged: Collection[str], mirror: str) -> None:
-    """Write those of the entry's files that are damaged."""
-    arrays = entry.embedded() if entry.embedded else None
-    sources: list[str] = []
+    """Write those of the entry's files that are damaged. UserError where the mirror is no address and no folder."""
+    if entry.embedded:
+        for number, array in enumerate(entry.embedded()):
+            write_whole(folder / entry.paths[number], verify(idx_bytes(array), entry, number))
+        return
+    sources = list(entry.mirrors)
+    if mirror:
+        if not mirror.startswith(URL) and not Path(mirror).is_dir():
+            raise UserError(f"the mirror '{mirror}' is no folder that exists, and no address with http:// or https://.")
+        base = mirror.rstrip("/")
+        sources = [f"{base}/{entry.name}/", f"{base}/", *sources]
     for number, path in enumerate(entry.paths):
-        if path not in damaged:
-            continue
-        if arrays:
-            data = verify(idx_bytes(arrays[number]), entry, number)
-        else:
-            sources = sources or list_sources(entry, mirror)
-            data = _from_sources(entry, number, sources)
-        write_whole(folder / path, data)
+        if path in damaged:
+            write_whole(folder / path, _from_sources(entry, number, sources))
 
 
 def _from_sources(entry: Entry, number: int, sources: list[str]) -> bytes | bytearray:
@@ -156,9 +152,61 @@ def _from_sources(entry: Entry, number: int, sources: list[str]) -> bytes | byte
 def _read(source: str, entry: Entry, file: str) -> bytes | bytearray:
     """Return the file's bytes from a source, packed or not, still unverified."""
     max_bytes = entry.max_bytes + 65_536  # where nothing can be squeezed out, packed is a little larger
-    if URL.match(source):
-        from digits.data.fetch import fetch  # here, because a complete dataset, or a folder as mirror, needs none of it
-
-        return fetch(f"{source}{file}.gz", max_bytes)
+    if source.startswith(URL):
+        return _fetch(f"{source}{file}.gz", max_bytes)
     packed, unpacked = Path(source) / f"{file}.gz", Path(source) / file
     return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
+
+
+def _fetch(url: str, max_bytes: int) -> bytes:
+    """Return the at most max_bytes that the address gives; UserError with the reason if it fails.
+
+    requests bounds neither the bytes nor the whole time: its time-outs are per read, which a server that drips bytes
+    never exceeds.
+    """
+    end = time.monotonic() + FILE_SECONDS
+    name = url.rsplit("/", 1)[-1]
+    data = bytearray()
+    try:
+        with (
+            tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
+            requests.get(
+                url, headers={"Accept-Encoding": "identity"}, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True
+            ) as response,
+        ):
+            if response.status_code != 200:
+                raise UserError(f"HTTP status {response.status_code} {response.reason or ''}".rstrip())
+            length = response.headers.get("Content-Length", "")
+            bar.total = int(length) if length.isdigit() else None
+            if (bar.total or 0) > max_bytes:
+                raise UserError(f"{bar.total:,} bytes offered, where at most {max_bytes:,} are expected")
+            # read1, because read would wait for a whole chunk; undecoded, because the file is a .gz to begin with.
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+                data += chunk
+                bar.update(len(chunk))
+                if len(data) > max_bytes:
+                    raise UserError(f"more than the {max_bytes:,} bytes expected")
+                if time.monotonic() > end:
+                    raise UserError(f"not complete after {FILE_SECONDS:g} s")
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise UserError(_reason(error, len(data))) from error
+    return bytes(data)
+
+
+def _reason(error: Exception, received: int) -> str:
+    """Say in a few words what the libraries say in many."""
+    text = f"{type(error).__name__}: {error}"  # which quotes the errors underneath by their names
+    for words, reason in (
+        ("NameResolutionError", "the host's name could not be resolved (no network?)"),
+        ("Connection refused", "connection refused"),
+        ("IncompleteRead", f"cut off after {received:,} bytes"),
+        ("407 ", "the proxy asks for a password; put it into https_proxy, as http://NAME:PASSWORD@HOST:PORT"),
+        ("ProxyError", "the proxy does not answer as a proxy"),
+        ("SSLError", "the host's certificate could not be verified"),
+        ("ConnectTimeout", f"no connection within {CONNECT_SECONDS:g} s"),
+        ("ReadTimeout", f"nothing came for {READ_SECONDS:g} s, after {received:,} bytes"),
+        ("Connection", "the connection broke off"),
+    ):
+        if words in text:
+            return reason
+    return text

@@ -30,7 +30,7 @@ from small_dataset import (
     write_mirror,
 )
 
-from digits.data import download, fetch
+from digits.data import download
 from digits.data.datasets import read_dataset
 from digits.data.download import download_dataset, find_damage, verify
 from digits.errors import UserError
@@ -128,8 +128,8 @@ def test_a_bad_mirror_is_passed_over_and_its_reason_told(kind: str, tmp_path: Pa
 
 
 def test_a_slow_mirror_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "READ_SECONDS", 0.2)
-    monkeypatch.setattr(fetch, "FILE_SECONDS", 0.3)
+    monkeypatch.setattr(download, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(download, "FILE_SECONDS", 0.3)
     responds: list[tuple[Respond, str]] = [
         (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc", b"", pause=0.6), "nothing came for 0.2"),
         (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\n", *[b"x"] * 20, pause=0.05), "not complete"),
@@ -212,7 +212,7 @@ def test_files_of_torchvision_in_a_linked_folder_are_kept(tmp_path: Path) -> Non
 
 
 def test_a_file_in_the_way_is_named_and_a_mirror_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="the mirror 'http:/host' is neither a folder"):
+    with pytest.raises(UserError, match="the mirror 'http:/host' is no folder"):
         download_dataset(SMALL, tmp_path / "data", "http:/host")
     (tmp_path / "Small").touch()
     for data_dir in (tmp_path / "Small", tmp_path):
