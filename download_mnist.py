@@ -126,7 +126,7 @@ def make_own(options: Options) -> None:
         arrays, class_names = read_image_folder(options.from_images, note, changes, options.convert, options.allow_lost)
         made_by = FROM_IMAGES + " --convert" * options.convert + " --allow-lost" * options.allow_lost
     else:
-        arrays, class_names = read_tables(options.from_csv, partial(say, "error"), partial(say, "warning"), changes)
+        arrays, class_names = read_tables(options.from_csv, partial(say, "error"), changes)
         made_by = "--from-csv TRAIN" + " TEST" * (len(options.from_csv) - 1)
     folder = write_own(name, arrays, class_names, data_dir, f"{made_by}{changes}")
     train, test = len(arrays[0]), len(arrays[2])

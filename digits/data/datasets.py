@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from digits.data.catalogue import CATALOGUE, FILES, Arrays, Entry
 from digits.data.idx import idx_bytes, parse_idx
 from digits.errors import UserError
-from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, write_file, writing_folder
+from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, writing_folder
 from digits.names import command_text, is_forbidden_on_windows
 
 DATA_DIR = Path("mnist_data")
@@ -99,21 +99,17 @@ def write_own(
     """
     check_name(name, data_dir)
     folder = data_dir / name
-    description = {
-        "class_names": list(class_names),
-        "train": len(arrays[1]),
-        "test": len(arrays[3]),
-        "made_by": made_by,
-    }
+    sizes = {"train": len(arrays[1]), "test": len(arrays[3])}
+    description = {"class_names": list(class_names), **sizes, "made_by": made_by}
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
         sums = {}
         for file, array in zip(FILES, arrays, strict=True):
             data = idx_bytes(array)
-            write_file(building / "raw" / file, data)
+            (building / "raw" / file).write_bytes(data)
             sums[f"raw/{file}"] = hashlib.sha256(data).hexdigest()
-        write_file(building / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False).encode())
-        write_file(building / MANIFEST, format_manifest(sums).encode())
+        (building / DESCRIPTION).write_bytes(json.dumps(description, indent=2, ensure_ascii=False).encode())
+        (building / MANIFEST).write_bytes(format_manifest(sums).encode())
     return folder
 
 

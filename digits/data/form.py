@@ -22,6 +22,7 @@ INSET = 2  # pixels from the edge to where a frame has ended
 MAX_CLASSES = 256  # labels are stored in a byte
 TEST_FRACTION = 1 / 7  # of images that are not split: MNIST's own share of test images
 NUMBERED = " (are these the numbers of the images, where their labels are expected?)"
+AGAIN = "make the dataset again"
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,11 @@ def number_classes(labels: Sequence[Sequence[str]], sources: Sequence[Path]) -> 
     part is from. UserError where there are too few or too many classes, or one of the test images has no other.
     """
     names = sorted(set(labels[0]), key=in_order)
-    hint = NUMBERED * _numbered(labels[0])
     if not 2 <= len(names) <= MAX_CLASSES:
-        count = "one class only" if len(names) == 1 else f"{len(names):,} classes"
-        raise UserError(f"'{sources[0]}' has images of {count}, where 2 to {MAX_CLASSES} are expected{hint}.")
+        count = "one class only" if len(names) == 1 else f"{len(names):,} classes{NUMBERED}"
+        raise UserError(f"'{sources[0]}' has images of {count}, where 2 to {MAX_CLASSES} are expected.")
     if strange := sorted(set(labels[-1]) - set(names), key=in_order):
-        hint = NUMBERED * _numbered(labels[-1])
-        raise UserError(f"'{sources[-1]}' has images of class '{strange[0]}', '{sources[0]}' has none of it{hint}.")
+        raise UserError(f"'{sources[-1]}' has images of class '{strange[0]}'{NUMBERED}, '{sources[0]}' has none of it.")
     return {name: number for number, name in enumerate(names)}
 
 
@@ -75,14 +74,8 @@ def four_arrays(
         return images[0], train_labels, images[1], others[0]
     train, test = split_indices(train_labels, TEST_FRACTION, seed=0)
     if not len(test):
-        hint = NUMBERED * _numbered(labels[0])
-        raise UserError(f"'{source}' has too few images to be split into training and test images; add some{hint}.")
+        raise UserError(f"'{source}' has too few images to be split into training and test images; add some.")
     return images[0][train], train_labels[train], images[0][test], train_labels[test]
-
-
-def _numbered(labels: Sequence[str]) -> bool:
-    """Return whether the labels look like the numbers of the images: nearly as many classes as images."""
-    return 2 * len(set(labels)) > len(labels) > 2
 
 
 def in_order(label: str) -> tuple[list[tuple[int, str]], str]:
@@ -99,65 +92,48 @@ def count_leaks(arrays: Arrays) -> int:
 
 def look_at(arrays: Arrays, class_names: Sequence[str], changes: Changes) -> list[str]:
     """Return sentences on what is not as in MNIST; changes: what was done to the images before."""
-    parts = {
-        "training": _signs(arrays[0], arrays[1], class_names, changes),
-        "test": _signs(arrays[2], arrays[3], class_names, changes),
-    }
+    images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2])
+    count, peaks, borders = len(images), images.max(axis=(1, 2)), _ring(images)
+    full, low = int(peaks.max()), int(np.median(images.min(axis=(1, 2))))
+    if full == 0:
+        return ["the images have only pixels of 0; look at the files."]
     found = []
     if 2 * len(class_names) > len(arrays[1]):
         found.append(f"there are {len(class_names)} classes of {len(arrays[1])} training images{NUMBERED}.")
-    for sign in dict.fromkeys([*parts["training"], *parts["test"]]):
-        found.append(f"the {' and '.join(part for part in parts if sign in parts[part])} images {sign}")
-    return found
-
-
-def _signs(images: NDArray[np.uint8], labels: NDArray[np.uint8], names: Sequence[str], changes: Changes) -> list[str]:
-    """Return a sentence with its remedy, after the word 'images', on everything that is not as in MNIST."""
-    peaks, borders = images.max(axis=(1, 2)), _ring(images)
-    full = int(peaks.max())
-    if full == 0:
-        return ["have only pixels of 0; look at the files."]
-    found = []
-    count = len(images)
-    faint = int((peaks <= FAINT).sum())
-    low = int(np.median(images.min(axis=(1, 2))))
-    light = int((borders > full // 2).sum())
+    faint, light = int((peaks <= FAINT).sum()), int((borders > full // 2).sum())
     framed = (borders > full // 2) != (_ring(images[:, INSET:-INSET, INSET:-INSET]) > full // 2)
     # Scaling keeps the ratio of paper and ink, and comes before the inversion: it is no remedy for these.
     is_grey = 3 * low > full
     pale = full <= FAINT if changes.invert else is_grey and full - low <= FAINT
+    uneven = {}
     if pale or (is_grey and light < SOME * count):
         found.append(
-            f"have pixels from {low} to {full}, where the background is 0 and full ink 255; stretch them to that "
-            "range, or let --from-images --convert do it, and make the dataset again."
+            f"the images have pixels from {low} to {full}, where the background is 0 and full ink 255; stretch them to "
+            "that range, or let --from-images --convert do it, and make the dataset again."
         )
     elif full <= FAINT:
         scale = full * (changes.scale or 255) / 255
         scale = np.ceil(scale) if scale > 1 else scale
-        found.append(
-            f"have no pixel above {full}, where full ink is 255; make the dataset again with --scale {scale:g}."
-        )
-    elif faint > SOME * count:
-        found.append(
-            f"are uneven: {faint:,} of {count:,} have no pixel above {FAINT}, where full ink is 255; bring these to "
-            "the values of the others, and make the dataset again."
-        )
+        found.append(f"the images have no pixel above {full}, where full ink is 255; {AGAIN} with --scale {scale:g}.")
+    else:
+        uneven[f"no pixel above {FAINT}"] = faint
     if framed.mean() > 0.5:
-        found.append("have a frame, which is lighter or darker than the background; cut it off.")
+        found.append("the images have a frame, which is lighter or darker than the background; cut it off.")
     elif light >= MOST * count and not pale:  # inverted or not, pale ones have to be stretched first
+        option = f"{'without' if changes.invert else 'with'} --invert"
+        found.append(f"the images have a light background, where MNIST has light ink on black; {AGAIN} {option}.")
+    elif not pale:
+        uneven["a light background"] = light
+    for sign, number in uneven.items():
+        if number > SOME * count:
+            found.append(
+                f"{number:,} of the {count:,} images have {sign}, where all must be light ink, 255, on black; correct "
+                f"these, or let --from-images --convert do it, and {AGAIN}."
+            )
+    if _is_transposed(255 - images if light > count / 2 else images, labels, class_names):
+        option = f"{'without' if changes.transpose else 'with'} --transpose"
         found.append(
-            "have a light background, where networks and photographs have light ink on black; make the dataset again "
-            f"{'without' if changes.invert else 'with'} --invert."
-        )
-    elif light > SOME * count and not pale:
-        found.append(
-            f"are uneven: {light:,} of {count:,} have a light background, where all must be light ink on black; "
-            "invert these, or let --from-images --convert do it, and make the dataset again."
-        )
-    if _is_transposed(255 - images if light > count / 2 else images, labels, names):
-        found.append(
-            "look transposed (rows for columns), as EMNIST's files are; look at some, and make the dataset again "
-            f"{'without' if changes.transpose else 'with'} --transpose."
+            f"the images look transposed (rows for columns), as EMNIST's are; look at some, and {AGAIN} {option}."
         )
     return found
 
@@ -179,18 +155,18 @@ def _is_transposed(images: NDArray[np.uint8], labels: NDArray[np.uint8], names: 
     if len(digits) < 5:  # too few to tell
         return False
     known_images, known_labels, *_ = stratified_sample()
-    known = _means(known_images, known_labels, range(10))
+    known, own = _means(known_images, known_labels, range(10)), _means(images, labels, digits.values())
 
-    def recognised(views: NDArray[np.uint8]) -> int:
+    def recognised(means: NDArray[np.float64]) -> float:
         with np.errstate(invalid="ignore"):  # blank images correlate with nothing
-            correlations = np.corrcoef(_means(views, labels, digits.values()), known)[: len(digits), len(digits) :]
-        return int((correlations.argmax(axis=1) == list(digits)).sum())
+            correlations = np.corrcoef(means.reshape(-1, 49), known.reshape(-1, 49))[: len(digits), len(digits) :]
+        return float((correlations.argmax(axis=1) == list(digits)).mean())
 
-    return recognised(images.transpose(0, 2, 1)) >= 0.8 * len(digits) and recognised(images) <= 0.4 * len(digits)
+    return recognised(own.transpose(0, 2, 1)) >= 0.8 and recognised(own) <= 0.4
 
 
 def _means(images: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Iterable[int]) -> NDArray[np.float64]:
-    """Return the mean image of each class, in blocks of 4x4 pixels, (K, 49)."""
+    """Return the mean image of each class, in blocks of 4x4 pixels, (K, 7, 7)."""
     means = np.stack([images[labels == label].mean(axis=0) for label in classes])
     blocks: NDArray[np.float64] = means.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4))
-    return blocks.reshape(-1, 49)
+    return blocks

@@ -17,7 +17,7 @@ from digits.data.catalogue import Arrays
 from digits.data.datasets import Dataset
 from digits.data.form import FAINT, Changes, four_arrays, in_order, number_classes
 from digits.errors import UserError
-from digits.files import naming, writing_folder
+from digits.files import writing_folder
 from digits.machine import cores
 from digits.names import few, percent, plain
 from digits.photos import find_digit, is_image, is_named_image, read_pages, read_photo
@@ -54,7 +54,8 @@ def read_image_folder(
     found = [_read_images(list(files), note, changes.scale or 255, convert) for files in listed]
     labels = [[files[path] for path in images] for files, images in zip(listed, found, strict=True)]
     if convert:
-        _check_lost(parts, listed, labels, note, allow_lost)
+        had = [Counter(files.values()) for files in listed]
+        _check_lost(parts, had, list(map(Counter, labels)), note, allow_lost)
         changes = replace(changes, scale=None)  # pictures were scaled before
     images = [changes.apply(np.array(list(images.values())).reshape(-1, SIDE, SIDE)) for images in found]
     return four_arrays(images, labels, numbers, folder), tuple(numbers)
@@ -105,9 +106,7 @@ def write_image_folder(dataset: Dataset, folder: Path) -> None:
             images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
             digits = len(str(len(images) - 1))
             for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-                path = hidden / part / f"{names[label]}_{i:0{digits}}.png"
-                with naming(path):
-                    Image.fromarray(image).save(path)
+                Image.fromarray(image).save(hidden / part / f"{names[label]}_{i:0{digits}}.png")
 
 
 def labels_for_files(class_names: Sequence[str]) -> list[str]:
@@ -187,25 +186,20 @@ def _convert(path: Path, full: float) -> NDArray[np.uint8]:
 
 
 def _check_lost(
-    parts: Sequence[Path],
-    listed: Sequence[dict[Path, str]],
-    kept: Sequence[list[str]],
-    note: Callable[[str], None],
-    allow_lost: bool,
+    parts: list[Path], had: list[Counter[str]], has: list[Counter[str]], note: Callable[[str], None], allow_lost: bool
 ) -> None:
     """Note each class that lost many of its pictures; UserError where one has none left, or many of all are lost."""
-    had = Counter((part, label) for part, files in zip(parts, listed, strict=True) for label in files.values())
-    has = Counter((part, label) for part, labels in zip(parts, kept, strict=True) for label in labels)
-    for (part, label), count in had.items():
-        lost = count - has[part, label]
-        if lost > MOST_LOST_OF_CLASS * count:
-            note(f"left out: {lost:,} of the {count:,} pictures of class '{label}' in '{part}'.")
-        if lost == count and (part == parts[0] or not kept[-1]):
-            raise UserError(
-                f"'{part}' has no picture of class '{label}' that can be converted; add some, or remove the class."
-            )
-    total = had.total()
-    lost = total - has.total()
+    for part, before, after in zip(parts, had, has, strict=True):
+        for label, count in before.items():
+            lost = count - after[label]
+            if lost > MOST_LOST_OF_CLASS * count:
+                note(f"left out: {lost:,} of the {count:,} pictures of class '{label}' in '{part}'.")
+            if lost == count and (part == parts[0] or not after):
+                raise UserError(
+                    f"'{part}' has no picture of class '{label}' that can be converted; add some, or remove the class."
+                )
+    total = sum(map(Counter.total, had))
+    lost = total - sum(map(Counter.total, has))
     if lost > MOST_LOST * total and not allow_lost:
         raise UserError(
             f"{lost:,} of the {total:,} pictures ({percent(lost / total, 1)}) could not be converted, each named "

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from digits.data.catalogue import Arrays
 from digits.data.datasets import Dataset
-from digits.data.form import NUMBERED, Changes, four_arrays, number_classes
+from digits.data.form import Changes, four_arrays, number_classes
 from digits.errors import UserError
-from digits.files import naming, writing_folder
+from digits.files import writing_folder
 from digits.names import plain
 
 PIXELS = 28 * 28
@@ -25,14 +25,14 @@ MOST_FAULTS = 100  # bad rows that are named; a table with more is something els
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?\s*", re.ASCII | re.IGNORECASE)
 PIXEL_NAME = re.compile(r"pixel_?\d+|p\d+|\d+x\d+")
 UNLABELLED = (
-    "as in Kaggle's test.csv, which is for predictions. A dataset needs each image's label in the first column; "
-    "without a table TEST, one in seven rows of TRAIN is for testing."
+    "A dataset needs each image's label in the first column, which Kaggle's test.csv lacks; without a table TEST, one "
+    "in seven rows of TRAIN is for testing."
 )
 KINDS = {b"PK": "a zip archive", b"\x1f\x8b": "a gzip archive", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}
 
 
 def read_tables(
-    paths: tuple[Path, ...], report: Callable[[str], None], note: Callable[[str], None], changes: Changes
+    paths: tuple[Path, ...], report: Callable[[str], None], changes: Changes
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Return training images uint8 (N, 28, 28) and labels (N,), test images and labels, and the class names.
 
@@ -41,9 +41,6 @@ def read_tables(
     """
     labels, images = zip(*(_read(path, report, changes) for path in paths), strict=True)
     numbers = number_classes(labels, paths)
-    test = list(map(int, labels[-1]))
-    if len(paths) > 1 and len(test) > 2 and test == list(range(test[0], test[0] + len(test))):
-        note(f"'{paths[1]}' has the labels {test[0]} to {test[-1]}, in this order{NUMBERED}.")
     return four_arrays(images, labels, numbers, paths[0]), tuple(numbers)
 
 
@@ -52,18 +49,16 @@ def write_tables(dataset: Dataset, folder: Path) -> bool:
 
     Return whether the labels are the classes' names, since those are whole numbers, and not the classes' numbers.
     """
-    cells = [str(value) for value in range(256)]
-    names = list(dataset.class_names)
-    is_named = all(name in cells for name in names) and names == sorted(names, key=int)
+    numbers, names = [str(number) for number in range(256)], list(dataset.class_names)
+    is_named = set(names) <= set(numbers) and names == sorted(names, key=int)
+    written = names if is_named else numbers
     with writing_folder(folder, replace=False) as hidden:
         for part in ("train", "test"):
-            images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels").tolist()
-            table = hidden / f"{part}.csv"
-            with naming(table), table.open("w", encoding="utf-8", newline="") as file:
+            images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
+            with (hidden / f"{part}.csv").open("w", newline="") as file:
                 file.write(HEADER)
                 for image, label in zip(images, labels, strict=True):
-                    pixels = ",".join([cells[value] for value in image.tobytes()])
-                    file.write(f"{names[label] if is_named else label},{pixels}\n")
+                    file.write(f"{written[label]},{','.join([numbers[pixel] for pixel in image.tobytes()])}\n")
     return is_named
 
 
@@ -121,7 +116,7 @@ def _is_header(line: str, path: Path) -> bool:
     except csv.Error:  # the row's fault, to be named with the others
         return False
     if len(cells) == PIXELS:
-        raise UserError(f"'{path}' has {PIXELS} columns: pixels without a label, {UNLABELLED}")
+        raise UserError(f"'{path}' has {PIXELS} columns: pixels without a label. {UNLABELLED}")
     first = cells[0].strip()
     if len(set(cells)) < len(cells) or NUMBER.fullmatch(first):  # columns' names differ, pixels' values repeat
         return False
@@ -129,10 +124,7 @@ def _is_header(line: str, path: Path) -> bool:
         raise UserError(f"'{path}' has '{plain(first)}' as its first column, where the label must be; move it there.")
     if is_id(first):
         name = f"'{plain(first)}'" if first else "a column without a name"
-        column = f"'{path}' begins with {name}, which numbers the rows"
-        if len(cells) == COLUMNS:
-            raise UserError(f"{column}, and has {PIXELS} pixels without a label, {UNLABELLED}")
-        raise UserError(f"{column}; remove that column, since the label must come first.")
+        raise UserError(f"'{path}' begins with {name}, which numbers the rows; remove it. {UNLABELLED}")
     return True
 
 

@@ -58,9 +58,10 @@ def test_what_no_option_brings_into_form_is_not_told_to_use_one() -> None:
 
 
 def test_parts_that_differ_are_warned_of() -> None:
-    assert look_at((IMAGES, LABELS, 255 - IMAGES, LABELS), NAMES, Changes())[0].startswith("the test images have a li")
     mixed = np.where(np.arange(len(IMAGES))[:, None, None] % 4 == 1, 255 - IMAGES, IMAGES)
-    assert "50 of 200 have a light background" in signs(mixed)
+    assert "50 of the 300 images have a light background" in signs(mixed)
+    found = look_at((IMAGES, LABELS, 255 - IMAGES, LABELS), NAMES, Changes())
+    assert found[0].startswith("200 of the 400 images have a light background")
     assert "have only pixels of 0" in signs(IMAGES * 0)
     numbers = np.arange(len(IMAGES), dtype=np.uint8)
     found = look_at((IMAGES, numbers, IMAGES, numbers), list(map(str, numbers)), Changes())

@@ -31,7 +31,7 @@ def read(tmp_path: Path, data: bytes | str, test: bytes | None = None, changes: 
     if test is not None:
         paths[1].write_bytes(test)
     try:
-        return reported, read_tables(paths[: 1 + (test is not None)], reported.append, reported.append, changes)
+        return reported, read_tables(paths[: 1 + (test is not None)], reported.append, changes)
     except UserError as error:
         return reported, str(error)
 
@@ -91,13 +91,13 @@ def test_a_damaged_label_in_the_first_row_is_no_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("\n".join([KAGGLE.partition(",")[2], PIXELS]), "has 784 columns: pixels without a label, as in Kaggle's test"),
+        ("\n".join([KAGGLE.partition(",")[2], PIXELS]), "has 784 columns: pixels without a label. A dataset needs"),
         ("\n".join([KAGGLE.partition(",")[2] + ",class", LINES[0]]), "has 'pixel0' as its first column"),
-        (KAGGLE.replace("label", "ImageId,label") + f"\n0,{LINES[0]}", "which numbers the rows; remove that column"),
+        (KAGGLE.replace("label", "ImageId,label") + f"\n0,{LINES[0]}", "which numbers the rows; remove it."),
         ("", "has no rows"),
         (b"PK\x03\x04...", "is a zip archive"),
         ("\n".join(LINES[:1] * 5), "has images of one class only"),
-        ("\n".join(LINES[:10]), "too few images to be split into training and test images; add some (are these the"),
+        ("\n".join(LINES[:10]), "too few images to be split into training and test images; add some"),
         ("\n".join(["1,2,3"] * 1000), "has 100 bad rows so far and was not read further"),
     ],
 )
@@ -112,8 +112,6 @@ def test_columns_that_number_the_rows_are_no_labels(tmp_path: Path) -> None:
     _, error = read(tmp_path, "\n".join(LINES), "\n".join(lines_of(IMAGES[:25], np.arange(25))).encode())
     assert "has images of class '10'" in error
     assert "are these the numbers of the images" in error
-    reported, _ = read(tmp_path, "\n".join(LINES), "\n".join(LINES[:10]).encode())
-    assert "has the labels 0 to 9, in this order (are these the numbers" in reported[0]
 
 
 def test_fractions_and_changes(tmp_path: Path) -> None:
