@@ -104,10 +104,10 @@ HANDS: dict[int, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 STROKES = {
-    digit: tuple(
-        tuple(np.array([point.split() for point in stroke.split(",")], np.float64) / 100 for stroke in hand.split("|"))
+    digit: [
+        [np.fromstring(stroke.replace(",", ""), sep=" ").reshape(-1, 2) / 100 for stroke in hand.split("|")]
         for hand in hands
-    )
+    ]
     for digit, hands in HANDS.items()
 }
 
@@ -124,12 +124,15 @@ def imitate_pens(
         drawn, line, gap, stop = generator.random(4)
         image = write_digit(int(labels[i]), generator) if drawn < DRAWN else _other_pen(images[i], generator)
         if gap < GAP:
-            cut = _crossed(image, generator.uniform(8, 20), 0, generator)
+            cut = image.copy()
+            _cross(cut, generator.uniform(8, 20), 0, generator)
             image = cut if cut.sum() > 0.7 * image.sum() else image  # the stem of a 1 is more than a gap
         if line < LINE:
             image = _with_line(image, generator)
-        elif stop < STOP:
-            image = _with_stop(image, generator)
+        elif stop < STOP:  # a dot at its foot, or a speck anywhere
+            x, y = generator.uniform(3, 25, 2) if generator.random() < 0.5 else (generator.uniform(20, 25), 23.0)
+            radius = int(generator.integers(4, 10))
+            cv2.circle(image, (round(8 * x), round(8 * y)), radius, 255, -1, cv2.LINE_AA, 3)
         changed[i] = image
     return changed
 
@@ -145,41 +148,29 @@ def _other_pen(image: NDArray[np.uint8], generator: np.random.Generator) -> NDAr
     smooth = cv2.GaussianBlur(large, (0, 0), 0.8 * FINER)
     edge = 255 * generator.uniform(0.25, 0.55)
     ink = np.clip((smooth.astype(np.float32) - edge) * (FINER * 1.5) + 128, 0, 255).astype(np.uint8)
-    return centred(ink) if ink.any() else image.copy()
+    return _centred(ink) if ink.any() else image.copy()
 
 
 def _with_line(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
     """Return the digit, smaller, with a line along one or two of its sides: together they fill the box of 20 pixels."""
     size = generator.uniform(0.75, 0.95)
     corner = (SIDE - 1) / 2 * (1 - size)
-    small: NDArray[Any] = cv2.warpAffine(image, np.array([[size, 0, corner], [0, size, corner]]), (SIDE, SIDE))
+    small = cv2.warpAffine(image, np.array([[size, 0, corner], [0, size, corner]]), (SIDE, SIDE))
     for _ in range(1 + (generator.random() < 0.3)):
         away = 10 * size + generator.uniform(0, 2)
-        small = _crossed(
-            small, SIDE / 2 + away * generator.choice([-1, 1]), int(generator.integers(90, 256)), generator
-        )
-    return centred(small)
+        _cross(small, SIDE / 2 + away * generator.choice([-1, 1]), int(generator.integers(90, 256)), generator)
+    return _centred(small)
 
 
-def _crossed(image: NDArray[np.uint8], at: float, ink: int, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the image with a nearly straight line of that ink, level or upright, `at` pixels from its edge."""
+def _cross(image: NDArray[Any], at: float, ink: int, generator: np.random.Generator) -> None:
+    """Draw a nearly straight line of that ink into the image, level or upright, `at` pixels from its edge."""
     start, stop = np.sort(generator.uniform(2, SIDE - 2, 2))
     start, stop = (0.0, float(SIDE)) if generator.random() < 0.5 else (start, stop)
     slant = generator.uniform(-0.1, 0.1) * SIDE / 2
     points = np.array([[start, at - slant], [stop, at + slant]])
     points = points[:, ::-1] if generator.random() < 0.5 else points
     thick = int(generator.integers(1, 3))
-    changed = image.copy()
-    cv2.polylines(changed, [np.rint(8 * points).astype(np.int32)], False, ink, thick, cv2.LINE_AA, 3)
-    return changed
-
-
-def _with_stop(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the digit with a dot at its foot, or with a speck anywhere."""
-    x, y = generator.uniform(3, 25, 2) if generator.random() < 0.5 else (generator.uniform(20, 25), 23.0)
-    changed = image.copy()
-    cv2.circle(changed, (round(8 * x), round(8 * y)), int(generator.integers(4, 10)), 255, -1, cv2.LINE_AA, 3)
-    return changed
+    cv2.polylines(image, [np.rint(8 * points).astype(np.int32)], False, ink, thick, cv2.LINE_AA, 3)
 
 
 def write_digit(digit: int, generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -201,16 +192,13 @@ def write_digit(digit: int, generator: np.random.Generator) -> NDArray[np.uint8]
     for stroke in strokes:
         points = np.rint(8 * ((stroke - (low + high) / 2) * scale + middle)).astype(np.int32)
         cv2.polylines(image, [points], False, 255, round(FINE * width), cv2.LINE_AA, 3)
-    return centred(image)
+    return _centred(image)
 
 
-def centred(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _centred(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return an image, uint8 (H, W), as 28x28 pixels with the centre of mass in the middle, as MNIST has it."""
     moments = cv2.moments(image)
-    times = image.shape[0] / SIDE
-    if not moments["m00"]:
-        return np.zeros((SIDE, SIDE), np.uint8)
-    middle = 14.5 * times - 0.5
+    middle = 14.5 * image.shape[0] / SIDE - 0.5
     rows, columns = np.flatnonzero(image.max(axis=1)), np.flatnonzero(image.max(axis=0))
     # Not so far that ink leaves the image.
     x = np.clip(middle - moments["m10"] / moments["m00"], -columns[0], image.shape[1] - 1 - columns[-1])
