@@ -80,6 +80,15 @@ class PyTorch:
 
         torch.set_default_dtype(getattr(torch, name))
 
+    def load_own(self, path: Path) -> Any:
+        """Return the network in model.pt, read as docs/use_in_your_code.md says."""
+        import torch
+
+        saved = torch.load(path, weights_only=True)
+        model = self.networks.build_model(ModelConfig(**saved["network"]))
+        model.load_state_dict(saved["state_dict"])
+        return model
+
     def logits(self, model: Any, images: np.ndarray, training: bool = False) -> np.ndarray:
         import torch
 
@@ -120,6 +129,11 @@ class TensorFlow:
 
         keras.config.set_floatx(name)
         keras.config.set_dtype_policy(name)
+
+    def load_own(self, path: Path) -> Any:
+        import keras
+
+        return keras.saving.load_model(path)
 
     def logits(self, model: Any, images: np.ndarray, training: bool = False) -> np.ndarray:
         logits: np.ndarray = model(images, training=training).numpy()

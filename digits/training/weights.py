@@ -9,14 +9,13 @@ import dataclasses
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from digits.errors import UserError
@@ -68,7 +67,7 @@ def write_weights(path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[
     from safetensors.numpy import save
 
     # One entry, because safetensors writes several in random order, and equal weights are to be equal files.
-    metadata = {"network": config_to_json(config)}
+    metadata = {"network": json.dumps(dataclasses.asdict(config))}
     contiguous = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     # save_file would make the file unreadable for everybody else on the machine (mode 600).
     write_file(path, save(contiguous, metadata))
@@ -81,21 +80,15 @@ def read_weights(path: Path) -> tuple[ModelConfig, dict[str, NDArray[np.float32]
     """
     from safetensors import safe_open
 
-    with reading(path, "weights file"), safe_open(path, "numpy") as file:
-        config = config_from_json((file.metadata() or {})["network"])
-        return config, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-
-
-@contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Have whatever goes wrong while the file at `path` is read end in a UserError: it is not of the named kind."""
     try:
-        yield
+        with safe_open(path, "numpy") as file:
+            config = ModelConfig(**json.loads((file.metadata() or {})["network"]))
+            return config, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
-        raise UserError(f"there is no {kind} '{path}'; a training script writes one into each run.") from None
+        raise UserError(f"there is no weights file '{path}'; a training script writes one into each run.") from None
     except Exception as error:  # damaged files make the libraries raise a dozen kinds
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
-        raise UserError(f"'{path}' is no {kind} of this project ({reason}); train the run again.") from error
+        raise UserError(f"'{path}' is no weights file of this project ({reason}); train the run again.") from error
 
 
 def initial_weights(
@@ -162,14 +155,3 @@ def parity_weights(arrays: Mapping[str, NDArray[np.floating]], seed: int) -> dic
         else:
             weights[name] = np.full(array.shape, float(name.endswith((".weight", ".running_var"))))
     return weights
-
-
-def config_to_json(config: ModelConfig) -> str:
-    """Return the text from which config_from_json makes the network again."""
-    return json.dumps(dataclasses.asdict(config))
-
-
-def config_from_json(text: str | bytes) -> ModelConfig:
-    """Return the network that the text describes; ValueError where it describes none."""
-    config: ModelConfig = TypeAdapter(ModelConfig).validate_json(text)
-    return config

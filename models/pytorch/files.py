@@ -2,7 +2,6 @@
 
 import ast
 import io
-import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from digits.recipes import RECIPES
 from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
 from digits.training import model_config
-from digits.training.weights import check_fit, config_from_json, read_weights, reading, write_weights
+from digits.training.weights import check_fit, read_weights, write_weights
 from models.pytorch.networks import build_model, config_of
 
 
@@ -71,15 +70,6 @@ def save_checkpoint(model: nn.Module, path: Path) -> None:
     buffer = io.BytesIO()  # torch.save itself ends in a RuntimeError where the disk is full
     torch.save({"network": vars(config_of(model)), "state_dict": model.state_dict()}, buffer)
     write_file(path, buffer.getbuffer())
-
-
-def load_checkpoint(path: Path) -> nn.Module:
-    """Return the model that save_checkpoint wrote, on the CPU; UserError where the file is none or does not fit."""
-    with reading(path, "checkpoint"):
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # or code in the file would be executed
-        model = build_model(config_from_json(json.dumps(checkpoint["network"])))
-        model.load_state_dict(checkpoint["state_dict"])
-    return model
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,14 +17,7 @@ from digits.recipes import RECIPES
 from digits.recipes.model_table import models_table
 from digits.runs.onnx_model import finish_onnx
 from digits.training import model_config
-from digits.training.weights import (
-    check_fit,
-    config_from_json,
-    config_to_json,
-    read_weights,
-    reading,
-    write_weights,
-)
+from digits.training.weights import check_fit, read_weights, write_weights
 from models.tensorflow.networks import build_model, config_of
 
 NEUTRAL_NAMES = {
@@ -80,21 +72,9 @@ def save_network(model: keras.Model, folder: Path, class_names: tuple[str, ...])
 
 
 def save_checkpoint(model: keras.Model, path: Path) -> None:
-    """Write Keras's own form of a trained model, layers and weights in one .keras file, and what it was built from."""
+    """Write Keras's own form of a trained model, layers and weights in one file, for keras.saving.load_model."""
     with naming(path):
         model.save(path)
-        with zipfile.ZipFile(path, "a") as archive:  # a .keras file is one; Keras does not mind what else is in it
-            archive.writestr("network.json", config_to_json(config_of(model)))
-
-
-def load_checkpoint(path: Path) -> keras.Model:
-    """Return the model that save_checkpoint wrote; UserError where the file is none or does not fit."""
-    with reading(path, "checkpoint"):
-        with zipfile.ZipFile(path) as archive:
-            model = build_model(config_from_json(archive.read("network.json")))
-        # In safe mode no code in the file, such as that of a Lambda layer, is executed.
-        model.set_weights(keras.saving.load_model(path, compile=False, safe_mode=True).get_weights())
-    return model
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

@@ -1,15 +1,8 @@
-"""model.pt, model.keras and weights that are damaged, foreign or do not fit: a sentence, and nothing is executed."""
+"""A network's files: refused where they do not fit, named on a full disk, and what a training starts from."""
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import random
-import shutil
-import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,90 +11,12 @@ import numpy as np
 import pytest
 from frameworks import CHECKPOINT, network_named, refusal, ruled_model
 
-from digits.errors import UserError
 from digits.training.weights import read_weights, write_weights
-
-
-class Executed:
-    """What makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return os.mkdir, (str(self.folder),)
 
 
 @pytest.fixture
 def model(tools: Any) -> Any:
     return ruled_model(tools, network_named("mlp"))
-
-
-@pytest.fixture
-def sound(framework: str, tools: Any, model: Any, tmp_path: Path) -> Path:
-    """A trained network's file, as the framework writes it."""
-    path = tmp_path / f"sound-{CHECKPOINT[framework]}"
-    tools.files.save_checkpoint(model, path)
-    return path
-
-
-def forge(sound: Path, forged: Path, member: str, content: bytes | None) -> Path:
-    """Write the archive again with that member replaced, or left out; return its path."""
-    with zipfile.ZipFile(sound) as source, zipfile.ZipFile(forged, "w") as target:
-        for name in source.namelist():
-            data = content if name.endswith(member) else source.read(name)
-            if data is not None:
-                target.writestr(name, data)
-    return forged
-
-
-def test_damaged_and_foreign_files_end_in_a_sentence(tools: Any, sound: Path, tmp_path: Path) -> None:
-    content, load = sound.read_bytes(), tools.files.load_checkpoint
-    assert "there is no checkpoint" in refusal(load, tmp_path / sound.name.removeprefix("sound-"))
-    path = tmp_path / f"foreign-{sound.name}"
-    for foreign in (b"", content[:-1], content[: len(content) // 2], pickle.dumps({"a": 1})):
-        path.write_bytes(foreign)
-        assert "is no checkpoint of this project" in refusal(load, path)
-    for member in ("data.pkl", "data/0") if path.suffix == ".pt" else ("config.json", "weights.h5"):
-        refusal(load, forge(sound, path, member, None))
-
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    generator = random.Random(seed)
-    for _ in range(5):
-        damaged = bytearray(content)
-        for place in (generator.randrange(len(content)), generator.randrange(600), -generator.randrange(1, 600)):
-            damaged[place] ^= generator.randrange(1, 256)
-        path.write_bytes(damaged)
-        with suppress(UserError):  # and no other exception
-            load(path)
-
-
-def test_nothing_in_a_file_is_executed(
-    framework: str, tools: Any, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "executed"
-    code = pickle.dumps(Executed(folder))
-    if framework == "pytorch":
-        (tmp_path / "old.pt").write_bytes(code)  # the form before PyTorch 1.6
-        forged = [tmp_path / "old.pt", forge(sound, tmp_path / "new.pt", "data.pkl", code)]
-    else:
-        import keras
-
-        call = {"module": "os", "class_name": "mkdir", "config": {"path": str(folder)}, "registered_name": "mkdir"}
-        forged = [forge(sound, tmp_path / "os.keras", "config.json", json.dumps(call).encode())]
-        function = keras.layers.Lambda(lambda x: __import__("os").makedirs("executed", exist_ok=True) or x)
-        keras.Sequential([keras.Input((28, 28)), function]).save(tmp_path / "lambda.keras")
-        shutil.rmtree(folder, ignore_errors=True)  # making the layer may make it
-        with zipfile.ZipFile(tmp_path / "lambda.keras", "a") as archive, zipfile.ZipFile(sound) as source:
-            archive.writestr("network.json", source.read("network.json"))
-        forged.append(tmp_path / "lambda.keras")
-    for path in forged:
-        refusal(tools.files.load_checkpoint, path)
-    assert not folder.exists()
-    pickle.loads(code)  # it would have
-    assert folder.exists()
 
 
 def test_weights_that_do_not_fit_are_refused(tools: Any, model: Any, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from digits.errors import UserError
-from digits.training.weights import ModelConfig, config_to_json, initial_weights, read_weights, write_weights
+from digits.training.weights import ModelConfig, initial_weights, read_weights, write_weights
 
 NETWORK = ModelConfig("cnn", 10, (-1.0, 1.0), (16, 32), (128,), 0.25)
 BODY = {"dense.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "dense.bias": np.ones(2, np.float32)}
@@ -66,7 +66,7 @@ def test_files_of_others(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     assert "there is no weights file" in refusal(read_weights, path)
     refusal(read_weights, tmp_path)
-    known = json.loads(config_to_json(NETWORK))
+    known = asdict(NETWORK)
     unknown = [{"model": "transformer"}, {"num_classes": 0}, {"filters": [16]}, {"filters": [16, 1 << 20]}]
     texts = ["{", *(json.dumps(known | changes) for changes in unknown)]
     for metadata in (None, *({"network": text} for text in texts)):

@@ -123,10 +123,7 @@ def test_the_files_of_the_network_all_compute_the_same(
         found = session.run(None, {"images": test_images[:n]})[0]
         np.testing.assert_allclose(found, run.probabilities[:n], atol=1e-5)
 
-    for load, name in (
-        (tools.files.load_checkpoint, CHECKPOINT[framework]),
-        (tools.files.load_weights, "weights.safetensors"),
-    ):
+    for load, name in ((tools.load_own, CHECKPOINT[framework]), (tools.files.load_weights, "weights.safetensors")):
         found = script.predict(load(run.path / name), test_images)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, run.probabilities, atol=1e-5, err_msg=name)
@@ -331,10 +328,7 @@ def test_bfloat16_trains_and_leaves_a_float32_model(
     assert rounded.history[0]["train_loss"] == pytest.approx(exact.history[0]["train_loss"], rel=0.05)
     # bfloat16 has 8 bits: a model that computed in it would be off by 1e-3.
     images = load_dataset("tiny", tiny_data).test_images
-    for load, name in (
-        (tools.files.load_checkpoint, CHECKPOINT[framework]),
-        (tools.files.load_weights, "weights.safetensors"),
-    ):
+    for load, name in ((tools.load_own, CHECKPOINT[framework]), (tools.files.load_weights, "weights.safetensors")):
         found = script.predict(load(rounded.path / name), images)
         np.testing.assert_allclose(found, rounded.probabilities, atol=1e-5)
 
