@@ -29,11 +29,8 @@ class Checkpoint:
     def __init__(self, run: Path, options: Options, facts: Mapping[str, Any], workers: Workers = ALONE) -> None:
         """facts: what must be equal when the training is resumed, besides the options."""
         self.path = checkpoint_path(run)
-        self.resume, self.epochs, self.workers = (
-            options.resume or bool(workers.restarts),
-            options.recipe.epochs,
-            workers,
-        )
+        self.resume = options.resume or bool(workers.restarts)
+        self.epochs, self.workers = options.recipe.epochs, workers
         self.seconds = 0.0  # of training that an earlier process has done
         self._finished = 0  # epochs of this training that the file is known to hold
         asked = {name: value for name, value in dataclasses.asdict(options).items() if name not in FREE}

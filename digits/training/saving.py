@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,10 +29,9 @@ from digits.runs import (
 )
 from digits.training.batches import evaluation_set, split_dataset
 from digits.training.checkpoint import Checkpoint
-from digits.training.memory import peak_memory
 from digits.training.network_hash import network_code
 from digits.training.progress import EventLog, Progress
-from digits.training.schedule import kept_epoch
+from digits.training.schedule import best_epoch
 from digits.training.weights import network_config
 from digits.training.workers import ALONE, Workers
 
@@ -103,9 +102,9 @@ class NewRun:
         labels = self.labels.astype(np.int64)
         score = score_of(labels, probabilities, self.writers)
         on_test = options.evaluate_on == "test"
-        kept = kept_epoch(history, recipe.keep_best)
         validation: Score | None = None  # after the epoch that was kept
-        if kept and (n := len(split_dataset(dataset, recipe)[1])):
+        if history and (n := len(split_dataset(dataset, recipe)[1])):
+            kept = history[best_epoch(history) - 1 if recipe.keep_best else -1]
             validation = {"n": n, "accuracy": kept["validation_accuracy"], "loss": kept["validation_loss"]}
         fraction = recipe.validation_fraction
         held_out: HeldOut = {"validation_fraction": fraction, "split": recipe.split, "seed": recipe.seed}
@@ -154,3 +153,14 @@ class NewRun:
             f"{options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, in all "
             f"{seconds:.1f} s"
         )
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that this process has had resident, in bytes; None where the system does not say."""
+    with suppress(OSError, StopIteration), open("/proc/self/status", errors="replace") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+    with suppress(ImportError):  # Windows has no such module; on Linux it would count the parent's memory too
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return None

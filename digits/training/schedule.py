@@ -48,11 +48,6 @@ def best_epoch(history: History) -> int:
     return 1 + scores.index(max(scores))
 
 
-def kept_epoch(history: History, keep_best: bool) -> Mapping[str, float]:
-    """Return the row of the epoch whose weights are kept, the best or the last; empty where there was no epoch."""
-    return history[best_epoch(history) - 1 if keep_best else -1] if history else {}
-
-
 def is_over(recipe: Recipe, history: History) -> bool:
     """Return whether training ends here: all epochs are done, or the validation loss has long stopped falling."""
     if len(history) >= recipe.epochs:

@@ -67,13 +67,13 @@ class SeveralWorkers(Workers):
 
     def agree(self, facts: Mapping[str, Any]) -> None:
         everyone = self.exchange(dict(facts))
-        for name in sorted(set().union(*everyone)):
-            values = [one.get(name) for one in everyone]
-            for rank, value in enumerate(values):
-                if value != values[0]:
+        for rank, one in enumerate(everyone):
+            for name in sorted({*one, *everyone[0]}):
+                ours, theirs = everyone[0].get(name), one.get(name)
+                if ours != theirs:
                     raise UserError(
-                        f"the workers differ: {name} is {value} on worker {rank} and {values[0]} on worker 0; give all "
-                        "of them the same options, data and versions."
+                        f"the workers differ: {name} is {theirs} on worker {rank} and {ours} on worker 0; give all of "
+                        "them the same options, data and versions."
                     )
 
     def from_first(self, read: Callable[[], T]) -> T:
