@@ -1,8 +1,7 @@
-"""What a training says while it runs; both scripts' live line in a real terminal is in test_training.py."""
+"""What a training says after each epoch; the live line during it is in test_training.py."""
 
 from __future__ import annotations
 
-import io
 import math
 
 import pytest
@@ -37,28 +36,3 @@ def test_a_loss_that_is_not_finite_ends_the_training(loss: float, capsys: pytest
         progress.add(ROW | {"train_loss": loss}, [], 5)
     assert not progress.history
     assert capsys.readouterr().out == ""
-
-
-class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("stream", "hidden", "drawn"), [(Terminal, None, 1), (Terminal, True, 0), (io.StringIO, None, 0)]
-)
-def test_the_live_line_is_drawn_in_a_terminal_and_wiped(
-    stream: type[io.StringIO], hidden: bool | None, drawn: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen = stream()
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setattr(Progress, "hidden", hidden)
-    with Progress([dict(ROW)], []).live_line(3, 4000) as line:
-        line.set_postfix_str("loss 0.5000, accuracy 90.00%", refresh=False)
-        line.update(100)
-        line.refresh()
-    assert ("epoch 2/3" in screen.getvalue() and "100/4000" in screen.getvalue()) == drawn
-    assert ("loss 0.5000, accuracy 90.00%" in screen.getvalue()) == drawn
-    assert not screen.getvalue().rpartition("\r")[2]
