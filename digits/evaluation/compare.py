@@ -18,6 +18,7 @@ from digits.runs import ENSEMBLE, Run, number_writers
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called significant: a 95 % test, as the intervals are 95 % intervals."""
+SAME_IMAGES = "only runs on the same images, with the same labels and class names, are compared"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,7 @@ class PairComparison:
     @property
     def verdict(self) -> str:
         """In plain words: one to four sentences."""
-        differing, gap = self.only_a_right + self.only_b_right, abs(self.only_a_right - self.only_b_right)
-        named = list(zip((self.a, self.b), self.names, strict=True))
-        (better, its_name), (worse, other_name) = named if self.only_a_right >= self.only_b_right else named[::-1]
+        differing, gap = self.only_a_right + self.only_b_right, self.only_a_right - self.only_b_right
         both = "'{}' and '{}'".format(*self.names)
         if not differing:
             text = f"{both} are correct on exactly the same images: {self.both_right:,} of {self.n:,}."
@@ -65,21 +64,22 @@ class PairComparison:
                 "the other is wrong."
             )
         else:
+            accuracies = percent(self.a.accuracy), percent(self.b.accuracy)
+            (better, worse), (high, low) = (self.names, accuracies) if gap > 0 else (self.names[::-1], accuracies[::-1])
             test = "exact McNemar test"
             if self.writers:
                 test = f"paired test over {self.writers} writers; exact McNemar test: {_chance(self.mcnemar)}"
-            text = (
-                f"'{its_name}' classifies {gap:,} more of {self.n:,} images correctly than '{other_name}' "
-                f"({percent(better.accuracy)} against {percent(worse.accuracy)}); {differing:,} images are classified "
-                f"correctly by only one of the two. Two equally good networks would differ by at least this much with "
-                f"a probability of {_chance(self.p_value)} ({test}): the difference is "
-            )
+            judged = f"not significant; with only {differing} such images, none would be."
             if self.significant:
-                text += "significant."
+                judged = "significant."
             elif self.needed:
-                text += f"not significant; one of {self.needed:,} images would be."
-            else:
-                text += f"not significant; with only {differing} such images, none would be."
+                judged = f"not significant; one of {self.needed:,} images would be."
+            text = (
+                f"'{better}' classifies {abs(gap):,} more of {self.n:,} images correctly than '{worse}' ({high} "
+                f"against {low}); {differing:,} images are classified correctly by only one of the two. Two equally "
+                f"good networks would differ by at least this much with a probability of {_chance(self.p_value)} "
+                f"({test}): the difference is {judged}"
+            )
         if len(self.recipe_differences) == 1 and self.a.seed != self.b.seed:
             return f"{text} They differ in their seed alone, {self.a.seed} against {self.b.seed}."
         if self.recipe_differences:
@@ -128,33 +128,29 @@ def compare_runs(runs: Sequence[Run], chosen: tuple[Run, Run] | None = None) -> 
     for i, run in enumerate(runs):
         # Labels too: another version may have held out other images with the same recipe.
         images = (run.fingerprint, *(run.held_out or {}).values(), run.labels.tobytes(), *run.class_names)
-        key = images if run.fingerprint else (i,)
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(images if run.fingerprint else (i,), []).append(run)
     comparisons = []
     for group in groups.values():
-        asked = chosen if chosen and {id(run) for run in chosen} <= {id(run) for run in group} else None
+        asked = chosen if chosen and all(any(run is one for run in group) for one in chosen) else None
         pairs = [compare_pair(*asked)] if asked else [] if chosen else _framework_pairs(group)
-        what = (group[0].dataset, group[0].fingerprint, group, pairs, summarize_recipes(group), asked is not None)
-        comparisons.append(Comparison(*what))
+        images = group[0].dataset, group[0].fingerprint
+        comparisons.append(Comparison(*images, group, pairs, summarize_recipes(group), asked is not None))
     if chosen and not any(one.chosen for one in comparisons):
-        raise UserError(why_not_compared(compare_runs(chosen))[0])
+        raise UserError(f"{SAME_IMAGES}: {'; '.join(why_not_compared(compare_runs(chosen)))}.")
     return comparisons
 
 
 def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return sentences on why the groups of compare_runs are not compared with one another, one for each reason."""
-    names: dict[str, dict[str, None]] = {}  # by reason
-    for pair in combinations(comparisons, 2):
-        reason = _why_apart(pair[0].runs[0], pair[1].runs[0])
-        for group in pair:
-            others = f" (and {len(group.runs) - 1} more)" if len(group.runs) > 1 else ""
-            names.setdefault(reason, {})[f"'{group.runs[0].name}'{others}"] = None
-    sentences = []
-    for reason, (*first, last) in names.items():
-        last = last if len(first) < 4 else f"{len(first) - 2} more"
-        named = f"{', '.join(first[:3])} and {last}"
-        sentences.append(f"{named} cannot be compared: {reason}.")
-    return sentences
+    """Return for each of several groups of compare_runs what it was evaluated on, which is why they are apart."""
+    texts = []
+    for group in comparisons if len(comparisons) > 1 else ():
+        run = group.runs[0]
+        more = f" (and {len(group.runs) - 1} more)" if len(group.runs) > 1 else ""
+        fingerprint = run.fingerprint[:8] if run.fingerprint else "not recorded, so train again"
+        facts = {**(run.held_out or {}), "fingerprint": fingerprint}
+        which = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+        texts.append(f"'{run.name}'{more} on {len(run.labels):,} {run.evaluated_on} images of {run.dataset} ({which})")
+    return texts
 
 
 def compare_pair(a: Run, b: Run) -> PairComparison:
@@ -234,22 +230,6 @@ def paired_test(differences: NDArray[np.integer]) -> tuple[float, int | None]:
     needed = next((distance for distance in reachable if tails[distance] < SIGNIFICANT), None)
     observed = abs(int(differences.sum()))
     return (float(tails[observed]) if observed else 1.0), needed
-
-
-def _why_apart(a: Run, b: Run) -> str:
-    """Return why two runs are not in one group."""
-    for run in (a, b):
-        if not run.fingerprint:
-            return f"'{run.name}' does not record the fingerprint of its dataset; train it again"
-    if a.dataset != b.dataset:
-        return f"they were evaluated on different datasets, {a.dataset} and {b.dataset}"
-    if a.fingerprint != b.fingerprint:
-        return f"the images of {a.dataset} that they were evaluated on differ (by the dataset's fingerprint)"
-    if a.evaluated_on != b.evaluated_on:
-        return f"they were evaluated on {a.evaluated_on} and {b.evaluated_on} images"
-    if a.held_out != b.held_out:
-        return "their validation images differ (by --validation-fraction, --split or --seed)"
-    return "their labels or class names differ although their datasets' fingerprints are equal"
 
 
 def _chance(p_value: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UserError
-from digits.evaluation.compare import compare_runs, why_not_compared
+from digits.evaluation.compare import SAME_IMAGES, compare_runs, why_not_compared
 from digits.machine import hardware, versions
 from digits.names import command_text
 from digits.recipes import name_problem, run_name
@@ -30,13 +30,12 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     """
     if len(runs) < 2:
         raise UserError(f"an ensemble needs two runs or more, not {len(runs)}; name them after --ensemble.")
-    comparisons = compare_runs(runs)
-    if len(comparisons) > 1:
-        raise UserError(f"these runs make no ensemble: {why_not_compared(comparisons)[0]}")
-    models = {run.model for run in runs}
-    model = models.pop() if len(models) == 1 else "mixed"
-    on = {"evaluate_on": "validation"} if runs[0].held_out else {}
-    usual = run_name(runs[0].dataset, model, ENSEMBLE, differences=on)
+    if reasons := why_not_compared(compare_runs(runs)):
+        raise UserError(f"these runs make no ensemble; {SAME_IMAGES}: {'; '.join(reasons)}.")
+    first = runs[0]
+    model = first.model if len({run.model for run in runs}) == 1 else "mixed"
+    on = {"evaluate_on": "validation"} if first.held_out else {}
+    usual = run_name(first.dataset, model, ENSEMBLE, differences=on)
     name = name or usual
     if problem := name_problem(name):
         raise UserError(f"'{name}' cannot be an ensemble's name: it {problem}.")
@@ -45,11 +44,39 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     stacked = np.stack([run.probabilities for run in runs])
     probabilities: NDArray[np.float32] = stacked.mean(axis=0, dtype=np.float64).astype(np.float32)
     writers = next((run.writers for run in runs if run.writers is not None), None)
-    info = _info(runs)
-    info |= {"name": name, "model": model, "command": _command(runs, path, ["--ensemble-name", name] * (name != usual))}
-    info["validation" if runs[0].held_out else "test"] = score_of(runs[0].labels, probabilities, writers)
+    command = ["python", "visualize_results.py", "--ensemble"]
+    command += [run.name if run.path.resolve().parent == outputs.resolve() else str(run.path) for run in runs]
+    command += ["--ensemble-name", name] if name != usual else []
+    command += ["--output-dir", str(outputs)] if outputs != Path("outputs") else []
+    info: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "dataset": first.dataset,
+        "dataset_fingerprint": first.fingerprint,
+        "class_names": first.class_names,
+        "model": model,
+        "framework": ENSEMBLE,
+        "seed": None,
+        "recipe": None,
+        "members": [{key: getattr(run, key) for key in ("name", "model", "framework", "seed")} for run in runs],
+        "command": command_text(command),
+        "versions": versions(["numpy"]),
+        "hardware": hardware("cpu"),
+        "evaluated_on": first.evaluated_on,
+        "held_out": first.held_out,
+        "validation": None,
+        "test": None,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    info[first.evaluated_on] = score_of(first.labels, probabilities, writers)
+    # Only where every member records them: a sum that leaves some out would be too small.
+    if all("parameters" in run.info for run in runs):
+        kinds = ("trainable", "non_trainable")
+        info["parameters"] = {kind: sum(run.info["parameters"].get(kind, 0) for run in runs) for kind in kinds}
+    if all("seconds" in run.info for run in runs):
+        info["seconds"] = {"training": round(sum(run.info["seconds"]["training"] for run in runs), 3)}
     with writing_run(path) as folder:
-        labels = runs[0].labels
+        labels = first.labels
         write_run_files(folder, probabilities=probabilities, labels=labels, history=[], info=info, writers=writers)
     return path
 
@@ -63,48 +90,3 @@ def _check_target(path: Path, runs: Sequence[Run]) -> None:
     what = "a trained run" if framework != ENSEMBLE else "a member"
     if framework != ENSEMBLE or path.resolve() in [run.path.resolve() for run in runs]:
         raise UserError(f"'{path}' is {what} and would be replaced; choose another --ensemble-name.")
-
-
-def _info(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what run.json holds besides name, model, command and score: the keys of a trained run, and 'members'."""
-    first = runs[0]
-    info: dict[str, Any] = {
-        "format": FORMAT,
-        "name": "",
-        "dataset": first.dataset,
-        "dataset_fingerprint": first.fingerprint,
-        "class_names": first.class_names,
-        "model": "",
-        "framework": ENSEMBLE,
-        "seed": None,
-        "recipe": None,
-        "members": [
-            {"name": run.name, "model": run.model, "framework": run.framework, "seed": run.seed} for run in runs
-        ],
-        "command": "",
-        "versions": versions(["numpy"]),
-        "hardware": hardware("cpu"),
-        "evaluated_on": first.evaluated_on,
-        "held_out": first.held_out,
-        "validation": None,
-        "test": None,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    # Only where every member records them: a sum that leaves some out would be too small.
-    counts = [run.info.get("parameters") for run in runs]
-    if None not in counts:
-        keys = ("trainable", "non_trainable")
-        info["parameters"] = {key: sum(count.get(key, 0) for count in counts if count) for key in keys}
-    seconds = [run.training_seconds for run in runs]
-    if None not in seconds:
-        info["seconds"] = {"training": round(sum(filter(None, seconds)), 3)}
-    return info
-
-
-def _command(runs: Sequence[Run], path: Path, options: Sequence[str]) -> str:
-    """Return the command that makes the ensemble at `path` again."""
-    outputs = path.parent
-    words = ["python", "visualize_results.py", "--ensemble"]
-    words += [run.name if run.path.resolve().parent == outputs.resolve() else str(run.path) for run in runs]
-    words += [*options, *(["--output-dir", str(outputs)] if outputs != Path("outputs") else [])]
-    return command_text(words)

@@ -131,25 +131,26 @@ def test_runs_are_grouped_by_what_they_were_tested_on(make: Callable[..., Run]) 
     assert (digits.dataset, digits.fingerprint) == ("mnist", runs[0].fingerprint)
     [pair] = digits.pairs
     assert (pair.a.framework, pair.b.framework) == ("pytorch", "tensorflow")
-    [sentence] = why_not_compared(comparisons)
-    assert sentence == (
-        "'mnist-cnn-pytorch' (and 1 more) and 'fashion-mnist-cnn-pytorch' (and 1 more) cannot be compared: they were "
-        "evaluated on different datasets, mnist and fashion-mnist."
-    )
+    assert why_not_compared(comparisons) == [
+        f"'mnist-cnn-pytorch' (and 1 more) on 200 test images of mnist (fingerprint {digits.fingerprint[:8]})",
+        f"'fashion-mnist-cnn-pytorch' (and 1 more) on 200 test images of fashion-mnist (fingerprint "
+        f"{fashion.fingerprint[:8]})",
+    ]
+    assert why_not_compared([digits]) == []
 
 
 @pytest.mark.parametrize(
-    ("info", "sentence"),
+    ("info", "fact"),
     [
-        ({"dataset_fingerprint": "f" * 64}, "the images of mnist that they were evaluated on differ"),
-        ({"dataset_fingerprint": ""}, "'mnist-cnn-tensorflow' does not record the fingerprint of its dataset"),
-        ({"class_names": list("abcdefghij")}, "their labels or class names differ"),
+        ({"dataset_fingerprint": "f" * 64}, "test images of mnist (fingerprint ffffffff)"),
+        ({"dataset_fingerprint": ""}, "(fingerprint not recorded, so train again)"),
+        ({"class_names": list("abcdefghij")}, "'mnist-cnn-tensorflow' on 200 test images of mnist"),
     ],
 )
-def test_other_images_are_told(make: Callable[..., Run], info: dict[str, Any], sentence: str) -> None:
+def test_other_images_are_told(make: Callable[..., Run], info: dict[str, Any], fact: str) -> None:
     comparisons = compare_runs([make(), make(framework="tensorflow", info=info)])
     assert [(len(group.runs), group.pairs) for group in comparisons] == [(1, []), (1, [])]
-    assert sentence in why_not_compared(comparisons)[0]
+    assert fact in why_not_compared(comparisons)[1]
 
 
 def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..., Run]) -> None:
@@ -163,12 +164,12 @@ def test_validation_runs_are_compared_on_the_same_images_alone(make: Callable[..
     comparisons = compare_runs(runs)
     assert [len(group.runs) for group in comparisons] == [1, 2, 1, 1]
     assert [len(group.pairs) for group in comparisons] == [0, 1, 0, 0]
-    first, second = why_not_compared(comparisons)
-    assert "they were evaluated on test and validation images." in first
-    assert second == (
-        "'pytorch-0-0.1' (and 1 more), 'pytorch-1-0.1' and 'pytorch-0-0.2' cannot be compared: their validation images "
-        "differ (by --validation-fraction, --split or --seed)."
-    )
+    test, *others = why_not_compared(comparisons)
+    assert "on 200 test images" in test
+    held_out = (("0-0.1' (and 1 more)", 0.1, 0), ("1-0.1'", 0.1, 1), ("0-0.2'", 0.2, 0))
+    for text, (name, fraction, seed) in zip(others, held_out, strict=True):
+        images = f"200 validation images of mnist (validation fraction {fraction}, split random, seed {seed}, "
+        assert text.startswith(f"'pytorch-{name} on {images}fingerprint ")
 
 
 def test_frameworks_are_compared_on_one_model_seed_and_recipe(make: Callable[..., Run]) -> None:
@@ -214,7 +215,7 @@ def test_a_pair_that_is_asked_for_replaces_the_frameworks(make: Callable[..., Ru
     digits, clothes = compare_runs(runs, (runs[2], runs[0]))
     assert [(pair.a, pair.b) for pair in digits.pairs] == [(runs[2], runs[0])]
     assert (digits.chosen, clothes.chosen, clothes.pairs) == (True, False, [])
-    with pytest.raises(UserError, match="different datasets, mnist and fashion-mnist"):
+    with pytest.raises(UserError, match=r"same images.*'mnist-cnn-pytorch' on 200 test images .*; 'fashion-mnist"):
         compare_runs(runs, (runs[0], runs[3]))
 
 
