@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ class SharedStudy(optuna.Study):
             self._refused = 0
         if not self.alone:
             self._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
-        trial.set_user_attr(WORKER, {"name": self.worker, "zone": time.strftime("%z")})  # from now on it has a beat
+        zone = datetime.now().astimezone().strftime("%z")  # which Optuna's times lack
+        trial.set_user_attr(WORKER, {"name": self.worker, "zone": zone})  # from now on it has a heartbeat
         return values
 
     def rescue(self) -> None:
