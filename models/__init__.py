@@ -1,1 +1,0 @@
-"""The networks, written twice: models/pytorch and models/tensorflow hold the same architectures, file for file."""
