@@ -45,9 +45,10 @@ nightly: $(VENV)/installed-dev ## what takes long: kills, resumes, full disks, e
 	$(PYTEST) -m "nightly and pytorch"
 	$(PYTEST) -m "nightly and tensorflow"
 
-lint: $(VENV)/installed-dev ## ruff and mypy only
+lint: $(VENV)/installed-dev ## ruff, import-linter and mypy only
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(RUN) -m mypy
 
 lock: $(VENV)/installed-dev ## write constraints.txt anew, after a change of a version in pyproject.toml

@@ -20,15 +20,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse, refuse
-from digits.data import CATALOGUE, DATA_DIR, Entry, load_dataset
-from digits.data.datasets import FROM_IMAGES, check_name, write_own
-from digits.data.download import download_dataset, download_writers
-from digits.data.form import Changes, count_leaks, look_at
-from digits.data.image_folder import read_image_folder, write_image_folder
-from digits.data.tables import read_tables, write_tables
-from digits.errors import UserError, run_script
-from digits.files import MANIFEST
+from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.data import CATALOGUE, DATA_DIR, Entry, load_dataset
+from mnist_twice.data.datasets import FROM_IMAGES, check_name, write_own
+from mnist_twice.data.download import download_dataset, download_writers
+from mnist_twice.data.form import Changes, count_leaks, look_at
+from mnist_twice.data.image_folder import read_image_folder, write_image_folder
+from mnist_twice.data.tables import read_tables, write_tables
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.files import MANIFEST
 
 Choice = Literal[*CATALOGUE, "all"]  # type: ignore[valid-type]
 

@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse
-from digits.errors import UserError, run_script
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.errors import UserError, run_script
 
 
 @options_dataclass
@@ -43,15 +43,15 @@ class Options:
 def main() -> int:
     options = parse(Options(), __doc__)
     # Only now, so that a missing package is told in a sentence.
-    from digits.web.answers import runs_to_show
-    from digits.web.guard import own_hosts
-    from digits.web.page import build_app
-    from digits.web.wall import Wall, check_keep
+    from mnist_twice.web.answers import runs_to_show
+    from mnist_twice.web.guard import own_hosts
+    from mnist_twice.web.page import build_app
+    from mnist_twice.web.wall import Wall, check_keep
 
     runs, note = runs_to_show(options.run, options.output_dir)
     names = ", ".join(run.name for run in runs)
     if options.export:
-        from digits.web.export import export_site
+        from mnist_twice.web.export import export_site
 
         size = export_site(runs, options.export)
         print(f"wrote '{options.export / 'index.html'}': {names}; {size / 1e6:.1f} MB. Open it, or publish the folder.")
@@ -93,7 +93,7 @@ def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) ->
     """Print the addresses of the page and the wall; return that at which phones find the page, '' where they cannot."""
     from rich.console import Console
 
-    from digits.web.address import code_as_text, page_address
+    from mnist_twice.web.address import code_as_text, page_address
 
     address, for_phones = page_address(listener)
     print(f"drawing page at {address} ({names}); Ctrl-C ends it")
@@ -109,7 +109,7 @@ def serve(app: Any, listener: socket.socket) -> None:
     """Serve the application until Ctrl-C."""
     import uvicorn
 
-    from digits.web.guard import Protocol
+    from mnist_twice.web.guard import Protocol
 
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a client that breaks off there is nothing to say
     settings: dict[str, Any] = {"http": Protocol, "loop": "asyncio", "ws": "none", "lifespan": "off"}

@@ -13,9 +13,9 @@ from __future__ import annotations
 import sys
 import time
 
-from digits.errors import expect_interruptions, run_script
-from digits.recipes import Options, Recipe, parse_options
-from digits.training import ALONE, Checkpoint, NewRun, Progress, Workers
+from mnist_twice.errors import expect_interruptions, run_script
+from mnist_twice.recipes import Options, Recipe, parse_options
+from mnist_twice.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
     expect_interruptions()  # from here on Ctrl-C and a missing package print a sentence instead of a traceback
@@ -26,15 +26,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from digits.data import Dataset, load_dataset
-from digits.runs import score_of
-from digits.training.batches import epoch_order, images_of_epochs, split_dataset
-from digits.training.schedule import is_best, is_over, learning_rates
-from models.pytorch.device import set_up, settle_precision
-from models.pytorch.files import count_parameters, list_models, save_network
-from models.pytorch.networks import build_model
-from models.pytorch.parallel import join_workers
-from models.pytorch.training import TrainState, losses_and_accuracy, make_optimizer, set_starting_weights
+from mnist_twice.data import Dataset, load_dataset
+from mnist_twice.pytorch.device import set_up, settle_precision
+from mnist_twice.pytorch.files import count_parameters, list_models, save_network
+from mnist_twice.pytorch.networks import build_model
+from mnist_twice.pytorch.parallel import join_workers
+from mnist_twice.pytorch.training import TrainState, losses_and_accuracy, make_optimizer, set_starting_weights
+from mnist_twice.runs import score_of
+from mnist_twice.training.batches import epoch_order, images_of_epochs, split_dataset
+from mnist_twice.training.schedule import is_best, is_over, learning_rates
 
 
 def train(

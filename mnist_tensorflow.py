@@ -14,15 +14,15 @@ import math
 import sys
 import time
 
-from digits.errors import expect_interruptions, run_script
-from digits.recipes import Options, Recipe, parse_options
-from digits.training import ALONE, Checkpoint, NewRun, Progress, Workers
+from mnist_twice.errors import expect_interruptions, run_script
+from mnist_twice.recipes import Options, Recipe, parse_options
+from mnist_twice.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
     expect_interruptions()  # from here on Ctrl-C and a missing package print a sentence instead of a traceback
     OPTIONS = parse_options(__doc__)  # before the slow import of TensorFlow, so that --help answers at once
 
-from digits.training.keras_import import ignore_keras_settings, quiet_stderr
+from mnist_twice.training.keras_import import ignore_keras_settings, quiet_stderr
 
 ignore_keras_settings()  # the user's, in ~/.keras/keras.json and KERAS_BACKEND
 with quiet_stderr():  # TensorFlow writes notes while it is imported
@@ -32,15 +32,15 @@ with quiet_stderr():  # TensorFlow writes notes while it is imported
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import Dataset, load_dataset
-from digits.training.batches import epoch_length, split_dataset
-from digits.training.schedule import is_over
-from models.tensorflow.device import set_up, settle_precision
-from models.tensorflow.files import count_parameters, list_models, save_network
-from models.tensorflow.fit import Classifier, TrainingCallback, batches_of_epochs
-from models.tensorflow.networks import build_model
-from models.tensorflow.parallel import join_workers
-from models.tensorflow.training import TrainState, make_optimizer, set_starting_weights
+from mnist_twice.data import Dataset, load_dataset
+from mnist_twice.tensorflow.device import set_up, settle_precision
+from mnist_twice.tensorflow.files import count_parameters, list_models, save_network
+from mnist_twice.tensorflow.fit import Classifier, TrainingCallback, batches_of_epochs
+from mnist_twice.tensorflow.networks import build_model
+from mnist_twice.tensorflow.parallel import join_workers
+from mnist_twice.tensorflow.training import TrainState, make_optimizer, set_starting_weights
+from mnist_twice.training.batches import epoch_length, split_dataset
+from mnist_twice.training.schedule import is_over
 
 
 def train(

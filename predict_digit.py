@@ -22,10 +22,10 @@ from typing import Annotated
 from pydantic import Field
 from tqdm import tqdm
 
-from digits import prediction
-from digits.command_line import options_dataclass, parse, refuse
-from digits.errors import run_script
-from digits.names import plain
+from mnist_twice import prediction
+from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.errors import run_script
+from mnist_twice.names import plain
 
 
 @options_dataclass

@@ -16,8 +16,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from digits.command_line import refuse
-from digits.errors import expect_interruptions, run_script
+from mnist_twice.command_line import refuse
+from mnist_twice.errors import expect_interruptions, run_script
 
 GRID = """Train every combination of frameworks, networks, seeds and values.
 
@@ -64,37 +64,37 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def grid(text: str, words: Sequence[str]) -> int:
-    from digits.experiments.options import GridOptions, parse_command
+    from mnist_twice.experiments.options import GridOptions, parse_command
 
     options = parse_command(GridOptions(), "grid", text, words)
-    from digits.experiments.commands import run_grid  # after the options, because Optuna takes a second to import
+    from mnist_twice.experiments.commands import run_grid  # after the options, because Optuna takes a second to import
 
     return run_grid(options)
 
 
 def search(text: str, words: Sequence[str]) -> int:
-    from digits.experiments.options import SearchOptions, parse_command
+    from mnist_twice.experiments.options import SearchOptions, parse_command
 
     options = parse_command(SearchOptions(), "search", text, words)
-    from digits.experiments.commands import run_search
+    from mnist_twice.experiments.commands import run_search
 
     return run_search(options)
 
 
 def show(text: str, words: Sequence[str]) -> int:
-    from digits.experiments.options import ShowOptions, parse_command
+    from mnist_twice.experiments.options import ShowOptions, parse_command
 
     options = parse_command(ShowOptions(), "show", text, words)
-    from digits.experiments.report import run_show
+    from mnist_twice.experiments.report import run_show
 
     return run_show(options)
 
 
 def confirm(text: str, words: Sequence[str]) -> int:
-    from digits.experiments.options import ConfirmOptions, parse_command
+    from mnist_twice.experiments.options import ConfirmOptions, parse_command
 
     options = parse_command(ConfirmOptions(), "confirm", text, words)
-    from digits.experiments.confirm import run_confirm
+    from mnist_twice.experiments.confirm import run_confirm
 
     return run_confirm(options)
 

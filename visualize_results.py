@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 from tqdm import tqdm
 
-from digits.command_line import options_dataclass, parse, refuse
-from digits.data import DATA_DIR
-from digits.errors import UserError, run_script
-from digits.evaluation import compare_pair, compare_runs, evaluate_run, missing_writers, write_ensemble
-from digits.evaluation.tables import classes_as_text, pair_as_text, runs_as_text
-from digits.names import plain, safe_name
-from digits.runs import Run, find_run, find_runs, is_current, read_run, read_runs
+from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.data import DATA_DIR
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.evaluation import compare_pair, compare_runs, evaluate_run, missing_writers, write_ensemble
+from mnist_twice.evaluation.tables import classes_as_text, pair_as_text, runs_as_text
+from mnist_twice.names import plain, safe_name
+from mnist_twice.runs import Run, find_run, find_runs, is_current, read_run, read_runs
 
 if TYPE_CHECKING:
-    from digits.figures import Rendering
+    from mnist_twice.figures import Rendering
 
 REPORT = "report"
 ATTEMPTS = 3
@@ -81,7 +81,7 @@ def main() -> int:
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
         named += [path] if named else []
     if options.robustness:
-        from digits.evaluation.robustness import measure_robustness, robustness_as_text
+        from mnist_twice.evaluation.robustness import measure_robustness, robustness_as_text
 
         measured = [read_run(path) for path in find_named(options.robustness, outputs)]
         print(robustness_as_text(measure_robustness(measured, options.data_dir)))
@@ -106,7 +106,7 @@ def main() -> int:
 
 def known_figures(asked: Sequence[str]) -> list[str]:
     """Return the figures to render, the report among them unless only others were asked for."""
-    from digits.figures import FIGURES  # takes a second
+    from mnist_twice.figures import FIGURES  # takes a second
 
     for name in asked:
         if name not in (*FIGURES, REPORT):
@@ -142,8 +142,8 @@ def render(
     runs: Sequence[Run], options: Options, pair: tuple[Run, Run] | None, only: Sequence[str], shared: Path
 ) -> Rendering:
     """Print the tables and render the figures named in `only`; shared: the folder for those of several runs."""
-    from digits.figures import render_all
-    from digits.figures.page import check_display, show_figures
+    from mnist_twice.figures import render_all
+    from mnist_twice.figures.page import check_display, show_figures
 
     if options.show:
         check_display()
@@ -175,7 +175,7 @@ def tell(
     faults: a sentence on each run that cannot be read. Returns the exit status.
     """
     if rendering:
-        from digits.figures import write_report
+        from mnist_twice.figures import write_report
 
         if not rendering.faults:
             rendering.notes += [

@@ -22,15 +22,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse
-from digits.errors import UserError, run_script
-from digits.experiments.definition import grid_definition
-from digits.experiments.options import GridOptions
-from digits.experiments.run import Worker
-from digits.experiments.study import open_study
-from digits.experiments.training import History, Workplace
-from digits.machine import hardware
-from digits.recipes import Recipe
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.experiments.definition import grid_definition
+from mnist_twice.experiments.options import GridOptions
+from mnist_twice.experiments.run import Worker
+from mnist_twice.experiments.study import open_study
+from mnist_twice.experiments.training import History, Workplace
+from mnist_twice.machine import hardware
+from mnist_twice.recipes import Recipe
 
 SCORE = {"n": 10_000, "accuracy": 0.99, "loss": 0.03, "interval_95": [0.988, 0.992]}
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse
-from digits.data import DATA_DIR, load_dataset
-from digits.errors import UserError, run_script
-from digits.metrics import bootstrap_interval, wilson_interval
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.data import DATA_DIR, load_dataset
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.metrics import bootstrap_interval, wilson_interval
 
 ERRORS = {0: 0.008, 4: 0.019}
 WORLDS = {

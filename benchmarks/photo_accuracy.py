@@ -4,9 +4,9 @@
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python benchmarks/photo_accuracy.py --real FOLDER          # labelled photographs of your own as well
 
-The made photographs show MNIST's test digits (synthetic_photos.py); digits/photos was tuned on training digits.
-Of real ones, `kept` marks the sheets that were kept aside while digits/photos was written. FOLDER/labels.csv has the
-columns file, label, page (1 for several digits) and source. On a page, a digit is right where the best alignment of
+The made photographs show MNIST's test digits (synthetic_photos.py); mnist_twice/photos was tuned on training digits.
+Of real ones, `kept` marks the sheets that were kept aside while mnist_twice/photos was written. FOLDER/labels.csv has
+the columns file, label, page (1 for several digits) and source. On a page, a digit is right where the best alignment of
 what was read with what is written has it in its place, and each one too many takes one off. Needs MNIST in mnist_data/
 and a trained run in outputs/.
 """
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from benchmarks.processes import machine_line
 from benchmarks.synthetic_photos import STRENGTHS, photograph
-from digits.command_line import options_dataclass, parse
-from digits.data import DATA_DIR, Dataset, load_dataset
-from digits.errors import run_script
-from digits.metrics import wilson_interval
-from digits.photos import find_digit, find_digits, read_photo
-from digits.prediction import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.data import DATA_DIR, Dataset, load_dataset
+from mnist_twice.errors import run_script
+from mnist_twice.metrics import wilson_interval
+from mnist_twice.photos import find_digit, find_digits, read_photo
+from mnist_twice.prediction import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
 
 SIDES = range(20, 401)
 """Sides, in pixels, that a digit is enlarged to."""

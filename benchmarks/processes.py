@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.errors import UserError
-from digits.machine import hardware
-from digits.runs import Run, find_runs, read_run
+from mnist_twice.errors import UserError
+from mnist_twice.machine import hardware
+from mnist_twice.runs import Run, find_runs, read_run
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.processes import ROOT
-from digits.command_line import options_dataclass, parse
-from digits.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
-from digits.errors import run_script
-from digits.experiments.commands import run_grid, runs_of
-from digits.experiments.definition import grid_definition, recipe_of
-from digits.experiments.options import GridOptions, Jobs, parse_command
-from digits.names import FRAMEWORKS
-from digits.recipes import complete_record, recipe_record
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
+from mnist_twice.errors import run_script
+from mnist_twice.experiments.commands import run_grid, runs_of
+from mnist_twice.experiments.definition import grid_definition, recipe_of
+from mnist_twice.experiments.options import GridOptions, Jobs, parse_command
+from mnist_twice.names import FRAMEWORKS
+from mnist_twice.recipes import complete_record, recipe_record
 
 RESULTS = ROOT / "docs" / "results.md"
 COPIES = RESULTS.with_suffix("")

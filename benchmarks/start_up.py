@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd  # type: ignore[import-untyped]
 
 from benchmarks.processes import machine_line, run_python
-from digits.command_line import options_dataclass, parse
-from digits.data import DATA_DIR, load_dataset
-from digits.errors import run_script
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.data import DATA_DIR, load_dataset
+from mnist_twice.errors import run_script
 
 
 @options_dataclass

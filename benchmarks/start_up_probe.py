@@ -19,8 +19,8 @@ def mark(phase: str) -> None:
     marks[phase] = now - since
 
 
-from digits.recipes import Recipe
-from digits.training import model_config
+from mnist_twice.recipes import Recipe
+from mnist_twice.training import model_config
 
 mark("options")
 import importlib

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.normalize import middle_depths, widened
+from mnist_twice.photos.normalize import middle_depths, widened
 
 Floats = NDArray[Any]
 Image = NDArray[Any]

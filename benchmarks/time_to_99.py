@@ -18,10 +18,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmarks.processes import machine_line, run_of, run_python
-from digits.command_line import options_dataclass, parse
-from digits.data import DATA_DIR, load_dataset
-from digits.errors import run_script
-from digits.machine import versions
+from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.data import DATA_DIR, load_dataset
+from mnist_twice.errors import run_script
+from mnist_twice.machine import versions
 
 PACKAGES = {"pytorch": ("torch",), "tensorflow": ("tensorflow", "keras")}
 PEER_EPOCHS = 14

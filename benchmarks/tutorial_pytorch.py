@@ -51,7 +51,7 @@ def main(data_dir: str, epochs: int) -> None:
             optimizer.step()
             running_loss += loss.item()
         seconds.append(time.perf_counter() - started)
-    from digits.training.saving import peak_memory  # only now, since what it imports would count
+    from mnist_twice.training.saving import peak_memory  # only now, since what it imports would count
 
     print(json.dumps({"seconds": seconds, "peak_memory": peak_memory()}))
 

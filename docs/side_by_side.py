@@ -22,13 +22,13 @@ PAGE = ROOT / "docs" / "side_by_side.html"
 FRAMEWORKS = ("pytorch", "tensorflow")
 FILES = (
     "mnist_{}.py",
-    "models/{}/networks.py",
-    "models/{}/layers.py",
-    "models/{}/training.py",
-    "models/{}/fit.py",
-    "models/{}/device.py",
-    "models/{}/files.py",
-    "models/{}/parallel.py",
+    "mnist_twice/{}/networks.py",
+    "mnist_twice/{}/layers.py",
+    "mnist_twice/{}/training.py",
+    "mnist_twice/{}/fit.py",
+    "mnist_twice/{}/device.py",
+    "mnist_twice/{}/files.py",
+    "mnist_twice/{}/parallel.py",
 )
 FIRST = ("mnist_{}.py", "train")  # what the page begins with
 OPENING = "docstring, imports, constants"
@@ -69,7 +69,7 @@ def main() -> None:
 def render(root: Path) -> str:
     """Return the page, HTML that needs no other file, for the code in the folder."""
     parts = [(file, *pair) for file in FILES for pair in paired(*(parts_of(root, file, each) for each in FRAMEWORKS))]
-    parts.sort(key=lambda part: part[:2] != FIRST and part[0] != "models/{}/networks.py")
+    parts.sort(key=lambda part: part[:2] != FIRST and part[0] != "mnist_twice/{}/networks.py")
     parts.sort(key=lambda part: part[:2] != FIRST)
     contents, sections = [], []
     for i, (file, name, left, right) in enumerate(parts):

@@ -88,7 +88,7 @@ print(run("mnist_tensorflow.py", "--dataset", "mnist-sample"))
 # weights, the network for onnxruntime, and run.json, which says how it was made. The reader checks every file.
 
 # %%
-from digits.runs import read_run
+from mnist_twice.runs import read_run
 
 runs = [read_run(Path(f"outputs/mnist-sample-cnn-{framework}")) for framework in ("pytorch", "tensorflow")]
 for one in runs:
@@ -142,8 +142,8 @@ print(json.dumps(found, indent=2)[:600])
 # The default network has 16 and 32 filters. With half of them it is four times smaller. What does that cost? `--name`
 # names the run, and `--compare` tests the two on the same images.
 #
-# The layers themselves stand in models/pytorch/networks.py and models/tensorflow/networks.py: change them there, or add
-# a network of your own.
+# The layers themselves stand in mnist_twice/pytorch/networks.py and mnist_twice/tensorflow/networks.py: change them
+# there, or add a network of your own.
 
 # %%
 print(run("mnist_pytorch.py", "--dataset", "mnist-sample", "--filters", "8", "16", "--name", "narrow"))

@@ -1,10 +1,12 @@
-"""All that is independent of the framework: files, data, training, runs, evaluation, figures, photos, prediction, web.
+"""Handwritten-digit classification in PyTorch and in TensorFlow/Keras: everything but the scripts.
 
-No module in here imports PyTorch or TensorFlow. Each package says what it is for and what it may import; `errors`,
-`machine`, `metrics` and `names` may be used by all of them.
+Only the packages `pytorch` and `tensorflow` import their framework. docs/architecture.md says what each package is for,
+and which others it may import.
 """
 
 import os
+
+__version__ = "0.1.0"
 
 # onnxruntime otherwise reports its use to mobile.events.data.microsoft.com and writes an id of the machine to ~/.cache.
 # It reads this once, when it is imported.

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from digits.errors import UserError
+from mnist_twice.errors import UserError
 
 Bytes = bytes | bytearray | memoryview
 MANIFEST = "SHA256SUMS"

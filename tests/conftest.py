@@ -21,10 +21,10 @@ from filelock import FileLock
 from frameworks import ONE_THREAD, TOOLS, start_script
 from hypothesis import settings
 
-from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
-from digits.data.datasets import load_dataset, write_own
-from digits.data.download import download_dataset, download_writers
-from digits.runs.run import Run, find_runs, read_run
+from mnist_twice.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE
+from mnist_twice.data.datasets import load_dataset, write_own
+from mnist_twice.data.download import download_dataset, download_writers
+from mnist_twice.runs.run import Run, find_runs, read_run
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -203,10 +203,10 @@ def train(
 
     It works in the test's own folder, and writes outputs/run there unless --name says otherwise.
     """
-    from digits.recipes.options import parse_options
+    from mnist_twice.recipes.options import parse_options
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("digits.errors._say", None)  # set back afterwards: what Ctrl-C says is of this training
+    monkeypatch.setattr("mnist_twice.errors._say", None)  # set back afterwards: what Ctrl-C says is of this training
 
     def trained(*words: object) -> Run:
         usual = ("--dataset", "tiny", "--data-dir", tiny_data, "--validation-fraction", "0.2", "--name", "run")

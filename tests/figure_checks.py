@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from digits.figures.style import figure_style
+from mnist_twice.figures.style import figure_style
 
 
 def words(figure: Figure) -> str:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from paths import ROOT
 
-from digits.errors import UserError
-from digits.recipes.recipe import RECIPES
-from digits.training import ModelConfig
+from mnist_twice.errors import UserError
+from mnist_twice.recipes.recipe import RECIPES
+from mnist_twice.training import ModelConfig
 
 CHECKPOINT = {"pytorch": "model.pt", "tensorflow": "model.keras"}
 # Trainings as small as those of the tests are no faster with two threads; and results depend on how many there are.
@@ -72,7 +72,8 @@ class PyTorch:
     """The networks in PyTorch, as the tests use them."""
 
     def __init__(self) -> None:
-        self.files, self.networks = import_module("models.pytorch.files"), import_module("models.pytorch.networks")
+        self.files = import_module("mnist_twice.pytorch.files")
+        self.networks = import_module("mnist_twice.pytorch.networks")
 
     def use_precision(self, name: str) -> None:
         """Have new networks compute in float32 or float64."""
@@ -121,8 +122,8 @@ class TensorFlow:
     """The networks in TensorFlow/Keras, as the tests use them."""
 
     def __init__(self) -> None:
-        self.files = import_module("models.tensorflow.files")
-        self.networks = import_module("models.tensorflow.networks")
+        self.files = import_module("mnist_twice.tensorflow.files")
+        self.networks = import_module("mnist_twice.tensorflow.networks")
 
     def use_precision(self, name: str) -> None:
         import keras

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from digits.data.catalogue import FASHION_MNIST, MNIST
-from digits.data.datasets import fingerprint
-from digits.recipes import run_name
-from digits.recipes.recipe import RECIPES, Recipe
-from digits.runs import HeldOut, write_run_files, writing_run
-from digits.training.saving import recipe_record
-from digits.training.schedule import learning_rates
+from mnist_twice.data.catalogue import FASHION_MNIST, MNIST
+from mnist_twice.data.datasets import fingerprint
+from mnist_twice.recipes import run_name
+from mnist_twice.recipes.recipe import RECIPES, Recipe
+from mnist_twice.runs import HeldOut, write_run_files, writing_run
+from mnist_twice.training.saving import recipe_record
+from mnist_twice.training.schedule import learning_rates
 
 DIGITS, FASHION = list(MNIST.class_names), list(FASHION_MNIST.class_names)
 

@@ -1,4 +1,4 @@
-"""One worker of a training of few images, started by tests/models/test_parallel.py:
+"""One worker of a training of few images, started by tests/networks/test_parallel.py:
 
     python one_worker.py pytorch MOMENT OPTIONS...
 
@@ -21,9 +21,9 @@ IMAGES = 95
 def main(framework: str, moment: str, *words: str) -> int:
     """Train on the sample's first images; return the exit status."""
     script = import_module(f"mnist_{framework}")
-    from digits.errors import run_script
-    from digits.recipes import parse_options
-    from digits.training import Checkpoint
+    from mnist_twice.errors import run_script
+    from mnist_twice.recipes import parse_options
+    from mnist_twice.training import Checkpoint
 
     def few(*arguments: Any) -> Any:
         sample = load(*arguments)
@@ -39,7 +39,7 @@ def main(framework: str, moment: str, *words: str) -> int:
 
     load, write = script.load_dataset, Checkpoint.write
     script.load_dataset, Checkpoint.write = few, write_and_die  # type: ignore[method-assign]
-    files: Any = import_module(f"models.{framework}.files")
+    files: Any = import_module(f"mnist_twice.{framework}.files")
     files.export_onnx = lambda *_: die_at("writing")  # it takes longer than such a training
     options = parse_options(script.__doc__, words)
     return run_script(lambda: script.main(options))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from make_runs import make_run
 
-from digits.data.datasets import load_dataset
-from digits.runs.run import Run, read_run
+from mnist_twice.data.datasets import load_dataset
+from mnist_twice.runs.run import Run, read_run
 
 
 def add_info(path: Path, **fields: Any) -> Run:

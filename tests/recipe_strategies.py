@@ -6,7 +6,7 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from digits.recipes import RECIPES, Augmentation, Recipe
+from mnist_twice.recipes import RECIPES, Augmentation, Recipe
 
 FRACTIONS = st.floats(0, 1, exclude_max=True)
 WIDTHS = st.integers(1, 1024)

@@ -18,9 +18,9 @@ from unittest import mock
 import numpy as np
 
 import download_mnist
-from digits.data import Entry
-from digits.data.idx import idx_bytes
-from digits.errors import run_script
+from mnist_twice.data import Entry
+from mnist_twice.data.idx import idx_bytes
+from mnist_twice.errors import run_script
 
 TRAIN, TEST = 60, 20
 _rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 from paths import ROOT
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse
+from mnist_twice.command_line import options_dataclass, parse
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 COMMANDS = [f"run_experiment.py {command}" for command in ("grid", "search", "show", "confirm")]

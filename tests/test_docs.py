@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from digits.command_line import flat_fields, option
-from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions
-from digits.recipes import RECIPES, Options
-from digits.recipes.model_table import SOURCES
+from mnist_twice.command_line import flat_fields, option
+from mnist_twice.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions
+from mnist_twice.recipes import RECIPES, Options
+from mnist_twice.recipes.model_table import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -39,7 +39,7 @@ def section(page: str, title: str) -> str:
 
 def test_every_network_is_in_the_table_with_its_parameters() -> None:
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([\d,]+) \|", section("docs/networks.md", "Networks"), re.MULTILINE)
-    assert [name for name, _ in rows] == list(SOURCES)  # tests/models/test_networks.py counts
+    assert [name for name, _ in rows] == list(SOURCES)  # tests/networks/test_networks.py counts
 
 
 # --- commands ---
@@ -98,7 +98,7 @@ def test_links_and_pictures_are_there(page: str) -> None:
 @pytest.mark.parametrize("page", TEXTS)
 def test_paths_in_the_text_are_there(page: str) -> None:
     inside = re.findall(
-        r"\b(?:benchmarks|docs|models|digits|tests)/[\w./-]*\w/?", re.sub(r"https?://\S+", "", TEXTS[page])
+        r"\b(?:benchmarks|docs|mnist_twice|tests)/[\w./-]*\w/?", re.sub(r"https?://\S+", "", TEXTS[page])
     )
     at_the_root = re.findall(r"(?<![\w/.-])[a-z]\w*\.(?:py|txt|toml)\b(?!/)", TEXTS[page])
     for path in {*inside, *at_the_root}:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from digits.errors import UserError, run_script
+from mnist_twice.errors import UserError, run_script
 
 
 def ending(error: BaseException) -> Callable[[], None]:

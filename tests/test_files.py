@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from digits.errors import UserError
-from digits.files import (
+from mnist_twice.errors import UserError
+from mnist_twice.files import (
     MANIFEST,
     format_manifest,
     read_bytes,

@@ -13,8 +13,8 @@ import pytest
 from make_runs import make_run
 from paths import ROOT
 
-from digits.data.catalogue import MNIST_SAMPLE
-from digits.data.download import download_dataset
+from mnist_twice.data.catalogue import MNIST_SAMPLE
+from mnist_twice.data.download import download_dataset
 
 pytestmark = pytest.mark.nightly
 FULL = "No space left on device"

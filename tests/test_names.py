@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.names import percent_text, plain, safe_name
+from mnist_twice.names import percent_text, plain, safe_name
 
 
 @pytest.mark.parametrize(("percentage", "text"), [(0, "0.0"), (0.02, "<0.1"), (99.98, "99.9"), (100, "100.0")])

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from digits.processes import spread
+from mnist_twice.processes import spread
 
 pytestmark = pytest.mark.slow
 

@@ -27,7 +27,7 @@ def test_every_line_is_shown_once_and_equal_lines_beside_each_other(file: str) -
         source = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         assert [number for number, _ in lines] == list(range(1, len(source) + 1))
         assert [text(line) for line in lines] == source
-    if file == "models/{}/layers.py":
+    if file == "mnist_twice/{}/layers.py":
         assert any(text(right).startswith("def residual_block(") for _, right in parts["ResidualBlock"])
     if file == "mnist_{}.py":
         same = "    train_indices, held_out = split_dataset(dataset, recipe)"

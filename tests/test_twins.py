@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from paths import ROOT
 
-from digits.recipes.recipe import RECIPES
+from mnist_twice.recipes.recipe import RECIPES
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 ONLY_IN = {
     "pytorch": {"losses_and_accuracy", "TrainState.update_average", "TrainState.evaluated"},
     "tensorflow": {"TrainState.swap_average"},
 }
-"""In models/*/training.py: PyTorch has no metrics and averages weights in a copy; `fit` has both."""
+"""In mnist_twice/*/training.py: PyTorch has no metrics and averages weights in a copy; `fit` has both."""
 
 
 def parse(path: str) -> ast.Module:
@@ -39,7 +39,9 @@ def interface(path: str) -> dict[str, list[str]]:
     return dict(functions(parse(path).body))
 
 
-@pytest.mark.parametrize("file", ["mnist_{}.py", "models/{}/networks.py", "models/{}/files.py", "models/{}/device.py"])
+@pytest.mark.parametrize(
+    "file", ["mnist_{}.py", *(f"mnist_twice/{{}}/{name}.py" for name in ("networks", "files", "device"))]
+)
 def test_twin_files_have_the_same_functions_in_the_same_order(file: str) -> None:
     pytorch, tensorflow = (interface(file.format(framework)) for framework in FRAMEWORKS)
     assert list(pytorch.items()) == list(tensorflow.items())
@@ -48,7 +50,7 @@ def test_twin_files_have_the_same_functions_in_the_same_order(file: str) -> None
 
 def test_twin_trainings_have_the_same_names() -> None:
     pytorch, tensorflow = (
-        [name for name in interface(f"models/{framework}/training.py") if name not in ONLY_IN[framework]]
+        [name for name in interface(f"mnist_twice/{framework}/training.py") if name not in ONLY_IN[framework]]
         for framework in FRAMEWORKS
     )
     assert pytorch == tensorflow
@@ -62,7 +64,7 @@ def layers_of(path: str) -> dict[str, list[str]]:
 
 
 def test_twin_networks_have_the_same_names_of_layers() -> None:
-    pytorch, tensorflow = (layers_of(f"models/{framework}/networks.py") for framework in FRAMEWORKS)
+    pytorch, tensorflow = (layers_of(f"mnist_twice/{framework}/networks.py") for framework in FRAMEWORKS)
     names = [name.replace("-", "_") for name in RECIPES]
     assert {name: layers for name, layers in pytorch.items() if layers} == {
         name: ["scale", *layers]
@@ -80,7 +82,7 @@ def test_a_script_can_be_read_in_one_go(framework: str) -> None:
     tree = parse(path)
     ours: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(("digits", "models")):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("mnist_twice"):
             ours |= {alias.name for alias in node.names}
         for part in ("annotation", "returns"):
             if hasattr(node, part):

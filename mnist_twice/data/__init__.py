@@ -4,6 +4,6 @@ Downloading (`download`) and the files of datasets of the user's own (`image_fol
 imported by module, since only download_mnist.py needs them.
 """
 
-from digits.data.catalogue import CATALOGUE, FASHION_MNIST, MNIST, SERIES, Entry
-from digits.data.datasets import DATA_DIR, Dataset, fingerprint, load_dataset
-from digits.data.split import split_indices, split_writers
+from mnist_twice.data.catalogue import CATALOGUE, FASHION_MNIST, MNIST, SERIES, Entry
+from mnist_twice.data.datasets import DATA_DIR, Dataset, fingerprint, load_dataset
+from mnist_twice.data.split import split_indices, split_writers

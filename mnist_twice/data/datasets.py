@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.catalogue import CATALOGUE, FILES, Arrays, Entry
-from digits.data.idx import idx_bytes, parse_idx
-from digits.errors import UserError
-from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, writing_folder
-from digits.names import command_text, is_forbidden_on_windows
+from mnist_twice.data.catalogue import CATALOGUE, FILES, Arrays, Entry
+from mnist_twice.data.idx import idx_bytes, parse_idx
+from mnist_twice.errors import UserError
+from mnist_twice.files import MANIFEST, format_manifest, read_bytes, read_manifest, writing_folder
+from mnist_twice.names import command_text, is_forbidden_on_windows
 
 DATA_DIR = Path("mnist_data")
 DESCRIPTION = "dataset.json"

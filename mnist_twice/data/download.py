@@ -21,10 +21,10 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from digits.data.catalogue import FILES, Entry
-from digits.data.idx import idx_bytes, parse_idx
-from digits.errors import UserError
-from digits.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, write_whole
+from mnist_twice.data.catalogue import FILES, Entry
+from mnist_twice.data.idx import idx_bytes, parse_idx
+from mnist_twice.errors import UserError
+from mnist_twice.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, write_whole
 
 GZIP_MAGIC = b"\x1f\x8b"
 URL = ("http://", "https://")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data.catalogue import Arrays
-from digits.data.sample import stratified_sample
-from digits.data.split import split_indices
-from digits.errors import UserError
+from mnist_twice.data.catalogue import Arrays
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.split import split_indices
+from mnist_twice.errors import UserError
 
 FAINT = 128
 """Images have their brightest pixel above this in MNIST's form, where ink is 255."""

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from digits.data.catalogue import Arrays
-from digits.data.datasets import Dataset
-from digits.data.form import FAINT, Changes, four_arrays, in_order, number_classes
-from digits.errors import UserError
-from digits.files import writing_folder
-from digits.machine import cores
-from digits.names import few, percent, plain
-from digits.photos import find_digit, is_image, is_named_image, read_pages, read_photo
-from digits.processes import spread
+from mnist_twice.data.catalogue import Arrays
+from mnist_twice.data.datasets import Dataset
+from mnist_twice.data.form import FAINT, Changes, four_arrays, in_order, number_classes
+from mnist_twice.errors import UserError
+from mnist_twice.files import writing_folder
+from mnist_twice.machine import cores
+from mnist_twice.names import few, percent, plain
+from mnist_twice.photos import find_digit, is_image, is_named_image, read_pages, read_photo
+from mnist_twice.processes import spread
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.\w+")
 SAFE = re.compile(r"[^\W_][\w-]{0,49}")  # class names with which a file's name may begin on any system

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits.data.catalogue import Arrays
-from digits.data.datasets import Dataset
-from digits.data.form import Changes, four_arrays, number_classes
-from digits.errors import UserError
-from digits.files import writing_folder
-from digits.names import plain
+from mnist_twice.data.catalogue import Arrays
+from mnist_twice.data.datasets import Dataset
+from mnist_twice.data.form import Changes, four_arrays, number_classes
+from mnist_twice.errors import UserError
+from mnist_twice.files import writing_folder
+from mnist_twice.names import plain
 
 PIXELS = 28 * 28
 COLUMNS = 1 + PIXELS

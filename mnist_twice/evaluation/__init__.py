@@ -1,10 +1,9 @@
 """Evaluation: one run, several runs compared, ensembles, wrong labels of the test set, robustness, tables of numbers.
 
-May import: files, data, recipes, training (the images a run was evaluated on), runs and prediction. What takes long
-to import (`corruptions`, `robustness`) is not imported here.
+What takes long to import (`corruptions`, `robustness`) is not imported here.
 """
 
-from digits.evaluation.compare import (
+from mnist_twice.evaluation.compare import (
     Comparison,
     PairComparison,
     RecipeSummary,
@@ -12,8 +11,8 @@ from digits.evaluation.compare import (
     compare_runs,
     why_not_compared,
 )
-from digits.evaluation.ensemble import write_ensemble
-from digits.evaluation.evaluate import (
+from mnist_twice.evaluation.ensemble import write_ensemble
+from mnist_twice.evaluation.evaluate import (
     MANY_CLASSES,
     Evaluation,
     confusion_matrix,
@@ -21,4 +20,4 @@ from digits.evaluation.evaluate import (
     known_label_errors,
     name_intervals,
 )
-from digits.evaluation.writers import WriterScores, missing_writers
+from mnist_twice.evaluation.writers import WriterScores, missing_writers

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.names import percent
-from digits.runs import ENSEMBLE, Run, number_writers
+from mnist_twice.errors import UserError
+from mnist_twice.names import percent
+from mnist_twice.runs import ENSEMBLE, Run, number_writers
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called significant: a 95 % test, as the intervals are 95 % intervals."""

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.evaluation.compare import SAME_IMAGES, compare_runs, why_not_compared
-from digits.machine import hardware, versions
-from digits.names import command_text
-from digits.recipes import name_problem, run_name
-from digits.runs import ENSEMBLE, FORMAT, Run, read_run, score_of, write_run_files, writing_run
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation.compare import SAME_IMAGES, compare_runs, why_not_compared
+from mnist_twice.machine import hardware, versions
+from mnist_twice.names import command_text
+from mnist_twice.recipes import name_problem, run_name
+from mnist_twice.runs import ENSEMBLE, FORMAT, Run, read_run, score_of, write_run_files, writing_run
 
 
 def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) -> Path:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import MNIST, fingerprint
-from digits.evaluation.writers import WriterScores, score_writers
-from digits.metrics import accuracy_interval, cross_entropy, wilson_interval
-from digits.runs import Run
+from mnist_twice.data import MNIST, fingerprint
+from mnist_twice.evaluation.writers import WriterScores, score_writers
+from mnist_twice.metrics import accuracy_interval, cross_entropy, wilson_interval
+from mnist_twice.runs import Run
 
 TOP_CONFUSIONS = 30  # how many of the most frequent confusions are named
 MANY_CLASSES = 100

@@ -15,18 +15,18 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-from digits.data import Dataset, load_dataset
-from digits.errors import UserError
-from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from digits.evaluation.tables import as_csv, as_text
-from digits.files import read_bytes, sha256_of, write_whole
-from digits.machine import cores
-from digits.metrics import accuracy_interval
-from digits.names import percent, percent_range, plain
-from digits.prediction import TrainedRun, load_run
-from digits.recipes import Recipe
-from digits.runs import Run
-from digits.training import evaluation_set
+from mnist_twice.data import Dataset, load_dataset
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mnist_twice.evaluation.tables import as_csv, as_text
+from mnist_twice.files import read_bytes, sha256_of, write_whole
+from mnist_twice.machine import cores
+from mnist_twice.metrics import accuracy_interval
+from mnist_twice.names import percent, percent_range, plain
+from mnist_twice.prediction import TrainedRun, load_run
+from mnist_twice.recipes import Recipe
+from mnist_twice.runs import Run
+from mnist_twice.training import evaluation_set
 
 FILE, MODEL = "robustness.json", "model.onnx"
 LARGEST = 1 << 20  # bytes

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from digits.evaluation.compare import PairComparison, RecipeSummary, setting_text
-from digits.evaluation.evaluate import MANY_CLASSES, Evaluation
-from digits.names import percent, percent_range, plain
+from mnist_twice.evaluation.compare import PairComparison, RecipeSummary, setting_text
+from mnist_twice.evaluation.evaluate import MANY_CLASSES, Evaluation
+from mnist_twice.names import percent, percent_range, plain
 
 WRITERS = "95 % interval: a bootstrap over writers, where they are known; Wilson's takes all images for independent.\n"
 FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate

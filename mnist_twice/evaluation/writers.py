@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import CATALOGUE, SERIES
-from digits.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval
-from digits.runs import Run
+from mnist_twice.data import CATALOGUE, SERIES
+from mnist_twice.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval
+from mnist_twice.runs import Run
 
 
 @dataclass(frozen=True)

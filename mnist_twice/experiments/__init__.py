@@ -1,4 +1,1 @@
-"""Experiments: many trainings as one named study, shared by all processes and machines that work on it.
-
-May import: files, data, recipes, training, runs, figures.
-"""
+"""Experiments: many trainings as one named study, shared by all processes and machines that work on it."""

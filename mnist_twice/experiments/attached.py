@@ -1,6 +1,6 @@
 """Run a training script as a process that ends with the worker that started it, however that worker ends.
 
-    python -m digits.experiments.attached mnist_pytorch.py --model cnn
+    python -m mnist_twice.experiments.attached mnist_pytorch.py --model cnn
 
 The worker holds the other end of standard input. When it closes, by the worker or by the system after a SIGKILL, so
 does this process: no training is left behind that another worker would begin again.

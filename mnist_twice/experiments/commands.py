@@ -12,18 +12,18 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from digits.data import load_dataset
-from digits.experiments.definition import Definition, command_of, grid_definition, recipe_of, search_definition
-from digits.experiments.options import GridOptions, SearchOptions, Work
-from digits.experiments.parameters import values_of
-from digits.experiments.run import Worker
-from digits.experiments.study import TRAININGS, open_study
-from digits.experiments.training import PROJECT, Workplace, script_of
-from digits.experiments.values import count, values_text
-from digits.files import write_whole
-from digits.names import percent
-from digits.recipes import recipe_record
-from digits.runs import find_runs
+from mnist_twice.data import load_dataset
+from mnist_twice.experiments.definition import Definition, command_of, grid_definition, recipe_of, search_definition
+from mnist_twice.experiments.options import GridOptions, SearchOptions, Work
+from mnist_twice.experiments.parameters import values_of
+from mnist_twice.experiments.run import Worker
+from mnist_twice.experiments.study import TRAININGS, open_study
+from mnist_twice.experiments.training import PROJECT, Workplace, script_of
+from mnist_twice.experiments.values import count, values_text
+from mnist_twice.files import write_whole
+from mnist_twice.names import percent
+from mnist_twice.recipes import recipe_record
+from mnist_twice.runs import find_runs
 
 Script = Callable[[str], Path]
 BEST = "best.json"
@@ -119,7 +119,7 @@ def export_best(runs: Path, trial: FrozenTrial) -> None:
     for result in trial.user_attrs[TRAININGS]:
         path = runs / result["run"]
         if path.is_dir() and not (path / "model.onnx").exists():
-            command = [sys.executable, "-m", "digits.experiments.export", str(path.resolve())]
+            command = [sys.executable, "-m", "mnist_twice.experiments.export", str(path.resolve())]
             done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(
@@ -129,7 +129,7 @@ def export_best(runs: Path, trial: FrozenTrial) -> None:
 
 def _summary(options: SearchOptions) -> str:
     """Return what was found, and what pruning has saved, in sentences."""
-    from digits.experiments.results import pruning_text, read_experiment  # pandas takes a while to import
+    from mnist_twice.experiments.results import pruning_text, read_experiment  # pandas takes a while to import
 
     experiment = read_experiment(options.experiment, options.output_dir, options.storage)
     definition = experiment.definition

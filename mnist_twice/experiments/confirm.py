@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from scipy import stats  # type: ignore[import-untyped]
 
-from digits.data import load_dataset
-from digits.errors import UserError
-from digits.experiments.commands import Script, best_of, work_on
-from digits.experiments.definition import Definition, command_of, recipe_of, versions_of
-from digits.experiments.options import ConfirmOptions
-from digits.experiments.parameters import values_of
-from digits.experiments.results import SCORES, Experiment, experiments_in, read_experiment, spread_of, table_of
-from digits.experiments.training import script_of
-from digits.experiments.values import FIELDS, count, option_text, value_of, value_text
-from digits.files import write_whole
-from digits.names import percent
-from digits.recipes import Recipe, name_problem, recipe_record
+from mnist_twice.data import load_dataset
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.commands import Script, best_of, work_on
+from mnist_twice.experiments.definition import Definition, command_of, recipe_of, versions_of
+from mnist_twice.experiments.options import ConfirmOptions
+from mnist_twice.experiments.parameters import values_of
+from mnist_twice.experiments.results import SCORES, Experiment, experiments_in, read_experiment, spread_of, table_of
+from mnist_twice.experiments.training import script_of
+from mnist_twice.experiments.values import FIELDS, count, option_text, value_of, value_text
+from mnist_twice.files import write_whole
+from mnist_twice.names import percent
+from mnist_twice.recipes import Recipe, name_problem, recipe_record
 
 START, BEST = "start", "best"
 """The two recipes, among a trial's values as `recipe`."""

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from digits.command_line import first_fault, flat_fields, option
-from digits.data import Dataset
-from digits.errors import UserError
-from digits.experiments.options import GridOptions, Place, SearchOptions, Work
-from digits.experiments.values import (
+from mnist_twice.command_line import first_fault, flat_fields, option
+from mnist_twice.data import Dataset
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.options import GridOptions, Place, SearchOptions, Work
+from mnist_twice.experiments.values import (
     Alternatives,
     Range,
     default_space,
@@ -25,9 +25,9 @@ from digits.experiments.values import (
     value_of,
     with_values,
 )
-from digits.machine import versions
-from digits.names import command_text
-from digits.recipes import RECIPES, Recipe, find_problem, recipe_record, with_precision
+from mnist_twice.machine import versions
+from mnist_twice.names import command_text
+from mnist_twice.recipes import RECIPES, Recipe, find_problem, recipe_record, with_precision
 
 FORMAT = 2
 """The version of what a study holds."""

@@ -1,6 +1,6 @@
 """Give a run that was trained without it its model.onnx, from its weights.
 
-python -m digits.experiments.export outputs/experiments/better/runs/mnist-cnn-pytorch
+python -m mnist_twice.experiments.export outputs/experiments/better/runs/mnist-cnn-pytorch
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from digits.errors import run_script
-from digits.runs import read_run, writing_run
+from mnist_twice.errors import run_script
+from mnist_twice.runs import read_run, writing_run
 
 
 def main() -> None:
     path = Path(sys.argv[1])
     run = read_run(path)
-    files = import_module(f"models.{run.framework}.files")
+    files = import_module(f"mnist_twice.{run.framework}.files")
     with writing_run(path) as folder:  # which lists its files anew
         shutil.copytree(path, folder, dirs_exist_ok=True)
         network = files.load_weights(folder / "weights.safetensors")

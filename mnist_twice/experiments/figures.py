@@ -15,10 +15,10 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
-from digits.experiments.confirm import BEST, START, Confirmation, confirmation_of
-from digits.experiments.results import Experiment, ranked, spread_of, subject, summary
-from digits.experiments.values import values_text
-from digits.figures.style import BLUE, FRAMEWORK_COLOURS, GREY, INK, ORANGE, figure_style, plot_interval, tidy_axes
+from mnist_twice.experiments.confirm import BEST, START, Confirmation, confirmation_of
+from mnist_twice.experiments.results import Experiment, ranked, spread_of, subject, summary
+from mnist_twice.experiments.values import values_text
+from mnist_twice.figures.style import BLUE, FRAMEWORK_COLOURS, GREY, INK, ORANGE, figure_style, plot_interval, tidy_axes
 
 MOST_ROWS = 60
 FEWEST, TOP = 10, 0.25

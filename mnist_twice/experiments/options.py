@@ -8,9 +8,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from digits.command_line import options_dataclass, parse, refuse
-from digits.data import DATA_DIR
-from digits.recipes import RECIPES, name_problem
+from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.data import DATA_DIR
+from mnist_twice.recipes import RECIPES, name_problem
 
 Framework = Literal["pytorch", "tensorflow"]
 Model = Literal[*RECIPES]  # type: ignore[valid-type]

@@ -18,8 +18,8 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner,
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from digits.experiments.definition import Definition, problem_of, start_of
-from digits.experiments.values import Range, is_integer, text_of
+from mnist_twice.experiments.definition import Definition, problem_of, start_of
+from mnist_twice.experiments.values import Range, is_integer, text_of
 
 MOST_LISTED = 100_000
 """Combinations of a finite space that are listed, to see when all have been tried."""

@@ -7,9 +7,9 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from digits.experiments.confirm import CONFIRM, confirmation_of, recipe_text, write_confirmation
-from digits.experiments.options import ShowOptions
-from digits.experiments.results import (
+from mnist_twice.experiments.confirm import CONFIRM, confirmation_of, recipe_text, write_confirmation
+from mnist_twice.experiments.options import ShowOptions
+from mnist_twice.experiments.results import (
     Experiment,
     counts_text,
     experiments_in,
@@ -20,9 +20,9 @@ from digits.experiments.results import (
     table_of,
     trials_as_csv,
 )
-from digits.experiments.values import option_text, text_of
-from digits.files import write_whole
-from digits.names import plain
+from mnist_twice.experiments.values import option_text, text_of
+from mnist_twice.files import write_whole
+from mnist_twice.names import plain
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_FAILURES = 20
@@ -51,9 +51,9 @@ def write_results(experiment: Experiment, options: ShowOptions, verdict: str = "
     verdict: a sentence that stands at the top of the report.
     """
     os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: no window is opened
-    from digits.experiments.figures import figures_of
-    from digits.figures.html import write_page
-    from digits.figures.page import save_figure
+    from mnist_twice.experiments.figures import figures_of
+    from mnist_twice.figures.html import write_page
+    from mnist_twice.figures.page import save_figure
 
     folder, pictures = options.folder, []
     written = [folder / "trials.csv", folder / "summary.csv"]

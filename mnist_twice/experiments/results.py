@@ -17,11 +17,11 @@ import pandas as pd  # type: ignore[import-untyped]
 from optuna.trial import FrozenTrial, TrialState
 from scipy import stats  # type: ignore[import-untyped]
 
-from digits.errors import UserError
-from digits.experiments.definition import Definition, read_definition, start_of
-from digits.experiments.parameters import values_of
-from digits.experiments.storage import JOURNAL, answering
-from digits.experiments.study import (
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.definition import Definition, read_definition, start_of
+from mnist_twice.experiments.parameters import values_of
+from mnist_twice.experiments.storage import JOURNAL, answering
+from mnist_twice.experiments.study import (
     ASKED,
     COMMAND,
     DEFINITION,
@@ -33,8 +33,8 @@ from digits.experiments.study import (
     storage_of,
     wanted_of,
 )
-from digits.experiments.values import option_text, value_text
-from digits.names import percent, spelled
+from mnist_twice.experiments.values import option_text, value_text
+from mnist_twice.names import percent, spelled
 
 BEST = 10
 """Trials of a search that its table shows."""

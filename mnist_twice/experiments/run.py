@@ -19,12 +19,12 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from digits.experiments.definition import recipe_of
-from digits.experiments.parameters import values_of
-from digits.experiments.study import DIVERGED, ERROR, TRAININGS, Dropped, NothingToDo, SharedStudy
-from digits.experiments.training import History, Stopped, TrainingDiverged, TrainingFailed, Workplace
-from digits.experiments.values import count, values_text
-from digits.names import percent, plain
+from mnist_twice.experiments.definition import recipe_of
+from mnist_twice.experiments.parameters import values_of
+from mnist_twice.experiments.study import DIVERGED, ERROR, TRAININGS, Dropped, NothingToDo, SharedStudy
+from mnist_twice.experiments.training import History, Stopped, TrainingDiverged, TrainingFailed, Workplace
+from mnist_twice.experiments.values import count, values_text
+from mnist_twice.names import percent, plain
 
 PAUSE = 2.0
 """Seconds between two looks at a study in which there is nothing to do at present."""

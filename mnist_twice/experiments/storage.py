@@ -17,8 +17,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
-from digits.errors import UserError
-from digits.files import naming
+from mnist_twice.errors import UserError
+from mnist_twice.files import naming
 
 JOURNAL = "journal.log"
 BEAT, GRACE = 10, 60

@@ -27,11 +27,11 @@ from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback, fail_
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from digits.errors import UserError
-from digits.experiments import storage as storages
-from digits.experiments.definition import Definition, combinations, problem_of, refuse_other
-from digits.experiments.options import Work
-from digits.experiments.parameters import (
+from mnist_twice.errors import UserError
+from mnist_twice.experiments import storage as storages
+from mnist_twice.experiments.definition import Definition, combinations, problem_of, refuse_other
+from mnist_twice.experiments.options import Work
+from mnist_twice.experiments.parameters import (
     distributions_of,
     key_of,
     param_of,
@@ -41,7 +41,7 @@ from digits.experiments.parameters import (
     start_params,
     values_of,
 )
-from digits.files import check_place
+from mnist_twice.files import check_place
 
 WORKER, TRAININGS, ERROR, DIVERGED, DROPPED = "worker", "trainings", "error", "diverged", "dropped"
 """What a trial holds besides its parameters: who works on it, since it has been claimed; the results of its trainings;

@@ -15,15 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from digits.errors import UserError
-from digits.experiments.definition import Definition
-from digits.experiments.options import Work
-from digits.files import sweep
-from digits.machine import cores
-from digits.names import plain
-from digits.recipes import Options, Recipe, command_words, recipe_record, run_path
-from digits.runs import Run, find_runs, read_run
-from digits.training import checkpoint_path, history_so_far
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.definition import Definition
+from mnist_twice.experiments.options import Work
+from mnist_twice.files import sweep
+from mnist_twice.machine import cores
+from mnist_twice.names import plain
+from mnist_twice.recipes import Options, Recipe, command_words, recipe_record, run_path
+from mnist_twice.runs import Run, find_runs, read_run
+from mnist_twice.training import checkpoint_path, history_so_far
 
 PROJECT = Path(__file__).resolve().parents[2]
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -176,7 +176,7 @@ def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], 
     with (
         log.open("ab") as file,
         subprocess.Popen(
-            [sys.executable, "-m", "digits.experiments.attached", *words],
+            [sys.executable, "-m", "mnist_twice.experiments.attached", *words],
             stdin=subprocess.PIPE,  # whose end also ends the training where this worker is killed
             stdout=file,
             stderr=subprocess.STDOUT,

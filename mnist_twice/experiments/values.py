@@ -17,10 +17,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from digits.command_line import first_fault, flat_fields
-from digits.errors import UserError
-from digits.names import spelled
-from digits.recipes import RECIPES, Augmentation, Recipe
+from mnist_twice.command_line import first_fault, flat_fields
+from mnist_twice.errors import UserError
+from mnist_twice.names import spelled
+from mnist_twice.recipes import RECIPES, Augmentation, Recipe
 
 FIELDS = {name: field for name, field, _ in flat_fields(Recipe()) if name not in ("model", "seed")}
 """What may be varied: every field of a recipe, amounts of augmentation included. Models and seeds have options."""

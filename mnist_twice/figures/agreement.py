@@ -5,14 +5,14 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from digits.evaluation import PairComparison, known_label_errors
-from digits.figures.image_grid import Captioned, Images, plot_image_page
-from digits.figures.page import Page, new_figure
-from digits.figures.predictions import MOST, WRONG_LABELS
-from digits.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_INK, RED, TEXT_SIZE, WIDE
-from digits.figures.text import class_labels, fit_text, pair_titles, wrap_text
-from digits.names import percent
-from digits.runs import Run
+from mnist_twice.evaluation import PairComparison, known_label_errors
+from mnist_twice.figures.image_grid import Captioned, Images, plot_image_page
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.predictions import MOST, WRONG_LABELS
+from mnist_twice.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_INK, RED, TEXT_SIZE, WIDE
+from mnist_twice.figures.text import class_labels, fit_text, pair_titles, wrap_text
+from mnist_twice.names import percent
+from mnist_twice.runs import Run
 
 
 def plot_agreement(pair: PairComparison, _: object = None, width: float = WIDE) -> Page:

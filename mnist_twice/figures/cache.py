@@ -10,8 +10,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from digits.figures.page import DOTS_PER_INCH, Page, draw_pixels
-from digits.files import write_whole
+from mnist_twice.figures.page import DOTS_PER_INCH, Page, draw_pixels
+from mnist_twice.files import write_whole
 
 PARTS = ".page"
 """The folder beside the figures with each of them as part of a page: without its header, for screens and phones."""
@@ -65,8 +65,8 @@ def read_part(path: Path) -> RenderedFigure:
 
 @cache
 def _hash_code() -> str:
-    """Return a hash of all modules of digits/ (a list of those that plot would one day miss one), and of the libraries
-    that make pixels of figures."""
+    """Return a hash of all modules of mnist_twice/ (a list of those that plot would one day miss one), and of the
+    libraries that make pixels of figures."""
     digest = hashlib.sha256(" ".join(version(name) for name in ("matplotlib", "numpy", "seaborn")).encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(file.read_bytes())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from digits.evaluation import MANY_CLASSES, Evaluation
-from digits.figures.page import Page, new_figure
-from digits.figures.style import BLUE, DASHED, GREY, ORANGE, PALE_INK, SMALL_SIZE, WIDE, plot_interval, tidy_axes
-from digits.figures.text import class_labels, fit_text, run_title
-from digits.metrics import wilson_interval
-from digits.names import percent, percent_text
+from mnist_twice.evaluation import MANY_CLASSES, Evaluation
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.style import BLUE, DASHED, GREY, ORANGE, PALE_INK, SMALL_SIZE, WIDE, plot_interval, tidy_axes
+from mnist_twice.figures.text import class_labels, fit_text, run_title
+from mnist_twice.metrics import wilson_interval
+from mnist_twice.names import percent, percent_text
 
 ROW = 0.34  # inches for a class
 LONGEST_NAME = 1.6

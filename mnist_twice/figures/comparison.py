@@ -7,11 +7,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from digits.evaluation import Evaluation, name_intervals
-from digits.figures.page import Page, new_figure
-from digits.figures.style import BLUE, FRAMEWORK_COLOURS, SMALL_SIZE, WIDE, plot_interval, tidy_axes
-from digits.figures.text import fit_text, run_title, wrap_text
-from digits.names import percent, spelled
+from mnist_twice.evaluation import Evaluation, name_intervals
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.style import BLUE, FRAMEWORK_COLOURS, SMALL_SIZE, WIDE, plot_interval, tidy_axes
+from mnist_twice.figures.text import fit_text, run_title, wrap_text
+from mnist_twice.names import percent, spelled
 
 ROW = 0.42  # inches for a run
 LONGEST_NAME = 3.2

@@ -14,11 +14,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from digits.evaluation import MANY_CLASSES, Evaluation
-from digits.figures.page import DOTS_PER_INCH, Page, new_figure
-from digits.figures.style import GRID_GREY, INK, PALE_INK, SMALL_SIZE, TEXT_SIZE, WIDE, ink_on
-from digits.figures.text import class_labels, fit_text, run_title, text_width, wrap_text
-from digits.names import percent, percent_range, percent_text, spelled
+from mnist_twice.evaluation import MANY_CLASSES, Evaluation
+from mnist_twice.figures.page import DOTS_PER_INCH, Page, new_figure
+from mnist_twice.figures.style import GRID_GREY, INK, PALE_INK, SMALL_SIZE, TEXT_SIZE, WIDE, ink_on
+from mnist_twice.figures.text import class_labels, fit_text, run_title, text_width, wrap_text
+from mnist_twice.names import percent, percent_range, percent_text, spelled
 
 # Perceptually uniform and safe for colour-blind readers; cold for counts and warm for errors, since the two panels
 # stand side by side and do not share a scale.

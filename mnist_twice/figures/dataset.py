@@ -7,16 +7,16 @@ from dataclasses import fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import Dataset
-from digits.evaluation import MANY_CLASSES
-from digits.figures.image_grid import COLUMNS, Captioned, plot_image_page
-from digits.figures.page import Page, new_figure
-from digits.figures.style import BLUE, GREY, INK, SMALL_SIZE, WIDE, tidy_axes
-from digits.figures.text import class_labels, fit_text
-from digits.names import spelled
-from digits.recipes import Augmentation
-from digits.training.augment import augment
-from digits.training.pens import imitate_pens
+from mnist_twice.data import Dataset
+from mnist_twice.evaluation import MANY_CLASSES
+from mnist_twice.figures.image_grid import COLUMNS, Captioned, plot_image_page
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.style import BLUE, GREY, INK, SMALL_SIZE, WIDE, tidy_axes
+from mnist_twice.figures.text import class_labels, fit_text
+from mnist_twice.names import spelled
+from mnist_twice.recipes import Augmentation
+from mnist_twice.training.augment import augment
+from mnist_twice.training.pens import imitate_pens
 
 ROWS = 4
 SEED = 2003  # which images are shown

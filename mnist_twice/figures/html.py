@@ -7,8 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from digits.files import write_whole
-from digits.names import percent, percent_range, plain, spelled
+from mnist_twice.files import write_whole
+from mnist_twice.names import percent, percent_range, plain, spelled
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from digits.figures.page import MARGIN, Page, new_figure
-from digits.figures.style import GRID_GREY, RED, SMALL_SIZE, TEXT_SIZE, WIDE
-from digits.figures.text import fit_text, wrap_text
+from mnist_twice.figures.page import MARGIN, Page, new_figure
+from mnist_twice.figures.style import GRID_GREY, RED, SMALL_SIZE, TEXT_SIZE, WIDE
+from mnist_twice.figures.text import fit_text, wrap_text
 
 COLUMNS, NARROW_COLUMNS = 10, 4
 CELL = (WIDE - 2 * MARGIN) / COLUMNS  # inches from one image to the next, as all lengths where nothing is scaled down

@@ -17,10 +17,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from digits.errors import UserError
-from digits.figures.style import NARROW, PALE_INK, TEXT_SIZE, TITLE_SIZE, WIDE, figure_style
-from digits.figures.text import fit_text, wrap_text
-from digits.files import write_whole
+from mnist_twice.errors import UserError
+from mnist_twice.figures.style import NARROW, PALE_INK, TEXT_SIZE, TITLE_SIZE, WIDE, figure_style
+from mnist_twice.figures.text import fit_text, wrap_text
+from mnist_twice.files import write_whole
 
 DOTS_PER_INCH = 150
 MARGIN, LINE, TITLE_LINE = 0.3, 0.24, 0.32  # inches

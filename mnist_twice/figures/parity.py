@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from digits.evaluation import PairComparison
-from digits.figures.page import Page, new_figure
-from digits.figures.style import (
+from mnist_twice.evaluation import PairComparison
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.style import (
     BLUE,
     DASHED,
     FRAMEWORK_COLOURS,
@@ -19,8 +19,8 @@ from digits.figures.style import (
     WIDE,
     tidy_axes,
 )
-from digits.figures.text import run_title, wrap_text
-from digits.names import spelled
+from mnist_twice.figures.text import run_title, wrap_text
+from mnist_twice.names import spelled
 
 FIRST = 100  # steps whose largest difference the title gives: rounding errors grow as training goes on
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-9}

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.evaluation import Evaluation
-from digits.figures.image_grid import COLUMNS, Captioned, Images, plot_image_page
-from digits.figures.page import Page
-from digits.figures.style import INK, PALE_INK, RED, WIDE
-from digits.figures.text import class_labels, run_title
-from digits.names import percent
-from digits.runs import Run
+from mnist_twice.evaluation import Evaluation
+from mnist_twice.figures.image_grid import COLUMNS, Captioned, Images, plot_image_page
+from mnist_twice.figures.page import Page
+from mnist_twice.figures.style import INK, PALE_INK, RED, WIDE
+from mnist_twice.figures.text import class_labels, run_title
+from mnist_twice.names import percent
+from mnist_twice.runs import Run
 
 MOST = 40
 WRONG_LABELS = "Red frames: the label is known to be wrong (Northcutt et al. 2021)."

@@ -15,22 +15,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from digits.evaluation import Comparison
-from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
-from digits.figures.classes import plot_calibration, plot_per_class_accuracy
-from digits.figures.comparison import plot_comparison
-from digits.figures.confusion import plot_confusion, plot_confusions
-from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
-from digits.figures.image_grid import Images
-from digits.figures.page import Page
-from digits.figures.parity import plot_parity
-from digits.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
-from digits.figures.robustness import plot_corruptions, plot_robustness
-from digits.figures.text import class_labels
-from digits.figures.training import plot_training_curves
-from digits.figures.writers import plot_writers
-from digits.names import safe_name
-from digits.runs import Run
+from mnist_twice.evaluation import Comparison
+from mnist_twice.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
+from mnist_twice.figures.classes import plot_calibration, plot_per_class_accuracy
+from mnist_twice.figures.comparison import plot_comparison
+from mnist_twice.figures.confusion import plot_confusion, plot_confusions
+from mnist_twice.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
+from mnist_twice.figures.image_grid import Images
+from mnist_twice.figures.page import Page
+from mnist_twice.figures.parity import plot_parity
+from mnist_twice.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
+from mnist_twice.figures.robustness import plot_corruptions, plot_robustness
+from mnist_twice.figures.text import class_labels
+from mnist_twice.figures.training import plot_training_curves
+from mnist_twice.figures.writers import plot_writers
+from mnist_twice.names import safe_name
+from mnist_twice.runs import Run
 
 Plots = Mapping[str, Callable[..., Page | None]]
 """The name of a figure, as in --only, and the function that plots it."""

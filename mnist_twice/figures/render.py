@@ -10,20 +10,20 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from digits.data import Dataset
-from digits.errors import UserError
-from digits.evaluation import Comparison, Evaluation, compare_runs
-from digits.evaluation.robustness import Robustness, images_of, read_robustness, robustness_as_csv
-from digits.evaluation.tables import recipes_as_csv, runs_as_csv, runs_as_markdown
-from digits.figures import registry
-from digits.figures.cache import RenderedFigure, figure_key, is_current, part_of, read_part, save_part
-from digits.figures.image_grid import Images
-from digits.figures.page import save_figure
-from digits.figures.style import NARROW, WIDE
-from digits.figures.text import class_labels, note_on_labels
-from digits.files import write_whole
-from digits.names import safe_name
-from digits.runs import Run
+from mnist_twice.data import Dataset
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation import Comparison, Evaluation, compare_runs
+from mnist_twice.evaluation.robustness import Robustness, images_of, read_robustness, robustness_as_csv
+from mnist_twice.evaluation.tables import recipes_as_csv, runs_as_csv, runs_as_markdown
+from mnist_twice.figures import registry
+from mnist_twice.figures.cache import RenderedFigure, figure_key, is_current, part_of, read_part, save_part
+from mnist_twice.figures.image_grid import Images
+from mnist_twice.figures.page import save_figure
+from mnist_twice.figures.style import NARROW, WIDE
+from mnist_twice.figures.text import class_labels, note_on_labels
+from mnist_twice.files import write_whole
+from mnist_twice.names import safe_name
+from mnist_twice.runs import Run
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.data import MNIST
-from digits.evaluation import MANY_CLASSES, PairComparison, name_intervals, why_not_compared
-from digits.evaluation.compare import setting_text
-from digits.figures.html import write_page
-from digits.figures.render import Group, Rendering
-from digits.figures.text import class_labels, pair_titles, run_title
-from digits.names import FRAMEWORKS, spelled
-from digits.runs import ENSEMBLE, Run
-from digits.training import network_code
+from mnist_twice.data import MNIST
+from mnist_twice.evaluation import MANY_CLASSES, PairComparison, name_intervals, why_not_compared
+from mnist_twice.evaluation.compare import setting_text
+from mnist_twice.figures.html import write_page
+from mnist_twice.figures.render import Group, Rendering
+from mnist_twice.figures.text import class_labels, pair_titles, run_title
+from mnist_twice.names import FRAMEWORKS, spelled
+from mnist_twice.runs import ENSEMBLE, Run
+from mnist_twice.training import network_code
 
 
 def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> None:

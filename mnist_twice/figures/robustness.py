@@ -8,14 +8,14 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from digits.evaluation.robustness import Robustness
-from digits.figures.image_grid import COLUMNS, Captioned, Images, plot_image_page
-from digits.figures.page import LINE, Page, new_figure
-from digits.figures.style import INK, PALE_INK, SMALL_SIZE, TEXT_SIZE, WIDE
-from digits.figures.text import fit_text
-from digits.names import percent, percent_range, spelled
-from digits.runs import Run
+from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mnist_twice.evaluation.robustness import Robustness
+from mnist_twice.figures.image_grid import COLUMNS, Captioned, Images, plot_image_page
+from mnist_twice.figures.page import LINE, Page, new_figure
+from mnist_twice.figures.style import INK, PALE_INK, SMALL_SIZE, TEXT_SIZE, WIDE
+from mnist_twice.figures.text import fit_text
+from mnist_twice.names import percent, percent_range, spelled
+from mnist_twice.runs import Run
 
 MOST = 12  # runs in one figure
 CELL = 0.38  # inches, the height of a row

@@ -11,11 +11,11 @@ from matplotlib.font_manager import FontProperties, findfont, findSystemFonts, f
 from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import text_to_path
 
-from digits.evaluation import PairComparison
-from digits.figures.style import FONTS
-from digits.names import spelled
-from digits.recipes import differences_of, run_name
-from digits.runs import Run
+from mnist_twice.evaluation import PairComparison
+from mnist_twice.figures.style import FONTS
+from mnist_twice.names import spelled
+from mnist_twice.recipes import differences_of, run_name
+from mnist_twice.runs import Run
 
 MOST_DIFFERENCES = 4  # from the default recipe, in a title
 MOST_LISTED = 20  # classes in a note

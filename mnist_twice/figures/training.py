@@ -3,12 +3,12 @@
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from digits.evaluation import Evaluation
-from digits.figures.page import Page, new_figure
-from digits.figures.style import BLUE, DASHED, GREEN, ORANGE, PALE_INK, WIDE, tidy_axes
-from digits.figures.text import run_title
-from digits.names import percent
-from digits.training import best_epoch
+from mnist_twice.evaluation import Evaluation
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.style import BLUE, DASHED, GREEN, ORANGE, PALE_INK, WIDE, tidy_axes
+from mnist_twice.figures.text import run_title
+from mnist_twice.names import percent
+from mnist_twice.training import best_epoch
 
 SERIES = {"train": ("training", BLUE, "o"), "validation": ("validation", ORANGE, "D")}
 

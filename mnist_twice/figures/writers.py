@@ -3,14 +3,14 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from digits.data import SERIES
-from digits.evaluation import Evaluation, WriterScores
-from digits.figures.image_grid import CELL, COLUMNS, Captioned, Images, grid_height, plot_grid
-from digits.figures.page import Page, new_figure
-from digits.figures.style import BLUE, GREY, ORANGE, PALE_INK, RED, SMALL_SIZE, WIDE, tidy_axes
-from digits.figures.text import class_labels, fit_text, run_title
-from digits.names import percent
-from digits.runs import Run
+from mnist_twice.data import SERIES
+from mnist_twice.evaluation import Evaluation, WriterScores
+from mnist_twice.figures.image_grid import CELL, COLUMNS, Captioned, Images, grid_height, plot_grid
+from mnist_twice.figures.page import Page, new_figure
+from mnist_twice.figures.style import BLUE, GREY, ORANGE, PALE_INK, RED, SMALL_SIZE, WIDE, tidy_axes
+from mnist_twice.figures.text import class_labels, fit_text, run_title
+from mnist_twice.names import percent
+from mnist_twice.runs import Run
 
 MOST_BARS = 300
 WORST = 10

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.ink import highest, ink_mask, ink_strength
-from digits.photos.normalize import mnist_form, scaled, to_mnist
-from digits.photos.rulings import find_rulings, without_rulings
-from digits.photos.segments import (
+from mnist_twice.photos.ink import highest, ink_mask, ink_strength
+from mnist_twice.photos.normalize import mnist_form, scaled, to_mnist
+from mnist_twice.photos.rulings import find_rulings, without_rulings
+from mnist_twice.photos.segments import (
     Box,
     Piece,
     box_of,
@@ -30,8 +30,8 @@ from digits.photos.segments import (
     other_digits,
     pieces_of_one,
 )
-from digits.photos.shapes import is_sign, parts_of
-from digits.photos.sheet import find_sheet, straightened
+from mnist_twice.photos.shapes import is_sign, parts_of
+from mnist_twice.photos.sheet import find_sheet, straightened
 
 LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
 """Longest sides, in pixels: a smaller photo is enlarged to the first, so that strokes of a pixel's width hang together

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.normalize import scaled
-from digits.photos.segments import connected
+from mnist_twice.photos.normalize import scaled
+from mnist_twice.photos.segments import connected
 
 Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 SMALL = 160  # longest side, in pixels, at which the paper's brightness is estimated: light changes slowly

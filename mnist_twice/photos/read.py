@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 from PIL.ExifTags import Base
 
-from digits.errors import UserError
+from mnist_twice.errors import UserError
 
 FORMATS = ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF"]  # JPEG opens MPO too, as some phones call theirs
 with suppress(ImportError):

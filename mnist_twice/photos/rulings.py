@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.segments import find_pieces
+from mnist_twice.photos.segments import find_pieces
 
 Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 

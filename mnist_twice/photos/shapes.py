@@ -1,6 +1,6 @@
 """What a piece of ink may be besides a digit: a sign (+ - x =), or several digits that touch.
 
-Which cuts between these are right is for the network to say: see digits/prediction.
+Which cuts between these are right is for the network to say: see mnist_twice/prediction.
 """
 
 from itertools import combinations

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.normalize import scaled
+from mnist_twice.photos.normalize import scaled
 
 Corners = NDArray[Any]  # float32 (4, 2): x, y of top left, top right, bottom right, bottom left
 

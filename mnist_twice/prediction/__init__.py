@@ -1,12 +1,9 @@
-"""Trained networks put to use: load a run's model.onnx with onnxruntime, and answer for photos, one or many.
+"""Trained networks put to use: load a run's model.onnx with onnxruntime, and answer for photos, one or many."""
 
-May import: files, runs and photos.
-"""
-
-from digits.prediction.answers import SURE, Answer, as_cell, describe, is_sure, print_lines, writing_table
-from digits.prediction.listing import File, list_files
-from digits.prediction.reading import Outputs, answer_files, choose, images_of, whole_and_cut
-from digits.prediction.trained_run import (
+from mnist_twice.prediction.answers import SURE, Answer, as_cell, describe, is_sure, print_lines, writing_table
+from mnist_twice.prediction.listing import File, list_files
+from mnist_twice.prediction.reading import Outputs, answer_files, choose, images_of, whole_and_cut
+from mnist_twice.prediction.trained_run import (
     TRAIN_FIRST,
     TrainedRun,
     average,

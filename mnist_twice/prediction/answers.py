@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.files import naming
-from digits.names import plain
+from mnist_twice.errors import UserError
+from mnist_twice.files import naming
+from mnist_twice.names import plain
 
 SURE = 0.9
 """Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints how many that are."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.names import few
-from digits.photos import is_image, is_named_image
+from mnist_twice.names import few
+from mnist_twice.photos import is_image, is_named_image
 
 
 @dataclass(frozen=True, slots=True)

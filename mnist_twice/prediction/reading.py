@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.files import naming, write_file
-from digits.machine import cores
-from digits.photos import Digit, Steps, find_digit, find_digits, read_pages, read_photo
-from digits.prediction.answers import Answer, answer_for_fault, describe, is_sure
-from digits.prediction.listing import File
-from digits.prediction.trained_run import TrainedRun, average
-from digits.processes import spread
+from mnist_twice.errors import UserError
+from mnist_twice.files import naming, write_file
+from mnist_twice.machine import cores
+from mnist_twice.photos import Digit, Steps, find_digit, find_digits, read_pages, read_photo
+from mnist_twice.prediction.answers import Answer, answer_for_fault, describe, is_sure
+from mnist_twice.prediction.listing import File
+from mnist_twice.prediction.trained_run import TrainedRun, average
+from mnist_twice.processes import spread
 
 CHUNK = 64  # files at most that a process is given at once
 FEW_FILES, FEW_BYTES = 2_000, 8_000_000

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.files import read_bytes
-from digits.metrics import are_probabilities, wilson_interval
-from digits.names import FRAMEWORKS
-from digits.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
-from digits.runs.onnx_model import INPUT, OUTPUT
+from mnist_twice.errors import UserError
+from mnist_twice.files import read_bytes
+from mnist_twice.metrics import are_probabilities, wilson_interval
+from mnist_twice.names import FRAMEWORKS
+from mnist_twice.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
+from mnist_twice.runs.onnx_model import INPUT, OUTPUT
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
 BATCH = 256  # images at once; fewer of a network so wide that they would take too much memory

@@ -1,6 +1,3 @@
-"""The networks in PyTorch. `diff -r models/pytorch models/tensorflow` shows how the two frameworks differ.
+"""All that imports PyTorch, besides its script. `diff -r mnist_twice/pytorch mnist_twice/tensorflow` shows both."""
 
-May import: torch, and digits.data, digits.runs, digits.recipes and digits.training; never TensorFlow.
-"""
-
-from models.pytorch.networks import build_model, config_of
+from mnist_twice.pytorch.networks import build_model, config_of

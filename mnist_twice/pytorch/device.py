@@ -1,4 +1,4 @@
-"""The device that trains, in PyTorch. models/tensorflow/device.py is the twin, in the same order."""
+"""The device that trains, in PyTorch. mnist_twice/tensorflow/device.py is the twin, in the same order."""
 
 import ctypes
 import os
@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from digits import machine, recipes
-from digits.errors import UserError
-from digits.recipes import Options
+from mnist_twice import machine, recipes
+from mnist_twice.errors import UserError
+from mnist_twice.recipes import Options
 
 
 def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:

@@ -1,4 +1,4 @@
-"""A network's weights and files in PyTorch. models/tensorflow/files.py is the twin, function by function."""
+"""A network's weights and files in PyTorch. mnist_twice/tensorflow/files.py is the twin, function by function."""
 
 import ast
 import io
@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from digits.errors import UserError
-from digits.files import naming, write_file
-from digits.recipes import RECIPES
-from digits.recipes.model_table import models_table
-from digits.runs.onnx_model import INPUT, OUTPUT, finish_onnx
-from digits.training import model_config
-from digits.training.weights import check_fit, read_weights, write_weights
-from models.pytorch.networks import build_model, config_of
+from mnist_twice.errors import UserError
+from mnist_twice.files import naming, write_file
+from mnist_twice.pytorch.networks import build_model, config_of
+from mnist_twice.recipes import RECIPES
+from mnist_twice.recipes.model_table import models_table
+from mnist_twice.runs.onnx_model import INPUT, OUTPUT, finish_onnx
+from mnist_twice.training import model_config
+from mnist_twice.training.weights import check_fit, read_weights, write_weights
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
@@ -73,7 +73,7 @@ def save_checkpoint(model: nn.Module, path: Path) -> None:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
+    """Write weights.safetensors, the form that both frameworks read (mnist_twice/training/weights.py)."""
     write_weights(path, config_of(model), get_weights(model))
 
 
@@ -87,7 +87,7 @@ def load_weights(path: Path) -> nn.Module:
 
 
 def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
-    """Write model.onnx: raw images in, probabilities out (digits/runs/onnx_model.py)."""
+    """Write model.onnx: raw images in, probabilities out (mnist_twice/runs/onnx_model.py)."""
     exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
     older = hasattr(torch.onnx, "utils")  # the older exporter takes 0.02 to 0.3 s, the newer one 0.9 to 3.2
     with warnings.catch_warnings(), naming(path):

@@ -1,4 +1,4 @@
-"""Layers of our own in PyTorch, and blocks of layers. models/tensorflow/layers.py is the twin, in the same order."""
+"""Layers of our own in PyTorch, and blocks of layers. mnist_twice/tensorflow/layers.py is the twin, in this order."""
 
 from typing import Self
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digits.recipes import HEADS
+from mnist_twice.recipes import HEADS
 
 NORM_EPSILON = 1e-5  # added to every variance: PyTorch's default, where Keras's is 1e-3
 NORM_MOMENTUM = 0.1

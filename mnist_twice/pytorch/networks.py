@@ -1,4 +1,4 @@
-"""The ten networks in PyTorch, from the shortest to the deepest. models/tensorflow/networks.py is the twin.
+"""The ten networks in PyTorch, from the shortest to the deepest. mnist_twice/tensorflow/networks.py is the twin.
 
 Both files have the same networks in the same order, with the same names of layers. Every network takes raw pixels,
 uint8 0..255 (N, 28, 28), and returns logits, floating point (N, num_classes), from its last layer, `head`. Its `config`
@@ -11,7 +11,7 @@ says how large it is, in these fields:
     pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow, as is usual in
                  each; 0 and 1 in both with --parity, which makes both frameworks compute the same numbers
 
-The numbers in docstrings and comments are the defaults (digits/recipes/default_recipes.py), for ten classes. Where
+The numbers in docstrings and comments are the defaults (mnist_twice/recipes/default_recipes.py), for ten classes. Where
 pooling and ReLU follow each other, pooling comes first: the result is the same, and ReLU has a quarter of the work.
 A convolution or dense layer before a normalisation has no bias: the normalisation would remove it.
 docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.
@@ -23,9 +23,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from digits.errors import UserError
-from digits.training import ModelConfig
-from models.pytorch.layers import (
+from mnist_twice.errors import UserError
+from mnist_twice.pytorch.layers import (
     NORM_EPSILON,
     Average,
     BatchNorm1d,
@@ -36,6 +35,7 @@ from models.pytorch.layers import (
     ScalePixels,
     TransformerBlock,
 )
+from mnist_twice.training import ModelConfig
 
 
 def mlp(config: ModelConfig) -> nn.Sequential:
@@ -337,7 +337,7 @@ def build_model(config: ModelConfig) -> nn.Sequential:
     """
     if config.model not in NETWORKS:
         raise UserError(
-            f"there is no network {config.model} in PyTorch: NETWORKS in models/pytorch/networks.py does not "
+            f"there is no network {config.model} in PyTorch: NETWORKS in mnist_twice/pytorch/networks.py does not "
             f"have it; add it there, or train {config.model} with mnist_tensorflow.py."
         )
     model = NETWORKS[config.model](config)

@@ -1,4 +1,4 @@
-"""Several workers in PyTorch: the processes that torchrun starts. models/tensorflow/parallel.py is the twin.
+"""Several workers in PyTorch: the processes that torchrun starts. mnist_twice/tensorflow/parallel.py is the twin.
 
 Each worker computes the logits of its part of every batch and is told those of the others, so that all compute the loss
 of the whole batch; DistributedDataParallel adds up the gradients. Batch normalisation and dropout see the part alone.
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from digits.training import ALONE, SeveralWorkers, Workers
-from digits.training.workers import edges_of
+from mnist_twice.training import ALONE, SeveralWorkers, Workers
+from mnist_twice.training.workers import edges_of
 
 
 def join_workers(device: torch.device) -> Workers:

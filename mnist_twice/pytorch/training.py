@@ -1,4 +1,4 @@
-"""The parts of a training in PyTorch. models/tensorflow/training.py is the twin, in the same order."""
+"""The parts of a training in PyTorch. mnist_twice/tensorflow/training.py is the twin, in the same order."""
 
 import copy
 import io
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digits.recipes import Options, Recipe
-from digits.training import Checkpoint, Progress
-from digits.training.weights import starting_weights
-from models.pytorch.files import freeze_features, get_weights, set_weights
-from models.pytorch.layers import keep_biased_variances
-from models.pytorch.networks import config_of
+from mnist_twice.pytorch.files import freeze_features, get_weights, set_weights
+from mnist_twice.pytorch.layers import keep_biased_variances
+from mnist_twice.pytorch.networks import config_of
+from mnist_twice.recipes import Options, Recipe
+from mnist_twice.training import Checkpoint, Progress
+from mnist_twice.training.weights import starting_weights
 
 
 def set_starting_weights(model: nn.Module, options: Options) -> None:

@@ -1,11 +1,8 @@
-"""What is trained: a recipe holds every hyper-parameter; options, files and the names of runs are made from it.
+"""What is trained: a recipe holds every hyper-parameter; options, files and the names of runs are made from it."""
 
-May import: files, data and runs.
-"""
-
-from digits.recipes.naming import differences, differences_of, run_name, run_path
-from digits.recipes.options import Options, command_words, name_problem, parse_options
-from digits.recipes.recipe import (
+from mnist_twice.recipes.naming import differences, differences_of, run_name, run_path
+from mnist_twice.recipes.options import Options, command_words, name_problem, parse_options
+from mnist_twice.recipes.recipe import (
     HEADS,
     RECIPES,
     Augmentation,

@@ -1,6 +1,6 @@
 """The default recipe of each network, as far as it is not that of `cnn`: what Recipe has as its own defaults.
 
-An entry here, and one in NETWORKS of models/*/networks.py, are all that a network needs (docs/networks.md).
+An entry here, and one in NETWORKS of mnist_twice/*/networks.py, are all that a network needs (docs/networks.md).
 """
 
 from typing import Any

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from digits.names import FRAMEWORKS, spelled
-from digits.recipes.recipe import RECIPES, Recipe
+from mnist_twice.names import FRAMEWORKS, spelled
+from mnist_twice.recipes.recipe import RECIPES, Recipe
 
 SOURCES = {
     "cnn": "the project specification",

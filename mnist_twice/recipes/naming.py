@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from digits.errors import UserError
-from digits.recipes.options import Options
-from digits.recipes.recipe import RECIPES, complete_record, recipe_record, with_precision
-from digits.runs import Run, read_run, settings_of
+from mnist_twice.errors import UserError
+from mnist_twice.recipes.options import Options
+from mnist_twice.recipes.recipe import RECIPES, complete_record, recipe_record, with_precision
+from mnist_twice.runs import Run, read_run, settings_of
 
 LONGEST = 40
 """Letters of what is appended to a name; more become a count and a hash."""

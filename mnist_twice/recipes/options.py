@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from digits.command_line import flat_fields, option, options_dataclass, parse, refuse
-from digits.data import DATA_DIR
-from digits.errors import UserError
-from digits.names import is_forbidden_on_windows
-from digits.recipes.recipe import RECIPES, Augmentation, Recipe, find_problem, read_recipe
+from mnist_twice.command_line import flat_fields, option, options_dataclass, parse, refuse
+from mnist_twice.data import DATA_DIR
+from mnist_twice.errors import UserError
+from mnist_twice.names import is_forbidden_on_windows
+from mnist_twice.recipes.recipe import RECIPES, Augmentation, Recipe, find_problem, read_recipe
 
 AMOUNTS = tuple(amount.name for amount in fields(Augmentation))
 GROUPS = {

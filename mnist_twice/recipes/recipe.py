@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from digits.command_line import first_fault, option, options_dataclass
-from digits.errors import UserError
-from digits.files import read_bytes
-from digits.machine import has_bfloat16
-from digits.recipes.default_recipes import DEFAULTS
+from mnist_twice.command_line import first_fault, option, options_dataclass
+from mnist_twice.errors import UserError
+from mnist_twice.files import read_bytes
+from mnist_twice.machine import has_bfloat16
+from mnist_twice.recipes.default_recipes import DEFAULTS
 
 Model = Literal[*DEFAULTS]  # type: ignore[valid-type]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digits.files import write_file
+from mnist_twice.files import write_file
 
 if TYPE_CHECKING:
     import onnx

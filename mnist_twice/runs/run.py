@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from digits.errors import UserError
-from digits.files import sha256_of
-from digits.runs.schema import (
+from mnist_twice.errors import UserError
+from mnist_twice.files import sha256_of
+from mnist_twice.runs.schema import (
     ARRAYS,
     HISTORY,
     LOSSES,

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
-from digits.errors import UserError
-from digits.files import read_bytes
+from mnist_twice.errors import UserError
+from mnist_twice.files import read_bytes
 
 ARRAYS = ("predictions.npy", "probabilities.npy", "labels.npy")
 HISTORY = "history.csv"  # a row for each epoch
@@ -86,7 +86,7 @@ class RunInfo(TypedDict):
     framework: Text
     seed: Count | None  # null for an ensemble
     recipe: NotRequired[dict[str, Any] | None]
-    network_code: NotRequired[str]  # a hash of the network's code (digits/training/network_hash.py)
+    network_code: NotRequired[str]  # a hash of the network's code (mnist_twice/training/network_hash.py)
     members: NotRequired[list[Member]]  # of an ensemble
     init_from: NotRequired[str | None]
     new_head: NotRequired[bool]

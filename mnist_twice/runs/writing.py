@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digits.errors import UserError
-from digits.files import check_place, sha256_of, write_file, write_npy, writing_folder
-from digits.metrics import accuracy_interval, cross_entropy, wilson_interval
-from digits.runs.run import PARTS, identity, number_writers
-from digits.runs.schema import ARRAYS, HISTORY, WRITERS, Score
+from mnist_twice.errors import UserError
+from mnist_twice.files import check_place, sha256_of, write_file, write_npy, writing_folder
+from mnist_twice.metrics import accuracy_interval, cross_entropy, wilson_interval
+from mnist_twice.runs.run import PARTS, identity, number_writers
+from mnist_twice.runs.schema import ARRAYS, HISTORY, WRITERS, Score
 
 
 def check_writable(path: Path) -> None:

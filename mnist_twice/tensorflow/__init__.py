@@ -1,10 +1,7 @@
-"""The networks in TensorFlow/Keras. `diff -r models/pytorch models/tensorflow` shows how the two frameworks differ.
+"""All that imports TensorFlow, besides its script. `diff -r mnist_twice/pytorch mnist_twice/tensorflow` shows both."""
 
-May import: tensorflow and keras, and digits.data, digits.runs, digits.recipes and digits.training; never PyTorch.
-"""
-
-from digits.training.keras_import import ignore_keras_settings
+from mnist_twice.training.keras_import import ignore_keras_settings
 
 ignore_keras_settings()
 
-from models.tensorflow.networks import build_model, config_of  # noqa: E402
+from mnist_twice.tensorflow.networks import build_model, config_of  # noqa: E402

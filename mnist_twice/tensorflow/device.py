@@ -1,13 +1,13 @@
-"""The device that trains, in TensorFlow/Keras. models/pytorch/device.py is the twin, in the same order."""
+"""The device that trains, in TensorFlow/Keras. mnist_twice/pytorch/device.py is the twin, in the same order."""
 
 from dataclasses import replace
 
 import keras
 import tensorflow as tf
 
-from digits import machine, recipes
-from digits.errors import UserError
-from digits.recipes import Options
+from mnist_twice import machine, recipes
+from mnist_twice.errors import UserError
+from mnist_twice.recipes import Options
 
 
 def set_up(device: str, seed: int, precision: str = "float32") -> str:

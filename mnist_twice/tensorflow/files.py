@@ -1,4 +1,4 @@
-"""A network's weights and files in TensorFlow/Keras. models/pytorch/files.py is the twin, function by function."""
+"""A network's weights and files in TensorFlow/Keras. mnist_twice/pytorch/files.py is the twin, function by function."""
 
 import os
 import warnings
@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.files import naming
-from digits.recipes import RECIPES
-from digits.recipes.model_table import models_table
-from digits.runs.onnx_model import finish_onnx
-from digits.training import model_config
-from digits.training.weights import check_fit, read_weights, write_weights
-from models.tensorflow.networks import build_model, config_of
+from mnist_twice.errors import UserError
+from mnist_twice.files import naming
+from mnist_twice.recipes import RECIPES
+from mnist_twice.recipes.model_table import models_table
+from mnist_twice.runs.onnx_model import finish_onnx
+from mnist_twice.tensorflow.networks import build_model, config_of
+from mnist_twice.training import model_config
+from mnist_twice.training.weights import check_fit, read_weights, write_weights
 
 NEUTRAL_NAMES = {
     **{"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"},
@@ -78,7 +78,7 @@ def save_checkpoint(model: keras.Model, path: Path) -> None:
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
-    """Write weights.safetensors, the form that both frameworks read (digits/training/weights.py)."""
+    """Write weights.safetensors, the form that both frameworks read (mnist_twice/training/weights.py)."""
     write_weights(path, config_of(model), get_weights(model))
 
 
@@ -92,7 +92,7 @@ def load_weights(path: Path) -> keras.Model:
 
 
 def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
-    """Write model.onnx: raw images in, probabilities out (digits/runs/onnx_model.py)."""
+    """Write model.onnx: raw images in, probabilities out (mnist_twice/runs/onnx_model.py)."""
     exported = keras.Sequential([*model.inputs, model, keras.layers.Softmax()])
     exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
     with warnings.catch_warnings(), naming(path):

@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.data import Dataset
-from digits.recipes import Recipe
-from digits.training import Checkpoint, Progress, Workers
-from digits.training.batches import epoch_length, epoch_order, images_of_epochs
-from digits.training.schedule import is_best, is_over, learning_rates
+from mnist_twice.data import Dataset
+from mnist_twice.recipes import Recipe
+from mnist_twice.training import Checkpoint, Progress, Workers
+from mnist_twice.training.batches import epoch_length, epoch_order, images_of_epochs
+from mnist_twice.training.schedule import is_best, is_over, learning_rates
 
 if TYPE_CHECKING:
-    from models.tensorflow.training import TrainState
+    from mnist_twice.tensorflow.training import TrainState
 
 
 def batches_of_epochs(dataset: Dataset, indices: NDArray[np.int64], recipe: Recipe, first: int) -> tf.data.Dataset:
@@ -87,7 +87,7 @@ class TrainingCallback(keras.callbacks.Callback):
     """What the loop of mnist_pytorch.py does before and after the steps of an epoch, and the live line during them.
 
     Keras's own EarlyStopping, ReduceLROnPlateau and ModelCheckpoint count epochs by themselves and forget it when a
-    training is resumed; here the history decides, as in PyTorch's loop (digits/training/schedule.py).
+    training is resumed; here the history decides, as in PyTorch's loop (mnist_twice/training/schedule.py).
     """
 
     def __init__(

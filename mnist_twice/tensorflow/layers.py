@@ -1,4 +1,4 @@
-"""Blocks of Keras's own layers. models/pytorch/layers.py is the twin, in the same order.
+"""Blocks of Keras's own layers. mnist_twice/pytorch/layers.py is the twin, in the same order.
 
 There a layer of our own is a class, here a function, so that a saved model loads wherever Keras is installed.
 """
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from digits.recipes import HEADS
+from mnist_twice.recipes import HEADS
 
 NORM_EPSILON = 1e-5  # added to every variance: PyTorch's default, where Keras's is 1e-3
 NORM_MOMENTUM = 0.9

@@ -1,4 +1,4 @@
-"""The ten networks in TensorFlow/Keras, from the shortest to the deepest. models/pytorch/networks.py is the twin.
+"""The ten networks in TensorFlow/Keras, from the shortest to the deepest. mnist_twice/pytorch/networks.py is the twin.
 
 Both files have the same networks in the same order, with the same names of layers. Every network takes raw pixels,
 uint8 0..255 (N, 28, 28), and returns logits, floating point (N, num_classes), from its last layer, `head`. Its `config`
@@ -11,7 +11,7 @@ says how large it is, in these fields:
     pixel_range  what the raw pixels 0 and 255 become: -1 and 1 in PyTorch, 0 and 1 in TensorFlow, as is usual in
                  each; 0 and 1 in both with --parity, which makes both frameworks compute the same numbers
 
-The numbers in docstrings and comments are the defaults (digits/recipes/default_recipes.py), for ten classes. Where
+The numbers in docstrings and comments are the defaults (mnist_twice/recipes/default_recipes.py), for ten classes. Where
 pooling and ReLU follow each other, pooling comes first: the result is the same, and ReLU has a quarter of the work.
 A convolution or dense layer before a normalisation has no bias: the normalisation would remove it.
 `head` has a dtype so that its logits are float32 even if the layers before it compute in bfloat16; mnist_pytorch.py
@@ -24,9 +24,8 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from digits.errors import UserError
-from digits.training import ModelConfig
-from models.tensorflow.layers import (
+from mnist_twice.errors import UserError
+from mnist_twice.tensorflow.layers import (
     NORM_EPSILON,
     batch_norm,
     functional,
@@ -35,6 +34,7 @@ from models.tensorflow.layers import (
     scale_pixels,
     transformer_block,
 )
+from mnist_twice.training import ModelConfig
 
 
 def mlp(config: ModelConfig) -> keras.Sequential:
@@ -332,8 +332,8 @@ def build_model(config: ModelConfig) -> keras.Model:
     """
     if config.model not in NETWORKS:
         raise UserError(
-            f"there is no network {config.model} in TensorFlow: NETWORKS in models/tensorflow/networks.py does not "
-            f"have it; add it there, or train {config.model} with mnist_pytorch.py."
+            f"there is no network {config.model} in TensorFlow: NETWORKS in mnist_twice/tensorflow/networks.py lacks "
+            f"it; add it there, or train {config.model} with mnist_pytorch.py."
         )
     previous_format = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")  # whatever the program around has set

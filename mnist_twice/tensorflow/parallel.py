@@ -1,4 +1,4 @@
-"""Several workers in TensorFlow: processes with the same TF_CONFIG. models/pytorch/parallel.py is the twin.
+"""Several workers in TensorFlow: processes with the same TF_CONFIG. mnist_twice/pytorch/parallel.py is the twin.
 
 Each worker computes the logits of its part of every batch and is told those of the others, so that all compute the loss
 of the whole batch, and the gradients are added up. Batch normalisation and dropout see the part alone.
@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.training import ALONE, SeveralWorkers, Workers
-from digits.training.workers import edges_of
+from mnist_twice.errors import UserError
+from mnist_twice.training import ALONE, SeveralWorkers, Workers
+from mnist_twice.training.workers import edges_of
 
 GROUP = 0x6D6E6973  # of all our sums, unlike the small numbers that the strategy gives its own
 OF_LOGITS = 1 << 24  # above all other keys of sums

@@ -1,4 +1,4 @@
-"""The parts of a training in TensorFlow/Keras. models/pytorch/training.py is the twin, in the same order."""
+"""The parts of a training in TensorFlow/Keras. mnist_twice/pytorch/training.py is the twin, in the same order."""
 
 import io
 
@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.recipes import Options, Recipe
-from digits.training import Checkpoint, Progress
-from digits.training.weights import starting_weights
-from models.tensorflow.files import freeze_features, get_weights, set_weights
-from models.tensorflow.fit import FusedAdam, StepRates, set_precision
-from models.tensorflow.networks import config_of
+from mnist_twice.recipes import Options, Recipe
+from mnist_twice.tensorflow.files import freeze_features, get_weights, set_weights
+from mnist_twice.tensorflow.fit import FusedAdam, StepRates, set_precision
+from mnist_twice.tensorflow.networks import config_of
+from mnist_twice.training import Checkpoint, Progress
+from mnist_twice.training.weights import starting_weights
 
 
 def set_starting_weights(model: keras.Model, options: Options) -> None:

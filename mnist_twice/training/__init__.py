@@ -1,13 +1,10 @@
-"""How a network is trained beside its framework: batches, schedules, checkpoints, workers, the run that is saved.
+"""How a network is trained beside its framework: batches, schedules, checkpoints, workers, the run that is saved."""
 
-May import: files, data, runs and recipes. Both training scripts and both folders of models/ build on it.
-"""
-
-from digits.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs, split_dataset
-from digits.training.checkpoint import Checkpoint, checkpoint_path, history_so_far
-from digits.training.network_hash import network_code
-from digits.training.progress import Progress
-from digits.training.saving import NewRun
-from digits.training.schedule import best_epoch, is_best, is_over, learning_rates
-from digits.training.weights import ModelConfig, model_config, network_config
-from digits.training.workers import ALONE, SeveralWorkers, Workers
+from mnist_twice.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs, split_dataset
+from mnist_twice.training.checkpoint import Checkpoint, checkpoint_path, history_so_far
+from mnist_twice.training.network_hash import network_code
+from mnist_twice.training.progress import Progress
+from mnist_twice.training.saving import NewRun
+from mnist_twice.training.schedule import best_epoch, is_best, is_over, learning_rates
+from mnist_twice.training.weights import ModelConfig, model_config, network_config
+from mnist_twice.training.workers import ALONE, SeveralWorkers, Workers

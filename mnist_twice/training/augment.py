@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.recipes.recipe import Augmentation
+from mnist_twice.recipes.recipe import Augmentation
 
 CHUNK = 256  # images whose random fields are in memory at once: 6 kB each, so that all stay in a processor's cache
 

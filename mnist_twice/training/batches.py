@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import Dataset, split_indices, split_writers
-from digits.errors import UserError
-from digits.recipes.recipe import Recipe
+from mnist_twice.data import Dataset, split_indices, split_writers
+from mnist_twice.errors import UserError
+from mnist_twice.recipes.recipe import Recipe
 
 # Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
 _ORDER, _AUGMENT, _PENS = 1, 2, 3  # 0 is that of the validation split
@@ -89,8 +89,8 @@ def images_of_epochs(dataset: Dataset, recipe: Recipe, first: int) -> Iterator[N
     if not (recipe.augment or recipe.pens) or first >= recipe.epochs:
         yield from itertools.repeat(images, max(recipe.epochs - first, 0))
         return
-    from digits.training.augment import augment  # OpenCV takes a tenth of a second to import
-    from digits.training.pens import imitate_pens
+    from mnist_twice.training.augment import augment  # OpenCV takes a tenth of a second to import
+    from mnist_twice.training.pens import imitate_pens
 
     def changed(epoch: int) -> NDArray[np.uint8]:
         new = images

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from digits.errors import UserError
-from digits.files import write_whole
-from digits.recipes import Options
-from digits.training.progress import EventLog, Progress
-from digits.training.workers import ALONE, Workers
+from mnist_twice.errors import UserError
+from mnist_twice.files import write_whole
+from mnist_twice.recipes import Options
+from mnist_twice.training.progress import EventLog, Progress
+from mnist_twice.training.workers import ALONE, Workers
 
 # Options that a resumed training may give otherwise: they change where files lie, and nothing of what is computed.
 FREE = {"resume", "data_dir", "output_dir", "log_dir", "name", "recipe_file"}

@@ -4,19 +4,19 @@ import ast
 import hashlib
 from pathlib import Path
 
-MODELS = Path(__file__).parents[2] / "models"
+PACKAGE = Path(__file__).parents[1]
 FILES = ("layers.py", "networks.py")
 
 
 def network_code(model: str, framework: str) -> str:
-    """Return the SHA-256 of the code that the network's entry in NETWORKS of models/<framework>/ consists of.
+    """Return the SHA-256 of the code that the network's entry in NETWORKS of mnist_twice/<framework>/ consists of.
 
     That is the syntax tree of its function and of all that this names, written out in one form: so comments,
     docstrings, line ends and the code of other networks change nothing.
     """
     definitions: dict[str, ast.AST] = {}
     for file in FILES:
-        for node in ast.parse((MODELS / framework / file).read_text(encoding="utf-8")).body:
+        for node in ast.parse((PACKAGE / framework / file).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 definitions[node.name] = node
             elif isinstance(node, ast.Assign | ast.AnnAssign):

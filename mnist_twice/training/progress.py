@@ -10,7 +10,7 @@ from typing import ClassVar, NoReturn
 
 from tqdm import tqdm
 
-from digits.errors import UserError
+from mnist_twice.errors import UserError
 
 
 @dataclass

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import Dataset
-from digits.errors import when_interrupted
-from digits.files import write_npy
-from digits.machine import hardware, source, versions
-from digits.names import command_text, few
-from digits.recipes import Options, command_words, recipe_record, run_path
-from digits.recipes.naming import check_replaceable, start_name
-from digits.runs import (
+from mnist_twice.data import Dataset
+from mnist_twice.errors import when_interrupted
+from mnist_twice.files import write_npy
+from mnist_twice.machine import hardware, source, versions
+from mnist_twice.names import command_text, few
+from mnist_twice.recipes import Options, command_words, recipe_record, run_path
+from mnist_twice.recipes.naming import check_replaceable, start_name
+from mnist_twice.runs import (
     FORMAT,
     LOSSES,
     HeldOut,
@@ -27,13 +27,13 @@ from digits.runs import (
     write_run_files,
     writing_run,
 )
-from digits.training.batches import evaluation_set, split_dataset
-from digits.training.checkpoint import Checkpoint
-from digits.training.network_hash import network_code
-from digits.training.progress import EventLog, Progress
-from digits.training.schedule import best_epoch
-from digits.training.weights import network_config
-from digits.training.workers import ALONE, Workers
+from mnist_twice.training.batches import evaluation_set, split_dataset
+from mnist_twice.training.checkpoint import Checkpoint
+from mnist_twice.training.network_hash import network_code
+from mnist_twice.training.progress import EventLog, Progress
+from mnist_twice.training.schedule import best_epoch
+from mnist_twice.training.weights import network_config
+from mnist_twice.training.workers import ALONE, Workers
 
 
 class NewRun:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.recipes.recipe import Recipe
+from mnist_twice.recipes.recipe import Recipe
 
 History = Sequence[Mapping[str, float]]  # rows of history.csv, one for each finished epoch
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from digits.errors import UserError
-from digits.files import write_file
-from digits.recipes import Options, Recipe
-from digits.recipes.recipe import widths_problem
+from mnist_twice.errors import UserError
+from mnist_twice.files import write_file
+from mnist_twice.recipes import Options, Recipe
+from mnist_twice.recipes.recipe import widths_problem
 
 PIXEL_RANGES = {"pytorch": (-1.0, 1.0), "tensorflow": (0.0, 1.0)}
 """What the raw pixels 0 and 255 become by default, as specified: in PyTorch as ToTensor and Normalize(0.5, 0.5) make

@@ -1,7 +1,7 @@
 """Workers: the processes that train one network together, each on its part of every batch; usually there is one.
 
-What is here needs no framework. models/pytorch/parallel.py and models/tensorflow/parallel.py connect the processes, and
-share out the images of a batch.
+What is here needs no framework. parallel.py of mnist_twice/pytorch and of mnist_twice/tensorflow connect the processes,
+and share out the images of a batch.
 """
 
 import os
@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import UserError
-from digits.training.progress import Progress
+from mnist_twice.errors import UserError
+from mnist_twice.training.progress import Progress
 
 T = TypeVar("T")
 

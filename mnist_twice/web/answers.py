@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.errors import UserError
-from digits.names import FRAMEWORKS
-from digits.photos import Photo, find_digit
-from digits.prediction import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
+from mnist_twice.errors import UserError
+from mnist_twice.names import FRAMEWORKS
+from mnist_twice.photos import Photo, find_digit
+from mnist_twice.prediction import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
 
 
 def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun], str]:

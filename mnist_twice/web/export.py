@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.errors import UserError
-from digits.files import write_whole
-from digits.prediction import SURE, TrainedRun
-from digits.web.graph import read_network
-from digits.web.page import TEMPLATES
+from mnist_twice.errors import UserError
+from mnist_twice.files import write_whole
+from mnist_twice.prediction import SURE, TrainedRun
+from mnist_twice.web.graph import read_network
+from mnist_twice.web.page import TEMPLATES
 
 MAX_BYTES = 3_000_000  # what a phone loads in a second or two
 

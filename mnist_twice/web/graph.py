@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
 
-from digits.errors import UserError
+from mnist_twice.errors import UserError
 
 RESHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # they leave the values in their order
 WINDOW: dict[str, list[Any]] = {"auto_pad": ["NOTSET"], "dilations": [[1, 1]]}

@@ -17,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from digits.errors import UserError
-from digits.names import spelled
-from digits.photos import read_photo
-from digits.prediction import TrainedRun
-from digits.web.address import address_for_phones, code_as_svg
-from digits.web.answers import read_digit
-from digits.web.guard import Guard, Lane
-from digits.web.wall import Wall
+from mnist_twice.errors import UserError
+from mnist_twice.names import spelled
+from mnist_twice.photos import read_photo
+from mnist_twice.prediction import TrainedRun
+from mnist_twice.web.address import address_for_phones, code_as_svg
+from mnist_twice.web.answers import read_digit
+from mnist_twice.web.guard import Guard, Lane
+from mnist_twice.web.wall import Wall
 
 TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB

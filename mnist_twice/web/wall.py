@@ -12,10 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from digits.data.image_folder import labels_for_files
-from digits.errors import UserError
-from digits.files import check_place, write_whole
-from digits.prediction import TrainedRun
+from mnist_twice.data.image_folder import labels_for_files
+from mnist_twice.errors import UserError
+from mnist_twice.files import check_place, write_whole
+from mnist_twice.prediction import TrainedRun
 
 MOST, SHOWN = 1000, 60  # drawings that are kept, the latest ones: some ten megabytes; and that the page shows
 

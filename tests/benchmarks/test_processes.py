@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.processes import run_python
-from digits.errors import UserError
+from mnist_twice.errors import UserError
 
 
 def test_a_failure_is_told_with_its_last_words() -> None:

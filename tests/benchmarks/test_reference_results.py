@@ -13,7 +13,7 @@ from paths import ROOT
 
 from benchmarks import reference_results
 from benchmarks.reference_results import ROWS, grids
-from digits.recipes.recipe import RECIPES
+from mnist_twice.recipes.recipe import RECIPES
 
 
 @pytest.fixture

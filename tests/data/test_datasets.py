@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from small_dataset import ARRAYS, SMALL, write_mirror
 
-from digits.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE, Entry
-from digits.data.datasets import load_dataset, read_dataset, write_own
-from digits.data.download import download_dataset
-from digits.data.idx import idx_bytes, parse_idx
-from digits.errors import UserError
+from mnist_twice.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE, Entry
+from mnist_twice.data.datasets import load_dataset, read_dataset, write_own
+from mnist_twice.data.download import download_dataset
+from mnist_twice.data.idx import idx_bytes, parse_idx
+from mnist_twice.errors import UserError
 
 
 def test_the_split_of_the_sample_never_changes(workplace: Path) -> None:

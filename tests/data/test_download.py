@@ -30,11 +30,11 @@ from small_dataset import (
     write_mirror,
 )
 
-from digits.data import download
-from digits.data.datasets import read_dataset
-from digits.data.download import download_dataset, find_damage, verify
-from digits.errors import UserError
-from digits.files import write_whole
+from mnist_twice.data import download
+from mnist_twice.data.datasets import read_dataset
+from mnist_twice.data.download import download_dataset, find_damage, verify
+from mnist_twice.errors import UserError
+from mnist_twice.files import write_whole
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.data.form import Changes, look_at
-from digits.data.sample import stratified_sample
+from mnist_twice.data.form import Changes, look_at
+from mnist_twice.data.sample import stratified_sample
 
 NAMES = tuple("0123456789")
 _images, _labels = stratified_sample()[2:]

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from small_dataset import ARRAYS, SMALL, run_download, write_mirror
 
-from digits.data import Dataset, image_folder, load_dataset
-from digits.data.datasets import check_name, read_dataset, write_own
-from digits.data.download import download_dataset
-from digits.data.form import Changes
-from digits.data.image_folder import list_images, read_image_folder, write_image_folder
-from digits.data.sample import stratified_sample
-from digits.errors import UserError
+from mnist_twice.data import Dataset, image_folder, load_dataset
+from mnist_twice.data.datasets import check_name, read_dataset, write_own
+from mnist_twice.data.download import download_dataset
+from mnist_twice.data.form import Changes
+from mnist_twice.data.image_folder import list_images, read_image_folder, write_image_folder
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.errors import UserError
 
 ONE = np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8)
 

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_dataset import run_download
 
-from digits.data import Dataset, load_dataset, tables
-from digits.data.form import Changes
-from digits.data.tables import is_id, read_tables, write_tables
-from digits.errors import UserError
+from mnist_twice.data import Dataset, load_dataset, tables
+from mnist_twice.data.form import Changes
+from mnist_twice.data.tables import is_id, read_tables, write_tables
+from mnist_twice.errors import UserError
 
 KAGGLE = ",".join(["label", *(f"pixel{i}" for i in range(784))])
 NAMED = ",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from small_dataset import SMALL, TEST, TRAIN, write_mirror
 
 import download_mnist
-from digits.data import MNIST, Entry, load_dataset
-from digits.data.datasets import read_dataset
-from digits.data.download import download_dataset, download_writers, find_damage
-from digits.data.idx import parse_idx
-from digits.data.split import split_writers
-from digits.errors import UserError
-from digits.recipes import Recipe
-from digits.training import split_dataset
+from mnist_twice.data import MNIST, Entry, load_dataset
+from mnist_twice.data.datasets import read_dataset
+from mnist_twice.data.download import download_dataset, download_writers, find_damage
+from mnist_twice.data.idx import parse_idx
+from mnist_twice.data.split import split_writers
+from mnist_twice.errors import UserError
+from mnist_twice.recipes import Recipe
+from mnist_twice.training import split_dataset
 
 MORE = 5  # test images in the table that the dataset does not have
 _rng = np.random.default_rng(7)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_runs import make_run
 
-from digits.errors import UserError
-from digits.evaluation.compare import SIGNIFICANT, compare_pair, compare_runs, paired_test, why_not_compared
-from digits.evaluation.tables import recipes_as_csv
-from digits.runs.run import Run, read_run
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation.compare import SIGNIFICANT, compare_pair, compare_runs, paired_test, why_not_compared
+from mnist_twice.evaluation.tables import recipes_as_csv
+from mnist_twice.runs.run import Run, read_run
 
 LABELS = np.arange(200) % 10
 

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from digits.data.sample import stratified_sample
-from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "fog" else name for name in sorted(CORRUPTIONS)]
 

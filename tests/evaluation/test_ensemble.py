@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from make_runs import make_run
 
-from digits.errors import UserError
-from digits.evaluation.compare import compare_runs
-from digits.evaluation.ensemble import write_ensemble
-from digits.evaluation.evaluate import evaluate_run
-from digits.evaluation.tables import runs_as_text
-from digits.runs.run import Run, find_runs, read_run
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation.compare import compare_runs
+from mnist_twice.evaluation.ensemble import write_ensemble
+from mnist_twice.evaluation.evaluate import evaluate_run
+from mnist_twice.evaluation.tables import runs_as_text
+from mnist_twice.runs.run import Run, find_runs, read_run
 
 LABELS = np.arange(300) % 10
 

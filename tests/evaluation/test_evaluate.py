@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from make_runs import DIGITS, FASHION, make_run
 
-from digits.evaluation.evaluate import MNIST_TEST_LABEL_ERRORS, Evaluation, calibration_bins, evaluate_run
-from digits.evaluation.tables import classes_as_text, runs_as_csv, runs_as_markdown, runs_as_text
-from digits.names import plain
-from digits.recipes import Recipe
-from digits.runs.run import Run, read_run
+from mnist_twice.evaluation.evaluate import MNIST_TEST_LABEL_ERRORS, Evaluation, calibration_bins, evaluate_run
+from mnist_twice.evaluation.tables import classes_as_text, runs_as_csv, runs_as_markdown, runs_as_text
+from mnist_twice.names import plain
+from mnist_twice.recipes import Recipe
+from mnist_twice.runs.run import Run, read_run
 
 
 def run_of(labels: list[int], probabilities: list[list[float]]) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from digits.metrics import wilson_interval
+from mnist_twice.metrics import wilson_interval
 
 
 @pytest.mark.slow

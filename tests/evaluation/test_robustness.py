@@ -15,16 +15,16 @@ from linear_run import make_linear_run
 from picture_runs import make_sample_run
 
 import visualize_results
-from digits.data import load_dataset
-from digits.errors import UserError
-from digits.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from digits.evaluation.robustness import Robustness, measure_robustness, read_robustness
-from digits.figures.robustness import plot_corruptions, plot_robustness
-from digits.figures.style import NARROW, WIDE
-from digits.prediction import load_run
-from digits.recipes import Recipe
-from digits.runs import Run, read_run
-from digits.training import evaluation_set
+from mnist_twice.data import load_dataset
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mnist_twice.evaluation.robustness import Robustness, measure_robustness, read_robustness
+from mnist_twice.figures.robustness import plot_corruptions, plot_robustness
+from mnist_twice.figures.style import NARROW, WIDE
+from mnist_twice.prediction import load_run
+from mnist_twice.recipes import Recipe
+from mnist_twice.runs import Run, read_run
+from mnist_twice.training import evaluation_set
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def run(tmp_path: Path, sample_data: Path) -> Run:
 @pytest.fixture
 def uncorrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the images as they are, where it does not matter what is done to them: it takes most of the time."""
-    monkeypatch.setattr("digits.evaluation.robustness.corrupt", lambda images, *_: images)
+    monkeypatch.setattr("mnist_twice.evaluation.robustness.corrupt", lambda images, *_: images)
 
 
 def with_network(run: Run) -> Run:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from make_runs import make_run
 
-from digits.evaluation import evaluate_run, missing_writers, name_intervals, write_ensemble
-from digits.evaluation.tables import classes_as_text, runs_as_text
-from digits.metrics import accuracy_interval, bootstrap_interval, wilson_interval
-from digits.runs import Run, read_run, score_of
+from mnist_twice.evaluation import evaluate_run, missing_writers, name_intervals, write_ensemble
+from mnist_twice.evaluation.tables import classes_as_text, runs_as_text
+from mnist_twice.metrics import accuracy_interval, bootstrap_interval, wilson_interval
+from mnist_twice.runs import Run, read_run, score_of
 
 N = 1000
 WRITERS = np.stack([np.arange(N) % 50 + 7, np.where(np.arange(N) % 50 < 20, 0, 4)], axis=1).astype(np.int32)

@@ -13,11 +13,11 @@ import time
 
 import numpy as np
 
-from digits.data import load_dataset
-from digits.errors import UserError, run_script
-from digits.recipes import Options, Recipe, parse_options
-from digits.training import NewRun, Progress, epoch_length, is_over, split_dataset
-from digits.training.weights import write_weights
+from mnist_twice.data import load_dataset
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.recipes import Options, Recipe, parse_options
+from mnist_twice.training import NewRun, Progress, epoch_length, is_over, split_dataset
+from mnist_twice.training.weights import write_weights
 
 EPOCH = float(os.environ.get("FAKE_EPOCH", "0.05"))
 

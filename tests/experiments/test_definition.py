@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digits.data import Dataset
-from digits.errors import UserError
-from digits.experiments import definition as definitions
-from digits.experiments.definition import (
+from mnist_twice.data import Dataset
+from mnist_twice.errors import UserError
+from mnist_twice.experiments import definition as definitions
+from mnist_twice.experiments.definition import (
     combinations,
     grid_definition,
     read_definition,
     refuse_other,
     search_definition,
 )
-from digits.experiments.options import GridOptions, SearchOptions
+from mnist_twice.experiments.options import GridOptions, SearchOptions
 
 NONE = np.zeros(0, np.uint8)
 DATASET = Dataset("small", NONE, NONE, NONE, NONE, ("a", "b"), "f" * 64)

@@ -11,16 +11,16 @@ import optuna
 import pytest
 from experiments.workers import Worker, run_experiment, wait_until
 
-from digits.errors import UserError
-from digits.experiments import training
-from digits.experiments.definition import Definition
-from digits.experiments.options import GridOptions
-from digits.experiments.results import Experiment, read_experiment
-from digits.experiments.study import NothingToDo, SharedStudy
-from digits.experiments.training import environment
-from digits.machine import source
-from digits.recipes import RECIPES
-from digits.runs import find_runs, read_run
+from mnist_twice.errors import UserError
+from mnist_twice.experiments import training
+from mnist_twice.experiments.definition import Definition
+from mnist_twice.experiments.options import GridOptions
+from mnist_twice.experiments.results import Experiment, read_experiment
+from mnist_twice.experiments.study import NothingToDo, SharedStudy
+from mnist_twice.experiments.training import environment
+from mnist_twice.machine import source
+from mnist_twice.recipes import RECIPES
+from mnist_twice.runs import find_runs, read_run
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,10 @@ from experiments.fake_training import loss_after
 from experiments.postgresql import PostgreSQL
 from experiments.workers import Worker
 
-from digits.experiments.results import read_experiment
-from digits.experiments.study import storage_of
-from digits.recipes import Recipe
-from digits.runs import find_runs
+from mnist_twice.experiments.results import read_experiment
+from mnist_twice.experiments.study import storage_of
+from mnist_twice.recipes import Recipe
+from mnist_twice.runs import find_runs
 
 pytestmark = pytest.mark.nightly
 

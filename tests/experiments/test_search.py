@@ -17,13 +17,13 @@ import pytest
 from experiments.workers import Worker, run_experiment, wait_until
 from paths import ROOT
 
-from digits.data import load_dataset
-from digits.data.datasets import write_own
-from digits.experiments.definition import start_of
-from digits.experiments.figures import figures_of
-from digits.experiments.results import Experiment, counts_text, ranked, read_experiment
-from digits.recipes import read_recipe
-from digits.runs import find_runs
+from mnist_twice.data import load_dataset
+from mnist_twice.data.datasets import write_own
+from mnist_twice.experiments.definition import start_of
+from mnist_twice.experiments.figures import figures_of
+from mnist_twice.experiments.results import Experiment, counts_text, ranked, read_experiment
+from mnist_twice.recipes import read_recipe
+from mnist_twice.runs import find_runs
 
 pytestmark = pytest.mark.slow
 
@@ -131,8 +131,8 @@ def test_a_running_trial_without_values_changes_no_axis(
 ) -> None:
     """A worker was killed while it drew: its trial has no parameters yet."""
     assert run_experiment(place(*SEARCH, "4")) == 0
-    monkeypatch.setattr("digits.experiments.study.SharedStudy.values", lambda *_: os._exit(9))
-    monkeypatch.setattr("digits.experiments.study.SharedStudy.parameters", {}, raising=False)
+    monkeypatch.setattr("mnist_twice.experiments.study.SharedStudy.values", lambda *_: os._exit(9))
+    monkeypatch.setattr("mnist_twice.experiments.study.SharedStudy.parameters", {}, raising=False)
     Worker(tmp_path / "out", place(*SEARCH, "5")).wait()
     experiment = read_experiment("found", tmp_path)
     assert experiment.trials.iloc[-1]["state"] == "running"

@@ -13,8 +13,8 @@ import pytest
 from experiments.postgresql import PostgreSQL
 from experiments.workers import Worker, run_experiment, wait_until
 
-from digits.errors import UserError
-from digits.experiments.results import Experiment, read_experiment
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.results import Experiment, read_experiment
 
 pytestmark = pytest.mark.nightly
 

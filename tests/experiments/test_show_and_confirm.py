@@ -19,12 +19,12 @@ from browser import CHROMIUM, complaints
 from experiments.workers import COMMANDS, run_experiment
 from scipy import stats
 
-from digits.errors import UserError
-from digits.experiments.confirm import Confirmation
-from digits.experiments.definition import command_of
-from digits.experiments.options import ConfirmOptions, parse_command
-from digits.experiments.results import read_experiment, table_of
-from digits.recipes import RECIPES, recipe_record
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.confirm import Confirmation
+from mnist_twice.experiments.definition import command_of
+from mnist_twice.experiments.options import ConfirmOptions, parse_command
+from mnist_twice.experiments.results import read_experiment, table_of
+from mnist_twice.recipes import RECIPES, recipe_record
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.errors import UserError
-from digits.experiments.values import (
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.values import (
     Range,
     default_space,
     parse_alternatives,
@@ -17,7 +17,7 @@ from digits.experiments.values import (
     text_of,
     value_of,
 )
-from digits.recipes import RECIPES
+from mnist_twice.recipes import RECIPES
 
 widths = st.lists(st.integers(1, 4096), min_size=1, max_size=5).map(tuple)
 VALUES = {

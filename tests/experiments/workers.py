@@ -14,11 +14,11 @@ from typing import Any
 
 from paths import ROOT
 
-from digits.errors import run_script
-from digits.experiments import commands, run, storage, study
-from digits.experiments.confirm import run_confirm
-from digits.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
-from digits.experiments.report import run_show
+from mnist_twice.errors import run_script
+from mnist_twice.experiments import commands, run, storage, study
+from mnist_twice.experiments.confirm import run_confirm
+from mnist_twice.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
+from mnist_twice.experiments.report import run_show
 
 SCRIPT = ROOT / "tests" / "experiments" / "fake_training.py"
 storage.BEAT, storage.GRACE, study.PATIENCE, run.PAUSE = 1, 3, 0.5, 0.2

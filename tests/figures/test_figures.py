@@ -17,22 +17,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.testing.compare import compare_images
 
-from digits.data import Dataset
-from digits.evaluation import Evaluation, compare_pair, evaluate_run
-from digits.figures import text as figure_text
-from digits.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
-from digits.figures.classes import plot_calibration, plot_per_class_accuracy
-from digits.figures.comparison import plot_comparison
-from digits.figures.confusion import plot_confusion, plot_confusions
-from digits.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
-from digits.figures.page import Page, draw_pixels, save_figure
-from digits.figures.parity import plot_parity, relative_differences
-from digits.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
-from digits.figures.style import NARROW, WIDE
-from digits.figures.training import plot_training_curves
-from digits.figures.writers import plot_writers
-from digits.recipes import RECIPES, Recipe
-from digits.runs import Run, read_run
+from mnist_twice.data import Dataset
+from mnist_twice.evaluation import Evaluation, compare_pair, evaluate_run
+from mnist_twice.figures import text as figure_text
+from mnist_twice.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
+from mnist_twice.figures.classes import plot_calibration, plot_per_class_accuracy
+from mnist_twice.figures.comparison import plot_comparison
+from mnist_twice.figures.confusion import plot_confusion, plot_confusions
+from mnist_twice.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
+from mnist_twice.figures.page import Page, draw_pixels, save_figure
+from mnist_twice.figures.parity import plot_parity, relative_differences
+from mnist_twice.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
+from mnist_twice.figures.style import NARROW, WIDE
+from mnist_twice.figures.training import plot_training_curves
+from mnist_twice.figures.writers import plot_writers
+from mnist_twice.recipes import RECIPES, Recipe
+from mnist_twice.runs import Run, read_run
 
 pytestmark = pytest.mark.slow
 

@@ -16,13 +16,13 @@ import pytest
 from make_runs import make_run
 from picture_runs import add_info, make_sample_run
 
-from digits.data import load_dataset
-from digits.errors import run_script
-from digits.evaluation import Evaluation, evaluate_run
-from digits.figures import FIGURES, render_all, write_report
-from digits.recipes import Recipe
-from digits.runs import Run, find_runs, read_run
-from digits.training import evaluation_set
+from mnist_twice.data import load_dataset
+from mnist_twice.errors import run_script
+from mnist_twice.evaluation import Evaluation, evaluate_run
+from mnist_twice.figures import FIGURES, render_all, write_report
+from mnist_twice.recipes import Recipe
+from mnist_twice.runs import Run, find_runs, read_run
+from mnist_twice.training import evaluation_set
 from visualize_results import main
 
 pytestmark = pytest.mark.slow
@@ -183,7 +183,7 @@ def test_parity_of_the_pairs_that_were_trained_for_it(tmp_path: Path, visualize:
 def test_what_shows_some_runs_keeps_what_shows_all(
     tmp_path: Path, visualize: Visualize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digits.figures.FIGURES", FEW)
+    monkeypatch.setattr("mnist_twice.figures.FIGURES", FEW)
     outputs = tmp_path / "outputs"
     a, b, c = (make(tmp_path, seed=seed).name for seed in range(3))
     shared = ("report.html", "mnist/comparison.csv", *MATRICES)
@@ -282,7 +282,7 @@ def test_a_run_that_changes_while_it_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visualize: Visualize, what: str
 ) -> None:
     outputs = tmp_path / "outputs"
-    monkeypatch.setattr("digits.figures.FIGURES", FEW)
+    monkeypatch.setattr("mnist_twice.figures.FIGURES", FEW)
     stays, changes = make(tmp_path), make(tmp_path, seed=1)
     assert visualize("--only", "report").status == 0
     moments = iter([0.1])
@@ -311,7 +311,7 @@ def test_a_run_that_changes_while_it_is_shown(
 def test_bad_runs_are_named_and_the_others_rendered(
     tmp_path: Path, visualize: Visualize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digits.figures.FIGURES", FEW)
+    monkeypatch.setattr("mnist_twice.figures.FIGURES", FEW)
     outputs = tmp_path / "outputs"
     good = make(tmp_path, folder="\x1b]0;owned\x07run")
     half, tampered, wrong = (make(tmp_path, seed=seed).path for seed in (1, 2, 3))
@@ -352,7 +352,7 @@ def test_a_dataset_s_folder_never_lands_in_a_run(tmp_path: Path, visualize: Visu
 
 
 def test_a_figure_that_cannot_be_written(tmp_path: Path, visualize: Visualize, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("digits.figures.FIGURES", FEW)
+    monkeypatch.setattr("mnist_twice.figures.FIGURES", FEW)
     runs = [make(tmp_path), make(tmp_path, seed=1)]
     (runs[0].path / "calibration.png").mkdir()
     (tmp_path / "outputs" / "report.html").mkdir()

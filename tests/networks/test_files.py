@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from frameworks import CHECKPOINT, network_named, refusal, ruled_model
 
-from digits.training.weights import read_weights, write_weights
+from mnist_twice.training.weights import read_weights, write_weights
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from frameworks import CHECKPOINT, network_named, ruled_model, ruled_weights
 from onnxruntime.quantization import quantize_dynamic
 from paths import ROOT
 
-from digits.recipes.model_table import SOURCES
-from digits.recipes.recipe import RECIPES
-from digits.training.weights import read_weights, write_weights
+from mnist_twice.recipes.model_table import SOURCES
+from mnist_twice.recipes.recipe import RECIPES
+from mnist_twice.training.weights import read_weights, write_weights
 
 BATCH_NORMED = ("deep-cnn", "resnet")
 EVERY_NETWORK = pytest.mark.parametrize("name", SOURCES)
@@ -114,7 +114,7 @@ def test_gradients_are_golden(
 
 @pytest.fixture(scope="session")
 def digit_labels(workplace: Path) -> np.ndarray:
-    from digits.data.datasets import load_dataset
+    from mnist_twice.data.datasets import load_dataset
 
     return load_dataset("mnist-sample", workplace / "mnist_data").test_labels
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
-from digits.runs import read_run
+from mnist_twice.runs import read_run
 
 pytestmark = pytest.mark.nightly
 
@@ -26,8 +26,7 @@ COMMANDS = re.findall(r"^    python (.*)$", SECTION, re.MULTILINE)
 @pytest.fixture
 def copy(tmp_path: Path, workplace: Path) -> Path:
     """A copy of the project, with the sample."""
-    for name in ("digits", "models"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "mnist_twice", tmp_path / "mnist_twice", ignore=shutil.ignore_patterns("__pycache__"))
     for file in ROOT.glob("*.py"):
         shutil.copy(file, tmp_path)
     (tmp_path / "mnist_data").symlink_to(workplace / "mnist_data")
@@ -66,5 +65,5 @@ def test_a_network_in_one_framework_alone(copy: Path) -> None:
     add(copy, "tensorflow")
     done = run(copy, "mnist_tensorflow.py --dataset mnist-sample --model tiny")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "there is no network tiny in TensorFlow: NETWORKS in models/tensorflow/networks.py" in done.stderr
+    assert "there is no network tiny in TensorFlow: NETWORKS in mnist_twice/tensorflow/networks.py" in done.stderr
     assert re.search(r"(?m)^tiny +PyTorch only ", run(copy, "mnist_tensorflow.py --list-models").stdout)

@@ -16,7 +16,7 @@ import pytest
 from frameworks import environment
 from paths import ROOT
 
-from digits.runs import Run, read_run
+from mnist_twice.runs import Run, read_run
 
 COMMON = (
     "--dataset mnist-sample --precision float64 --batch-size 25 --schedule constant --learning-rate 0.003 "

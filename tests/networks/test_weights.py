@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from digits.errors import UserError
-from digits.training.weights import ModelConfig, initial_weights, read_weights, write_weights
+from mnist_twice.errors import UserError
+from mnist_twice.training.weights import ModelConfig, initial_weights, read_weights, write_weights
 
 NETWORK = ModelConfig("cnn", 10, (-1.0, 1.0), (16, 32), (128,), 0.25)
 BODY = {"dense.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "dense.bias": np.ones(2, np.float32)}

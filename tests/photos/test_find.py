@@ -11,11 +11,11 @@ from hypothesis.extra.numpy import arrays
 from synthetic_pages import number, on_table, table
 
 from benchmarks.synthetic_photos import STRENGTHS, photograph
-from digits.data.sample import stratified_sample
-from digits.photos.find import Digit, find_digit, find_digits
-from digits.photos.sheet import find_sheet
-from digits.prediction import choose, images_of
-from digits.training.pens import write_digit
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.photos.find import Digit, find_digit, find_digits
+from mnist_twice.photos.sheet import find_sheet
+from mnist_twice.prediction import choose, images_of
+from mnist_twice.training.pens import write_digit
 
 IMAGES, LABELS = stratified_sample()[2:]
 Pixels = np.ndarray  # uint8

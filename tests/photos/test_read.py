@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
-from digits.errors import UserError
-from digits.photos import Photo, find_digit, read_pages, read_photo
-from digits.photos.read import FORMATS
+from mnist_twice.errors import UserError
+from mnist_twice.photos import Photo, find_digit, read_pages, read_photo
+from mnist_twice.photos.read import FORMATS
 
 
 def shade(value: int, dot: int | None = None) -> Image.Image:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from digits.prediction import list_files
+from mnist_twice.prediction import list_files
 
 
 def make(folder: Path, *names: str) -> Path:

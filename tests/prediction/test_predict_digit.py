@@ -27,11 +27,11 @@ from synthetic_pages import number
 
 import predict_digit
 from benchmarks.synthetic_photos import photograph
-from digits.data.sample import stratified_sample
-from digits.errors import run_script
-from digits.photos import find_digit
-from digits.prediction import answer_files, list_files, load_runs, reading, writing_table
-from digits.prediction.answers import as_text
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.errors import run_script
+from mnist_twice.photos import find_digit
+from mnist_twice.prediction import answer_files, list_files, load_runs, reading, writing_table
+from mnist_twice.prediction.answers import as_text
 
 IMAGES, LABELS = stratified_sample()[2:]
 DIGITS = [IMAGES[np.flatnonzero(digit == LABELS)[1]] for digit in range(10)]

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from limits import largest_file
 
-from digits.errors import UserError
-from digits.prediction.answers import COLUMNS, answer_for_fault, as_cell, writing_table
+from mnist_twice.errors import UserError
+from mnist_twice.prediction.answers import COLUMNS, answer_for_fault, as_cell, writing_table
 
 SEVEN = {"digit": 7, "probability": 0.9, "runner_up": 1, "runner_up_probability": 0.1, "sure": True}
 

@@ -12,11 +12,11 @@ from linear_run import make_linear_run
 from make_runs import make_run
 from onnx import TensorProto, helper, numpy_helper
 
-from digits.errors import UserError
-from digits.evaluation.ensemble import write_ensemble
-from digits.prediction import differences, load_pair, trained_run
-from digits.recipes import RECIPES
-from digits.runs import Run, find_runs, read_run, read_runs
+from mnist_twice.errors import UserError
+from mnist_twice.evaluation.ensemble import write_ensemble
+from mnist_twice.prediction import differences, load_pair, trained_run
+from mnist_twice.recipes import RECIPES
+from mnist_twice.runs import Run, find_runs, read_run, read_runs
 
 UINT8, FLOAT = TensorProto.UINT8, TensorProto.FLOAT
 WEIGHTS = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32) / 784

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from paths import ROOT
 from recipe_strategies import RECIPES_OF_ANY_KIND
 
-from digits.command_line import flat_fields, option
-from digits.names import command_text
-from digits.recipes import (
+from mnist_twice.command_line import flat_fields, option
+from mnist_twice.names import command_text
+from mnist_twice.recipes import (
     RECIPES,
     Augmentation,
     Options,
@@ -30,8 +30,8 @@ from digits.recipes import (
     run_path,
     settle_precision,
 )
-from digits.recipes.model_table import SOURCES
-from digits.recipes.options import GROUPS
+from mnist_twice.recipes.model_table import SOURCES
+from mnist_twice.recipes.options import GROUPS
 
 FRAMEWORKS = ("pytorch", "tensorflow")
 # What file names can hold, a leading dash and quotes included.
@@ -121,7 +121,7 @@ def folder_of(words: str) -> str:
 
 def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for bfloat16 in (False, True):  # `fast` trains in it where the processor has it
-        monkeypatch.setattr("digits.recipes.recipe.has_bfloat16", lambda answer=bfloat16: answer)
+        monkeypatch.setattr("mnist_twice.recipes.recipe.has_bfloat16", lambda answer=bfloat16: answer)
         for name in RECIPES:
             assert folder_of(f"--model {name} --seed 2 --device cpu") == f"outputs/mnist-{name}-pytorch-s2"
         assert folder_of("--model fast --precision bfloat16").endswith("fast-pytorch") == bfloat16
@@ -132,8 +132,8 @@ def test_default_recipes_have_plain_names_everywhere(monkeypatch: pytest.MonkeyP
 def test_auto_precision_is_that_of_the_device_and_not_of_the_processor(
     bfloat16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digits.recipes.recipe.has_bfloat16", lambda: not bfloat16)
-    monkeypatch.setattr("digits.recipes.recipe._bfloat16", None)
+    monkeypatch.setattr("mnist_twice.recipes.recipe.has_bfloat16", lambda: not bfloat16)
+    monkeypatch.setattr("mnist_twice.recipes.recipe._bfloat16", None)
     recipe = settle_precision(RECIPES["fast"], bfloat16)
     assert recipe.precision == ("bfloat16" if bfloat16 else "float32")
     assert run_path(Options(recipe), "pytorch").name == "mnist-fast-pytorch"
@@ -178,7 +178,7 @@ def test_help_and_a_mistyped_option_need_no_framework() -> None:
 
 @pytest.mark.parametrize("framework", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FRAMEWORKS])
 def test_list_of_models_counts_the_parameters(framework: str, capsys: pytest.CaptureFixture[str]) -> None:
-    import_module(f"models.{framework}.files").list_models()
+    import_module(f"mnist_twice.{framework}.files").list_models()
     page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
     table = capsys.readouterr().out
     assert max(map(len, table.splitlines())) <= 120

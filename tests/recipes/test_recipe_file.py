@@ -14,8 +14,8 @@ from hypothesis import given
 from make_runs import make_run
 from recipe_strategies import RECIPES_OF_ANY_KIND
 
-from digits.errors import UserError
-from digits.recipes import (
+from mnist_twice.errors import UserError
+from mnist_twice.recipes import (
     RECIPES,
     Augmentation,
     Options,

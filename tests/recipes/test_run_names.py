@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from digits.recipes import name_problem, run_name
+from mnist_twice.recipes import name_problem, run_name
 
 
 def test_names() -> None:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from digits.runs.onnx_model import finish_onnx
+from mnist_twice.runs.onnx_model import finish_onnx
 
 WEIGHTS = np.random.default_rng(0).normal(size=(784, 3)).astype(np.float32) / 784
 

@@ -16,9 +16,9 @@ import pytest
 from make_runs import DIGITS, make_info, make_run
 from paths import ROOT
 
-from digits.errors import UserError
-from digits.machine import source
-from digits.runs import find_run, find_runs, read_info, read_run, write_run_files, writing_run
+from mnist_twice.errors import UserError
+from mnist_twice.machine import source
+from mnist_twice.runs import find_run, find_runs, read_info, read_run, write_run_files, writing_run
 
 LABELS = np.repeat(np.arange(10), 10)
 

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from digits.data.sample import stratified_sample
-from digits.recipes import Augmentation
-from digits.training.augment import augment
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.recipes import Augmentation
+from mnist_twice.training.augment import augment
 
 NOTHING = Augmentation(rotation=0, shift=0, scale=0, shear=0, elastic=0)
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.data import Dataset
-from digits.data.split import split_indices
-from digits.errors import UserError
-from digits.recipes.recipe import Augmentation, Recipe
-from digits.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs
+from mnist_twice.data import Dataset
+from mnist_twice.data.split import split_indices
+from mnist_twice.errors import UserError
+from mnist_twice.recipes.recipe import Augmentation, Recipe
+from mnist_twice.training.batches import epoch_length, epoch_order, evaluation_set, images_of_epochs
 
 SEEDS = st.integers(0, 2**32 - 1)
 FRACTIONS = st.floats(0, 1, exclude_max=True, allow_nan=False)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_dataset import ARRAYS
 
-from digits.data import Dataset
-from digits.errors import UserError, run_script
-from digits.recipes import RECIPES, Augmentation, Options, Recipe
-from digits.training import Checkpoint, NewRun, Progress, history_so_far
+from mnist_twice.data import Dataset
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.recipes import RECIPES, Augmentation, Options, Recipe
+from mnist_twice.training import Checkpoint, NewRun, Progress, history_so_far
 
 FACTS = {"dataset_fingerprint": "f00d", "versions": {"torch": "2"}}
 ROW = {"epoch": 1, "train_loss": 0.1 + 0.2, "validation_loss": 0.25, "seconds": 2.5}

@@ -10,13 +10,13 @@ import pytest
 from paths import ROOT
 
 CODE = """
-import models.tensorflow
+import mnist_twice.tensorflow
 import keras
-from digits.recipes import RECIPES
-from digits.training import model_config
+from mnist_twice.recipes import RECIPES
+from mnist_twice.training import model_config
 print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon())
 keras.config.set_image_data_format("channels_first")  # as a program may that uses our networks
-print(models.tensorflow.build_model(model_config(RECIPES["cnn"], 10, "tensorflow")).output_shape)
+print(mnist_twice.tensorflow.build_model(model_config(RECIPES["cnn"], 10, "tensorflow")).output_shape)
 """
 
 

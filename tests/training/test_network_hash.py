@@ -10,19 +10,19 @@ import pytest
 from make_runs import make_run
 from paths import ROOT
 
-from digits.errors import UserError
-from digits.recipes import Options, run_path
-from digits.recipes.model_table import SOURCES
-from digits.recipes.naming import check_replaceable
-from digits.recipes.recipe import RECIPES
-from digits.training import network_code
+from mnist_twice.errors import UserError
+from mnist_twice.recipes import Options, run_path
+from mnist_twice.recipes.model_table import SOURCES
+from mnist_twice.recipes.naming import check_replaceable
+from mnist_twice.recipes.recipe import RECIPES
+from mnist_twice.training import network_code
 
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of models/ that is hashed in place of the project's."""
-    copy = shutil.copytree(ROOT / "models", tmp_path / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr("digits.training.network_hash.MODELS", copy)
+    """A copy of mnist_twice/ that is hashed in place of the project's."""
+    copy = shutil.copytree(ROOT / "mnist_twice", tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("mnist_twice.training.network_hash.PACKAGE", copy)
     return copy
 
 

@@ -11,10 +11,10 @@ import pytest
 from conftest import Train
 from frameworks import start_script
 
-from digits.data.datasets import load_dataset, write_own
-from digits.recipes.model_table import SOURCES
-from digits.runs.run import find_runs, read_run
-from digits.training import history_so_far
+from mnist_twice.data.datasets import load_dataset, write_own
+from mnist_twice.recipes.model_table import SOURCES
+from mnist_twice.runs.run import find_runs, read_run
+from mnist_twice.training import history_so_far
 
 pytestmark = pytest.mark.nightly
 KILLED = ("--dataset", "tiny", "--epochs", "6", "--augment", "--ema", "0.9", "--keep-best", "--schedule", "cosine")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.data.sample import stratified_sample
-from digits.training.pens import imitate_pens, write_digit
+from mnist_twice.data.sample import stratified_sample
+from mnist_twice.training.pens import imitate_pens, write_digit
 
 
 @given(st.integers(0, 9), st.integers(0, 2**32 - 1))

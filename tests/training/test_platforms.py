@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.data import load_dataset
-from digits.data.catalogue import MNIST_SAMPLE
-from digits.data.download import download_dataset
-from digits.recipes import Options, Recipe
-from digits.runs import read_run
-from digits.training import NewRun, Progress
+from mnist_twice.data import load_dataset
+from mnist_twice.data.catalogue import MNIST_SAMPLE
+from mnist_twice.data.download import download_dataset
+from mnist_twice.recipes import Options, Recipe
+from mnist_twice.runs import read_run
+from mnist_twice.training import NewRun, Progress
 
 
 @pytest.fixture

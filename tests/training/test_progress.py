@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from digits.errors import UserError
-from digits.training.progress import Progress
+from mnist_twice.errors import UserError
+from mnist_twice.training.progress import Progress
 
 ROW = {"epoch": 1, "learning_rate": 1e-3, "train_loss": 1.23456, "train_accuracy": 0.98765}
 ROW |= {"validation_loss": 0.25, "validation_accuracy": 0.9, "seconds": 2.0, "images_per_second": 1800.0}

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.data import Dataset
-from digits.evaluation import evaluate_run
-from digits.recipes import Recipe
-from digits.recipes.options import Options
-from digits.runs import read_run
-from digits.training import NewRun, Progress, split_dataset
+from mnist_twice.data import Dataset
+from mnist_twice.evaluation import evaluate_run
+from mnist_twice.recipes import Recipe
+from mnist_twice.recipes.options import Options
+from mnist_twice.runs import read_run
+from mnist_twice.training import NewRun, Progress, split_dataset
 
 N = 600
 WRITERS = np.stack([np.arange(N) % 60 + 100, np.arange(N) % 60 % 2 * 4], axis=1).astype(np.int32)

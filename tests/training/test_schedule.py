@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digits.recipes.recipe import Recipe
-from digits.training.schedule import is_best, is_over, learning_rates
+from mnist_twice.recipes.recipe import Recipe
+from mnist_twice.training.schedule import is_best, is_over, learning_rates
 
 
 def rows(losses: list[float], accuracies: list[float] | None = None) -> list[dict[str, float]]:

@@ -24,14 +24,14 @@ from conftest import Train, Trained
 from frameworks import CHECKPOINT, network_named, ruled_model
 from make_runs import make_run
 
-from digits.data.datasets import Dataset, load_dataset, write_own
-from digits.errors import UserError, run_script
-from digits.metrics import cross_entropy, wilson_interval
-from digits.recipes.recipe import RECIPES, Recipe
-from digits.runs.run import Run, read_run
-from digits.training.batches import epoch_order, split_dataset
-from digits.training.schedule import learning_rates
-from digits.training.weights import parity_weights, read_weights
+from mnist_twice.data.datasets import Dataset, load_dataset, write_own
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.metrics import cross_entropy, wilson_interval
+from mnist_twice.recipes.recipe import RECIPES, Recipe
+from mnist_twice.runs.run import Run, read_run
+from mnist_twice.training.batches import epoch_order, split_dataset
+from mnist_twice.training.schedule import learning_rates
+from mnist_twice.training.weights import parity_weights, read_weights
 
 NUM_PARAMETERS = (9 + 1) * 16 + (16 * 9 + 1) * 32 + (7 * 7 * 32 + 1) * 128 + (128 + 1) * 10
 EPOCH_LINE = re.compile(r"\d+/\d+ +\d+\.\d{4} +\d+\.\d\d% +(\d+\.\d{4} +\d+\.\d\d%|- +-) +\d+\.\d +[\d,]+")

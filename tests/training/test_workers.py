@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits.errors import UserError
-from digits.training.workers import SeveralWorkers, edges_of
+from mnist_twice.errors import UserError
+from mnist_twice.training.workers import SeveralWorkers, edges_of
 
 
 @given(st.integers(1, 100), st.integers(1, 7))
@@ -79,7 +79,7 @@ def test_workers_that_differ_are_told_in_what() -> None:
     ],
 )
 def test_tf_config(kind: str, index: object, cluster: object, place: tuple[int, int] | None) -> None:
-    from models.tensorflow.parallel import place_in
+    from mnist_twice.tensorflow.parallel import place_in
 
     text = json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
     if place:

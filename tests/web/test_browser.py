@@ -32,12 +32,12 @@ from paths import ROOT
 from picture_runs import add_info, make_sample_run
 from PIL import Image
 
-from digits.evaluation.evaluate import evaluate_run
-from digits.figures.render import render_all
-from digits.figures.report import write_report
-from digits.web import guard
-from digits.web.answers import runs_to_show
-from digits.web.export import export_site
+from mnist_twice.evaluation.evaluate import evaluate_run
+from mnist_twice.figures.render import render_all
+from mnist_twice.figures.report import write_report
+from mnist_twice.web import guard
+from mnist_twice.web.answers import runs_to_show
+from mnist_twice.web.export import export_site
 
 pytestmark = pytest.mark.slow
 CHROMEDRIVER = shutil.which("chromedriver")

@@ -13,8 +13,8 @@ from drawings import make_outputs
 from starlette.datastructures import URL
 
 import draw_digit
-from digits.errors import run_script
-from digits.web.address import address_for_phones, page_address
+from mnist_twice.errors import run_script
+from mnist_twice.web.address import address_for_phones, page_address
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from drawings import Pixels, make_outputs
 from onnx import TensorProto, helper, numpy_helper
 from paths import ROOT
 
-from digits.errors import UserError
-from digits.photos import find_digit
-from digits.web.answers import runs_to_show
-from digits.web.export import export_site
-from digits.web.graph import OPERATIONS, read_network
+from mnist_twice.errors import UserError
+from mnist_twice.photos import find_digit
+from mnist_twice.web.answers import runs_to_show
+from mnist_twice.web.export import export_site
+from mnist_twice.web.graph import OPERATIONS, read_network
 
-TEMPLATES = ROOT / "digits" / "web" / "templates"
+TEMPLATES = ROOT / "mnist_twice" / "web" / "templates"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="no Node.js is installed; on Debian: apt-get install nodejs")
 

@@ -18,14 +18,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from digits.errors import UserError
-from digits.photos import find_digit
-from digits.prediction import TrainedRun
-from digits.web import guard
-from digits.web.answers import runs_to_show
-from digits.web.guard import Lane, own_hosts
-from digits.web.page import PHOTO_BYTES, build_app
-from digits.web.wall import Wall
+from mnist_twice.errors import UserError
+from mnist_twice.photos import find_digit
+from mnist_twice.prediction import TrainedRun
+from mnist_twice.web import guard
+from mnist_twice.web.answers import runs_to_show
+from mnist_twice.web.guard import Lane, own_hosts
+from mnist_twice.web.page import PHOTO_BYTES, build_app
+from mnist_twice.web.wall import Wall
 
 HERE = "http://127.0.0.1:7860"
 MARK = "0123456789abcdef" * 2

@@ -10,9 +10,9 @@ import cv2
 import pytest
 from starlette.testclient import TestClient
 
-from digits.prediction import TrainedRun
-from digits.web.page import build_app
-from digits.web.wall import Wall
+from mnist_twice.prediction import TrainedRun
+from mnist_twice.web.page import build_app
+from mnist_twice.web.wall import Wall
 
 TEN = tuple("0123456789")
 RUNS = [TrainedRun(framework, Path(), framework, TEN, None) for framework in ("pytorch", "tensorflow")]

@@ -1,4 +1,4 @@
-// Evaluates a network, one image at a time: digits/web/graph.py has taken its steps from model.onnx, and refuses what is
+// Evaluates a network, one image at a time: mnist_twice/web/graph.py has taken its steps from model.onnx, and refuses what is
 // not here. A value is a tensor, { shape, values }, its values in a flat array. Sums are double precision, so that the
 // result is at least as exact as onnxruntime's.
 

@@ -1,4 +1,4 @@
-// From the sheet to the 28x28 image that the networks see, as digits/photos/ does it on the server, for black ink on a
+// From the sheet to the 28x28 image that the networks see, as mnist_twice/photos/ does it on the server, for black ink on a
 // white square of 112 to 512 pixels: there is no light to even out, and no paper, ruled line or table to tell from ink.
 // Functions and constants have the names that they have there; the reasons for each step are given there too.
 
@@ -49,7 +49,7 @@ function grow(box, y, x) { // right and bottom are the first column and row beyo
     box.right = Math.max(box.right, x + 1);
 }
 
-// --- digits/photos/segments.py: which pieces of ink make up the digit ---
+// --- mnist_twice/photos/segments.py: which pieces of ink make up the digit ---
 
 function findPieces({ rows, columns, values }) {
     const labels = new Int32Array(values.length), pieces = [];
@@ -114,7 +114,7 @@ function gap(box, others) {
     )));
 }
 
-// --- digits/photos/shapes.py: plus, minus, times and equals are no digits ---
+// --- mnist_twice/photos/shapes.py: plus, minus, times and equals are no digits ---
 
 function isSign(mask) {
     const { rows, columns } = mask;
@@ -143,7 +143,7 @@ function hasHole(mask) { // whether paper is not reached from the outside
     return paper.values.includes(0);
 }
 
-// --- digits/photos/normalize.py: a digit's ink in the form of MNIST's images ---
+// --- mnist_twice/photos/normalize.py: a digit's ink in the form of MNIST's images ---
 
 function toMnist(ink) {
     let fine = scaled(ink, FINE * BOX);

@@ -1,4 +1,4 @@
-// The page without a server: what digits/web/answers.py answers, evaluated here.
+// The page without a server: what mnist_twice/web/answers.py answers, evaluated here.
 for (const network of NETWORKS) {
     const bytes = Uint8Array.from(atob(network.weights), letter => letter.charCodeAt(0));
     network.weights = new Float32Array(bytes.buffer);
