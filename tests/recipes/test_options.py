@@ -27,6 +27,7 @@ from mnist_twice.recipes import (
     differences,
     name_problem,
     parse_options,
+    run_name,
     run_path,
     settle_precision,
 )
@@ -110,11 +111,6 @@ def test_recorded_command_gives_the_options_back(options: Options) -> None:
     assert parse_options("A test.", words) == options
 
 
-def test_recorded_command_leaves_defaults_out() -> None:
-    words = command_words("mnist_tensorflow.py", Options(Recipe(seed=3), "fashion-mnist"))
-    assert " ".join(words) == "python mnist_tensorflow.py --dataset fashion-mnist --model cnn --seed 3"
-
-
 def folder_of(words: str) -> str:
     return str(run_path(parse(words), "pytorch"))
 
@@ -148,6 +144,34 @@ def test_names_of_other_trainings() -> None:
         options = parse(f"--init-from {start} --freeze-features --evaluate-on validation")
         assert differences(options) == {"init_from": "run", "freeze_features": True, "evaluate_on": "validation"}
     assert folder_of("--name mine --epochs 1 --output-dir here") == "here/mine"
+
+
+@pytest.mark.parametrize(
+    ("differences", "appended"),
+    [
+        ({"filters": [8, 16], "learning_rate": 0.003}, "+filters=8x16+learning_rate=0.003"),
+        ({"augment": True, "rotation": 5.0}, "+augment+rotation=5"),
+        ({"keep_best": False}, "+no_keep_best"),
+        ({"betas": [0.0, 0.999], "learning_rate": 1e38}, "+betas=0x0.999+learning_rate=1e38"),
+        ({"learning_rate": 1e-05}, "+learning_rate=1e-05"),
+        ({"init_from": "mnist-cnn-tensorflow"}, "+init_from=mnist-cnn-tensorflow"),
+        # Longer than 40 letters; ambiguous; not a name on Windows: the SHA-256 of the JSON below, by sha256sum.
+        ({"epochs": 12, "schedule": "one-cycle", "label_smoothing": 0.1}, "+3-options-7521228f"),
+        ({"init_from": "a+augment"}, "+1-options-58a9bca6"),
+        ({"init_from": "a run?"}, "+1-options-73fd2561"),
+        ({"init_from": "ends."}, "+1-options-d2086e04"),
+    ],
+)
+def test_a_name_says_what_differs_from_the_default(differences: dict[str, object], appended: str) -> None:
+    assert run_name("mnist", "cnn", "pytorch", 1, differences=differences) == f"mnist-cnn-pytorch-s1{appended}"
+
+
+FORBIDDEN = ["--", "", ".", "..", ".hidden", "a/b", "/", "a\\b", "a\0b", "é" * 51, "a:b", "CON", "nul.x", "a.", "a "]
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_what_a_user_cannot_call_a_run(name: str) -> None:
+    assert name_problem(name)
 
 
 HELP_AND_A_MISTAKE = """
