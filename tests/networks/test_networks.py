@@ -1,4 +1,4 @@
-"""Every network in each framework against the same numbers in golden/: `pytest -m pytorch --write-golden tests/models`
+"""Every network in each framework against the same numbers in golden/: `pytest -m pytorch --write-golden tests/networks`
 writes them anew, from PyTorch, after a change that is meant."""
 
 from __future__ import annotations
