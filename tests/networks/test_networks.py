@@ -1,5 +1,7 @@
-"""Every network in each framework against the same numbers in golden/: `pytest -m pytorch --write-golden tests/networks`
-writes them anew, from PyTorch, after a change that is meant."""
+"""Every network in each framework against the same numbers in golden/.
+
+`pytest -m pytorch --write-golden tests/networks` writes them anew, from PyTorch, after a change that is meant.
+"""
 
 from __future__ import annotations
 
