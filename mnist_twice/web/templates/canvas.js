@@ -3,9 +3,9 @@
 const canvas = document.querySelector('#drawing canvas');
 const pen = canvas.getContext('2d', { willReadFrequently: true });
 const SHEET = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
-let strokes = [], drawing = false, cursor = null, timer = null, id = '';
+let strokes = [], drawing = null, cursor = null, timer = null, id = ''; // drawing: the pointer that does
 
-function paint() {
+function paint(withCursor = true) {
     pen.fillStyle = 'white';
     pen.fillRect(0, 0, SHEET, SHEET);
     pen.strokeStyle = 'black';
@@ -17,30 +17,25 @@ function paint() {
         stroke.forEach(point => pen.lineTo(...point)); // a stroke of one point is a dot
         pen.stroke();
     }
-}
-
-function send() {
-    timer = null;
-    paint(); // without the cursor
-    onDrawing(id, !strokes.length);
-    mark();
-}
-
-function changed(atOnce) {
-    paint();
-    mark();
-    if (atOnce) clearTimeout(timer);
-    if (atOnce) send();
-    else timer ??= setTimeout(send, EVERY);
-}
-
-function mark() { // where the arrow keys are
-    if (!cursor) return;
+    if (!cursor || !withCursor) return;
     pen.strokeStyle = '#2563eb';
     pen.lineWidth = 3;
     pen.beginPath();
     pen.arc(...cursor, 11, 0, 2 * Math.PI);
     pen.stroke();
+}
+
+function send() {
+    clearTimeout(timer);
+    timer = null;
+    paint(false);
+    onDrawing(id, !strokes.length);
+    paint();
+}
+
+function changed() {
+    paint();
+    timer ??= setTimeout(send, EVERY);
 }
 
 function pointOf(event) {
@@ -56,35 +51,33 @@ function beginStroke(point) {
 
 function undo() {
     strokes.pop();
-    changed(true);
+    send();
 }
 
 function clear() {
     strokes = [];
     id = '';
-    changed(true);
+    send();
 }
 
 canvas.addEventListener('pointerdown', event => {
     if (!event.isPrimary || event.button) return;
     canvas.setPointerCapture(event.pointerId);
-    drawing = true;
+    drawing = event.pointerId;
     cursor = null;
     beginStroke(pointOf(event));
-    changed(false);
+    changed();
 });
 canvas.addEventListener('pointermove', event => {
-    if (!drawing || !event.isPrimary) return;
+    if (event.pointerId !== drawing) return;
     strokes.at(-1).push(pointOf(event));
-    changed(false);
+    changed();
 });
-for (const end of ['pointerup', 'pointercancel']) {
-    canvas.addEventListener(end, event => {
-        if (!drawing || !event.isPrimary) return;
-        drawing = false;
-        changed(true);
-    });
-}
+canvas.addEventListener('lostpointercapture', event => { // lifted, or taken away to scroll
+    if (event.pointerId !== drawing) return;
+    drawing = null;
+    send();
+});
 
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 document.querySelector('#drawing').addEventListener('keydown', event => {
@@ -98,14 +91,14 @@ document.querySelector('#drawing').addEventListener('keydown', event => {
             if (last?.join() !== from.join()) beginStroke(from); // the pen was lifted in between
             strokes.at(-1).push(cursor);
         }
-        changed(false);
+        changed();
     } else return;
     event.preventDefault();
 });
-canvas.addEventListener('blur', () => {
+canvas.onblur = () => {
     cursor = null;
     paint();
-});
-document.querySelector('.undo').addEventListener('click', undo);
-document.querySelector('.clear').addEventListener('click', clear);
+};
+document.querySelector('.undo').onclick = undo;
+document.querySelector('.clear').onclick = clear;
 paint();

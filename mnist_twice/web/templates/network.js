@@ -65,16 +65,18 @@ function mean({ axes }, { shape, values }, further) {
     return Float32Array.from(sums, sum => sum * sums.length / values.length);
 }
 
-// Calls `visit` for each place of the window that lies in the image: its place in the kernel and in the channel.
-function inWindow([height, width], [rows, columns], { pads = [0, 0], strides = [1, 1] }, y, x, visit) {
-    for (let row = 0; row < rows; row++) {
-        const top = y * strides[0] + row - pads[0];
-        if (top < 0 || top >= height) continue;
-        for (let column = 0; column < columns; column++) {
-            const left = x * strides[1] + column - pads[1];
-            if (left >= 0 && left < width) visit(row * columns + column, top * width + left);
+// For each place of the result, the pixels of its window that lie in the image: their places in the kernel and channel.
+function windowsOf({ shape: [, , rows, columns], pads = [0, 0], strides = [1, 1] }, [height, width], kernel) {
+    return Array.from({ length: rows * columns }, (_, place) => {
+        const down = Math.floor(place / columns) * strides[0] - pads[0], across = place % columns * strides[1] - pads[1];
+        const pixels = [];
+        for (let row = Math.max(0, -down); row < Math.min(kernel[0], height - down); row++) {
+            for (let column = Math.max(0, -across); column < Math.min(kernel[1], width - across); column++) {
+                pixels.push([row * kernel[1] + column, (down + row) * width + across + column]);
+            }
         }
-    }
+        return pixels;
+    });
 }
 
 const OPERATIONS = {
@@ -106,40 +108,29 @@ const OPERATIONS = {
         walk(input.shape, [strides], (element, [place]) => result[start + place] = input.values[element]);
         return result;
     },
-    Conv(step, { shape: [, channels, ...side], values }, { shape: [filters, , ...window], values: kernels }, bias) {
-        const [, , rows, columns] = step.shape, pixels = size(side), weights = size(window);
-        const result = new Float32Array(size(step.shape)), sums = new Float64Array(filters);
-        for (let y = 0, place = 0; y < rows; y++) {
-            for (let x = 0; x < columns; x++, place++) {
-                sums.fill(0);
-                if (bias) sums.set(bias.values);
-                inWindow(side, window, step, y, x, (inKernel, inChannel) => {
-                    for (let channel = 0; channel < channels; channel++) {
-                        const value = values[channel * pixels + inChannel];
-                        if (value === 0) continue; // after a ReLU every other one is
-                        for (let filter = 0; filter < filters; filter++) {
-                            sums[filter] += value * kernels[(filter * channels + channel) * weights + inKernel];
-                        }
+    Conv(step, { shape: [, channels, ...side], values }, { shape: [filters, , ...kernel], values: kernels }, bias) {
+        const windows = windowsOf(step, side, kernel), pixels = size(side), weights = size(kernel);
+        const result = new Float32Array(size(step.shape));
+        windows.forEach((own, place) => {
+            const sums = new Float64Array(bias ? bias.values : filters);
+            for (const [inKernel, inChannel] of own) {
+                for (let channel = 0; channel < channels; channel++) {
+                    const value = values[channel * pixels + inChannel];
+                    if (value === 0) continue; // after a ReLU every other one is
+                    for (let filter = 0; filter < filters; filter++) {
+                        sums[filter] += value * kernels[(filter * channels + channel) * weights + inKernel];
                     }
-                });
-                for (let filter = 0; filter < filters; filter++) result[filter * rows * columns + place] = sums[filter];
+                }
             }
-        }
+            sums.forEach((sum, filter) => result[filter * windows.length + place] = sum);
+        });
         return result;
     },
     MaxPool(step, { shape: [, channels, ...side], values }) {
-        const [, , rows, columns] = step.shape, pixels = size(side);
-        const result = new Float32Array(size(step.shape)).fill(-Infinity);
-        for (let y = 0, place = 0; y < rows; y++) {
-            for (let x = 0; x < columns; x++, place++) {
-                inWindow(side, step.kernel_shape, step, y, x, (_, inChannel) => {
-                    for (let channel = 0; channel < channels; channel++) {
-                        const at = channel * rows * columns + place;
-                        result[at] = Math.max(result[at], values[channel * pixels + inChannel]);
-                    }
-                });
-            }
-        }
-        return result;
+        const windows = windowsOf(step, side, step.kernel_shape), pixels = size(side);
+        return Float32Array.from({ length: channels * windows.length }, (_, i) => {
+            const start = Math.floor(i / windows.length) * pixels;
+            return Math.max(...windows[i % windows.length].map(([, inChannel]) => values[start + inChannel]));
+        });
     },
 };

@@ -116,7 +116,7 @@ function openPart(name) {
     show({ found: false });
     stopWebcam();
     if (name === 'webcam') startWebcam();
-    if (name === 'drawing') changed(true);
+    if (name === 'drawing') send();
 }
 
 for (const tab of document.querySelectorAll('[role=tab]')) tab.onclick = () => openPart(tab.getAttribute('aria-controls'));
