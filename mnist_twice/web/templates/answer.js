@@ -1,18 +1,11 @@
 // Shows an answer, the JSON of /predict: what each network says, its bars, and the 28x28 image that the networks saw.
-const EMPTY = document.querySelector('#answer').textContent;
+const EMPTY = part('#answer').textContent;
 const FRAMEWORKS = { pytorch: 'PyTorch', tensorflow: 'TensorFlow' };
-
-function element(tag, kind = '', ...parts) {
-    const made = document.createElement(tag);
-    made.className = kind;
-    made.append(...parts);
-    return made;
-}
 
 function show(answer) {
     const verdict = answer.error ? `No answer: ${answer.error}` : answer.found ? verdictOf(answer.runs) : EMPTY;
     const parts = answer.found ? [...answer.runs.map(run => bars(run, answer.classes)), seen(answer)] : [];
-    document.querySelector('#answer').replaceChildren(element('p', 'verdict', verdict), ...parts);
+    part('#answer').replaceChildren(element('p', 'verdict', verdict), ...parts);
 }
 
 function verdictOf(runs) {

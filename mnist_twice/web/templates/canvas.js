@@ -1,6 +1,6 @@
 // The sheet to draw on. After each change it calls onDrawing(name, isEmpty): the drawing's random name, and whether all
 // its strokes were undone. The name is '' only after Clear, which ends a drawing: the next one gets a name of its own.
-const canvas = document.querySelector('#drawing canvas');
+const canvas = part('#drawing canvas');
 const pen = canvas.getContext('2d', { willReadFrequently: true });
 const SHEET = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
 let strokes = [], drawing = null, cursor = null, timer = null, id = ''; // drawing: the pointer that does
@@ -80,7 +80,7 @@ canvas.addEventListener('lostpointercapture', event => { // lifted, or taken awa
 });
 
 const ARROWS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
-document.querySelector('#drawing').addEventListener('keydown', event => {
+part('#drawing').addEventListener('keydown', event => {
     if (event.key === 'z' && (event.ctrlKey || event.metaKey)) undo();
     else if (event.key === 'Delete') clear();
     else if (ARROWS[event.key] && event.target === canvas) {
@@ -99,6 +99,6 @@ canvas.onblur = () => {
     cursor = null;
     paint();
 };
-document.querySelector('.undo').onclick = undo;
-document.querySelector('.clear').onclick = clear;
+part('.undo').onclick = undo;
+part('.clear').onclick = clear;
 paint();

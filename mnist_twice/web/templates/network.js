@@ -1,6 +1,6 @@
-// Evaluates a network, one image at a time: mnist_twice/web/graph.py has taken its steps from model.onnx, and refuses what is
-// not here. A value is a tensor, { shape, values }, its values in a flat array. Sums are double precision, so that the
-// result is at least as exact as onnxruntime's.
+// Evaluates a network, one image at a time: mnist_twice/web/graph.py has taken its steps from model.onnx, and refuses
+// what is not here. A value is a tensor, { shape, values }, its values in a flat array. Sums are double precision, so
+// that the result is at least as exact as onnxruntime's.
 
 function probabilitiesOf(network, image) {
     const tensors = { [network.image]: { shape: [1, 28, 28], values: Float32Array.from(image) } };
@@ -68,7 +68,8 @@ function mean({ axes }, { shape, values }, further) {
 // For each place of the result, the pixels of its window that lie in the image: their places in the kernel and channel.
 function windowsOf({ shape: [, , rows, columns], pads = [0, 0], strides = [1, 1] }, [height, width], kernel) {
     return Array.from({ length: rows * columns }, (_, place) => {
-        const down = Math.floor(place / columns) * strides[0] - pads[0], across = place % columns * strides[1] - pads[1];
+        const down = Math.floor(place / columns) * strides[0] - pads[0];
+        const across = place % columns * strides[1] - pads[1];
         const pixels = [];
         for (let row = Math.max(0, -down); row < Math.min(kernel[0], height - down); row++) {
             for (let column = Math.max(0, -across); column < Math.min(kernel[1], width - across); column++) {

@@ -1,5 +1,4 @@
 // What the page asks the server: how the networks read a drawing, a photo, or the webcam's image.
-const part = name => document.querySelector(name);
 const waiting = new Map(); // by address: what is sent there next; older drawings and images of the webcam are left out
 const FRAME = 500; // milliseconds between two images of the webcam
 let sending = false, current = ''; // the address whose answer is shown
@@ -105,9 +104,11 @@ function sendFrame(stream) {
 
 // --- which of the three is open ---
 
+const tabs = document.querySelectorAll('[role=tab]');
+
 function openPart(name) {
     if (!part(`#${name}`).hidden) return;
-    for (const tab of document.querySelectorAll('[role=tab]')) {
+    for (const tab of tabs) {
         const own = tab.getAttribute('aria-controls');
         tab.ariaSelected = own === name;
         part(`#${own}`).hidden = own !== name;
@@ -119,4 +120,4 @@ function openPart(name) {
     if (name === 'drawing') send();
 }
 
-for (const tab of document.querySelectorAll('[role=tab]')) tab.onclick = () => openPart(tab.getAttribute('aria-controls'));
+for (const tab of tabs) tab.onclick = () => openPart(tab.getAttribute('aria-controls'));

@@ -1,63 +1,45 @@
 // The wall: asks the server for the latest drawings as long as it is open, and for the true class of one after another.
 // The key that allows labels is in the address, after '#', which browsers do not send; it is then hidden from the class.
 const EVERY = 700, STILL = 1500; // milliseconds between two requests; after which a drawing counts as finished
-const part = name => document.querySelector(name);
 const key = location.hash.slice(1) || sessionStorage.getItem('wall-key') || '';
 if (key) sessionStorage.setItem('wall-key', key);
 history.replaceState(null, '', location.pathname);
 
 let version = '', state = { drawings: [] }, asked = null;
-const skipped = new Set(), tiles = new Map(), empty = part('.empty');
-let changes = new Map(); // by a drawing's number: its latest change, and when that came
+const skipped = new Set(), empty = part('.empty');
 
-function element(tag, text = '', kind = '') {
-    const made = document.createElement(tag);
-    made.textContent = text;
-    made.className = kind;
-    return made;
-}
-
-function counts() {
-    const line = (number, text) => {
-        const made = element('p');
-        made.append(element('strong', number), ` ${text}`);
-        return made;
-    };
+function counts({ drawn, labelled, right, agreed }) {
     const percent = (some, all) => `${some} of ${all} (${Math.round(100 * some / all)} %)`;
-    const { drawn, labelled, right, agreed } = state;
-    const lines = [line(drawn, `drawing${drawn === 1 ? '' : 's'}`)];
-    if (drawn && right.length > 1) lines.push(line(percent(agreed, drawn), `read alike by ${right.length > 2 ? 'all' : 'both'} networks`));
-    if (labelled) right.forEach((some, i) => lines.push(line(percent(some, labelled), `read correctly by ${FRAMEWORKS[i]}`)));
-    if (labelled && KEPT) lines.push(line(labelled, 'saved with a label'));
-    part('.counts').replaceChildren(...lines);
+    const alike = `read alike by ${right.length > 2 ? 'all' : 'both'} networks`;
+    const lines = [[drawn, drawn === 1 ? 'drawing' : 'drawings']];
+    if (drawn && right.length > 1) lines.push([percent(agreed, drawn), alike]);
+    if (labelled) right.forEach((some, i) => lines.push([percent(some, labelled), `read correctly by ${FRAMEWORKS[i]}`]));
+    if (labelled && KEPT) lines.push([labelled, 'saved with a label']);
+    return lines.map(([number, text]) => element('p', '', element('strong', '', number), ` ${text}`));
 }
 
 // A tile stays the same element while its drawing changes: a tap must not miss it, nor the keyboard's focus leave it.
 function tile(drawing) {
-    let made = tiles.get(drawing.number);
+    let made = part(`#tile${drawing.number}`);
     if (!made) {
-        made = element('button', '', 'tile');
-        made.type = 'button';
+        made = element('button', 'tile');
+        made.id = `tile${drawing.number}`;
         made.disabled = !key;
         made.onclick = () => ask(drawing.number);
-        tiles.set(drawing.number, made);
     }
     made.classList.toggle('differ', !drawing.agreed);
     made.classList.toggle('asked', drawing.number === asked);
     if (made.dataset.change === String(drawing.change)) return made;
     made.dataset.change = drawing.change;
-    const image = element('img');
+    const image = element('img'), label = CLASSES[drawing.label];
     image.src = drawing.image;
     image.alt = `drawing ${drawing.number}`;
-    const answers = element('ul'), label = CLASSES[drawing.label];
-    drawing.answers.forEach((answer, i) => {
-        const right = label === undefined ? '' : String(answer.digit) === label ? 'right' : 'wrong';
-        const line = element('li', '', right);
-        const percent = `${(100 * answer.probability).toFixed(0)} %`;
-        line.append(element('span', FRAMEWORKS[i]), element('b', answer.digit), percent);
-        answers.append(line);
+    const answers = drawing.answers.map(({ digit, probability }, i) => {
+        const kind = label && (String(digit) === label ? 'right' : 'wrong');
+        const percent = `${(100 * probability).toFixed(0)} %`;
+        return element('li', kind, element('span', '', FRAMEWORKS[i]), element('b', '', digit), percent);
     });
-    made.replaceChildren(image, answers, element('span', label && `is ${label}`, 'label'));
+    made.replaceChildren(image, element('ul', '', ...answers), element('span', 'label', label ? `is ${label}` : ''));
     return made;
 }
 
@@ -68,31 +50,23 @@ function place(made) { // the tiles in their order, moving none that is in its p
 }
 
 function show() {
-    if (!state.drawings.some(drawing => drawing.number === asked)) asked = null;
-    if (key) asked ??= state.drawings.find(is_open)?.number ?? null;
-    counts();
-    const shown = new Set(state.drawings.map(drawing => drawing.number));
-    for (const number of tiles.keys()) if (!shown.has(number)) tiles.delete(number);
+    const find = number => state.drawings.find(drawing => drawing.number === number);
+    if (!find(asked)) asked = null;
+    if (key) asked ??= state.drawings.find(isOpen)?.number ?? null;
+    part('.counts').replaceChildren(...counts(state));
     place(state.drawings.length ? state.drawings.map(tile) : [empty]);
-    const question = state.drawings.find(drawing => drawing.number === asked);
-    part('.question').hidden = !question;
+    part('.question').hidden = asked === null;
     part('.clear').hidden = !key || !state.drawings.length;
-    if (question) part('.question img').src = question.image;
+    if (asked !== null) part('.question img').src = find(asked).image;
 }
 
-function is_open(drawing) { // nobody has said what it is, and its author has finished it
-    const still = performance.now() - changes.get(drawing.number).time > STILL;
-    return drawing.label === null && still && !skipped.has(drawing.number);
+function isOpen({ number, label, since }) { // nobody has said what it is, and its author has finished it
+    return label === null && performance.now() - since > STILL && !skipped.has(number);
 }
 
 function ask(number) {
     asked = number;
     skipped.delete(number);
-    show();
-}
-
-function next() {
-    asked = null;
     show();
 }
 
@@ -112,7 +86,7 @@ async function answer(label) {
     const drawing = state.drawings.find(one => one.number === asked);
     if (drawing && await change('label', { number: drawing.number, change: drawing.change, label })) {
         drawing.label = label; // until the server says so too
-        next();
+        ask(null);
     }
     await refresh();
 }
@@ -120,7 +94,7 @@ async function answer(label) {
 document.querySelectorAll('.classes button').forEach((button, label) => button.onclick = () => answer(label));
 part('.skip').onclick = () => {
     skipped.add(asked);
-    next();
+    ask(null);
 };
 part('.remove').onclick = async () => {
     if (await change('remove', { number: asked })) skipped.add(asked);
@@ -141,12 +115,11 @@ async function refresh() {
     const latest = await response.json();
     if (latest.version === version) return;
     version = latest.version;
+    for (const drawing of latest.drawings) { // since when each is as it is
+        const known = state.drawings.find(one => one.number === drawing.number && one.change === drawing.change);
+        drawing.since = known?.since ?? performance.now();
+    }
     state = latest;
-    const time = performance.now();
-    changes = new Map(state.drawings.map(({ number, change }) => {
-        const known = changes.get(number);
-        return [number, known?.change === change ? known : { change, time }];
-    }));
     show();
 }
 
@@ -156,7 +129,7 @@ async function watch() {
         await refresh();
         if (lost) part('.message').textContent = '';
         lost = false;
-        if (key && asked === null && state.drawings.some(is_open)) show();
+        if (key && asked === null && state.drawings.some(isOpen)) show();
     } catch {
         lost = true;
         part('.message').textContent = 'The page cannot be reached; it may have ended. Trying again.';
