@@ -15,9 +15,9 @@ from mnist_twice.evaluation.ensemble import write_ensemble
 from mnist_twice.evaluation.evaluate import (
     MANY_CLASSES,
     Evaluation,
-    confusion_matrix,
+    WriterScores,
     evaluate_run,
     known_label_errors,
+    missing_writers,
     name_intervals,
 )
-from mnist_twice.evaluation.writers import WriterScores, missing_writers

@@ -1,4 +1,7 @@
-"""One run evaluated: every number that the report shows of it, from its saved arrays alone."""
+"""One run evaluated: every number that the report shows of it, from its saved arrays alone.
+
+Images of one writer are alike, and right or wrong together: where the writers are known, intervals are over writers.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_twice.data import MNIST, fingerprint
-from mnist_twice.evaluation.writers import WriterScores, score_writers
-from mnist_twice.metrics import accuracy_interval, cross_entropy, wilson_interval
+from mnist_twice.data import CATALOGUE, MNIST, SERIES, fingerprint
+from mnist_twice.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval, cross_entropy, wilson_interval
 from mnist_twice.runs import Run
 
 TOP_CONFUSIONS = 30  # how many of the most frequent confusions are named
@@ -53,6 +55,49 @@ class CalibrationBin:
     count: int
     confidence: float | None  # mean confidence of these images; None where count is 0
     accuracy: float | None  # fraction of these images that is classified correctly; None where count is 0
+
+
+@dataclass(frozen=True)
+class SeriesScore:
+    """How well the images of one series of writers are recognised."""
+
+    name: str
+    accuracy: float
+    interval_95: tuple[float, float]  # by a bootstrap over writers; Wilson's where all images are right, or all wrong
+    writers: int
+    images: int
+
+
+@dataclass(frozen=True)
+class WriterScores:
+    """The errors of each writer, most errors first; arrays are int64 (writers,)."""
+
+    numbers: NDArray[np.int64]  # what the dataset calls each writer
+    errors: NDArray[np.int64]
+    images: NDArray[np.int64]
+    series: list[SeriesScore]  # by number
+    bootstrap: BootstrapInterval | None  # None where it shows nothing: all images right, or all wrong
+
+    @property
+    def without_error(self) -> float:
+        """The fraction of writers none of whose images was misclassified."""
+        return float(np.mean(self.errors == 0))
+
+    def share_of_worst(self, count: int) -> float:
+        """Return the fraction of all errors that belongs to the `count` writers with the most; 0 without errors."""
+        return float(self.errors[:count].sum() / max(self.errors.sum(), 1))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain numbers, texts, lists and dictionaries."""
+        rows = np.stack([self.numbers, self.errors, self.images], axis=1).tolist()
+        return {
+            "number": len(self.numbers),
+            "without_error": self.without_error,
+            "standard_error": self.bootstrap and self.bootstrap.standard_error,
+            "design_effect": self.bootstrap and self.bootstrap.design_effect,
+            "series": [asdict(one) for one in self.series],
+            "errors": {str(number): [errors, images] for number, errors, images in rows if errors},
+        }
 
 
 @dataclass(frozen=True)
@@ -118,17 +163,18 @@ class Evaluation:
 
 def evaluate_run(run: Run) -> Evaluation:
     """Return every number that follows from the run's arrays (read_run has checked them)."""
-    right, groups = run.right, run.writer_numbers
-    matrix = confusion_matrix(run)
-    known = known_label_errors(run)
-    errors = np.flatnonzero(~right)
+    # Here, since its import takes a second.
+    from sklearn.metrics import confusion_matrix  # type: ignore[import-untyped]
+
+    right, errors, known = run.right, np.flatnonzero(~run.right), known_label_errors(run)
+    matrix = confusion_matrix(run.labels, run.predictions, labels=range(len(run.class_names)))
     bins = calibration_bins(run.labels, run.probabilities)
     gaps = [one.count * abs(one.confidence - (one.accuracy or 0.0)) for one in bins if one.confidence is not None]
     return Evaluation(
         run=run,
         n=len(right),
         accuracy=run.accuracy,
-        interval=accuracy_interval(right, groups),
+        interval=accuracy_interval(right, run.writer_numbers),
         wilson=wilson_interval(int(right.sum()), len(right)),
         writers=score_writers(run),
         loss=cross_entropy(run.labels, run.probabilities),
@@ -141,12 +187,6 @@ def evaluate_run(run: Run) -> Evaluation:
         known_label_errors=known,
         accuracy_without_known_errors=float(np.delete(right, known).mean()) if len(known) else None,
     )
-
-
-def confusion_matrix(run: Run) -> NDArray[np.int64]:
-    """Return (classes, classes): entry [i, j] counts the images of class i that were predicted as j."""
-    n = len(run.class_names)
-    return np.bincount(run.labels * n + run.predictions, minlength=n * n).reshape(n, n)
 
 
 def known_label_errors(run: Run) -> NDArray[np.int64]:
@@ -178,6 +218,37 @@ def calibration_bins(
         means = (float(confidence[inside].mean()), float(right[inside].mean())) if inside.any() else (None, None)
         bins.append(CalibrationBin(float(edges[number]), float(edges[number + 1]), int(inside.sum()), *means))
     return bins
+
+
+def score_writers(run: Run) -> WriterScores | None:
+    """Return the run's errors by writer; None where it does not record who wrote its images."""
+    groups = run.writer_numbers
+    if run.writers is None or groups is None:
+        return None
+    names, images = np.unique(run.writers[:, 0], return_counts=True)
+    errors = np.bincount(groups, ~run.right).astype(np.int64)
+    order = np.lexsort((names, -errors / images, -errors))
+    series = []
+    for number in np.unique(run.writers[:, 1]).tolist():
+        chosen = np.flatnonzero(run.writers[:, 1] == number)
+        accuracy, interval = float(run.right[chosen].mean()), accuracy_interval(run.right, groups, chosen)
+        name, writers = SERIES.get(number, f"series {number}"), len(np.unique(groups[chosen]))
+        series.append(SeriesScore(name, accuracy, interval, writers, len(chosen)))
+    bootstrap = bootstrap_interval(run.right, groups)
+    return WriterScores(names[order].astype(np.int64), errors[order], images[order], series, bootstrap)
+
+
+def missing_writers(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence on the runs that do not record who wrote their images although that can be known."""
+    known = {name for name, entry in CATALOGUE.items() if entry.writers}
+    lacking = [f"'{run.name}'" for run in runs if run.writers is None and run.dataset in known]
+    if not lacking:
+        return []
+    return [
+        f"{', '.join(lacking)} {'do' if len(lacking) > 1 else 'does'} not record who wrote the images, so the "
+        "intervals are Wilson's, which are too narrow for images that share writers; run download_mnist.py, then train "
+        "again."
+    ]
 
 
 def name_intervals(evaluations: Sequence[Evaluation]) -> str:
