@@ -15,6 +15,7 @@ import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,10 +50,8 @@ class Options:
     """fixes the photographs; the digits are the first test digits in any case"""
     real: Path = Path("../shared/photos")
     """folder of labelled photographs; left out where it is not there"""
-    dataset: str = "mnist"
-    """whose test digits are photographed"""
     data_dir: Path = DATA_DIR
-    """where download_mnist.py keeps it"""
+    """where download_mnist.py keeps MNIST"""
     output_dir: Path = Path("outputs")
     """the folder of runs"""
 
@@ -68,7 +67,7 @@ class Photo(NamedTuple):
 def main() -> None:
     options = parse(Options(), __doc__)
     cv2.setNumThreads(1)
-    dataset = load_dataset(options.dataset, options.data_dir)
+    dataset = load_dataset("mnist", options.data_dir)
     runs = load_runs(options.run, options.output_dir)
     print(f"{machine_line()}; {', '.join(run.name for run in runs)}")
     originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
@@ -167,22 +166,18 @@ def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
 
 def aligned(text: str, truth: str) -> list[bool]:
     """Return for each character read whether it is right: in the alignment with the fewest changes (Levenshtein)."""
-    costs = np.zeros((len(text) + 1, len(truth) + 1), np.int64)
-    costs[:, 0], costs[0] = np.arange(len(text) + 1), np.arange(len(truth) + 1)
-    for i, character in enumerate(text, 1):
-        for j, wanted in enumerate(truth, 1):
-            changed = costs[i - 1, j - 1] + (character != wanted)
-            costs[i, j] = min(changed, costs[i - 1, j] + 1, costs[i, j - 1] + 1)
-    right, i, j = [False] * len(text), len(text), len(truth)
-    while i and j:
-        if costs[i, j] == costs[i - 1, j - 1] + (text[i - 1] != truth[j - 1]):
-            i, j = i - 1, j - 1
-            right[i] = text[i] == truth[j]
-        elif costs[i, j] == costs[i - 1, j] + 1:
-            i -= 1
-        else:
-            j -= 1
-    return right
+
+    @cache
+    def align(i: int, j: int) -> tuple[int, list[bool]]:
+        """Return the fewest changes between the first i characters read and the first j true ones, and the answer."""
+        if not i or not j:
+            return i + j, [False] * i
+        is_right = text[i - 1] == truth[j - 1]
+        (changed, both), (added, read), (missed, same) = align(i - 1, j - 1), align(i - 1, j), align(i, j - 1)
+        ways = (changed + (not is_right), [*both, is_right]), (added + 1, [*read, False]), (missed + 1, same)
+        return min(ways, key=lambda way: way[0])
+
+    return align(len(text), len(truth))[1]
 
 
 if __name__ == "__main__":

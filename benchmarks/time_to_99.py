@@ -54,9 +54,8 @@ def main() -> None:
         print(f"n = {len(found)}, {precision}: accuracy {spread([100 * value for value in accuracies])} %", end="")
         print(f" ({sum(value >= 0.99 for value in accuracies)} at 99 % or more), seconds {spread(list(times))}")
         if framework == "tensorflow":
-            steady = [
-                train(framework, seed, 2, options.data_dir)[1][1] for seed in range(min(options.seeds, TWO_EPOCHS))
-            ]
+            seeds = range(min(options.seeds, TWO_EPOCHS))
+            steady = [train(framework, seed, 2, options.data_dir)[1][1] for seed in seeds]
             print(f"without tracing (the second epoch of two, n = {len(steady)}): seconds {spread(steady)}", flush=True)
     if "pytorch" in options.frameworks:
         peer = json.loads(run_python(["-m", "benchmarks.peer_pytorch_examples", options.data_dir.resolve()]))

@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from tqdm import tqdm
 
@@ -61,21 +62,18 @@ def time_ours(framework: str, data_dir: Path) -> tuple[list[float], float]:
 
 
 def report(timings: pd.DataFrame, pairs: int) -> None:
-    """Print a table for each framework: medians (and ranges) over the pairs."""
+    """Print a table for each framework: medians over the pairs, of the epochs their range as well."""
     print(f"{machine_line()}; n = {pairs} pairs")
     for framework, packages in FRAMEWORKS.items():
         print(f"\n{', '.join(f'{name} {number}' for name, number in versions(packages).items())}")
-        kinds = {who: timings[(timings.framework == framework) & (timings.who == who)] for who in ("tutorial", "ours")}
-        print(f"{'':10}{'s/epoch':>8}{'(min-max)':>14}{'first':>8}{'images/s':>10}{'peak MB':>9}")
-        for who, rows in kinds.items():
-            middle, spread = rows.epoch.median(), f"({rows.epoch.min():.2f}-{rows.epoch.max():.2f})"
-            numbers = f"{rows['first'].median():8.2f}{IMAGES / middle:10,.0f}{rows.memory.median():9,.0f}"
-            print(f"{who:10}{middle:8.2f}{spread:>14}{numbers}")
-        ratios = kinds["tutorial"].epoch.to_numpy() / kinds["ours"].epoch.to_numpy()
-        print(
-            f"ours is {pd.Series(ratios).median():.2f} times as fast "
-            f"(median of {pairs} pairs; {min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        kinds = timings[timings.framework == framework].groupby("who", sort=False)
+        table = kinds.epoch.agg(["median", "min", "max"]).rename(columns={"median": "s/epoch"})
+        table = table.join(kinds["first"].median()).assign(images=IMAGES / table["s/epoch"], MB=kinds.memory.median())
+        whole = {"images": "{:,.0f}".format, "MB": "{:,.0f}".format}
+        print(table.rename_axis(None).to_string(float_format="{:.2f}".format, formatters=whole))
+        ratios = kinds.get_group("tutorial").epoch.to_numpy() / kinds.get_group("ours").epoch.to_numpy()
+        middle, low, high = np.median(ratios), ratios.min(), ratios.max()
+        print(f"ours is {middle:.2f} times as fast (median of {pairs} pairs; {low:.2f} to {high:.2f})")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from mnist_twice.data import Dataset, load_dataset
 from mnist_twice.errors import UserError
 from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from mnist_twice.evaluation.tables import as_csv, as_text
-from mnist_twice.files import read_bytes, sha256_of, write_whole
+from mnist_twice.files import sha256_of, write_whole
 from mnist_twice.machine import cores
 from mnist_twice.metrics import accuracy_interval
 from mnist_twice.names import percent, percent_range, plain
@@ -29,7 +29,6 @@ from mnist_twice.runs import Run
 from mnist_twice.training import evaluation_set
 
 FILE, MODEL = "robustness.json", "model.onnx"
-LARGEST = 1 << 20  # bytes
 SEED = 0
 
 
@@ -92,7 +91,7 @@ def read_robustness(run: Run) -> Robustness | None:
     if not path.exists():
         return None
     try:
-        found = TypeAdapter(Robustness).validate_json(read_bytes(path, LARGEST))
+        found = TypeAdapter(Robustness).validate_json(path.read_bytes())
     except (OSError, ValueError):
         raise UserError(f"'{path}' is damaged; delete it, then measure again with --robustness '{run.name}'.") from None
     current = found.model_sha256 == sha256_of(run.path / MODEL) and found.accuracy.keys() == CORRUPTIONS.keys()
@@ -103,9 +102,9 @@ def robustness_as_csv(measured: Sequence[tuple[Run, Robustness]]) -> str:
     """Return a table with a line for each run, corruption and strength; 0 is the strength of the clean images."""
     lines: list[list[object]] = []
     for run, one in measured:
-        numbers = [("none", 0, one.clean)]
-        numbers += [(name, *pair) for name, row in one.accuracy.items() for pair in zip(STRENGTHS, row, strict=True)]
-        lines += [[run.name, *number, one.n, one.evaluated_on] for number in numbers]
+        lines.append([run.name, "none", 0, one.clean, one.n, one.evaluated_on])
+        for name, row in one.accuracy.items():
+            lines += [[run.name, name, *pair, one.n, one.evaluated_on] for pair in enumerate(row, STRENGTHS[0])]
     return as_csv(["run", "corruption", "strength", "accuracy", "n", "evaluated_on"], lines)
 
 
