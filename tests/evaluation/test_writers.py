@@ -47,6 +47,17 @@ def test_scipy_finds_the_same_interval() -> None:
     assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.002)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("correct", "n"), [(0, 1), (15, 148), (50, 50), (99_999, 100_000)])
+def test_scipy_finds_the_same_wilson_interval(correct: int, n: int) -> None:
+    from scipy.stats import binomtest
+
+    expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    low, high = wilson_interval(correct, n)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= low <= correct / n <= high <= 1
+
+
 def test_where_resampling_shows_nothing_the_interval_is_wilsons() -> None:
     groups = np.arange(40) // 4
     for right, who in ((np.ones(40, bool), groups), (np.zeros(40, bool), groups), (np.arange(40) > 3, groups * 0)):
@@ -62,11 +73,8 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     run = dataclasses.replace(run, predictions=np.where(wrong, 1 - labels, labels), writers=writers)
     scores = evaluate_run(run).writers
     assert scores is not None
-    assert (scores.numbers.tolist(), scores.errors.tolist(), scores.images.tolist()) == (
-        [9, 5, 2, 3],
-        [2, 1, 0, 0],
-        [3, 2, 2, 1],
-    )
+    assert scores.numbers.tolist() == [9, 5, 2, 3]
+    assert (scores.errors.tolist(), scores.images.tolist()) == ([2, 1, 0, 0], [3, 2, 2, 1])
     assert (scores.without_error, scores.share_of_worst(1)) == (0.5, pytest.approx(2 / 3))
     found = [(one.name, one.accuracy, one.writers, one.images) for one in scores.series]
     assert found == [("census staff", 1, 1, 2), ("high-school students", 0.4, 2, 5), ("series 7", 1, 1, 1)]
