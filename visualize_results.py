@@ -70,7 +70,7 @@ def main() -> int:
     if not options.show:
         os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
     only = known_figures(options.only)
-    named, compared = find_named(options.runs, outputs), find_named(options.compare, outputs)
+    names, compared = [*options.compare, *options.runs], find_named(options.compare, outputs)
     if options.compare:
         if len(compared) != 2:
             refuse(f"--compare must name two runs, not {len(compared)}.")
@@ -79,13 +79,13 @@ def main() -> int:
         members = [read_run(path) for path in find_named(options.ensemble, outputs)]
         path = write_ensemble(members, outputs, options.ensemble_name or None)
         print(f"ensemble of {len(members)} runs: {plain(path)}\n")
-        named += [path] if named else []
+        names += [str(path)] if options.runs else []
     if options.robustness:
         from mnist_twice.evaluation.robustness import measure_robustness, robustness_as_text
 
         measured = [read_run(path) for path in find_named(options.robustness, outputs)]
         print(robustness_as_text(measure_robustness(measured, options.data_dir)))
-    chosen = list({path.resolve(): path for path in [*compared, *named]}.values())
+    chosen = find_named(names, outputs)
     shared = selection_folder(chosen, outputs) if chosen else outputs
     for _ in range(ATTEMPTS):
         paths = chosen or find_runs(outputs)
@@ -116,8 +116,7 @@ def known_figures(asked: Sequence[str]) -> list[str]:
 
 def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
     """Return each named run's folder once."""
-    paths = [find_run(name, outputs) for name in names]
-    return list({path.resolve(): path for path in paths}.values())
+    return list({path.resolve(): path for path in (find_run(name, outputs) for name in names)}.values())
 
 
 def read_pair(folders: Sequence[Path]) -> tuple[Run, Run]:

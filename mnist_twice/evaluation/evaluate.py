@@ -262,7 +262,7 @@ def name_intervals(evaluations: Sequence[Evaluation]) -> str:
 
 def _class_scores(run: Run) -> list[ClassScore]:
     # Here, since its import takes a second.
-    from sklearn.metrics import precision_recall_fscore_support  # type: ignore[import-untyped]
+    from sklearn.metrics import precision_recall_fscore_support
 
     numbers = range(len(run.class_names))
     scores = precision_recall_fscore_support(run.labels, run.predictions, labels=numbers, zero_division=0)
