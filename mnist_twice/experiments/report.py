@@ -52,7 +52,7 @@ def write_results(experiment: Experiment, options: ShowOptions, verdict: str = "
     """
     os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: no window is opened
     from mnist_twice.experiments.figures import figures_of
-    from mnist_twice.figures.html import write_page
+    from mnist_twice.figures import write_page
     from mnist_twice.figures.page import save_figure
 
     folder, pictures = options.folder, []

@@ -1,8 +1,10 @@
-"""A figure as a page: a header in words, room for plots below it, and how it becomes a file."""
+"""A figure as a page: a header in words, room for plots below it, and how it becomes files that are made only once."""
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +24,13 @@ from mnist_twice.figures.style import NARROW, PALE_INK, TEXT_SIZE, TITLE_SIZE, W
 from mnist_twice.figures.text import fit_text, wrap_text
 from mnist_twice.files import write_whole
 
-DOTS_PER_INCH = 150
+DOTS_PER_INCH, PHONE_DOTS_PER_INCH = 150, 180
 MARGIN, LINE, TITLE_LINE = 0.3, 0.24, 0.32  # inches
+ENDS = {".png": b"IEND\xaeB`\x82", ".svg": b"</svg>", ".pdf": b"%%EOF", ".json": b"}"}
+
+PagePart = dict[str, Any]
+"""A figure as part of report.html: the path of its PNG, its key, its words, and the PNG without its header in Base64,
+"wide" for screens and "narrow" for phones."""
 
 
 class Page(Figure):
@@ -81,12 +88,40 @@ def save_figure(figure: Figure, path: Path, key: str = "", make_folder: bool = T
         draw_pixels(figure).save(buffer, format="png", dpi=(DOTS_PER_INCH, DOTS_PER_INCH), pnginfo=information)
     else:
         # Without a date, and with ids in an SVG that are not random.
-        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None}
+        metadata: dict[str, Any] = {"CreationDate" if path.suffix == ".pdf" else "Date": None, "Keywords": key}
         with figure_style(), matplotlib.rc_context({"svg.hashsalt": "digits"}):
-            FigureCanvasAgg(figure).print_figure(
-                buffer, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata={**metadata, "Keywords": key}
-            )
+            figure.savefig(buffer, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=metadata)
     write_whole(path, buffer.getvalue(), make_folder)
+
+
+def is_current(path: Path, key: str) -> bool:
+    """Return whether there is a whole file in which the figure's key stands."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return key.encode() in data and data.rstrip().endswith(ENDS[path.suffix])
+
+
+def part_of(path: Path) -> Path:
+    """Return where the figure of the PNG at `path` is kept as part of a page: in a folder beside it."""
+    return path.parent / ".page" / f"{path.stem}.json"
+
+
+def save_part(path: Path, key: str, wide: Page, narrow: Page) -> None:
+    """Keep the figure of the PNG at `path` as part of a page. Raises OSError."""
+    part: PagePart = {"key": key, **wide.words}
+    for name, figure, dots in (("wide", wide, DOTS_PER_INCH), ("narrow", narrow, PHONE_DOTS_PER_INCH)):
+        buffer = io.BytesIO()
+        draw_pixels(figure, dots, without=figure.header - 0.08).save(buffer, format="png", optimize=True)
+        part[name] = base64.b64encode(buffer.getvalue()).decode()
+    part_of(path).parent.mkdir(exist_ok=True)
+    write_whole(part_of(path), json.dumps(part))
+
+
+def read_part(path: Path) -> PagePart:
+    """Return the figure of the PNG at `path`, which was kept as part of a page."""
+    return {"path": path, **json.loads(part_of(path).read_text())}
 
 
 def draw_pixels(figure: Figure, dots_per_inch: float = DOTS_PER_INCH, without: float = 0.0) -> Image.Image:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from mnist_twice.figures.writers import plot_writers
 from mnist_twice.names import safe_name
 from mnist_twice.runs import Run
 
-Plots = Mapping[str, Callable[..., Page | None]]
+Plots = dict[str, Callable[..., Page | None]]
 """The name of a figure, as in --only, and the function that plots it."""
 
 OF_RUN: Plots = {  # plot(evaluation, images, width); images: None where the dataset is not at hand, as everywhere
@@ -58,9 +59,7 @@ OF_PAIR: Plots = {  # plot(pair, images, width)
     "disagreements": plot_disagreements,
     "both_wrong": plot_both_wrong,
 }
-FIGURES = tuple(
-    name for plots in (OF_RUN, OF_DATASET, OF_RUNS, SIDE_BY_SIDE, OF_MEASURED, PARITY, OF_PAIR) for name in plots
-)
+FIGURES = tuple(OF_RUN | OF_DATASET | OF_RUNS | SIDE_BY_SIDE | OF_MEASURED | PARITY | OF_PAIR)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class FigureSpec:
 
     name: str  # as in --only
     path: Path  # of its file, without an ending
-    inputs: tuple[str, ...]  # hashes of all it is made from
+    key: str  # a hash of all it is made from: while its files hold it, they need no rendering
     plot: Callable[[float], Page | None]  # as wide as that, in inches
 
 
@@ -78,9 +77,11 @@ def specs(plots: Plots, folder: Path, inputs: Iterable[object], *arguments: Any,
 
     inputs: all that they show: runs, and texts on what else they are made from; ending: of the names of files.
     """
-    hashes = tuple(_hash(one) if isinstance(one, Run) else str(one) for one in inputs)
+    hashes = [_hash(one) if isinstance(one, Run) else str(one) for one in inputs]
     return [
-        FigureSpec(name, folder / f"{name}{ending}", hashes, partial(plot, *arguments)) for name, plot in plots.items()
+        FigureSpec(name, folder / f"{name}{ending}", key, partial(plot, *arguments))
+        for name, plot in plots.items()
+        for key in [_hash_json([name, *hashes, _hash_code()])]
     ]
 
 
@@ -110,5 +111,18 @@ def figures_of_pairs(comparison: Comparison, images: Images | None, folder: Path
 def _hash(run: Run) -> str:
     """Return a hash of all that a run's figures show: run.json (which holds the arrays' hashes), the run's name, and
     what figures call its classes."""
-    shown = [run.name, run.info, class_labels(run.class_names)]
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+    return _hash_json([run.name, run.info, class_labels(run.class_names)])
+
+
+def _hash_json(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _hash_code() -> str:
+    """Return a hash of all our modules (a list of those that plot would one day miss one), and of the libraries that
+    make pixels of figures."""
+    digest = hashlib.sha256(" ".join(version(name) for name in ("matplotlib", "numpy", "seaborn")).encode())
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

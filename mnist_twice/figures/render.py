@@ -16,9 +16,8 @@ from mnist_twice.evaluation import Comparison, Evaluation, compare_runs
 from mnist_twice.evaluation.robustness import Robustness, images_of, read_robustness, robustness_as_csv
 from mnist_twice.evaluation.tables import recipes_as_csv, runs_as_csv, runs_as_markdown
 from mnist_twice.figures import registry
-from mnist_twice.figures.cache import RenderedFigure, figure_key, is_current, part_of, read_part, save_part
 from mnist_twice.figures.image_grid import Images
-from mnist_twice.figures.page import save_figure
+from mnist_twice.figures.page import PagePart, is_current, part_of, read_part, save_figure, save_part
 from mnist_twice.figures.style import NARROW, WIDE
 from mnist_twice.figures.text import class_labels, note_on_labels
 from mnist_twice.files import write_whole
@@ -32,11 +31,11 @@ class Group:
 
     comparison: Comparison
     evaluations: list[Evaluation]
-    comparison_figures: list[RenderedFigure]  # of several runs, and of those measured on corrupted images
-    pair_figures: list[list[RenderedFigure]]  # of each pair
-    confusions: list[RenderedFigure]  # of all runs side by side
-    dataset_figures: list[RenderedFigure]
-    run_figures: list[list[RenderedFigure]]  # of each evaluated run
+    comparison_figures: list[PagePart]  # of several runs, and of those measured on corrupted images
+    pair_figures: list[list[PagePart]]  # of each pair
+    confusions: list[PagePart]  # of all runs side by side
+    dataset_figures: list[PagePart]
+    run_figures: list[list[PagePart]]  # of each evaluated run
 
 
 @dataclass
@@ -63,15 +62,14 @@ class Rendering:
         except OSError as error:
             self.cannot_write(path, error)
 
-    def render(self, given: Sequence[registry.FigureSpec], make_folder: bool = True) -> list[RenderedFigure]:
+    def render(self, given: Sequence[registry.FigureSpec], make_folder: bool = True) -> list[PagePart]:
         """Render the figures of one folder whose files are not current; return those that a page can show then."""
         rendered, displayed = [], []
         for spec in tqdm([one for one in given if one.name in self.only], "figures", leave=False, disable=None):
-            key = figure_key(spec.name, spec.inputs)
             paths = [spec.path.with_name(f"{spec.path.name}.{ending}") for ending in self.formats]
-            stale = [path for path in paths if not is_current(path, key)]
+            stale = [path for path in paths if not is_current(path, spec.key)]
             in_page = "report" in self.only
-            lacks_part = in_page and not is_current(part_of(paths[0]), key)
+            lacks_part = in_page and not is_current(part_of(paths[0]), spec.key)
             try:
                 if stale or lacks_part or self.display:
                     figure = spec.plot(WIDE)
@@ -79,10 +77,10 @@ class Rendering:
                         continue
                     displayed.append(figure)
                     for path in stale:
-                        save_figure(figure, path, key, make_folder)
+                        save_figure(figure, path, spec.key, make_folder)
                         self.new += 1
                     if lacks_part and (narrow := spec.plot(NARROW)):
-                        save_part(paths[0], key, figure, narrow)
+                        save_part(paths[0], spec.key, figure, narrow)
                 rendered += [read_part(paths[0])] if in_page else []
             except OSError as error:
                 self.cannot_write(paths[0], error)
@@ -142,7 +140,7 @@ def render_all(
             write(folder / "robustness.csv", robustness_as_csv(measured))
         confusions = render(registry.specs(registry.SIDE_BY_SIDE, folder, runs, members))
         pair_figures = [render(one) for one in registry.figures_of_pairs(comparison, images, folder)]
-        dataset_figures: list[RenderedFigure] = []
+        dataset_figures: list[PagePart] = []
         if dataset and dataset.fingerprint not in shown:
             inputs = [dataset.name, dataset.fingerprint, *class_labels(dataset.class_names)]
             dataset_figures = render(registry.specs(registry.OF_DATASET, dataset_folder, inputs, dataset))

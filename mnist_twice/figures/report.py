@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mnist_twice.data import MNIST
 from mnist_twice.evaluation import MANY_CLASSES, PairComparison, name_intervals, why_not_compared
 from mnist_twice.evaluation.compare import setting_text
-from mnist_twice.figures.html import write_page
 from mnist_twice.figures.render import Group, Rendering
 from mnist_twice.figures.text import class_labels, pair_titles, run_title
-from mnist_twice.names import FRAMEWORKS, spelled
+from mnist_twice.files import write_whole
+from mnist_twice.names import FRAMEWORKS, percent, percent_range, plain, spelled
 from mnist_twice.runs import ENSEMBLE, Run
 from mnist_twice.training import network_code
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> None:
@@ -42,6 +48,28 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         difference=_difference,
         repeat=_repeat,
     )
+
+
+def write_page(path: Path, template: str, *, templates: Path = TEMPLATES, **values: Any) -> None:
+    """Write the page that a template gives with these values; `templates` is its folder, where it is none of ours.
+
+    Whatever is printed is escaped, and characters that show nothing or command a terminal become '?'. Raises OSError.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([templates, TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
+    environment.filters |= {"percent": percent, "range": percent_range, "thousands": _thousands, "spelled": spelled}
+    where = partial(os.path.relpath, start=path.parent)
+    write_whole(path, environment.get_template(template).render(where=where, **values))
+
+
+def _thousands(number: float | None, digits: int = 0) -> str:
+    return "not recorded" if number is None else f"{number:,.{digits}f}"
 
 
 def _place(group: Group) -> tuple[bool, str, bool]:

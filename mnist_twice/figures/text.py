@@ -13,16 +13,13 @@ from matplotlib.textpath import text_to_path
 
 from mnist_twice.evaluation import PairComparison
 from mnist_twice.figures.style import FONTS
-from mnist_twice.names import spelled
+from mnist_twice.names import few, spelled
 from mnist_twice.recipes import differences_of, run_name
 from mnist_twice.runs import Run
 
 MOST_DIFFERENCES = 4  # from the default recipe, in a title
-MOST_LISTED = 20  # classes in a note
 PLACEHOLDERS = re.compile("last ?resort|blank|tofu", re.IGNORECASE)
 """In the names of fonts that have a glyph for every character, a box or nothing."""
-
-_sought: set[str] = set()
 
 
 def run_title(run: Run) -> str:
@@ -75,14 +72,9 @@ def _differences(run: Run) -> list[str]:
 
 def class_labels(names: Sequence[str]) -> list[str]:
     """Return what figures call the classes: each by its name, or by '#3' where no font here can draw the name of 3."""
-    missing = {letter for name in names for letter in name if letter.isprintable() and not has_glyph(letter)} - _sought
-    if missing:
-        _sought.update(missing)
-        _find_fonts(missing)
-    return [
-        name if all(letter.isprintable() and has_glyph(letter) for letter in name) else f"#{number}"
-        for number, name in enumerate(names)
-    ]
+    if missing := {letter for name in names for letter in name if letter.isprintable() and not has_glyph(letter)}:
+        _find_fonts(frozenset(missing))
+    return [name if name == printable(name) else f"#{number}" for number, name in enumerate(names)]
 
 
 def note_on_labels(names: Sequence[str]) -> str | None:
@@ -91,11 +83,10 @@ def note_on_labels(names: Sequence[str]) -> str | None:
     numbered = [f"{label} {name}" for label, name in pairs if label != name]
     if not numbered:
         return None
-    more = f" and {len(numbered) - MOST_LISTED:,} more" if len(numbered) > MOST_LISTED else ""
     return (
-        f"no font here has all characters of {len(numbered):,} class names, so the figures show these classes by "
-        f"number: {', '.join(numbered[:MOST_LISTED])}{more}; the report's table of classes has both. Install a font "
-        "for them (Noto has one for every script), then run this again."
+        f"no font here has all characters of {few(numbered, 'class name')}, so the figures show these classes by "
+        "number; the report's table of classes has both. Install a font for them (Noto has one for every script), then "
+        "run this again."
     )
 
 
@@ -143,7 +134,8 @@ def has_glyph(character: str) -> bool:
     return any(get_font(findfont(name)).get_char_index(ord(character)) for name in FONTS)
 
 
-def _find_fonts(missing: set[str]) -> None:
+@cache  # so that characters that no font has are not sought again
+def _find_fonts(missing: frozenset[str]) -> None:
     """Add to FONTS installed fonts that have these characters, plain ones without serifs first."""
 
     def rank(path: str) -> tuple[bool, bool, str]:

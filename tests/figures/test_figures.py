@@ -19,18 +19,16 @@ from matplotlib.testing.compare import compare_images
 
 from mnist_twice.data import Dataset
 from mnist_twice.evaluation import Evaluation, compare_pair, evaluate_run
+from mnist_twice.figures import registry
 from mnist_twice.figures import text as figure_text
-from mnist_twice.figures.agreement import plot_agreement, plot_both_wrong, plot_disagreements
+from mnist_twice.figures.agreement import plot_both_wrong, plot_disagreements
 from mnist_twice.figures.classes import plot_calibration, plot_per_class_accuracy
-from mnist_twice.figures.comparison import plot_comparison
 from mnist_twice.figures.confusion import plot_confusion, plot_confusions
-from mnist_twice.figures.dataset import plot_augmentation, plot_class_distribution, plot_sample_images
 from mnist_twice.figures.page import Page, draw_pixels, save_figure
-from mnist_twice.figures.parity import plot_parity, relative_differences
+from mnist_twice.figures.parity import relative_differences
 from mnist_twice.figures.predictions import plot_correct_predictions, plot_incorrect_predictions
 from mnist_twice.figures.style import NARROW, WIDE
 from mnist_twice.figures.training import plot_training_curves
-from mnist_twice.figures.writers import plot_writers
 from mnist_twice.recipes import RECIPES, Recipe
 from mnist_twice.runs import Run, read_run
 
@@ -43,20 +41,7 @@ GRID = np.mgrid[0:28, 0:28]
 IMAGES = np.stack([255 * (np.hypot(GRID[0] - 8 - i, GRID[1] - 18 + i) < 4 + 0.5 * i) for i in range(10)] * 100).astype(
     np.uint8
 )
-ODD = [
-    *(
-        "$\\frac{1}{0}$ _^{",
-        "<b>",
-        "long " * 30,
-        "two\nlines\x1b[31m",
-        "",
-        "ひらがな",
-        "100 %",
-        "\u202eleft",
-        "'",
-        "\\",
-    ),
-]
+ODD = ["$\\frac{1}{0}$ _^{", "<b>", "long " * 30, "two\nlines\x1b[31m", "", "ひらがな", "5 %", "\u202eleft", "'", "\\"]
 NAMES = {"fashion": FASHION, "odd": ODD}
 WRITERS = np.stack([np.arange(1000) % 60, np.arange(1000) % 60 % 2 * 4], axis=1).astype(np.int32)
 LOSSES = 2.3 * np.exp(-np.arange(120) / 30) + 0.1
@@ -100,31 +85,22 @@ def all_figures(tmp_path_factory: pytest.TempPathFactory) -> Plotted:
 def plot_all(tmp_path: Path, names: list[str], width: float) -> dict[str, Page]:
     runs = [make(tmp_path, one, dataset="fashion-mnist", class_names=names) for one in ("pytorch", "tensorflow")]
     evaluations = [evaluate_run(run) for run in runs]
-    a = evaluations[0]
     labels = LABELS.astype(np.uint8)
     dataset = Dataset("fashion-mnist", IMAGES, labels, IMAGES[:500], labels[:500], tuple(names), "0" * 64)
     recipe = Recipe(parity=True, precision="float64", optimizer="sgd")
     losses = {"pytorch": LOSSES, "tensorflow": LOSSES * DIFFERENCES}
     parity = compare_pair(*(make(tmp_path, one, recipe=recipe, losses=losses[one]) for one in losses))
-    pair = compare_pair(*runs)
-    figures = {
-        "training_curves": plot_training_curves(with_history(runs[0], epochs(5)), width=width),
-        "confusion_matrix": plot_confusion(a, width=width),
-        "confusion_matrices": plot_confusions([*evaluations, evaluated(tmp_path)], width),
-        "per_class_accuracy": plot_per_class_accuracy(a, width=width),
-        "calibration": plot_calibration(a, width=width),
-        "incorrect_predictions": plot_incorrect_predictions(a, IMAGES, width),
-        "correct_predictions": plot_correct_predictions(a, IMAGES, width),
-        "comparison": plot_comparison(evaluations, width),
-        "parity": plot_parity(parity, width),
-        "agreement": plot_agreement(pair, width=width),
-        "disagreements": plot_disagreements(pair, IMAGES, width),
-        "both_wrong": plot_both_wrong(pair, IMAGES, width),
-        "class_distribution": plot_class_distribution(dataset, width),
-        "sample_images": plot_sample_images(dataset, width),
-        "augmentation": plot_augmentation(dataset, width),
-        "writers": plot_writers(evaluate_run(replace(runs[0], writers=WRITERS)), IMAGES, width),
-    }
+    by_writers = evaluate_run(replace(runs[0], writers=WRITERS))
+    plots: list[tuple[registry.Plots, list[object]]] = [
+        (registry.OF_RUN, [with_history(runs[0], epochs(5)), IMAGES]),
+        (registry.SIDE_BY_SIDE, [[*evaluations, evaluated(tmp_path)]]),
+        (registry.OF_RUNS, [evaluations]),
+        (registry.PARITY, [parity]),
+        (registry.OF_PAIR, [compare_pair(*runs), IMAGES]),
+        (registry.OF_DATASET, [dataset]),
+        ({"writers": registry.OF_RUN["writers"]}, [by_writers, IMAGES]),
+    ]
+    figures = {name: plot(*arguments, width) for table, arguments in plots for name, plot in table.items()}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
@@ -317,7 +293,7 @@ def test_names_are_drawn_in_a_font_that_has_them_or_shown_by_number(
     monkeypatch.setattr(figure_text, "findSystemFonts", lambda: files)
     known = list(figure_text.FONTS)
     try:
-        figure_text._sought.clear()
+        figure_text._find_fonts.cache_clear()
         assert figure_text.class_labels(names) == ["#0", "#1", "مرحبا", "😀", "#4", "#5", "3"]
         note = figure_text.note_on_labels(names)
         assert note is not None
@@ -326,7 +302,7 @@ def test_names_are_drawn_in_a_font_that_has_them_or_shown_by_number(
         (tmp_path / "damaged.ttf").write_bytes(b"OTTO")
         # Among matplotlib's own fonts, this one has a character of Japanese.
         files += [str(tmp_path / "damaged.ttf"), f"{matplotlib.get_data_path()}/fonts/ttf/STIXGeneral.ttf"]
-        figure_text._sought.clear()
+        figure_text._find_fonts.cache_clear()
         assert figure_text.class_labels(names) == ["の", "#1", "مرحبا", "😀", "#4", "#5", "3"]
         figure = plot_confusion(evaluated(tmp_path, labels=np.arange(70) % 7, class_names=names))
         with warnings.catch_warnings():
