@@ -74,10 +74,8 @@ def plot_calibration(evaluation: Evaluation, _: object = None, width: float = WI
         "The expected calibration error (Guo et al. 2017) is the mean distance from the diagonal, each bin weighted by "
         "its images. Bars: 95 % Wilson intervals, long where a bin has few images."
     )
-    height = 6.5 if width == WIDE else 4.9
-    with new_figure(
-        title, run_title(evaluation.run), explanation, reading, height=height, width=min(width, 8.2)
-    ) as figure:
+    words = (title, run_title(evaluation.run), explanation, reading)
+    with new_figure(*words, height=6.5 if width == WIDE else 4.9, width=min(width, 8.2)) as figure:
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4.6, 1.2])
         axes.plot([0, 100], [0, 100], color=GREY, linestyle=DASHED, linewidth=1.2)
         axes.text(100, 1, "below the diagonal: overconfident", color=PALE_INK, size=SMALL_SIZE, ha="right")

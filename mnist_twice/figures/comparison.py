@@ -38,10 +38,8 @@ def plot_comparison(evaluations: Sequence[Evaluation], width: float = WIDE) -> P
     )
     title = f"Most accurate of {len(ordered)} runs: {names[0]}, {percent(best.accuracy)}"
     height = ROW * len(ordered) + 0.75
-    shape: dict[str, Any]
-    if width == WIDE:
-        shape = {"ncols": 4, "width_ratios": [2.9, 1.5, 1.5, 1.5]}
-    else:
+    shape: dict[str, Any] = {"ncols": 4, "width_ratios": [2.9, 1.5, 1.5, 1.5]}
+    if width != WIDE:
         shape, height = {"nrows": 4}, 4 * height
         names = [wrap_text(fit_text(name, SMALL_SIZE, 2.4), SMALL_SIZE, 1.6) for name in titles]
     with new_figure(title, dataset, explanation, height=height, width=width) as figure:

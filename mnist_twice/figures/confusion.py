@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize, PowerNorm
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from mnist_twice.evaluation import MANY_CLASSES, Evaluation
@@ -44,9 +44,9 @@ def plot_confusion(evaluation: Evaluation, _: object = None, width: float = WIDE
         grey = " (grey: recall, %)" if len(names) <= MANY_CLASSES else ""
         counts.set_title(wrap_text("Number of images by true and predicted class", TEXT_SIZE, side))
         errors.set_title(wrap_text(f"Errors, % of each true class{grey}", TEXT_SIZE, side))
-        _add_colour_bar([counts], _plot_counts(counts, matrix, names, side), "images (log scale)")
+        _add_colour_bar(figure, [counts], _plot_counts(counts, matrix, names, side), "images (log scale)")
         mesh = _plot_errors(errors, matrix, names, side, _error_scale([matrix]))
-        _add_colour_bar([errors], mesh, "% (square-root scale)")
+        _add_colour_bar(figure, [errors], mesh, "% (square-root scale)")
     return figure
 
 
@@ -78,7 +78,7 @@ def plot_confusions(evaluations: Sequence[Evaluation], width: float = WIDE) -> P
             axes.set_title(f"{heading}\naccuracy {percent(run.accuracy)}, n = {len(run.labels):,}")
         for axes in panels[number:]:
             axes.remove()
-        _add_colour_bar(panels[:number], mesh, "% of the true class (square-root scale)")
+        _add_colour_bar(figure, panels[:number], mesh, "% of the true class (square-root scale)")
     return figure
 
 
@@ -151,21 +151,16 @@ def _plot_matrix(
     return mesh
 
 
-def _add_colour_bar(panels: Sequence[Axes], mesh: ScalarMappable, label: str) -> None:
+def _add_colour_bar(figure: Page, panels: Sequence[Axes], mesh: ScalarMappable, label: str) -> None:
     """Add the colours of `mesh`, with their values, below the panels."""
-    bar = (
-        panels[0]
-        .get_figure()
-        .colorbar(  # type: ignore[union-attr]
-            mesh, ax=panels, location="bottom", shrink=0.8 if len(panels) == 1 else 0.5, aspect=24, pad=0.02
-        )
-    )
+    shrink = 0.8 if len(panels) == 1 else 0.5
+    bar = figure.colorbar(mesh, ax=panels, location="bottom", shrink=shrink, aspect=24, pad=0.02)
     bar.set_label(label, color=PALE_INK)
     bar.solids.set_rasterized(True)  # type: ignore[union-attr]  # else hundreds of rectangles in a vector graphic
     bar.outline.set_visible(False)
     if not isinstance(mesh.norm, LogNorm):
         bar.locator = MaxNLocator(6, steps=[1, 2, 5, 10])
-    bar.formatter = lambda value, _: f"{value:g}"
+    bar.formatter = FuncFormatter(lambda value, _: f"{value:g}")
     bar.ax.tick_params(length=0, which="both")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,20 +75,18 @@ def plot_augmentation(dataset: Dataset, width: float = WIDE) -> Page:
     num_classes = len(dataset.class_names)
     indices = _sample_indices(dataset.train_labels, num_classes)[: min(8, num_classes)]
     images, labels = dataset.train_images[indices], dataset.train_labels[indices]
-    amount = replace(Augmentation(), cutout=CUTOUT)
-    everything = {"rotation", "shift", "scale", "shear", "elastic"}
-    kinds: dict[str, set[str]] = {
-        "original": set(),
-        f"rotated, up to {amount.rotation:g}°": {"rotation"},
-        f"shifted, up to {amount.shift:g} pixels": {"shift"},
-        f"scaled, up to {100 * amount.scale:g} %": {"scale"},
-        f"sheared, up to {amount.shear:g}": {"shear"},
-        f"elastic, alpha {amount.elastic:g}": {"elastic"},
-        **dict.fromkeys([f"all combined, sample {number}" for number in (1, 2, 3)], everything),
-        f"all, and --cutout {CUTOUT}": {*everything, "cutout"},
+    usual, none = Augmentation(), Augmentation(rotation=0, shift=0, scale=0, shear=0, elastic=0)
+    kinds = {
+        f"rotated, up to {usual.rotation:g}°": replace(none, rotation=usual.rotation),
+        f"shifted, up to {usual.shift:g} pixels": replace(none, shift=usual.shift),
+        f"scaled, up to {100 * usual.scale:g} %": replace(none, scale=usual.scale),
+        f"sheared, up to {usual.shear:g}": replace(none, shear=usual.shear),
+        f"elastic, alpha {usual.elastic:g}": replace(none, elastic=usual.elastic),
+        **dict.fromkeys([f"all combined, sample {number}" for number in (1, 2, 3)], usual),
+        f"all, and --cutout {CUTOUT}": replace(usual, cutout=CUTOUT),
     }
     generator = np.random.default_rng(SEED)
-    rows = {kind: augment(images, generator, _only(amount, kept)) if kept else images for kind, kept in kinds.items()}
+    rows = {"original": images} | {kind: augment(images, generator, amount) for kind, amount in kinds.items()}
     if list(dataset.class_names) == list("0123456789"):
         rows["other pens, sample 1"] = imitate_pens(images, labels, generator, 1)
         rows["other pens, sample 2"] = imitate_pens(images, labels, generator, 1)
@@ -101,12 +99,6 @@ def plot_augmentation(dataset: Dataset, width: float = WIDE) -> Page:
     columns = (len(images), min(4, len(images)))
     cells = [Captioned(image) for row in rows.values() for image in row[: columns[width != WIDE]]]
     return plot_image_page(title, spelled(dataset.name), explanation, "", cells, width, columns, list(rows))
-
-
-def _only(amount: Augmentation, kept: set[str]) -> Augmentation:
-    """Return the augmentation with only these kinds of change."""
-    others = {field.name for field in fields(amount)} - kept - {"smoothness"}
-    return replace(amount, **dict.fromkeys(others, 0))
 
 
 def _sample_indices(labels: NDArray[np.uint8], num_classes: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -71,8 +70,7 @@ def plot_grid(axes: Axes, cells: Sequence[Captioned], columns: int, cell_width: 
         # Each image on its own: put together they would be resampled across their borders. "none": in a vector graphic
         # it stays 28 x 28 pixels large.
         place = (x, x + IMAGE, y + IMAGE, y)
-        grey: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 255}
-        axes.imshow(cell.image, **grey, extent=place, interpolation="none", clip_on=False)
+        axes.imshow(cell.image, "gray_r", vmin=0, vmax=255, extent=place, interpolation="none", clip_on=False)
         colour, thickness = (RED, 2.4) if cell.framed else (GRID_GREY, 0.8)
         frame = Rectangle((x, y), IMAGE, IMAGE, fill=False, edgecolor=colour, linewidth=thickness, clip_on=False)
         axes.add_patch(frame)

@@ -9,16 +9,7 @@ from numpy.typing import NDArray
 
 from mnist_twice.evaluation import PairComparison
 from mnist_twice.figures.page import Page, new_figure
-from mnist_twice.figures.style import (
-    BLUE,
-    DASHED,
-    FRAMEWORK_COLOURS,
-    GREEN,
-    PALE_INK,
-    TEXT_SIZE,
-    WIDE,
-    tidy_axes,
-)
+from mnist_twice.figures.style import BLUE, DASHED, FRAMEWORK_COLOURS, GREEN, PALE_INK, TEXT_SIZE, WIDE, tidy_axes
 from mnist_twice.figures.text import run_title, wrap_text
 from mnist_twice.names import spelled
 
@@ -45,8 +36,7 @@ def plot_parity(pair: PairComparison, width: float = WIDE) -> Page | None:
         for run, values, linewidth, alpha in ((pair.a, a, 5.0, 0.4), (pair.b, b, 1.2, 1.0)):
             style = {"color": FRAMEWORK_COLOURS.get(run.framework, BLUE), "linewidth": linewidth, "alpha": alpha}
             losses.plot(range(1, len(values) + 1), values, label=spelled(run.framework), **style)
-        losses.set_ylim(bottom=0)
-        losses.set_title("Cross-entropy loss of each step")
+        losses.set(title="Cross-entropy loss of each step", ylim=(0, None))
         losses.legend(loc="upper right")
         first, second, precision = spelled(pair.a.framework), spelled(pair.b.framework), pair.a.recipe.get("precision")
         title = f"Relative difference of the losses, |{first} - {second}| / {first}"

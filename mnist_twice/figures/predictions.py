@@ -1,5 +1,7 @@
 """Images with their predictions: correct ones from confident to doubtful, and errors, the most confident first."""
 
+from itertools import zip_longest
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,10 +90,7 @@ def _selection(ordered: NDArray[np.int64], labels: NDArray[np.int64], num_classe
         return [int(i) for i in ordered[_spread(len(ordered), MOST)]]
     columns = [ordered[labels[ordered] == label] for label in range(num_classes)]
     columns = [column[_spread(len(column), MOST // COLUMNS)] for column in columns if len(column)]
-    if by_row:
-        return [int(i) for column in columns for i in column]
-    rows = max((len(column) for column in columns), default=0)
-    return [int(column[row]) for row in range(rows) for column in columns if row < len(column)]
+    return [int(i) for line in (columns if by_row else zip_longest(*columns)) for i in line if i is not None]
 
 
 def _spread(n: int, most: int) -> NDArray[np.int64]:

@@ -29,6 +29,7 @@ def plot_writers(evaluation: Evaluation, images: Images | None, width: float = W
     scores, run = evaluation.writers, evaluation.run
     if scores is None or run.writers is None:
         return None
+    series_of = dict(run.writers.tolist())  # by writer
     columns, number = (2, COLUMNS // 2) if width == WIDE else (1, 4)  # of writers; of images of each
     worst = scores.numbers[:WORST][scores.errors[:WORST] > 0].tolist() if images is not None else []
     cells = [_cells_of(run, writer, images, number) for writer in worst if images is not None]
@@ -37,10 +38,10 @@ def plot_writers(evaluation: Evaluation, images: Images | None, width: float = W
     words = (_title(scores), run_title(run), _explanation(evaluation, scores), READING if cells else "")
     with new_figure(*words, height=sum(heights) + 0.8 + 0.45 * rows, width=width) as figure:
         grid = figure.add_gridspec(1 + rows, columns, height_ratios=heights)
-        _plot_errors(figure.add_subplot(grid[0, :]), scores, run)
+        _plot_errors(figure.add_subplot(grid[0, :]), scores, series_of)
         for place, (writer, images_of_writer) in enumerate(zip(worst, cells, strict=True)):
             axes = figure.add_subplot(grid[1 + place // columns, place % columns])
-            series = SERIES.get(_series_of(run, writer), f"series {_series_of(run, writer)}")
+            series = SERIES.get(series_of[writer], f"series {series_of[writer]}")
             heading = f"Writer {writer} ({series}): {scores.errors[place]:,} of {scores.images[place]:,} wrong"
             plot_grid(axes, images_of_writer, number, cell)
             axes.set_title(fit_text(heading, SMALL_SIZE, number * cell), size=SMALL_SIZE, pad=4)
@@ -68,11 +69,11 @@ def _explanation(evaluation: Evaluation, scores: WriterScores) -> str:
     return text
 
 
-def _plot_errors(axes: Axes, scores: WriterScores, run: Run) -> None:
+def _plot_errors(axes: Axes, scores: WriterScores, series_of: dict[int, int]) -> None:
     """Plot a bar for each writer with errors, coloured by series."""
     count = min(int((scores.errors > 0).sum()), MOST_BARS)
     heights = scores.errors[:count]
-    series = [_series_of(run, number) for number in scores.numbers[:count].tolist()]
+    series = [series_of[number] for number in scores.numbers[:count].tolist()]
     axes.bar(range(count), heights, width=0.8, color=[COLOURS.get(number, GREY) for number in series], clip_on=False)
     for line, (number, colour) in enumerate(COLOURS.items()):
         of = sum(one.writers for one in scores.series if one.name == SERIES[number])
@@ -83,11 +84,6 @@ def _plot_errors(axes: Axes, scores: WriterScores, run: Run) -> None:
     axes.set_xticks([])
     axes.locator_params(axis="y", integer=True)
     tidy_axes(axes, "y")
-
-
-def _series_of(run: Run, writer: int) -> int:
-    assert run.writers is not None
-    return int(run.writers[run.writers[:, 0] == writer, 1][0])
 
 
 def _cells_of(run: Run, writer: int, images: Images, number: int) -> list[Captioned]:
