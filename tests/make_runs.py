@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from mnist_twice.data.catalogue import FASHION_MNIST, MNIST
-from mnist_twice.data.datasets import fingerprint
+from mnist_twice.data.datasets import fingerprint, load_dataset
 from mnist_twice.recipes import run_name
 from mnist_twice.recipes.recipe import RECIPES, Recipe
-from mnist_twice.runs import HeldOut, write_run_files, writing_run
+from mnist_twice.runs import HeldOut, Run, read_run, write_run_files, writing_run
 from mnist_twice.training.saving import recipe_record
 from mnist_twice.training.schedule import learning_rates
 
@@ -34,8 +35,6 @@ def make_run(
     folder: str | None = None,
     recipe: Recipe | None = None,
     losses: np.ndarray | None = None,
-    init_from: str | None = None,
-    frozen: bool = False,
     held_out: HeldOut | None = None,
     writers: np.ndarray | None = None,
 ) -> Path:
@@ -44,8 +43,7 @@ def make_run(
     Each class has one or two others that it is mostly mistaken for; `error_rate` is the fraction of all errors.
     labels: the test set's, int64; 100 of each class (our sample's) where None.
     recipe: the model's default where None, with the seed given; losses: what losses.npy holds, if there is to be one;
-    frozen: as with --new-head --freeze-features; held_out: with --evaluate-on validation; writers: int32 (N, 2), what
-    writers.npy holds, if there is to be one.
+    held_out: as with --evaluate-on validation; writers: int32 (N, 2), what writers.npy holds, if there is to be one.
     """
     labels = np.repeat(np.arange(10), 100) if labels is None else labels
     class_names = list(class_names or (FASHION if dataset == "fashion-mnist" else DIGITS))
@@ -90,13 +88,30 @@ def make_run(
             probabilities=rest.astype(np.float32),
             labels=labels,
             history=history,
-            info={**info, "init_from": init_from, "new_head": frozen, "freeze_features": frozen} | evaluated,
+            info=info | evaluated,
             writers=writers,
         )
         if losses is not None:
             np.save(unfinished / "losses.npy", losses)
         (unfinished / "weights.safetensors").write_bytes(rng.bytes(1000))
     return path
+
+
+def add_info(path: Path, **fields: Any) -> Run:
+    """Add to the run's run.json, which no hash covers, and return the run."""
+    file = path / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+    return read_run(path)
+
+
+def make_sample_run(
+    outputs: Path, data_dir: Path, framework: str = "pytorch", seed: int = 0, error_rate: float = 0.08, **options: Any
+) -> Run:
+    """Write a run on mnist-sample, which must be in data_dir, and return it."""
+    sample = load_dataset("mnist-sample", data_dir)
+    labels = sample.test_labels.astype(np.int64)
+    path = make_run(outputs, "mnist-sample", framework, seed=seed, error_rate=error_rate, labels=labels, **options)
+    return add_info(path, dataset_fingerprint=sample.fingerprint)
 
 
 def make_info(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from figure_checks import assert_readable, words
 from linear_run import make_linear_run
-from picture_runs import make_sample_run
+from make_runs import make_sample_run
 
 import visualize_results
 from mnist_twice.data import load_dataset

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import pytest
 from linear_run import make_linear_run
+from make_runs import add_info
 from paths import ROOT
-from picture_runs import add_info
 from PIL import Image
 from synthetic_pages import number
 

@@ -28,8 +28,8 @@ import requests
 import uvicorn
 from browser import CHROMIUM, QUIET
 from drawings import FOUR, SEVEN, SEVEN_PNG, make_outputs
+from make_runs import add_info, make_sample_run
 from paths import ROOT
-from picture_runs import add_info, make_sample_run
 from PIL import Image
 
 from mnist_twice.evaluation.evaluate import evaluate_run
