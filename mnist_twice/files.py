@@ -8,7 +8,6 @@ deleted by the next writer of the same path that is alone there.
 import errno
 import glob
 import hashlib
-import io
 import os
 import re
 import secrets
@@ -17,9 +16,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from mnist_twice.errors import UserError
 
@@ -33,13 +29,9 @@ def read_bytes(path: Path, limit: int) -> bytearray:
     """Return the file's bytes. UserError: missing, not a regular file, or more than `limit` bytes; or an OSError."""
     if not os.path.isfile(path):  # opening a pipe or a device would wait for ever
         raise UserError(f"'{path}' is {'not a regular file' if os.path.lexists(path) else 'missing'}.")
-    size = path.stat().st_size
-    if size > limit:
+    if path.stat().st_size > limit:
         raise UserError(f"'{path}' is larger than the {limit:,} bytes expected at most.")
-    data = bytearray(size)
-    with path.open("rb") as file:
-        file.readinto(data)
-    return data
+    return bytearray(path.read_bytes())
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
@@ -76,19 +68,6 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or os.fspath(path)
         raise
-
-
-def write_file(path: Path, data: Bytes) -> None:
-    """Write the bytes to `path`; an OSError names it."""
-    with naming(path):
-        path.write_bytes(data)
-
-
-def write_npy(path: Path, array: npt.NDArray[np.generic]) -> None:
-    """Write the array as np.save does, whose error on a full disk is only how many items it has written."""
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    write_file(path, buffer.getbuffer())
 
 
 def write_whole(path: Path, data: Bytes | str, make_folder: bool = True) -> None:
@@ -154,7 +133,10 @@ def sweep(path: Path) -> None:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """Yield the path to write at, in a hidden folder beside `path`; what the block leaves there is deleted."""
+    """Yield the path to write at, in a hidden folder beside `path`; what the block leaves there is deleted.
+
+    An OSError of the block that names no file, as on a full disk, names `path`.
+    """
     sweep(path)
     hidden = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     lock = _lock(path.parent, alone=False)

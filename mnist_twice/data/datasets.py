@@ -149,5 +149,5 @@ def _read_verified(entry: Entry, folder: Path) -> tuple[list[NDArray[Any]], list
         digests.append(hashlib.sha256(data).hexdigest())
         if digests[-1] != (entry.sha256[number] if entry.sha256 else listed.get(name)):
             raise UserError(f"'{folder / name}' does not have the SHA-256 of {entry.name}'s file.")
-        arrays.append(parse_idx(data, f"'{folder / name}'"))
+        arrays.append(parse_idx(data))
     return arrays, digests

@@ -49,8 +49,7 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
     damaged = names if force else find_damage(entry, folder)
     if damaged:
         _bring(entry, folder, damaged, mirror)
-        files = [folder / path for path in entry.paths]
-        x_train, y_train, x_test, y_test = (parse_idx(read_bytes(file, entry.max_bytes), str(file)) for file in files)
+        x_train, y_train, x_test, y_test = (parse_idx((folder / path).read_bytes()) for path in entry.paths)
         keras = io.BytesIO()
         np.savez(keras, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)  # Keras's names
         write_whole(_place(folder, npz), keras.getbuffer())

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_twice.errors import UserError
-from mnist_twice.files import naming, write_file
+from mnist_twice.files import naming
 from mnist_twice.machine import cores
 from mnist_twice.photos import Digit, Steps, find_digit, find_digits, read_pages, read_photo
 from mnist_twice.prediction.answers import Answer, answer_for_fault, describe, is_sure
@@ -149,7 +149,8 @@ def _write_marked(pixels: NDArray[Any], digits: Sequence[Answer], path: Path) ->
 
 def _write(path: Path, image: NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, cv2.imencode(".png", image)[1].tobytes())
+    with naming(path):
+        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def _copy(path: Path, copy: Path) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mnist_twice.errors import UserError
-from mnist_twice.files import naming, write_file
 from mnist_twice.pytorch.networks import build_model, config_of
 from mnist_twice.recipes import RECIPES
 from mnist_twice.recipes.model_table import models_table
@@ -69,7 +68,7 @@ def save_checkpoint(model: nn.Module, path: Path) -> None:
     """Write PyTorch's own form of a trained model: its state_dict, and what is needed to build the model again."""
     buffer = io.BytesIO()  # torch.save itself ends in a RuntimeError where the disk is full
     torch.save({"network": vars(config_of(model)), "state_dict": model.state_dict()}, buffer)
-    write_file(path, buffer.getbuffer())
+    path.write_bytes(buffer.getbuffer())
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -90,7 +89,7 @@ def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> N
     """Write model.onnx: raw images in, probabilities out (mnist_twice/runs/onnx_model.py)."""
     exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
     older = hasattr(torch.onnx, "utils")  # the older exporter takes 0.02 to 0.3 s, the newer one 0.9 to 3.2
-    with warnings.catch_warnings(), naming(path):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # since 2.9 the older one has been announced to go
         warnings.simplefilter("ignore", UserWarning)  # it does not compute the constants of a padding in advance
         torch.onnx.export(

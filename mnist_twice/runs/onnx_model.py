@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_twice.files import write_file
-
 if TYPE_CHECKING:
     import onnx
 
@@ -42,7 +40,7 @@ def finish_onnx(
     del graph.metadata_props[:], model.metadata_props[:]
     onnx.helper.set_model_props(model, {"class_names": json.dumps(list(class_names), ensure_ascii=False)})
     onnx.checker.check_model(model, full_check=True)
-    write_file(path, model.SerializeToString())
+    path.write_bytes(model.SerializeToString())
 
 
 def _layer_outputs(graph: onnx.GraphProto, layer_of: Callable[[onnx.NodeProto], str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_twice.errors import UserError
-from mnist_twice.files import check_place, sha256_of, write_file, write_npy, writing_folder
+from mnist_twice.files import check_place, sha256_of, writing_folder
 from mnist_twice.metrics import accuracy_interval, cross_entropy, wilson_interval
 from mnist_twice.runs.run import PARTS, identity, number_writers
 from mnist_twice.runs.schema import ARRAYS, HISTORY, WRITERS, Score
@@ -73,14 +73,14 @@ def write_run_files(
     predictions = probabilities.argmax(axis=1).astype(np.int64)
     labels = np.ascontiguousarray(labels, dtype=np.int64)
     for name, array in zip(ARRAYS, (predictions, probabilities, labels), strict=True):
-        write_npy(folder / name, array)
+        np.save(folder / name, array)
     if writers is not None:
-        write_npy(folder / WRITERS, writers)
+        np.save(folder / WRITERS, writers)
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, fieldnames=list(history[0]) if history else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    write_file(folder / HISTORY, table.getvalue().encode())
+    (folder / HISTORY).write_bytes(table.getvalue().encode())
     _write_record(folder / "run.json", info)
 
 
@@ -101,4 +101,4 @@ def score_of(
 
 def _write_record(file: Path, info: Mapping[str, Any]) -> None:
     text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
-    write_file(file, f"{text}\n".encode(errors="replace"))  # the command names folders, of which Linux takes any bytes
+    file.write_bytes(f"{text}\n".encode(errors="replace"))  # the command names folders, of which Linux takes any bytes

@@ -12,7 +12,6 @@ import onnx
 from numpy.typing import NDArray
 
 from mnist_twice.errors import UserError
-from mnist_twice.files import naming
 from mnist_twice.recipes import RECIPES
 from mnist_twice.recipes.model_table import models_table
 from mnist_twice.runs.onnx_model import finish_onnx
@@ -73,8 +72,7 @@ def save_network(model: keras.Model, folder: Path, class_names: tuple[str, ...])
 
 def save_checkpoint(model: keras.Model, path: Path) -> None:
     """Write Keras's own form of a trained model, layers and weights in one file, for keras.saving.load_model."""
-    with naming(path):
-        model.save(path)
+    model.save(path)
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -95,7 +93,7 @@ def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) ->
     """Write model.onnx: raw images in, probabilities out (mnist_twice/runs/onnx_model.py)."""
     exported = keras.Sequential([*model.inputs, model, keras.layers.Softmax()])
     exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
-    with warnings.catch_warnings(), naming(path):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
         exported.export(path, format="onnx", verbose=False)
     finish_onnx(onnx.load(path), path, class_names, _layer_of)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mnist_twice.data import Dataset
 from mnist_twice.errors import when_interrupted
-from mnist_twice.files import write_npy
 from mnist_twice.machine import hardware, source, versions
 from mnist_twice.names import command_text, few
 from mnist_twice.recipes import Options, command_words, recipe_record, run_path
@@ -144,7 +143,7 @@ class NewRun:
         write_run_files(
             folder, probabilities=probabilities, labels=labels, history=history, info=info, writers=self.writers
         )
-        write_npy(folder / LOSSES, np.array(progress.losses, np.float64))
+        np.save(folder / LOSSES, np.array(progress.losses, np.float64))
         n, share = score["n"], score["accuracy"]
         low, high = score.get("writer_interval_95", score["interval_95"])
         over = "" if self.writers is None else " over writers"

@@ -19,7 +19,6 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from mnist_twice.errors import UserError
-from mnist_twice.files import write_file
 from mnist_twice.recipes import Options, Recipe
 from mnist_twice.recipes.recipe import widths_problem
 
@@ -70,7 +69,7 @@ def write_weights(path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[
     metadata = {"network": json.dumps(dataclasses.asdict(config))}
     contiguous = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     # save_file would make the file unreadable for everybody else on the machine (mode 600).
-    write_file(path, save(contiguous, metadata))
+    path.write_bytes(save(contiguous, metadata))
 
 
 def read_weights(path: Path) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:

@@ -108,8 +108,6 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),
     "too long by its header": (lambda handler: send(handler, b"", Content_Length="9999999"), "9,999,999 bytes offered"),
     "endless": (lambda handler: raw(handler, HEAD + b"\r\n", *[bytes(65_536)] * 10_000), "more than the"),
-    "redirects in a circle": (lambda handler: send(handler, b"", 302, Location="/again"), "Exceeded 30 redirects"),
-    "password": (lambda handler: send(handler, b"", 407), "HTTP status 407 Proxy Authentication Required"),
     "gz cut off": (lambda handler: send(handler, GZ_BYTES[handler.path[1:]][:-10]), "damaged gzip data"),
     "wrong contents": (send_other_bytes, "wrong contents; SHA-256"),
 }

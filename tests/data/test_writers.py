@@ -131,5 +131,5 @@ def test_mnist(real_data_dir: Path) -> None:
     train, test = (set(part[:, 0]) for part in (dataset.train_writers, dataset.test_writers))  # type: ignore[index]
     assert (len(train), len(test), len(train & test)) == (539, 297, 0)
     for path, labels in zip(MNIST.writers.paths, (dataset.train_labels, dataset.test_labels), strict=True):  # type: ignore[union-attr]
-        table = parse_idx((real_data_dir / "MNIST" / path).read_bytes(), path)
+        table = parse_idx((real_data_dir / "MNIST" / path).read_bytes())
         assert np.array_equal(table[: len(labels), 0], labels)
