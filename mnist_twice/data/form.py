@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_twice.data.catalogue import Arrays
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import Arrays, stratified_sample
 from mnist_twice.data.split import split_indices
 from mnist_twice.errors import UserError
 
@@ -84,12 +83,6 @@ def in_order(label: str) -> tuple[list[tuple[int, str]], str]:
     return parts, label
 
 
-def count_leaks(arrays: Arrays) -> int:
-    """Return how many test images are, byte for byte, training images too."""
-    train = {image.tobytes() for image in arrays[0]}
-    return sum(image.tobytes() in train for image in arrays[2])
-
-
 def look_at(arrays: Arrays, class_names: Sequence[str], changes: Changes) -> list[str]:
     """Return sentences on what is not as in MNIST; changes: what was done to the images before."""
     images, labels = np.concatenate(arrays[::2]), np.concatenate(arrays[1::2])
@@ -100,6 +93,9 @@ def look_at(arrays: Arrays, class_names: Sequence[str], changes: Changes) -> lis
     found = []
     if 2 * len(class_names) > len(arrays[1]):
         found.append(f"there are {len(class_names)} classes of {len(arrays[1])} training images{NUMBERED}.")
+    train = {image.tobytes() for image in arrays[0]}
+    if leaks := sum(image.tobytes() in train for image in arrays[2]):
+        found.append(f"{leaks:,} of the test images are training images too, which flatters the test accuracy.")
     faint, light = int((peaks <= FAINT).sum()), int((borders > full // 2).sum())
     framed = (borders > full // 2) != (_ring(images[:, INSET:-INSET, INSET:-INSET]) > full // 2)
     # Scaling keeps the ratio of paper and ink, and comes before the inversion: it is no remedy for these.

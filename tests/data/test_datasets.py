@@ -26,20 +26,6 @@ def test_the_split_of_the_sample_never_changes(workplace: Path) -> None:
     assert dataset.fingerprint == "73abc80c15e65f8c17c2ef1b7dc5206d02ba1e22caf74abf61ff09a0e86292e8"
 
 
-@pytest.mark.real_data
-@pytest.mark.parametrize(
-    ("name", "fingerprint"),
-    [
-        ("mnist", "e9914cff2ade526da2ab1ac60c072f9173cc53e35b9411692de8207cb1b9009d"),
-        ("fashion-mnist", "4d8e31d2057f6f938ff47097ba334038e7aafbaf24b67665d2dd1ecda01730a3"),
-    ],
-)
-def test_the_full_datasets(name: str, fingerprint: str, real_data_dir: Path) -> None:
-    dataset = load_dataset(name, real_data_dir)
-    assert dataset.fingerprint == fingerprint
-    assert (dataset.train_images.shape, dataset.test_images.shape) == ((60_000, 28, 28), (10_000, 28, 28))
-
-
 def test_an_unknown_name_is_answered_with_the_names(tmp_path: Path) -> None:
     names = "mnist, fashion-mnist, kmnist, mnist-sample"
     with pytest.raises(UserError, match=f"^there is no dataset 'fashion'; choose from {names}.$"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_dataset import run_download
 
@@ -142,17 +142,6 @@ def test_a_row_is_numbers_or_a_fault(cells: list[str], at: int) -> None:
     assert (numbers is not None, fault == "") == (is_good, is_good)
     if is_good:
         np.testing.assert_array_equal(numbers[0], np.array(values, float))
-
-
-PIECES = [b"", b"\n", b"\r\n", b"\r", b'"', b",", b"\0", b"\xff", b"\xef\xbb\xbf", b" ", b"label", b"7"]
-PIECES += [line.encode() for line in (KAGGLE, *LINES[:3])]
-
-
-@given(st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_make_a_dataset_or_a_sentence(tmp_path: Path, data: bytes) -> None:
-    reported, result = read(tmp_path, data)
-    assert isinstance(result, str) or not reported
 
 
 def test_there_and_back_by_the_command(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import stratified_sample
 from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "fog" else name for name in sorted(CORRUPTIONS)]

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from synthetic_pages import number, on_table, table
 
 from benchmarks.synthetic_photos import STRENGTHS, photograph
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import stratified_sample
 from mnist_twice.photos.find import Digit, find_digit, find_digits
 from mnist_twice.photos.sheet import find_sheet
 from mnist_twice.prediction import choose, images_of

@@ -27,7 +27,7 @@ from synthetic_pages import number
 
 import predict_digit
 from benchmarks.synthetic_photos import photograph
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import stratified_sample
 from mnist_twice.errors import run_script
 from mnist_twice.photos import find_digit
 from mnist_twice.prediction import answer_files, list_files, load_runs, reading, writing_table

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import stratified_sample
 from mnist_twice.recipes import Augmentation
 from mnist_twice.training.augment import augment
 

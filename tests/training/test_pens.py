@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_twice.data.sample import stratified_sample
+from mnist_twice.data.catalogue import stratified_sample
 from mnist_twice.training.pens import imitate_pens, write_digit
 
 
