@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from small_dataset import ARRAYS, SMALL, write_mirror
 
-from mnist_twice.data.catalogue import FASHION_MNIST, MNIST, MNIST_SAMPLE, Entry
+from mnist_twice.data.catalogue import FASHION_MNIST, KMNIST, MNIST, Entry
 from mnist_twice.data.datasets import load_dataset, read_dataset, write_own
 from mnist_twice.data.download import download_dataset
 from mnist_twice.data.idx import idx_bytes, parse_idx
@@ -67,47 +67,29 @@ def test_an_array_survives_as_idx_file(array: np.ndarray) -> None:
     assert parsed.flags.writeable  # PyTorch warns where it is not
 
 
-# What torchvision and Keras read in the folder: the sample in MNIST's place, so that all is tried anywhere, and those
-# that a mirror has themselves.
-of_every_dataset = pytest.mark.parametrize(
-    "entry",
-    [
-        replace(MNIST_SAMPLE, name="mnist", folder="MNIST"),
-        *(pytest.param(entry, marks=pytest.mark.real_data) for entry in (MNIST, FASHION_MNIST)),
-    ],
-    ids=["sample", "mnist", "fashion-mnist"],
-)
-
-
-@pytest.fixture
-def data_dir(entry: Entry, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A data folder with the dataset in it."""
-    if entry.embedded is None:
-        return Path(request.getfixturevalue("real_data_dir"))
-    download_dataset(entry, tmp_path)
-    return tmp_path
+@pytest.fixture(params=[MNIST, FASHION_MNIST, KMNIST], ids=lambda entry: entry.name)
+def entry(request: pytest.FixtureRequest, tmp_path: Path) -> Entry:
+    """The small dataset in the place of another, in the data folder tmp_path."""
+    small = replace(SMALL, name=request.param.name, folder=request.param.folder)
+    download_dataset(small, tmp_path, str(write_mirror(tmp_path / "mirror")))
+    return small
 
 
 @pytest.mark.pytorch
-@of_every_dataset
-def test_torchvision_reads_the_folder(entry: Entry, data_dir: Path) -> None:
+def test_torchvision_reads_the_folder(entry: Entry, tmp_path: Path) -> None:
     import torchvision.datasets
 
-    ours = read_dataset(entry, data_dir)
-    for part in ("train", "test"):
-        theirs = getattr(torchvision.datasets, entry.folder)(str(data_dir), train=part == "train", download=False)
-        assert np.array_equal(theirs.data.numpy(), getattr(ours, f"{part}_images"))
-        assert np.array_equal(theirs.targets.numpy(), getattr(ours, f"{part}_labels"))
+    for part, images, labels in (("train", *ARRAYS[:2]), ("test", *ARRAYS[2:])):
+        theirs = getattr(torchvision.datasets, entry.folder)(str(tmp_path), train=part == "train", download=False)
+        assert np.array_equal(theirs.data.numpy(), images)
+        assert np.array_equal(theirs.targets.numpy(), labels)
         assert theirs[0][0].size == (28, 28)
 
 
-@of_every_dataset
-def test_the_npz_has_the_keys_of_keras(entry: Entry, data_dir: Path) -> None:
-    ours = read_dataset(entry, data_dir)
+def test_the_npz_has_the_keys_of_keras(entry: Entry, tmp_path: Path) -> None:
     # As keras.datasets.mnist.load_data does with the file that it has downloaded.
-    with np.load(data_dir / f"{entry.name}.npz", allow_pickle=False) as arrays:
+    with np.load(tmp_path / f"{entry.name}.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["x_test", "x_train", "y_test", "y_train"]
-        for part in ("train", "test"):
-            assert np.array_equal(arrays[f"x_{part}"], getattr(ours, f"{part}_images"))
-            assert np.array_equal(arrays[f"y_{part}"], getattr(ours, f"{part}_labels"))
-            assert arrays[f"x_{part}"].dtype == arrays[f"y_{part}"].dtype == np.uint8
+        for name, array in zip(("x_train", "y_train", "x_test", "y_test"), ARRAYS, strict=True):
+            assert np.array_equal(arrays[name], array)
+            assert arrays[name].dtype == np.uint8

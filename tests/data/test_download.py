@@ -8,7 +8,6 @@ import re
 import socket
 import time
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -267,10 +266,3 @@ def test_a_call_that_ends_early_is_continued_by_the_next(tmp_path: Path) -> None
         download_dataset(SMALL, tmp_path / str(count), mirror)
         assert [path.stat().st_mtime_ns for path in written[:4]] == before
         assert_complete(tmp_path / str(count))
-
-
-def test_several_at_once(tmp_path: Path) -> None:
-    with serving(send_file) as mirror, ThreadPoolExecutor(3) as pool:
-        for done in [pool.submit(download_dataset, SMALL, tmp_path / "data", mirror) for _ in range(3)]:
-            done.result()
-    assert_complete(tmp_path / "data")
