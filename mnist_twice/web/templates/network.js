@@ -19,31 +19,28 @@ const size = shape => shape.reduce((product, side) => product * side, 1);
 // By how much the place in the values grows along each axis.
 const stridesOf = shape => shape.map((_, axis) => size(shape.slice(axis + 1)));
 
-// For each element of the shape in its order, calls `visit` with the element's place by each of the lists of strides.
-function walk(shape, strides, visit) {
-    const at = shape.map(() => 0), places = strides.map(() => 0);
-    for (let element = 0, all = size(shape); element < all; element++) {
-        visit(element, places);
-        for (let axis = shape.length - 1; axis >= 0; axis--) {
-            at[axis]++;
-            strides.forEach((own, i) => places[i] += own[axis]);
-            if (at[axis] < shape[axis]) break;
-            strides.forEach((own, i) => places[i] -= own[axis] * shape[axis]);
-            at[axis] = 0;
+// The same for a tensor that is one of these many axes, and repeated along those where it has one side.
+const repeated = (shape, axes) => [
+    ...new Array(axes - shape.length).fill(0),
+    ...stridesOf(shape).map((stride, axis) => shape[axis] > 1 ? stride : 0),
+];
+
+// For each element of the shape in its order, its place in a tensor that grows by these strides along the axes.
+function placesOf(shape, strides) {
+    let places = [0];
+    shape.forEach((side, axis) => {
+        const further = [];
+        for (const place of places) {
+            for (let i = 0; i < side; i++) further.push(place + i * strides[axis]);
         }
-    }
+        places = further;
+    });
+    return places;
 }
 
 const binary = compute => ({ shape }, a, b) => {
-    const result = new Float32Array(size(shape));
-    const broadcast = own => [
-        ...new Array(shape.length - own.length).fill(0),
-        ...stridesOf(own).map((stride, axis) => own[axis] > 1 ? stride : 0),
-    ];
-    walk(shape, [broadcast(a.shape), broadcast(b.shape)], (element, [one, other]) => {
-        result[element] = compute(a.values[one], b.values[other]);
-    });
-    return result;
+    const [one, other] = [a, b].map(tensor => placesOf(shape, repeated(tensor.shape, shape.length)));
+    return Float32Array.from(one, (place, i) => compute(a.values[place], b.values[other[i]]));
 };
 
 // A row of numbers times a matrix, and a bias, which may be one number for all columns.
@@ -59,9 +56,8 @@ function dense({ shape: [, columns], transB }, { values: row }, { values: matrix
 function mean({ axes }, { shape, values }, further) {
     const gone = Array.from(axes ?? further?.values ?? [2, 3], axis => (axis + shape.length) % shape.length);
     const kept = shape.map((side, axis) => gone.includes(axis) ? 1 : side);
-    const strides = stridesOf(kept).map((stride, axis) => kept[axis] > 1 ? stride : 0);
     const sums = new Float64Array(size(kept));
-    walk(shape, [strides], (element, [place]) => sums[place] += values[element]);
+    placesOf(shape, repeated(kept, shape.length)).forEach((place, i) => sums[place] += values[i]);
     return Float32Array.from(sums, sum => sum * sums.length / values.length);
 }
 
@@ -97,16 +93,14 @@ const OPERATIONS = {
         return Float32Array.from(powers, power => power / sum);
     },
     Transpose({ shape, perm }, input) {
-        const result = new Float32Array(size(shape)), strides = stridesOf(input.shape);
-        const order = perm ?? shape.map((_, axis) => shape.length - 1 - axis);
-        walk(shape, [order.map(axis => strides[axis])], (element, [place]) => result[element] = input.values[place]);
-        return result;
+        const strides = stridesOf(input.shape), order = perm ?? [...shape.keys()].reverse();
+        return Float32Array.from(placesOf(shape, order.map(axis => strides[axis])), place => input.values[place]);
     },
     Pad({ shape }, input, pads, constant) {
         const strides = stridesOf(shape);
         const start = strides.reduce((sum, stride, axis) => sum + stride * pads.values[axis], 0);
         const result = new Float32Array(size(shape)).fill(constant ? constant.values[0] : 0);
-        walk(input.shape, [strides], (element, [place]) => result[start + place] = input.values[element]);
+        placesOf(input.shape, strides).forEach((place, i) => result[start + place] = input.values[i]);
         return result;
     },
     Conv(step, { shape: [, channels, ...side], values }, { shape: [filters, , ...kernel], values: kernels }, bias) {
