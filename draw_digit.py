@@ -50,19 +50,19 @@ def main() -> int:
 
     runs, note = runs_to_show(options.run, options.output_dir)
     names = ", ".join(run.name for run in runs)
+    if note:
+        print(note)
     if options.export:
         from mnist_twice.web.export import export_site
 
         size = export_site(runs, options.export)
         print(f"wrote '{options.export / 'index.html'}': {names}; {size / 1e6:.1f} MB. Open it, or publish the folder.")
-        if note:
-            print(note)
         return 0
     if options.keep:
         check_keep(options.keep)
     wall = Wall(runs, note, options.keep)
     listener = listen(options.host, options.port)
-    address = say_where_it_is(listener, names, note, wall.key)
+    address = say_where_it_is(listener, names, wall.key)
     hosts = own_hosts(options.host, listener.getsockname()[0], options.allow_host)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # service managers end processes by it; the shell's status
     try:
@@ -89,7 +89,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) -> str:
+def say_where_it_is(listener: socket.socket, names: str, key: str) -> str:
     """Print the addresses of the page and the wall; return that at which phones find the page, '' where they cannot."""
     from rich.console import Console
 
@@ -97,8 +97,6 @@ def say_where_it_is(listener: socket.socket, names: str, note: str, key: str) ->
 
     address, for_phones = page_address(listener)
     print(f"drawing page at {address} ({names}); Ctrl-C ends it")
-    if note:
-        print(note)
     print(f"wall for the projector at {address}/wall#{key}", flush=True)
     if for_phones and sys.stdout.isatty():
         Console(highlight=False).print(code_as_text(address), style="bright_white on black", end="")
@@ -112,10 +110,11 @@ def serve(app: Any, listener: socket.socket) -> None:
     from mnist_twice.web.guard import Protocol
 
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of a client that breaks off there is nothing to say
-    settings: dict[str, Any] = {"http": Protocol, "loop": "asyncio", "ws": "none", "lifespan": "off"}
-    settings["limit_concurrency"] = 500
-    settings["timeout_graceful_shutdown"] = 2  # browsers hold connections open, and have to notice that this ends
-    uvicorn.Server(uvicorn.Config(app, log_level="critical", **settings)).run(sockets=[listener])
+    config = uvicorn.Config(
+        app, http=Protocol, loop="asyncio", ws="none", lifespan="off", limit_concurrency=500, log_level="critical"
+    )
+    config.timeout_graceful_shutdown = 2  # browsers hold connections open, and have to notice that this ends
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":
