@@ -80,7 +80,7 @@ def test_only_this_machine_can_reach_it(start: Any, capsys: Any, monkeypatch: py
 
 
 def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Other files of the folder stay; without the other framework's run, it says how to train one."""
+    """One small page that asks for nothing; other files stay, and without the other framework's run it says so."""
     index = Path("site") / "index.html"
     index.parent.mkdir()
     index.write_text("<h1>My cat</h1>")
@@ -88,6 +88,8 @@ def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is a page of something else; give --export another folder." in capsys.readouterr().err
     assert index.read_text() == "<h1>My cat</h1>"
     index.unlink()
+    assert start("--export", "site", *80 * ["--run", "mnist-cnn-pytorch"]) == 1
+    assert re.search(r"the page has 3\.\d MB, more than 3; choose smaller ones", capsys.readouterr().err)
     (index.parent / "CNAME").write_text("digits.example")
     for name, note in (("tensorflow", ""), ("pytorch", "There is no TensorFlow network")):
         assert start("--export", "site") == 0
@@ -95,7 +97,8 @@ def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert (note in out, told) == (True, "")
         assert f"{name}; 0.1 MB" in out
         shutil.rmtree("outputs/mnist-cnn-tensorflow", ignore_errors=True)
-    assert (index.parent / "CNAME").read_text() == "digits.example"
+    assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(|src=|getUserMedia", index.read_text())
+    assert sorted(path.name for path in index.parent.iterdir()) == ["CNAME", "index.html"]
 
 
 # --- where phones find it ---

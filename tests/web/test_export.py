@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,14 +15,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from drawings import Pixels, make_outputs
+from drawings import Pixels
 from onnx import TensorProto, helper, numpy_helper
 from paths import ROOT
 
 from mnist_twice.errors import UserError
 from mnist_twice.photos import find_digit
-from mnist_twice.web.answers import runs_to_show
-from mnist_twice.web.export import export_site
 from mnist_twice.web.graph import OPERATIONS, read_network
 
 TEMPLATES = ROOT / "mnist_twice" / "web" / "templates"
@@ -39,16 +36,6 @@ def run_script(template: str, expression: str, given: object) -> Any:
     done = subprocess.run([str(NODE), "-e", program], input=json.dumps(given), capture_output=True, text=True)
     assert done.stderr == ""
     return json.loads(done.stdout)
-
-
-def test_it_is_one_small_file_that_asks_for_nothing(tmp_path: Path) -> None:
-    runs, _ = runs_to_show([], make_outputs(tmp_path / "outputs"))
-    size = export_site(runs, tmp_path / "site")
-    (page,) = (tmp_path / "site").iterdir()
-    assert page.stat().st_size == size
-    assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(|src=|getUserMedia", page.read_text())
-    with pytest.raises(UserError, match=r"the page has 3\.\d MB, more than 3; choose smaller ones"):
-        export_site(runs * 40, tmp_path / "large")
 
 
 # --- whether it reads as the server does ---
