@@ -61,7 +61,7 @@ class TrainState:
 
     def restore(self, checkpoint: Checkpoint | None) -> Progress:
         """Go back to where the checkpoint left the training; return the progress until there."""
-        return (checkpoint and checkpoint.restore(self.load)) or Progress([], [])
+        return checkpoint.restore(self.load) if checkpoint else Progress([], [])
 
     def save(self) -> bytes:
         """Return everything as bytes."""

@@ -113,12 +113,10 @@ def _unlike_default(settings: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 def _part(name: str, value: Any) -> str:
-    """Return 'learning_rate=0.003', 'filters=8x16', 'augment' or 'no_augment'."""
+    """Return 'learning_rate=0.003', 'filters=8x16', 'augment' or 'no_augment'; numbers in their shortest exact form."""
     if isinstance(value, bool):
         return name if value else f"no_{name}"
-    return f"{name}={'x'.join(map(_text, value)) if isinstance(value, (list, tuple)) else _text(value)}"
-
-
-def _text(value: object) -> str:
-    """Return a number in its shortest exact form: 10 for 10.0, 1e38 for 1e+38."""
-    return repr(value).removesuffix(".0").replace("e+", "e") if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return f"{name}={value}"
+    numbers = value if isinstance(value, (list, tuple)) else [value]
+    return f"{name}={'x'.join(str(number).removesuffix('.0').replace('e+', 'e') for number in numbers)}"

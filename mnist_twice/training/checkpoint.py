@@ -38,15 +38,15 @@ class Checkpoint:
         recipe |= recipe.pop("augmentation")
         self.about: dict[str, Any] = json.loads(json.dumps({**asked, **recipe, **facts}, default=str))  # as read back
 
-    def restore(self, load: Callable[[bytes], None]) -> Progress | None:
-        """Return what the last finished epoch left, or None where the training starts afresh.
+    def restore(self, load: Callable[[bytes], None]) -> Progress:
+        """Return what the finished epochs left, which is nothing where the training starts afresh.
 
         `load` is given the framework's own bytes. UserError where the file is damaged or that of a training with other
         options; also where workers differ in options, data or versions.
         """
         self.workers.agree(self.about)
         if (earlier := self.workers.from_first(self.read)) is None:
-            return None
+            return Progress([], [])
         progress, state = earlier
         load(state)
         self.seconds = sum(row["seconds"] for row in progress.history)

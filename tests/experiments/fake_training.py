@@ -16,7 +16,7 @@ import numpy as np
 from mnist_twice.data import load_dataset
 from mnist_twice.errors import UserError, run_script
 from mnist_twice.recipes import Options, Recipe, parse_options
-from mnist_twice.training import NewRun, Progress, epoch_length, is_over, split_dataset
+from mnist_twice.training import NewRun, epoch_length, is_over, split_dataset
 from mnist_twice.training.weights import write_weights
 
 EPOCH = float(os.environ.get("FAKE_EPOCH", "0.05"))
@@ -32,7 +32,7 @@ def main(options: Options) -> None:
     started, recipe = time.perf_counter(), options.recipe
     dataset = load_dataset(options.dataset, options.data_dir)
     run = NewRun(options, dataset, "pytorch", ["numpy"], started)
-    progress = run.checkpoint.restore(lambda state: None) or Progress([], [])
+    progress = run.checkpoint.restore(lambda state: None)
     trained, held_out = split_dataset(dataset, recipe)
     steps = math.ceil(epoch_length(len(trained), recipe.batch_size) / recipe.batch_size)
     print(f"epochs there already: {len(progress.history)}", flush=True)

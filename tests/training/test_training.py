@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -23,6 +25,7 @@ import pytest
 from conftest import Train, Trained
 from frameworks import CHECKPOINT, network_named, ruled_model
 from make_runs import make_run
+from paths import ROOT
 
 from mnist_twice.data.datasets import Dataset, load_dataset, write_own
 from mnist_twice.errors import UserError, run_script
@@ -411,3 +414,26 @@ def test_without_tensorboard_a_sentence_says_what_to_install(
     assert 'needs the package tensorboard, which is not installed; run: pip install -c constraints.txt -e ".[ten' in (
         capsys.readouterr().err
     )
+
+
+# --- settings for Keras, made for other programs ---
+
+WITH_OUR_NETWORKS = """
+import mnist_twice.tensorflow
+import keras
+from mnist_twice.recipes import RECIPES
+from mnist_twice.training import model_config
+print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon())
+keras.config.set_image_data_format("channels_first")  # as a program may that uses our networks
+print(mnist_twice.tensorflow.build_model(model_config(RECIPES["cnn"], 10, "tensorflow")).output_shape)
+"""
+
+
+@pytest.mark.tensorflow
+def test_settings_for_other_programs_change_nothing(tmp_path: Path) -> None:
+    settings = {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.1}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    theirs = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1"}
+    command, environment = [sys.executable, "-c", WITH_OUR_NETWORKS], os.environ | theirs
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["tensorflow float32 1e-07", "(None, 10)"], done.stderr
