@@ -45,9 +45,9 @@ def drawings() -> Iterator[Pixels]:
     """Yield lines, bends, loops and dots as the page's pen makes them, uint8 (280, 280), and signs: - = | + and 4."""
     rng = np.random.default_rng(0)
     strokes = []
-    for size in np.repeat([260, 220, 180, 140, 100], 5):  # large, small, at the edges
+    for size in np.repeat([260, 200, 120, 60, 20], 5):  # large, small, at the edges
         corner = rng.uniform(0, 280 - size, 2)
-        strokes.append([corner + rng.uniform(0, size, (rng.integers(2, 6), 2)) for _ in range(rng.integers(1, 3))])
+        strokes.append([corner + rng.uniform(0, size, (rng.integers(1, 6), 2)) for _ in range(rng.integers(1, 3))])
     across, down = [(60, 140), (220, 140)], [(140, 60), (140, 220)]
     strokes += [[across], [[(60, 90), (220, 90)], [(60, 190), (220, 190)]], [down], [across, down]]
     strokes += [[across, down, [(140, 60), (60, 140)]], []]

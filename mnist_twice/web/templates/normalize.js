@@ -1,77 +1,78 @@
-// From the sheet to the 28x28 image that the networks see, as mnist_twice/photos/ does it on the server, for black ink
-// on a white square of 112 to 512 pixels: there is no light to even out, no paper, ruled line or table to tell from ink,
-// and no pen but the page's own, whose strokes are too thick only for a digit smaller than a quarter of the sheet.
+// From the sheet to the 28x28 image that the networks see, as mnist_twice/photos/ does it on the server, for black ink on a
+// white square of 112 to 512 pixels: there is no light to even out, and no paper, ruled line or table to tell from ink.
 // Functions and constants have the names that they have there; the reasons for each step are given there too.
 
-const SIDE = 28, BOX = 20, FINE = 4, SMALLEST = 0.00008;
+const SIDE = 28, BOX = 20, FINE = 4, THINNEST = 0.1, THICKEST = 9, SMALLEST = 0.00008;
 
 // grey: 0 to 255, of each pixel of the sheet. Returns the image, Uint8Array of 784 where 255 is ink; null without ink.
 function findDigit(grey, side) {
-    const strength = blurred(new Plane(side, side, (y, x, i) => (255 - grey[i]) / 255), side / 600);
-    const places = piecesOfOne(findPieces(strength), side).flatMap(piece => piece.places), own = new Set(places);
-    if (!places.length) return null;
-    const box = boxOf(places, side + 1), ink = strength.cropped(box);
-    const digit = new Plane(side, side, (y, x) => own.has(y * (side + 1) + x) ? 1 : 0).cropped(box);
+    const strength = blurred(new Plane(side, side, i => (255 - grey[i]) / 255), side / 600);
+    const { labels, pieces } = findPieces(strength);
+    const own = new Set(piecesOfOne(pieces, side).map(piece => piece.label));
+    if (!own.size) return null;
+    const whole = new Plane(side, side, i => own.has(labels[i]) ? 1 : 0), digit = whole.cropped(whole, 0);
     if (isSign(digit)) return null;
-    const near = dilated(digit);
-    return centred(scaled(new Plane(ink.rows, ink.columns, (y, x) => ink.at(y, x) * near.at(y, x)), FINE * BOX));
+    const ink = strength.cropped(whole, 0), near = dilated(digit);
+    return toMnist(new Plane(ink.rows, ink.columns, i => ink.values[i] * near.values[i]));
 }
 
 class Plane { // numbers in rows and columns
     constructor(rows, columns, value) {
         Object.assign(this, { rows, columns, values: new Float32Array(rows * columns) });
-        for (let y = 0, i = 0; y < rows; y++) {
-            for (let x = 0; x < columns; x++, i++) this.values[i] = value(y, x, i);
-        }
+        for (let i = 0; i < this.values.length; i++) this.values[i] = value(i);
     }
 
     at(y, x) { // 0 outside
         return y < 0 || x < 0 || y >= this.rows || x >= this.columns ? 0 : this.values[y * this.columns + x];
     }
 
-    cropped({ top, left, bottom, right }) {
-        return new Plane(bottom - top, right - left, (y, x) => this.at(y + top, x + left));
+    place(rows, columns, value) { // a plane of this size, by row and column
+        return new Plane(rows, columns, i => value(Math.floor(i / columns), i % columns));
+    }
+
+    padded(by) {
+        return this.place(this.rows + 2 * by, this.columns + 2 * by, (y, x) => this.at(y - by, x - by));
+    }
+
+    cropped(mask, above) { // to the rows and columns in which the mask has something above this
+        const box = { top: Infinity, left: Infinity, bottom: -1, right: -1 };
+        mask.values.forEach((value, i) => value > above && grow(box, Math.floor(i / mask.columns), i % mask.columns));
+        if (box.bottom < 0) return this;
+        return this.place(box.bottom - box.top, box.right - box.left, (y, x) => this.at(y + box.top, x + box.left));
     }
 }
 
-function boxOf(places, columns) { // right and bottom are the first column and row beyond it
-    const box = { top: Infinity, left: Infinity, bottom: 0, right: 0 };
-    for (const place of places) {
-        const y = Math.floor(place / columns), x = place % columns;
-        box.top = Math.min(box.top, y);
-        box.left = Math.min(box.left, x);
-        box.bottom = Math.max(box.bottom, y + 1);
-        box.right = Math.max(box.right, x + 1);
-    }
-    return box;
-}
-
-// Gives the value at the start, and what is joined to it by these steps over equal ones, another value. Returns where.
-function fill(values, start, steps, value) {
-    const before = values[start], places = [start];
-    values[start] = value;
-    for (const place of places) { // which grows meanwhile
-        for (const step of steps) {
-            if (values[place + step] !== before) continue;
-            values[place + step] = value;
-            places.push(place + step);
-        }
-    }
-    return places;
+function grow(box, y, x) { // right and bottom are the first column and row beyond it
+    box.top = Math.min(box.top, y);
+    box.left = Math.min(box.left, x);
+    box.bottom = Math.max(box.bottom, y + 1);
+    box.right = Math.max(box.right, x + 1);
 }
 
 // --- mnist_twice/photos/segments.py: which pieces of ink make up the digit ---
 
 function findPieces({ rows, columns, values }) {
-    // One more column without ink, so that no step leads from one side of the sheet to the other.
-    const wide = columns + 1, steps = [-1, 1, -wide - 1, -wide, -wide + 1, wide - 1, wide, wide + 1];
-    const ink = new Plane(rows, wide, (y, x) => x < columns && values[y * columns + x] > 0.4 ? 1 : 0), pieces = [];
-    ink.values.forEach((left, start) => {
-        const places = left ? fill(ink.values, start, steps, 0) : [];
-        const area = places.length;
-        if (area >= Math.max(4, SMALLEST * values.length)) pieces.push({ places, area, ...boxOf(places, wide) });
-    });
-    return pieces.sort((a, b) => b.area - a.area);
+    const labels = new Int32Array(values.length), pieces = [];
+    for (let start = 0, label = 0; start < values.length; start++) {
+        if (labels[start] || values[start] <= 0.4) continue;
+        const piece = { label: ++label, area: 0, top: Infinity, left: Infinity, bottom: 0, right: 0 }, stack = [start];
+        labels[start] = label;
+        while (stack.length) {
+            const i = stack.pop(), y = Math.floor(i / columns), x = i % columns;
+            piece.area++;
+            grow(piece, y, x);
+            for (let v = Math.max(0, y - 1); v <= Math.min(rows - 1, y + 1); v++) {
+                for (let u = Math.max(0, x - 1); u <= Math.min(columns - 1, x + 1); u++) {
+                    const near = v * columns + u;
+                    if (labels[near] || values[near] <= 0.4) continue;
+                    labels[near] = label;
+                    stack.push(near);
+                }
+            }
+        }
+        if (piece.area >= Math.max(4, SMALLEST * values.length)) pieces.push(piece);
+    }
+    return { labels, pieces: pieces.sort((a, b) => b.area - a.area) };
 }
 
 const longest = box => Math.max(box.right - box.left, box.bottom - box.top);
@@ -129,13 +130,47 @@ function isSign(mask) {
 }
 
 function hasHole(mask) { // whether paper is not reached from the outside
-    const { rows, columns } = mask;
-    const framed = mask.cropped({ top: -1, left: -1, bottom: rows + 1, right: columns + 1 });
-    fill(framed.values, 0, [-1, 1, -framed.columns, framed.columns], 1);
-    return framed.values.includes(0);
+    const paper = mask.padded(1), stack = [0];
+    paper.values[0] = 1;
+    while (stack.length) {
+        const i = stack.pop(), x = i % paper.columns;
+        for (const near of [i - paper.columns, i + paper.columns, x ? i - 1 : -1, x < paper.columns - 1 ? i + 1 : -1]) {
+            if (paper.values[near] !== 0) continue; // undefined outside
+            paper.values[near] = 1;
+            stack.push(near);
+        }
+    }
+    return paper.values.includes(0);
 }
 
 // --- mnist_twice/photos/normalize.py: a digit's ink in the form of MNIST's images ---
+
+function toMnist(ink) {
+    let fine = scaled(ink, FINE * BOX);
+    const width = strokeWidth(fine) / FINE, missing = Math.min(Math.max(width, THINNEST), THICKEST) - width;
+    if (width > 0 && Math.abs(missing) > 0.125) {
+        const frame = Math.ceil(FINE * Math.abs(missing)) + 2;
+        const wide = widened(solid(fine).padded(frame), FINE * missing);
+        fine = scaled(wide.cropped(wide, 0.3), FINE * BOX);
+    }
+    return centred(fine);
+}
+
+function strokeWidth(ink) {
+    const depth = distances(solid(ink).padded(1));
+    const around = dilated(depth).values;
+    const middle = depth.values.filter((value, i) => value > 0 && value >= around[i]).sort();
+    if (!middle.length) return 0;
+    return middle[Math.floor((middle.length - 1) / 2)] + middle[Math.ceil((middle.length - 1) / 2)] - 1;
+}
+
+const solid = ({ rows, columns, values }) => new Plane(rows, columns, i => values[i] > 0.5 ? 1 : 0);
+
+function widened(mask, by) {
+    const paper = new Plane(mask.rows, mask.columns, i => 1 - mask.values[i]);
+    const inside = distances(mask).values, outside = distances(paper).values;
+    return new Plane(mask.rows, mask.columns, i => Math.min(1, Math.max(0, inside[i] - outside[i] + by / 2 + 0.5)));
+}
 
 function scaled(plane, side) {
     const scale = side / Math.max(plane.rows, plane.columns), taps = scale < 1 ? areaTaps : cubicTaps;
@@ -150,6 +185,7 @@ function centred(fine) {
         x += value * (i % fine.columns);
         y += value * Math.floor(i / fine.columns);
     });
+    if (!total) return new Uint8Array(SIDE * SIDE);
     const canvas = SIDE * FINE, middle = (14 + 0.5) * FINE - 0.5;
     const start = (mass, length) => Math.min(Math.max(middle - mass / total, 0), Math.max(0, canvas - length));
     const shifted = (from, by) => Array.from({ length: canvas }, (_, i) => {
@@ -182,8 +218,8 @@ function resampled(plane, rows, columns) {
         for (const [i, weight] of taps) all += weight * values[start + i * step];
         return all;
     };
-    const tall = new Plane(rows.length, plane.columns, (y, x) => sum(plane.values, rows[y], x, plane.columns));
-    return new Plane(rows.length, columns.length, (y, x) => sum(tall.values, columns[x], y * plane.columns, 1));
+    const tall = plane.place(rows.length, plane.columns, (y, x) => sum(plane.values, rows[y], x, plane.columns));
+    return plane.place(rows.length, columns.length, (y, x) => sum(tall.values, columns[x], y * plane.columns, 1));
 }
 
 function areaTaps(from, to) { // cv2.INTER_AREA
@@ -210,8 +246,31 @@ function cubicTaps(from, to) { // cv2.INTER_CUBIC
 
 function dilated(plane) { // cv2.dilate by 3x3
     const { rows, columns } = plane;
-    const tall = new Plane(rows, columns, (y, x) => Math.max(plane.at(y - 1, x), plane.at(y, x), plane.at(y + 1, x)));
-    return new Plane(rows, columns, (y, x) => Math.max(tall.at(y, x - 1), tall.at(y, x), tall.at(y, x + 1)));
+    const tall = plane.place(rows, columns, (y, x) => Math.max(plane.at(y - 1, x), plane.at(y, x), plane.at(y + 1, x)));
+    return plane.place(rows, columns, (y, x) => Math.max(tall.at(y, x - 1), tall.at(y, x), tall.at(y, x + 1)));
+}
+
+// cv2.distanceTransform with DIST_L2 and a mask of 5: the length of the shortest way to a pixel of 0, in steps to a
+// neighbour, a diagonal one, and a knight's move. In single precision, as there: equal distances have to stay equal.
+function distances(mask) {
+    const [ONE, DIAGONAL, KNIGHT] = [1, 1.4, 2.1969].map(Math.fround);
+    const steps = [
+        [-1, 0, ONE], [0, -1, ONE], [-1, -1, DIAGONAL], [-1, 1, DIAGONAL],
+        [-1, -2, KNIGHT], [-1, 2, KNIGHT], [-2, -1, KNIGHT], [-2, 1, KNIGHT],
+    ];
+    const { rows, columns } = mask, result = new Plane(rows, columns, i => mask.values[i] ? Infinity : 0);
+    const { values } = result;
+    for (const sign of [1, -1]) {
+        for (let k = 0; k < values.length; k++) {
+            const i = sign > 0 ? k : values.length - 1 - k, y = Math.floor(i / columns), x = i % columns;
+            for (const [down, right, length] of steps) {
+                const v = y + sign * down, u = x + sign * right;
+                if (v < 0 || u < 0 || v >= rows || u >= columns) continue;
+                values[i] = Math.min(values[i], values[v * columns + u] + length);
+            }
+        }
+    }
+    return result;
 }
 
 function roundedToEven(value) { // as Python rounds
