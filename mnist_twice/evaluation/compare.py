@@ -69,16 +69,16 @@ class PairComparison:
             test = "exact McNemar test"
             if self.writers:
                 test = f"paired test over {self.writers} writers; exact McNemar test: {_chance(self.mcnemar)}"
-            judged = f"not significant; with only {differing} such images, none would be."
+            verdict = f"not significant; with only {differing} such images, none would be."
             if self.significant:
-                judged = "significant."
+                verdict = "significant."
             elif self.needed:
-                judged = f"not significant; one of {self.needed:,} images would be."
+                verdict = f"not significant; one of {self.needed:,} images would be."
             text = (
                 f"'{better}' classifies {abs(gap):,} more of {self.n:,} images correctly than '{worse}' ({high} "
                 f"against {low}); {differing:,} images are classified correctly by only one of the two. Two equally "
                 f"good networks would differ by at least this much with a probability of {_chance(self.p_value)} "
-                f"({test}): the difference is {judged}"
+                f"({test}): the difference is {verdict}"
             )
         if len(self.recipe_differences) == 1 and self.a.seed != self.b.seed:
             return f"{text} They differ in their seed alone, {self.a.seed} against {self.b.seed}."

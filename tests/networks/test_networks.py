@@ -154,7 +154,7 @@ def test_onnx_computes_the_same(framework: str, tools: Any, name: str, tmp_path:
 
 
 def check_export(path: Path, layers: str, expected: np.ndarray) -> None:
-    """The answers are as expected, layers have their names, nothing tells of this machine, it can be quantized."""
+    """The answers are as expected, layers have their names, no path of this machine is in it, it can be quantized."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for n in (1, 8):
         found = session.run(["probabilities"], {"images": squares()[:n]})[0]
