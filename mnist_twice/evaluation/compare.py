@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mnist_twice.errors import UserError
 from mnist_twice.names import percent
-from mnist_twice.runs import ENSEMBLE, Run, number_writers
+from mnist_twice.runs import ENSEMBLE, Run
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called significant: a 95 % test, as the intervals are 95 % intervals."""
@@ -165,7 +165,7 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
     p_value, needed = mcnemar = paired_test(by_image)
     writers = None
     if a.writers is not None and b.writers is not None and np.array_equal(a.writers, b.writers):
-        groups = number_writers(a.writers)
+        _, groups = np.unique(a.writers[:, 0], return_inverse=True)
         writers = int(groups.max()) + 1
         p_value, needed = paired_test(np.bincount(groups, by_image).astype(np.int64))
     both_right, only_a, only_b, both_wrong = (x & y for x in (a.right, ~a.right) for y in (b.right, ~b.right))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_twice.data import CATALOGUE, MNIST, SERIES, fingerprint
-from mnist_twice.metrics import BootstrapInterval, accuracy_interval, bootstrap_interval, cross_entropy, wilson_interval
+from mnist_twice.metrics import accuracy_interval, cross_entropy, design_effect, wilson_interval
 from mnist_twice.runs import Run
 
 TOP_CONFUSIONS = 30  # how many of the most frequent confusions are named
@@ -63,7 +63,7 @@ class SeriesScore:
 
     name: str
     accuracy: float
-    interval_95: tuple[float, float]  # by a bootstrap over writers; Wilson's where all images are right, or all wrong
+    interval_95: tuple[float, float]  # over writers
     writers: int
     images: int
 
@@ -76,7 +76,7 @@ class WriterScores:
     errors: NDArray[np.int64]
     images: NDArray[np.int64]
     series: list[SeriesScore]  # by number
-    bootstrap: BootstrapInterval | None  # None where it shows nothing: all images right, or all wrong
+    design_effect: float  # of the accuracy, as metrics.design_effect
 
     @property
     def without_error(self) -> float:
@@ -93,8 +93,7 @@ class WriterScores:
         return {
             "number": len(self.numbers),
             "without_error": self.without_error,
-            "standard_error": self.bootstrap and self.bootstrap.standard_error,
-            "design_effect": self.bootstrap and self.bootstrap.design_effect,
+            "design_effect": self.design_effect,
             "series": [asdict(one) for one in self.series],
             "errors": {str(number): [errors, images] for number, errors, images in rows if errors},
         }
@@ -174,7 +173,7 @@ def evaluate_run(run: Run) -> Evaluation:
         run=run,
         n=len(right),
         accuracy=run.accuracy,
-        interval=accuracy_interval(right, run.writer_numbers),
+        interval=accuracy_interval(right, run.writers),
         wilson=wilson_interval(int(right.sum()), len(right)),
         writers=score_writers(run),
         loss=cross_entropy(run.labels, run.probabilities),
@@ -222,20 +221,20 @@ def calibration_bins(
 
 def score_writers(run: Run) -> WriterScores | None:
     """Return the run's errors by writer; None where it does not record who wrote its images."""
-    groups = run.writer_numbers
-    if run.writers is None or groups is None:
+    if run.writers is None:
         return None
-    names, images = np.unique(run.writers[:, 0], return_counts=True)
+    names, groups, images = np.unique(run.writers[:, 0], return_inverse=True, return_counts=True)
     errors = np.bincount(groups, ~run.right).astype(np.int64)
     order = np.lexsort((names, -errors / images, -errors))
     series = []
     for number in np.unique(run.writers[:, 1]).tolist():
         chosen = np.flatnonzero(run.writers[:, 1] == number)
-        accuracy, interval = float(run.right[chosen].mean()), accuracy_interval(run.right, groups, chosen)
+        right = run.right[chosen]
+        accuracy, interval = float(right.mean()), accuracy_interval(right, run.writers[chosen])
         name, writers = SERIES.get(number, f"series {number}"), len(np.unique(groups[chosen]))
         series.append(SeriesScore(name, accuracy, interval, writers, len(chosen)))
-    bootstrap = bootstrap_interval(run.right, groups)
-    return WriterScores(names[order].astype(np.int64), errors[order], images[order], series, bootstrap)
+    effect = design_effect(run.right, run.writers)
+    return WriterScores(names[order].astype(np.int64), errors[order], images[order], series, effect)
 
 
 def missing_writers(runs: Sequence[Run]) -> list[str]:
@@ -267,8 +266,11 @@ def _class_scores(run: Run) -> list[ClassScore]:
     numbers = range(len(run.class_names))
     scores = precision_recall_fscore_support(run.labels, run.predictions, labels=numbers, zero_division=0)
     images = (np.flatnonzero(run.labels == number) for number in numbers)
-    right, groups = run.right, run.writer_numbers
-    intervals = [accuracy_interval(right, groups, chosen) if len(chosen) else None for chosen in images]
+    writers = run.writers
+    intervals = [
+        accuracy_interval(run.right[chosen], None if writers is None else writers[chosen]) if len(chosen) else None
+        for chosen in images
+    ]
     columns = (values.tolist() for values in scores)
     return [ClassScore(*fields) for fields in zip(run.class_names, *columns, intervals, strict=True)]
 

@@ -132,8 +132,9 @@ def _measure(group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8])
     for number, (run, _) in enumerate(group):
         results = corrupted[:, number]  # (corruptions and strengths, images)
         accuracy = dict(zip(CORRUPTIONS, results.mean(axis=1).reshape(-1, len(STRENGTHS)).tolist(), strict=True))
-        writers = np.arange(len(images)) if run.writer_numbers is None else run.writer_numbers
-        # An image is there once for each corruption and strength, and all of these are of one group.
-        interval = accuracy_interval(results.ravel(), np.tile(writers, len(results)))
+        alone = np.stack([np.arange(len(images)), np.zeros(len(images), int)], axis=1)
+        # An image is there once for each corruption and strength, and all of these are of one writer.
+        writers = np.tile(alone if run.writers is None else run.writers, (len(results), 1))
+        interval = accuracy_interval(results.ravel(), writers)
         what = (sha256_of(run.path / MODEL), SEED, len(images), run.evaluated_on)
         yield Robustness(*what, float(clean[number].mean()), accuracy, interval)

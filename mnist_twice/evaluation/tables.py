@@ -12,7 +12,7 @@ from mnist_twice.evaluation.compare import PairComparison, RecipeSummary, settin
 from mnist_twice.evaluation.evaluate import MANY_CLASSES, Evaluation
 from mnist_twice.names import percent, percent_range, plain
 
-WRITERS = "95 % interval: a bootstrap over writers, where they are known; Wilson's takes all images for independent.\n"
+WRITERS = "95 % interval: over writers, where they are known; Wilson's takes all images for independent.\n"
 FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
 
 

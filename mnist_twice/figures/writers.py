@@ -60,12 +60,9 @@ def _title(scores: WriterScores) -> str:
 def _explanation(evaluation: Evaluation, scores: WriterScores) -> str:
     series = " and ".join(f"{percent(one.accuracy)} for {one.name}" for one in scores.series)
     text = f"Accuracy {series}."
-    if scores.bootstrap:
-        text += (
-            f" Images of one writer are right or wrong together: the standard error of the accuracy, "
-            f"{100 * scores.bootstrap.standard_error:.3f} percentage points, is "
-            f"{scores.bootstrap.design_effect**0.5:.2f} times that of {evaluation.n:,} independent images."
-        )
+    if scores.design_effect > 1:
+        alike = f"{evaluation.n / scores.design_effect:,.0f}"
+        text += f" Errors cluster by writer: the accuracy is as uncertain as on {alike} independent images."
     return text
 
 

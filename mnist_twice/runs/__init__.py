@@ -4,6 +4,6 @@
 for onnxruntime, its standard form.
 """
 
-from mnist_twice.runs.run import Run, find_run, find_runs, is_current, number_writers, read_run, read_runs
+from mnist_twice.runs.run import Run, find_run, find_runs, is_current, read_run, read_runs
 from mnist_twice.runs.schema import ENSEMBLE, FORMAT, LOSSES, HeldOut, RunInfo, Score, read_info, settings_of
 from mnist_twice.runs.writing import check_writable, score_of, write_run_files, writing_run

@@ -130,11 +130,6 @@ class Run:
         right: npt.NDArray[np.bool_] = self.predictions == self.labels
         return right
 
-    @property
-    def writer_numbers(self) -> npt.NDArray[np.int64] | None:
-        """The writer of each image, (N,), from 0 without gaps; None where that is not known."""
-        return None if self.writers is None else number_writers(self.writers)
-
 
 def find_runs(outputs: Path) -> list[Path]:
     """Return the folders in `outputs` that hold a run or part of one, sorted by name; hidden folders are no runs."""
@@ -197,12 +192,6 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_ctime_ns
-
-
-def number_writers(writers: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Return a number for the writer of each image, (N,), from 0 without gaps."""
-    numbers: npt.NDArray[np.int64] = np.unique(writers[:, 0], return_inverse=True)[1]
-    return numbers
 
 
 def _read_run(path: Path) -> Run:

@@ -43,7 +43,7 @@ class Score(TypedDict):
     accuracy: Share
     loss: Amount  # mean cross-entropy, nats
     interval_95: NotRequired[Interval]  # Wilson's
-    writer_interval_95: NotRequired[Interval]  # by a bootstrap over writers, where they are known
+    writer_interval_95: NotRequired[Interval]  # over writers, where they are known
 
 
 @_checked

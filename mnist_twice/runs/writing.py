@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mnist_twice.errors import UserError
 from mnist_twice.files import check_place, sha256_of, writing_folder
 from mnist_twice.metrics import accuracy_interval, cross_entropy, wilson_interval
-from mnist_twice.runs.run import PARTS, identity, number_writers
+from mnist_twice.runs.run import PARTS, identity
 from mnist_twice.runs.schema import ARRAYS, HISTORY, WRITERS, Score
 
 
@@ -95,7 +95,7 @@ def score_of(
     loss = cross_entropy(labels, probabilities)
     score: Score = {"n": n, "accuracy": correct / n, "loss": loss, "interval_95": list(wilson_interval(correct, n))}
     if writers is not None:
-        score["writer_interval_95"] = list(accuracy_interval(right, number_writers(writers)))
+        score["writer_interval_95"] = list(accuracy_interval(right, writers))
     return score
 
 

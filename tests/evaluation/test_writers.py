@@ -1,4 +1,4 @@
-"""Images of one writer are right or wrong together: intervals and scores that allow for it."""
+"""Errors cluster by writer: intervals and scores that allow for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from make_runs import make_run
 
 from mnist_twice.evaluation import evaluate_run, missing_writers, name_intervals, write_ensemble
 from mnist_twice.evaluation.tables import classes_as_text, runs_as_text
-from mnist_twice.metrics import accuracy_interval, bootstrap_interval, wilson_interval
+from mnist_twice.metrics import accuracy_interval, design_effect, wilson_interval
 from mnist_twice.runs import Run, read_run, score_of
 
 N = 1000
@@ -25,26 +25,19 @@ def run(tmp_path: Path) -> Run:
     return read_run(make_run(tmp_path, error_rate=0.05, writers=WRITERS))
 
 
-@pytest.mark.slow
-def test_scipy_finds_the_same_interval() -> None:
-    from scipy.stats import bootstrap
-
-    rng = np.random.default_rng(3)
-    images = rng.integers(5, 40, 80)
-    correct = rng.binomial(images, rng.beta(8, 1, 80))
-    right = np.concatenate([np.arange(n) < k for n, k in zip(images, correct, strict=True)])
-    found = bootstrap_interval(right, np.repeat(np.arange(80), images))
-    theirs = bootstrap(
-        (correct, images),
-        lambda k, n, axis: k.sum(axis=axis) / n.sum(axis=axis),
-        paired=True,
-        method="percentile",
-        rng=5,
-        n_resamples=20_000,
-    )
-    assert found is not None
-    assert found.standard_error == pytest.approx(theirs.standard_error, rel=0.03)
-    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.002)
+@pytest.mark.parametrize(("series", "standard_error"), [(1, 0.015756793818056152), (2, 0.01584339482381822)])
+def test_the_variance_is_that_of_statsmodels(series: int, standard_error: float) -> None:
+    """OLS(right, ones).fit(cov_type="cluster", cov_kwds={"groups": writer}) of statsmodels 0.15.0 has these standard
+    errors; of two series, the root of the sum of their squares, each weighted by its part of the images."""
+    images, wrong = 5 + np.arange(80) % 7, np.arange(80) ** 3 % 11 % 4
+    right = np.concatenate([np.arange(n) >= k for n, k in zip(images, wrong, strict=True)])
+    writers = np.repeat(np.stack([np.arange(80), (np.arange(80) < 30) * (series - 1)], axis=1), images, axis=0)
+    n, share = len(right), right.mean()
+    effect = design_effect(right, writers)
+    assert np.sqrt(effect * share * (1 - share) / n) == pytest.approx(standard_error, rel=1e-12)
+    t = {1: 1.9904502, 2: 1.9908471}[series]  # with 79 and 78 degrees of freedom, from a table
+    expected = wilson_interval(right.sum() / effect, n / effect, t)
+    assert accuracy_interval(right, writers) == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.slow
@@ -58,11 +51,16 @@ def test_scipy_finds_the_same_wilson_interval(correct: int, n: int) -> None:
     assert 0 <= low <= correct / n <= high <= 1
 
 
-def test_where_resampling_shows_nothing_the_interval_is_wilsons() -> None:
-    groups = np.arange(40) // 4
-    for right, who in ((np.ones(40, bool), groups), (np.zeros(40, bool), groups), (np.arange(40) > 3, groups * 0)):
-        assert bootstrap_interval(right, who) is None
-        assert accuracy_interval(right, who) == wilson_interval(int(right.sum()), 40)
+def test_an_error_more_never_raises_the_interval_and_one_writer_shows_nothing() -> None:
+    writers = np.stack([np.arange(400) // 10, np.arange(400) // 200], axis=1)
+    ends = np.array([accuracy_interval(np.arange(400) >= errors, writers) for errors in range(11)])
+    assert ends[0, 1] == 1
+    assert (np.diff(ends, axis=0) < 0).all()
+    assert ends[0, 0] < wilson_interval(400, 400)[0]
+    assert accuracy_interval(np.zeros(400, bool), writers)[0] == 0
+    assert accuracy_interval(np.arange(400) > 5, writers * 0) == (0, 1)
+    independent = np.stack([np.arange(400), np.zeros(400, int)], axis=1)
+    assert accuracy_interval(np.arange(400) > 5, independent) == pytest.approx(wilson_interval(394, 400), abs=1e-3)
 
 
 def test_scores_by_hand(tmp_path: Path) -> None:
@@ -83,15 +81,12 @@ def test_scores_by_hand(tmp_path: Path) -> None:
 def test_a_run_with_writers_is_judged_by_them_first(run: Run) -> None:
     evaluation = evaluate_run(run)
     assert evaluation.writers is not None
-    found = bootstrap_interval(run.right, WRITERS[:, 0] - 7)
-    assert found == evaluation.writers.bootstrap
-    assert found is not None
-    assert evaluation.interval == (found.low, found.high)
+    assert evaluation.interval == accuracy_interval(run.right, WRITERS)
     assert evaluation.wilson == wilson_interval(int(run.right.sum()), N)
     record = json.loads(json.dumps(evaluation.as_json()))
     assert (record["interval_95"], record["wilson_interval_95"]) == (list(evaluation.interval), list(evaluation.wilson))
     assert record["writers"]["number"] == 50
-    assert record["writers"]["design_effect"] == found.design_effect
+    assert record["writers"]["design_effect"] == evaluation.writers.design_effect == design_effect(run.right, WRITERS)
     assert sum(errors for errors, _ in record["writers"]["errors"].values()) == (~run.right).sum()
     score = score_of(run.labels, run.probabilities, WRITERS)
     assert score["writer_interval_95"] == list(evaluation.interval)
@@ -105,7 +100,7 @@ def test_tables_have_both_intervals_and_the_series(run: Run, tmp_path: Path) -> 
     text = runs_as_text([evaluation, other])
     header, first, second, note = text.splitlines()
     assert "95 % interval            Wilson" in header
-    assert note.startswith("95 % interval: a bootstrap over writers, where they are known")
+    assert note.startswith("95 % interval: over writers, where they are known")
     low, high = evaluation.interval
     assert f"{100 * low:.2f} to {100 * high:.2f} %" in first
     assert second.count(" to ") == 2
