@@ -76,7 +76,6 @@ def train(
                 optimizer.zero_grad()
                 with autocast:
                     logits = model(images[batch])
-                logits = logits.to(torch.get_default_dtype())  # from bfloat16, which is too coarse for the loss
                 loss = nn.functional.cross_entropy(logits, labels[batch], label_smoothing=recipe.label_smoothing)
                 loss.backward()
                 optimizer.step()

@@ -58,8 +58,8 @@ def train(
     num_images = epoch_length(len(train_indices), recipe.batch_size)
     with tf.device("GPU:0" if device == "cuda" else "CPU:0"):  # the classifier's variables, as the network's
         # A keras.Model around the network, which adds: label smoothing in training, as PyTorch's cross_entropy does it
-        # (the loss below has none); bfloat16, if the recipe says so; and two variables with an entry for each step of
-        # an epoch: `rates`, which the optimizer reads, and `step_losses`, which the callback gives to the progress.
+        # (the loss below has none); bfloat16 in training, if the recipe says so; and two variables with an entry for
+        # each step of an epoch: `rates`, which the optimizer reads, and `step_losses`, which the callback reads.
         classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size))
     classifier.compile(
         # Adam, or SGD with Nesterov momentum, as the recipe says. With --ema it also keeps the moving average of the

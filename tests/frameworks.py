@@ -90,11 +90,11 @@ class PyTorch:
         model.load_state_dict(saved["state_dict"])
         return model
 
-    def logits(self, model: Any, images: np.ndarray, training: bool = False) -> np.ndarray:
+    def logits(self, model: Any, images: np.ndarray, training: bool = False, bfloat16: bool = False) -> np.ndarray:
         import torch
 
         model.train(training)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             logits: np.ndarray = model(torch.from_numpy(images)).numpy()
         return logits
 
@@ -136,7 +136,9 @@ class TensorFlow:
 
         return keras.saving.load_model(path)
 
-    def logits(self, model: Any, images: np.ndarray, training: bool = False) -> np.ndarray:
+    def logits(self, model: Any, images: np.ndarray, training: bool = False, bfloat16: bool = False) -> np.ndarray:
+        if bfloat16:
+            import_module("mnist_twice.tensorflow.fit").set_precision(model, "bfloat16")
         logits: np.ndarray = model(images, training=training).numpy()
         return logits
 

@@ -49,6 +49,17 @@ class FlattenPixels(nn.Module):
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
+class Head(nn.Linear):
+    """nn.Linear that computes in its weights' precision under autocast too: bfloat16 is too coarse for logits.
+
+    Features (N, C) to logits (N, classes). In Keras a layer's `dtype` says the same.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.to(self.weight.dtype))
+
+
 class Average(nn.Module):
     """The mean over `axes`, all pixels of a feature map or all tokens; torch.nn has no one layer for both."""
 

@@ -30,6 +30,7 @@ from mnist_twice.pytorch.layers import (
     BatchNorm1d,
     BatchNorm2d,
     FlattenPixels,
+    Head,
     PatchEmbedding,
     ResidualBlock,
     ScalePixels,
@@ -54,7 +55,7 @@ def mlp(config: ModelConfig) -> nn.Sequential:
             dense2=nn.Linear(widths[0], widths[1]),
             relu2=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(widths[1], config.num_classes),
+            head=Head(widths[1], config.num_classes),
         )
     )
 
@@ -79,7 +80,7 @@ def fast(config: ModelConfig) -> nn.Sequential:
             dense1=nn.Linear(filters[1] * 5 * 5, width),
             relu3=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(width, config.num_classes),
+            head=Head(width, config.num_classes),
         )
     )
 
@@ -105,7 +106,7 @@ def cnn(config: ModelConfig) -> nn.Sequential:
             dense1=nn.Linear(filters[1] * 7 * 7, width),
             relu3=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(width, config.num_classes),
+            head=Head(width, config.num_classes),
         )
     )
 
@@ -130,7 +131,7 @@ def fashion_cnn(config: ModelConfig) -> nn.Sequential:
             dense1=nn.Linear(filters[1] * 6 * 6, width),
             relu3=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(width, config.num_classes),
+            head=Head(width, config.num_classes),
         )
     )
 
@@ -157,7 +158,7 @@ def cnn_wide(config: ModelConfig) -> nn.Sequential:
             dense1=nn.Linear(filters[1] * 5 * 5, width),
             relu3=nn.ReLU(inplace=True),
             drop3=nn.Dropout(config.dropout),
-            head=nn.Linear(width, config.num_classes),
+            head=Head(width, config.num_classes),
         )
     )
 
@@ -186,7 +187,7 @@ def lenet5(config: ModelConfig) -> nn.Sequential:
             dense2=nn.Linear(widths[0], widths[1]),
             relu4=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(widths[1], config.num_classes),
+            head=Head(widths[1], config.num_classes),
         )
     )
 
@@ -220,7 +221,7 @@ def vgg(config: ModelConfig) -> nn.Sequential:
             dense1=nn.Linear(filters[2] * 3 * 3, width),
             relu7=nn.ReLU(inplace=True),
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(width, config.num_classes),
+            head=Head(width, config.num_classes),
         )
     )
 
@@ -266,7 +267,7 @@ def deep_cnn(config: ModelConfig) -> nn.Sequential:
             norm7=BatchNorm1d(widths[1]),
             relu7=nn.ReLU(inplace=True),
             drop5=nn.Dropout(config.dropout),
-            head=nn.Linear(widths[1], config.num_classes),
+            head=Head(widths[1], config.num_classes),
         )
     )
 
@@ -288,7 +289,7 @@ def resnet(config: ModelConfig) -> nn.Sequential:
             block3=ResidualBlock(filters[1], filters[2], stride=2),  # to 7x7
             average=Average(2, 3),  # (N, 128, 7, 7) to (N, 128)
             dropout=nn.Dropout(config.dropout),
-            head=nn.Linear(filters[2], config.num_classes),
+            head=Head(filters[2], config.num_classes),
         )
     )
 
@@ -311,7 +312,7 @@ def vit(config: ModelConfig) -> nn.Sequential:
             block4=TransformerBlock(width, hidden, config.dropout),
             norm=nn.LayerNorm(width, NORM_EPSILON),
             average=Average(1),
-            head=nn.Linear(width, config.num_classes),
+            head=Head(width, config.num_classes),
         )
     )
 

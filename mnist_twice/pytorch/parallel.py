@@ -67,7 +67,7 @@ class _InParts(nn.Module):
         start, stop = edges_of(len(images), rank, count)
         held = stop - start
         # A worker without images computes one that counts nowhere, so that it takes part in the sum of gradients.
-        logits = self.model(images[start:stop] if held else images[:1])[:held].to(torch.get_default_dtype())
+        logits = self.model(images[start:stop] if held else images[:1])[:held]
         everyone = logits.new_zeros(len(images), logits.shape[1])
         everyone[start:stop] = logits.detach()
         dist.all_reduce(everyone)

@@ -67,8 +67,7 @@ class Classifier(keras.Model):
 
     def __init__(self, network: keras.Model, recipe: Recipe, steps: int) -> None:
         """steps: of an epoch. The network computes in bfloat16 from now on, if the recipe says so."""
-        if recipe.precision == "bfloat16":
-            set_precision(network, "mixed_bfloat16")
+        set_precision(network, recipe.precision)
         super().__init__(network.inputs, network.outputs)
         self.label_smoothing = recipe.label_smoothing
         self.rates = StepRates(steps)
@@ -119,8 +118,10 @@ class TrainingCallback(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, float]) -> None:
         self.state.swap_average()  # what is evaluated is the average of the weights, where the recipe keeps one
+        set_precision(self.model, keras.config.floatx())  # `fit` builds the graph of the evaluation after this
 
     def on_test_end(self, logs: dict[str, float]) -> None:
+        set_precision(self.model, self.recipe.precision)
         self.state.swap_average()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -174,7 +175,7 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def set_precision(model: keras.Model, policy: str) -> None:
-    """Have every layer compute as the policy says; weights stay as they are, and so does the last layer."""
+def set_precision(model: keras.Model, precision: str) -> None:
+    """Have every layer but the last compute in bfloat16, or else as its weights are, which stay as they are."""
     for layer in model.layers[:-1]:
-        layer.dtype_policy = policy
+        layer.dtype_policy = "mixed_bfloat16" if precision == "bfloat16" else precision

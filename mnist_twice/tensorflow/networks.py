@@ -14,8 +14,7 @@ says how large it is, in these fields:
 The numbers in docstrings and comments are the defaults (mnist_twice/recipes/default_recipes.py), for ten classes. Where
 pooling and ReLU follow each other, pooling comes first: the result is the same, and ReLU has a quarter of the work.
 A convolution or dense layer before a normalisation has no bias: the normalisation would remove it.
-`head` has a dtype so that its logits are float32 even if the layers before it compute in bfloat16; mnist_pytorch.py
-converts its logits instead.
+`head` has a dtype so that its logits are float32 even if the layers before it compute in bfloat16.
 docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.
 """
 

@@ -61,6 +61,8 @@ def test_logits_are_golden_with_weights_from_a_file(
     golden("logits", {name: logits}, atol=1e-4 * np.abs(logits).max())
     assert np.ptp(logits, axis=0).min() > 1e-2  # the images are told apart
 
+    rounded = tools.logits(fresh, squares(), bfloat16=True)  # by all layers but the last: its numbers are float32,
+    assert (rounded.astype(np.float32).view(np.uint32) & 0xFFFF).any()  # of which the first half is a bfloat16
     tools.files.save_weights(model, tmp_path / "again.safetensors")
     found_config, found = read_weights(tmp_path / "again.safetensors")
     assert found_config == config

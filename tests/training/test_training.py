@@ -334,6 +334,9 @@ def test_bfloat16_trains_and_leaves_a_float32_model(
     for load, name in ((tools.load_own, CHECKPOINT[framework]), (tools.files.load_weights, "weights.safetensors")):
         found = script.predict(load(rounded.path / name), images)
         np.testing.assert_allclose(found, rounded.probabilities, atol=1e-5)
+    # After each epoch the network is evaluated in float32 too, and with the averaged weights if there are any.
+    run = train("--precision", "bfloat16", "--epochs", "2", "--ema", "0.5", "--evaluate-on", "validation")
+    assert run.history[-1]["validation_loss"] == pytest.approx(run.info["validation"]["loss"], rel=1e-5)
 
 
 def test_all_images_in_one_step_and_none_held_out(train: Train) -> None:
