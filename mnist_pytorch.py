@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mnist_twice.data import Dataset, load_dataset
-from mnist_twice.pytorch.device import set_up, settle_precision
+from mnist_twice.pytorch.device import describe, set_up, settle_precision
 from mnist_twice.pytorch.files import count_parameters, list_models, save_network
 from mnist_twice.pytorch.networks import build_model
 from mnist_twice.pytorch.parallel import join_workers
@@ -138,8 +138,7 @@ def main(options: Options) -> None:
         probabilities = predict(network, run.images)  # test images; with --evaluate-on validation the held-out ones
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.pt, model.onnx, weights.safetensors
-            device_name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
-            outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
+            outcome = run.write_results(folder, describe(device), parameters, progress, probabilities)
         print(outcome)  # the accuracy, with its confidence interval
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")
     workers.wait()  # until worker 0 has written the run

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_twice.data import Dataset, load_dataset
-from mnist_twice.tensorflow.device import set_up, settle_precision
+from mnist_twice.tensorflow.device import describe, set_up, settle_precision
 from mnist_twice.tensorflow.files import count_parameters, list_models, save_network
 from mnist_twice.tensorflow.fit import Classifier, TrainingCallback, batches_of_epochs
 from mnist_twice.tensorflow.networks import build_model
@@ -131,10 +131,7 @@ def main(options: Options) -> None:
         probabilities = predict(network, run.images)  # test images; with --evaluate-on validation the held-out ones
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.keras, model.onnx, weights.safetensors
-            gpus = tf.config.get_visible_devices("GPU")
-            details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {"device_name": "cpu"}
-            device_name = details.get("device_name", "GPU")
-            outcome = run.write_results(folder, device_name, parameters, progress, probabilities)
+            outcome = run.write_results(folder, describe(device), parameters, progress, probabilities)
         print(outcome)  # the accuracy, with its confidence interval
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.keras, model.onnx, weights")
     workers.wait()  # until worker 0 has written the run

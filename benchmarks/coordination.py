@@ -69,7 +69,7 @@ def main() -> None:
     options = parse(Options(), __doc__)
     if not options.storage and max(options.workers) > 1:
         raise UserError("several workers need --storage.")
-    machine = hardware("cpu")
+    machine = hardware()
     print(
         f"{machine['processor']}, {machine['cores']} cores; trials of {options.seconds:g} s, {options.trials} a worker"
     )

@@ -35,5 +35,5 @@ def run_of(framework: str, options: Sequence[str], data_dir: Path) -> Run:
 
 def machine_line() -> str:
     """Return 'AMD EPYC 7763, 2 cores, 8.3 GiB'."""
-    machine = hardware("cpu")
+    machine = hardware()
     return f"{machine['processor']}, {machine['cores']} cores, {machine.get('memory_gib', '?')} GiB"

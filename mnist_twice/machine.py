@@ -15,10 +15,9 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
 
 
-def hardware(device: str) -> dict[str, str | int | float]:
-    """Return what the computation ran on: the device as the framework names it, processor, cores, memory in GiB."""
+def hardware() -> dict[str, str | int | float]:
+    """Return what the computation ran on: processor, cores that this process may use, memory in GiB, system."""
     facts: dict[str, str | int | float] = {
-        "device": device,
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": cores(),
     }

@@ -61,7 +61,7 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
         "members": [{key: getattr(run, key) for key in ("name", "model", "framework", "seed")} for run in runs],
         "command": command_text(command),
         "versions": versions(["numpy"]),
-        "hardware": hardware("cpu"),
+        "hardware": hardware(),
         "evaluated_on": first.evaluated_on,
         "held_out": first.held_out,
         "validation": None,

@@ -41,6 +41,12 @@ def settle_precision(options: Options, device: torch.device) -> Options:
     return replace(options, recipe=recipes.settle_precision(options.recipe, bfloat16))
 
 
+def describe(device: torch.device) -> dict[str, str | int]:
+    """Return what run.json says of the device: its name, and how many threads compute on the processor."""
+    name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
+    return {"device": name, "threads": torch.get_num_threads()}
+
+
 def _keep_freed_memory() -> None:
     """Have malloc keep large freed buffers for the next step instead of giving them back to the system.
 

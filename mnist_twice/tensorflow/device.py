@@ -1,5 +1,6 @@
 """The device that trains, in TensorFlow/Keras. mnist_twice/pytorch/device.py is the twin, in the same order."""
 
+import os
 from dataclasses import replace
 
 import keras
@@ -41,3 +42,13 @@ def settle_precision(options: Options, device: str) -> Options:
     else:
         bfloat16 = machine.has_bfloat16()
     return replace(options, recipe=recipes.settle_precision(options.recipe, bfloat16))
+
+
+def describe(device: str) -> dict[str, str | int]:
+    """Return what run.json says of the device: its name, and how many threads compute on the processor."""
+    details = {"device_name": "cpu"}
+    if device == "cuda":
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    # TensorFlow says 0 where it takes their number from the environment, or has one for each core.
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or int(os.getenv("TF_NUM_INTRAOP_THREADS") or 0)
+    return {"device": details.get("device_name", "GPU"), "threads": threads or machine.cores()}

@@ -88,14 +88,15 @@ class NewRun:
     def write_results(
         self,
         folder: Path,
-        device: str,
+        device: dict[str, str | int],
         parameters: tuple[int, int],
         progress: Progress,
         probabilities: NDArray[np.float32],
     ) -> str:
         """Write the run's arrays, history.csv and run.json into `folder`; return a sentence on the outcome.
 
-        parameters: how many are trainable, and how many not; probabilities: of self.images, (N, classes).
+        device: what run.json says of it; parameters: how many are trainable, and how many not; probabilities: of
+        self.images, (N, classes).
         """
         options, recipe, dataset, history = self.options, self.options.recipe, self.dataset, progress.history
         labels = self.labels.astype(np.int64)
@@ -127,7 +128,7 @@ class NewRun:
             "command": command_text(command_words(f"mnist_{self.framework}.py", options)),
             "versions": self.versions,
             "source": self.source,
-            "hardware": hardware(device),
+            "hardware": {**device, **hardware()},
             "workers": self.workers.count,
             "parameters": dict(zip(("trainable", "non_trainable"), parameters, strict=True)),
             "seconds": {"training": round(training_seconds, 3), "total": round(seconds, 3)},

@@ -57,7 +57,7 @@ def main(options: Options) -> None:
     with run.writing() as folder:
         write_weights(folder / "weights.safetensors", run.config, {"head.bias": np.zeros(10, np.float32)})
         (folder / "model.bin").write_bytes(bytes(int(os.environ.get("FAKE_BYTES", "1000"))))
-        print(run.write_results(folder, "cpu", (0, 0), progress, probabilities))
+        print(run.write_results(folder, {"device": "cpu"}, (0, 0), progress, probabilities))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def untrained(options: Options) -> tuple[Run, str]:
     guessed = np.where(np.arange(len(new.labels)) % 7, new.labels, (new.labels + 1) % 10)
     probabilities[np.arange(len(guessed)), guessed] = 0.91
     with new.writing() as folder:
-        outcome = new.write_results(folder, "cpu", (1, 0), Progress([], []), probabilities)
+        outcome = new.write_results(folder, {"device": "cpu"}, (1, 0), Progress([], []), probabilities)
     if options.evaluate_on == "validation":
         np.testing.assert_array_equal(read_run(new.path).writers, WRITERS[split_dataset(dataset, options.recipe)[1]])
     return read_run(new.path), outcome

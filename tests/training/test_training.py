@@ -72,6 +72,7 @@ def test_default_training(trained: Trained, framework: str, workplace: Path) -> 
     assert set(info["files"]) == expected - {"run.json"}
     assert info["recipe"] == json.loads(json.dumps(asdict(Recipe())))
     assert info["command"] == f"python mnist_{framework}.py --dataset mnist-sample --model cnn"
+    assert info["hardware"]["threads"] == 1
     assert info["parameters"] == {"trainable": NUM_PARAMETERS, "non_trainable": 0}
     packages = {"pytorch": ["torch"], "tensorflow": ["tensorflow", "keras", "tf2onnx"]}[framework]
     assert info["versions"].keys() == {"python", "numpy", "onnx", *packages}
