@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mnist_twice.errors import UserError
 from mnist_twice.names import FRAMEWORKS
 from mnist_twice.photos import Photo, find_digit
@@ -30,21 +33,24 @@ def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun],
     return runs, ""
 
 
-def read_digit(photo: Photo | None, runs: Sequence[TrainedRun]) -> dict[str, Any]:
-    """Return the answer of /predict as JSON: where the digit in the photo is, each run's answer, whether they agree,
-    and the image that they saw. Without a photo there is no digit."""
-    digit = find_digit(photo.pixels, size=photo.size) if photo else None
-    probabilities = [run.predict(digit.image[None])[0] for run in runs] if digit else []
+def answer_photo(photo: Photo, runs: Sequence[TrainedRun]) -> dict[str, Any]:
+    """Return the answer to a photo as JSON: answer_image's, and the box of the digit in the photo's pixels."""
+    digit = find_digit(photo.pixels, size=photo.size)
+    return answer_image(digit.image if digit else None, runs) | {"box": list(digit.box) if digit else None}
+
+
+def answer_image(image: NDArray[np.uint8] | None, runs: Sequence[TrainedRun]) -> dict[str, Any]:
+    """Return the answer to an image, uint8 (28, 28), as JSON: each run's, and whether they agree. None: no digit."""
+    probabilities = [run.predict(image[None])[0] for run in runs] if image is not None else []
     answers = [
         {"run": run.name, "framework": run.framework, **describe(own, run.class_names)}
         | {"probabilities": [round(float(value), 4) for value in own]}
         for run, own in zip(runs, probabilities, strict=False)
     ]
     return {
-        "found": digit is not None,
-        "box": list(digit.box) if digit else None,
+        "found": image is not None,
         "runs": answers,
         "agree": len({str(answer["digit"]) for answer in answers}) == 1,
         "classes": runs[0].class_names,
-        "image": digit.image.ravel().tolist() if digit else None,
+        "image": image.ravel().tolist() if image is not None else None,
     }

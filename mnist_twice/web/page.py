@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,13 +23,13 @@ from mnist_twice.names import spelled
 from mnist_twice.photos import read_photo
 from mnist_twice.prediction import TrainedRun
 from mnist_twice.web.address import address_for_phones, code_as_svg
-from mnist_twice.web.answers import read_digit
+from mnist_twice.web.answers import answer_image, answer_photo
 from mnist_twice.web.guard import Guard, Lane
 from mnist_twice.web.wall import Wall
 
 TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
-DRAWING_BYTES, DRAWING_PIXELS = 100_000, 300_000  # the sheet has 78,400 pixels
+DRAWING_BYTES = 28 * 28  # the page has made MNIST's form of the sheet
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
 MALFORMED = "this request is not one that the page sends; reload the page and try again."
 MARK = re.compile("[0-9a-f]{32}")
@@ -42,15 +43,15 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
     photos = Lane(PHOTO_BYTES, 6, 1)  # reading one takes up to 512 MB
     drawings = Lane(DRAWING_BYTES, 50, 2)  # they never wait for photos
 
-    def answer_photo(data: bytes) -> dict[str, Any]:
+    def read(data: bytes) -> dict[str, Any]:
         try:
-            return read_digit(read_photo(io.BytesIO(data), shrink=True), runs)
+            return answer_photo(read_photo(io.BytesIO(data), shrink=True), runs)
         finally:
             with suppress(AttributeError, OSError, TypeError):  # only glibc keeps memory that was freed, and has this
                 ctypes.CDLL(None).malloc_trim(0)
 
-    def answer_drawing(data: bytes) -> dict[str, Any]:  # without data all strokes were undone
-        return read_digit(read_photo(io.BytesIO(data), max_pixels=DRAWING_PIXELS) if data else None, runs)
+    def read_drawing(data: bytes) -> dict[str, Any]:  # without data all strokes were undone
+        return answer_image(np.frombuffer(data, np.uint8).reshape(28, 28) if data else None, runs)
 
     async def page(request: Request) -> HTMLResponse:
         return _html("page.html", note=wall.note)
@@ -58,13 +59,13 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
     async def predict(request: Request) -> JSONResponse:
         if request.headers.get("content-type", "").startswith("multipart/"):
             raise HTTPException(415, "this is a form; send the file's bytes alone: curl --data-binary @photo.jpg URL.")
-        return JSONResponse(await photos.answer(request, answer_photo))
+        return JSONResponse(await photos.answer(request, read))
 
     async def drawing(request: Request) -> JSONResponse:
         mark = request.query_params.get("mark", "")
-        if not MARK.fullmatch(mark):
+        if not MARK.fullmatch(mark) or request.headers.get("content-length") not in ("0", str(DRAWING_BYTES)):
             raise HTTPException(400, MALFORMED)
-        answer = await drawings.answer(request, answer_drawing)
+        answer = await drawings.answer(request, read_drawing)
         wall.put(mark, answer)
         return JSONResponse(answer)
 

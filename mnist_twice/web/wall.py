@@ -34,7 +34,7 @@ class Drawing:
     mark: str  # a random text that the page which draws it alone knows
     number: int  # by which the wall's page names it
     change: int  # the wall's count of changes at the drawing's latest one
-    answer: dict[str, Any]  # of `read_digit`
+    answer: dict[str, Any]  # of `answer_image`
     label: int | None = None  # the true class
     file: Path | None = None  # where --keep has put it
 

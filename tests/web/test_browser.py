@@ -180,15 +180,16 @@ def check_site(driver: Any, folder: Path, outputs: Path) -> None:
     (run, *_), _ = runs = runs_to_show([], outputs)
     export_site(runs[0], folder)
     driver.get((folder / "index.html").as_uri())
-    assert "No digit here yet" in driver.find_element("id", "answer").text
+    assert "Draw a large digit." in driver.find_element("id", "answer").text
     draw_with_finger(driver, SEVEN)
     answer = driver.find_element("id", "answer").text
-    image = driver.execute_script("return Array.from(readSheet())")
+    grey = "pen.getImageData(0, 0, SHEET, SHEET).data.filter((_, i) => i % 4 === 0)"
+    image = driver.execute_script(f"return Array.from(imageOf({grey}, SHEET))")
     probabilities = run.predict(np.array(image, np.uint8).reshape(1, 28, 28))[0]
     assert answer.startswith(f"They agree: {probabilities.argmax()}")
     assert answer.count(f"\n{probabilities.max():.1%}") == 2
     driver.find_element("css selector", "#drawing .clear").click()
-    assert "No digit here yet" in driver.find_element("id", "answer").text
+    assert "Draw a large digit." in driver.find_element("id", "answer").text
     assert fits_the_phone(driver)
     nothing_is_wrong(driver, folder.as_uri())
 
@@ -196,7 +197,7 @@ def check_site(driver: Any, folder: Path, outputs: Path) -> None:
 def check_page_and_wall(driver: Any, server: Server) -> None:
     """A phone draws, and the teacher labels what it drew with a tap, and clears the wall."""
     driver.get(server.address)
-    wait_for(driver, VERDICT, "No digit")
+    wait_for(driver, VERDICT, "Draw a large digit.")
     draw_with_finger(driver, SEVEN)
     seven = wait_for(driver, VERDICT, "They agree: ")[0].text.split()[2]
     bars = driver.find_elements("css selector", "#answer .bar")
@@ -204,7 +205,7 @@ def check_page_and_wall(driver: Any, server: Server) -> None:
     assert max(bar.rect["y"] + bar.rect["height"] for bar in bars) <= 844  # both networks' answers, without scrolling
     assert fits_the_phone(driver)
     driver.find_element("css selector", "#drawing .clear").click()  # begins the next drawing
-    wait_for(driver, VERDICT, "No digit")
+    wait_for(driver, VERDICT, "Draw a large digit.")
     draw_with_finger(driver, FOUR)
     wait_for(driver, VERDICT, "They agree: ")
     phone = driver.current_window_handle
@@ -220,7 +221,7 @@ def check_page_and_wall(driver: Any, server: Server) -> None:
     driver.switch_to.window(phone)
     for _ in FOUR:
         driver.find_element("css selector", "#drawing .undo").click()
-    wait_for(driver, VERDICT, "No digit")
+    wait_for(driver, VERDICT, "Draw a large digit.")
     driver.switch_to.window(teacher)
     driver.refresh()  # the key is remembered
     wait_for(driver, ".clear")[0].click()
@@ -250,7 +251,7 @@ def check_photo_and_webcam(driver: Any, server: Server, folder: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     wait_for(driver, "[aria-controls=drawing]")[0].click()
-    wait_for(driver, VERDICT, "No digit")
+    wait_for(driver, VERDICT, "Draw a large digit.")
     assert fits_the_phone(driver)
 
 
@@ -333,7 +334,7 @@ def test_large_photos_and_many_posts_do_not_fill_the_memory(tmp_path: Path) -> N
         before = memory("VmRSS")
         answers = [pool.submit(post, "/predict", file.getvalue()) for _ in range(6)]
         answers += [pool.submit(post, path, bytes(3_900_000)) for path in ("/nothing", "/predict") for _ in range(47)]
-        assert post(f"/drawing?mark={32 * '0'}", SEVEN_PNG) == 200  # meanwhile
+        assert post(f"/drawing?mark={32 * '0'}", bytes(784)) == 200  # meanwhile
         assert {answer.result() for answer in answers} <= {200, 400, 404, 503}
         assert memory("VmHWM") < 1_000_000_000
         time.sleep(5)

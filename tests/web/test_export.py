@@ -15,12 +15,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from drawings import Pixels
+from drawings import SEVEN, Pixels, photo_of
 from onnx import TensorProto, helper, numpy_helper
 from paths import ROOT
 
 from mnist_twice.errors import UserError
 from mnist_twice.photos import find_digit
+from mnist_twice.photos.normalize import to_mnist
 from mnist_twice.web.graph import OPERATIONS, read_network
 
 TEMPLATES = ROOT / "mnist_twice" / "web" / "templates"
@@ -42,36 +43,44 @@ def run_script(template: str, expression: str, given: object) -> Any:
 
 
 def drawings() -> Iterator[Pixels]:
-    """Yield lines, bends, loops and dots as the page's pen makes them, uint8 (280, 280), and signs: - = | + and 4."""
+    """Yield lines, bends, loops and dots as the page's pen makes them, uint8 (280, 280), and an empty sheet."""
     rng = np.random.default_rng(0)
-    strokes = []
+    yield np.full((280, 280), 255, np.uint8)
     for size in np.repeat([260, 200, 120, 60, 20], 5):  # large, small, at the edges
-        corner = rng.uniform(0, 280 - size, 2)
-        strokes.append([corner + rng.uniform(0, size, (rng.integers(1, 6), 2)) for _ in range(rng.integers(1, 3))])
-    across, down = [(60, 140), (220, 140)], [(140, 60), (140, 220)]
-    strokes += [[across], [[(60, 90), (220, 90)], [(60, 190), (220, 190)]], [down], [across, down]]
-    strokes += [[across, down, [(140, 60), (60, 140)]], []]
-    for own in strokes:
         sheet = np.full((280, 280), 255, np.uint8)
-        for points in own:
-            fine = np.round(16 * np.array([points[0], *points])).astype(np.int32)
+        corner = rng.uniform(0, 280 - size, 2)
+        for _ in range(rng.integers(1, 3)):
+            fine = np.round(16 * (corner + rng.uniform(0, size, (rng.integers(2, 7), 2)))).astype(np.int32)
             cv2.polylines(sheet, [fine], False, 0, 20, cv2.LINE_AA, 4)
         yield sheet
 
 
 @needs_node
 @pytest.mark.slow
-def test_its_images_are_the_server_s() -> None:
-    """Cut out, scaled and centred in JavaScript: the same pixels but for rounding."""
+def test_its_images_are_those_of_the_python_code() -> None:
+    """Scaled, thinned and centred in JavaScript: the same pixels but for rounding."""
     sheets = list(drawings())
-    script = "given.map(sheet => { const digit = findDigit(sheet, 280); return digit && Array.from(digit) })"
-    here = run_script("normalize.js", script, [sheet.ravel().tolist() for sheet in sheets])
-    there = [find_digit(sheet) for sheet in sheets]
-    assert [image is None for image in here] == [digit is None for digit in there]
-    assert 3 <= there.count(None) <= 8  # the signs and the empty sheet
-    both = [(np.ravel(digit.image).astype(int), image) for image, digit in zip(here, there, strict=True) if digit]
-    # One happens to be small: its strokes stay as thick as the page's pen is, which the server makes thinner.
-    assert sum(np.abs(ours - image).max() > 2 for ours, image in both) <= 1
+    script = "given.map(sheet => { const image = imageOf(sheet, 280); return image && Array.from(image) })"
+    empty, *found = run_script("normalize.js", script, [sheet.ravel().tolist() for sheet in sheets])
+    assert empty is None
+    differ = []
+    for sheet, image in zip(sheets[1:], found, strict=True):
+        ink = ((255 - sheet) / 255).astype(np.float32)
+        rows, columns = np.flatnonzero((ink > 0.4).any(axis=1)), np.flatnonzero((ink > 0.4).any(axis=0))
+        expected = to_mnist(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        differ.append(np.abs(expected.ravel().astype(int) - image))
+    assert sum(each.max() > 2 for each in differ) <= 1  # ink at the threshold may fall to either side of it
+    assert max(each.mean() for each in differ) < 1
+
+
+@needs_node
+@pytest.mark.slow
+def test_a_drawing_and_its_photo_look_alike() -> None:
+    sheet = np.where(photo_of(SEVEN) < 128, 0, 255)
+    drawn = run_script("normalize.js", "Array.from(imageOf(given, 200))", sheet.ravel().tolist())
+    digit = find_digit(sheet.astype(np.uint8))
+    assert digit
+    assert np.abs(digit.image.ravel().astype(int) - drawn).mean() < 4
 
 
 # --- which networks it takes ---

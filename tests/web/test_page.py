@@ -72,17 +72,19 @@ def test_programs_get_the_networks_probabilities(client: TestClient, runs: list[
     assert [blank[key] for key in ("found", "box", "runs", "agree", "image")] == [False, None, [], False, None]
 
 
-def test_drawings_are_answered_and_on_the_wall(client: TestClient) -> None:
-    address = f"/drawing?mark={MARK}"
-    (read, _) = client.post(address, content=SEVEN_PNG).json()["runs"]
+def test_drawings_are_answered_and_on_the_wall(client: TestClient, runs: list[TrainedRun]) -> None:
+    address, digit = f"/drawing?mark={MARK}", find_digit(photo_of(SEVEN))
+    assert digit
+    answer = client.post(address, content=digit.image.tobytes()).json()
+    assert answer["runs"][0]["digit"] == runs[0].predict(digit.image[None])[0].argmax()
+    assert answer["image"] == digit.image.ravel().tolist()
     (on_wall,) = client.get("/wall/drawings").json()["drawings"]
-    assert on_wall["answers"][0] == read
+    assert on_wall["answers"] == answer["runs"]
     assert client.post(address, content=b"").json()["found"] is False  # all strokes undone
     assert client.get("/wall/drawings").json()["drawings"] == []
-    refusal(client.post("/drawing?mark=x", content=SEVEN_PNG), 400)
-    large = png_of(np.zeros((600, 600), np.uint8))
-    assert "more than 300,000; shrink" in refusal(client.post(address, content=large), 400)
-    refusal(client.post(address, content=bytes(100_001)), 413)
+    refusal(client.post("/drawing?mark=x", content=bytes(784)), 400)
+    for size in (1, 783, 785, 100_000):
+        assert "reload the page" in refusal(client.post(address, content=bytes(size)), 400)
 
 
 def test_the_pages_take_nothing_from_elsewhere(client: TestClient) -> None:

@@ -1,5 +1,6 @@
-// The sheet to draw on. After each change it calls onDrawing(name, isEmpty): the drawing's random name, and whether all
-// its strokes were undone. The name is '' only after Clear, which ends a drawing: the next one gets a name of its own.
+// The sheet to draw on. After each change it calls onDrawing(name, image): the drawing's random name, and what the
+// networks see of it; null where all strokes were undone. The name is '' only after Clear, which ends a drawing: the
+// next one gets a name of its own.
 const canvas = part('#drawing canvas');
 const pen = canvas.getContext('2d', { willReadFrequently: true });
 const SHEET = canvas.width, STEP = 7, EVERY = 150; // pixels of the canvas; milliseconds between requests while drawing
@@ -29,8 +30,9 @@ function send() {
     clearTimeout(timer);
     timer = null;
     paint(false);
-    onDrawing(id, !strokes.length);
+    const { data } = pen.getImageData(0, 0, SHEET, SHEET);
     paint();
+    onDrawing(id, imageOf(data.filter((_, i) => i % 4 === 0), SHEET));
 }
 
 function changed() {

@@ -25,11 +25,10 @@ async function answerTo(address, body) {
 }
 
 // The drawing's name is random, so that nobody else can change it on the wall. Without a name it was cleared.
-function onDrawing(name, isEmpty) {
+function onDrawing(name, image) {
     const address = current = name && `drawing?mark=${name}`;
-    if (!name) show({ found: false });
-    else if (isEmpty) ask(address, '');
-    else canvas.toBlob(png => ask(address, png));
+    if (name) ask(address, image ?? '');
+    else show({ found: false });
 }
 
 // --- a photo: chosen, taken, dropped or pasted ---

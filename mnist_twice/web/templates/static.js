@@ -4,13 +4,7 @@ for (const network of NETWORKS) {
     network.weights = new Float32Array(bytes.buffer);
 }
 
-function readSheet() {
-    const { data } = pen.getImageData(0, 0, SHEET, SHEET);
-    return findDigit(new Uint8Array(data.length / 4).map((_, i) => data[4 * i]), SHEET);
-}
-
-function onDrawing() {
-    const image = readSheet();
+function onDrawing(_, image) {
     const runs = image && NETWORKS.map(network => {
         const probabilities = Array.from(probabilitiesOf(network, image)), most = Math.max(...probabilities);
         const digit = network.classes[probabilities.indexOf(most)];
