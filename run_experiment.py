@@ -14,10 +14,12 @@ crash or a failure, and so does the same command on another machine with
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pkgutil import resolve_name
 
 from mnist_twice.command_line import refuse
 from mnist_twice.errors import expect_interruptions, run_script
+from mnist_twice.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
 
 GRID = """Train every combination of frameworks, networks, seeds and values.
 
@@ -48,64 +50,32 @@ Both recipes are trained on all training images, with seeds that the search has 
 read, and only once for each training: the same command continues, and then shows what it found."""
 
 
+COMMANDS = {
+    "grid": (GRID, GridOptions(), "commands:run_grid"),
+    "search": (SEARCH, SearchOptions(), "commands:run_search"),
+    "show": (SHOW, ShowOptions(), "report:run_show"),
+    "confirm": (CONFIRM, ConfirmOptions(), "confirm:run_confirm"),
+}
+"""The help text, the default options, and the function of each command in mnist_twice.experiments."""
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that the words (default: sys.argv) begin with; return the exit status."""
     words = sys.argv[1:] if words is None else words
     if words and words[0] in ("-h", "--help"):
         print(f"usage: python run_experiment.py COMMAND ... [options]\n\n{__doc__}\ncommands:")
-        for name, (text, _) in COMMANDS.items():
+        for name, (text, *_) in COMMANDS.items():
             print(f"  {name:8} {text.splitlines()[0]}")
         return 0
     if not words or words[0] not in COMMANDS:
         given = f"there is no command {words[0]!r}" if words else "a command is missing"
         refuse(f"{given}; choose {', '.join(COMMANDS)}; --help shows more.")
-    text, run = COMMANDS[words[0]]
-    return run(text, words[1:])
+    text, default, function = COMMANDS[words[0]]
+    options = parse_command(default, words[0], text, words[1:])
+    # Imported only now, because Optuna and pandas take seconds.
+    status: int = resolve_name(f"mnist_twice.experiments.{function}")(options)
+    return status
 
-
-def grid(text: str, words: Sequence[str]) -> int:
-    from mnist_twice.experiments.options import GridOptions, parse_command
-
-    options = parse_command(GridOptions(), "grid", text, words)
-    from mnist_twice.experiments.commands import run_grid  # after the options, because Optuna takes a second to import
-
-    return run_grid(options)
-
-
-def search(text: str, words: Sequence[str]) -> int:
-    from mnist_twice.experiments.options import SearchOptions, parse_command
-
-    options = parse_command(SearchOptions(), "search", text, words)
-    from mnist_twice.experiments.commands import run_search
-
-    return run_search(options)
-
-
-def show(text: str, words: Sequence[str]) -> int:
-    from mnist_twice.experiments.options import ShowOptions, parse_command
-
-    options = parse_command(ShowOptions(), "show", text, words)
-    from mnist_twice.experiments.report import run_show
-
-    return run_show(options)
-
-
-def confirm(text: str, words: Sequence[str]) -> int:
-    from mnist_twice.experiments.options import ConfirmOptions, parse_command
-
-    options = parse_command(ConfirmOptions(), "confirm", text, words)
-    from mnist_twice.experiments.confirm import run_confirm
-
-    return run_confirm(options)
-
-
-COMMANDS: dict[str, tuple[str, Callable[[str, Sequence[str]], int]]] = {
-    "grid": (GRID, grid),
-    "search": (SEARCH, search),
-    "show": (SHOW, show),
-    "confirm": (CONFIRM, confirm),
-}
-"""The help text and the function of each command."""
 
 if __name__ == "__main__":
     expect_interruptions()

@@ -21,7 +21,7 @@ from mnist_twice.data import load_dataset
 from mnist_twice.data.datasets import write_own
 from mnist_twice.experiments.definition import start_of
 from mnist_twice.experiments.figures import figures_of
-from mnist_twice.experiments.results import Experiment, counts_text, ranked, read_experiment
+from mnist_twice.experiments.results import Experiment, counts_text, read_experiment, summary
 from mnist_twice.recipes import read_recipe
 from mnist_twice.runs import find_runs
 
@@ -48,7 +48,7 @@ def test_a_search_finds_better_recipes_than_it_started_from(
     assert {name: first[name] for name in start} == start
     assert set(trials["state"]) == {"complete", "pruned"}
     assert len(trials.drop_duplicates([*start])) == 16  # none twice
-    best = ranked(experiment).iloc[0]
+    best = summary(experiment).iloc[0]
     assert best["objective"] < first["objective"] - 0.3
     assert trials.loc[trials["state"] == "pruned", "last_reported"].notna().all()
 

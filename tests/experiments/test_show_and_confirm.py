@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -20,8 +21,8 @@ from experiments.workers import COMMANDS, run_experiment
 from scipy import stats
 
 from mnist_twice.errors import UserError
-from mnist_twice.experiments.confirm import Confirmation
-from mnist_twice.experiments.definition import command_of
+from mnist_twice.experiments.confirm import confirmation_of
+from mnist_twice.experiments.definition import Definition, command_of
 from mnist_twice.experiments.options import ConfirmOptions, parse_command
 from mnist_twice.experiments.results import read_experiment, table_of
 from mnist_twice.recipes import RECIPES, recipe_record
@@ -49,7 +50,7 @@ def test_show_prints_the_table_and_writes_files_that_need_nothing_else(
     assert run_experiment(searched("show", "found", "--format", "svg")) == 0
     out = capfd.readouterr().out
     assert out.startswith("search: MNIST sample · CNN · PyTorch · 'found'\n6 of 6 trials ended: ")
-    assert "trial validation loss learning rate dropout accuracy, % seconds epochs" in " ".join(out.split())
+    assert "trial learning rate dropout accuracy, % loss seconds epochs" in " ".join(out.split())
     folder = tmp_path / "experiments" / "found"
     rows = rows_of(folder / "trials.csv")
     assert len(rows) == 6
@@ -59,10 +60,10 @@ def test_show_prints_the_table_and_writes_files_that_need_nothing_else(
         assert started.utcoffset() == datetime.now().astimezone().utcoffset()
         assert started <= finished
         if row["state"] == "complete":
-            assert float(row["objective_validation_loss"]) == pytest.approx(float(row["last_reported"]), abs=1e-6)
+            assert float(row["objective"]) == pytest.approx(float(row["last_reported"]), abs=1e-6)
             assert (folder / row["run"] / "run.json").is_file()
     best = rows_of(folder / "summary.csv")
-    values = [float(row["objective_validation_loss"]) for row in best]
+    values = [float(row["objective"]) for row in best]
     assert values == sorted(values)
     page = html.unescape((folder / "report.html").read_text())
     assert "python run_experiment.py search found --trials 6 --space" in page
@@ -98,9 +99,9 @@ def test_the_summary_of_a_grid_while_it_is_running(
 
 
 def test_show_names_the_experiments_that_there_are(searched: Place, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no experiment 'fuond' in '.*experiments': there are found; one of"):
+    with pytest.raises(UserError, match=r"there is no experiment 'fuond' in '.*experiments': there are found\. If"):
         run_experiment(searched("show", "fuond"))
-    with pytest.raises(UserError, match="there is none"):
+    with pytest.raises(UserError, match=r"no experiments yet\. If it is in a database, add --storage\."):
         run_experiment(["show", "found", "--output-dir", str(tmp_path / "elsewhere")])
     assert not (tmp_path / "elsewhere").exists()
 
@@ -112,16 +113,16 @@ def test_confirm_compares_the_best_recipe_with_the_start_once(
     words = searched("confirm", "found", "--seeds", "3")
     assert run_experiment(words) == 0
     out = capfd.readouterr().out
-    assert "6 trainings with the seeds 1 2 3, on all training images; evaluated on the test images" in out
+    assert "6 trainings with the seeds 1 2 3, on 100 % of the training images; evaluated on the test images" in out
     folder = tmp_path / "experiments" / "found-confirm"
     record = json.loads((folder / "confirm.json").read_text())
     best = json.loads((tmp_path / "experiments" / "found" / "best.json").read_text())
-    assert (record["seeds"], record["evaluated_on"]) == ([1, 2, 3], "test")
+    assert (record["seeds"], record["definition"]["evaluate_on"]) == ([1, 2, 3], "test")
     assert record["sentence"] in out
-    assert "so few seeds give no p-value" in record["sentence"]
-    everything = {"validation_fraction": 0.0, "seed": 0}
-    assert record["recipes"]["best"] == {**best["recipe"], **everything}
-    assert record["recipes"]["start"] == {**recipe_record(RECIPES["cnn"]), **everything, "epochs": 2}
+    assert "fewer than 6 seeds give no p-value" in record["sentence"]
+    everything, recipes = {"validation_fraction": 0.0, "seed": 0}, record["definition"]["recipes"]
+    assert recipes["best"] == {**best["recipe"], **everything}
+    assert recipes["start"] == {**recipe_record(RECIPES["cnn"]), **everything, "epochs": 2}
     differences = [b["accuracy"] - a["accuracy"] for a, b in zip(record["start"], record["best"], strict=True)]
     assert record["accuracy_difference"]["mean"] == pytest.approx(sum(differences) / 3)
     # By turns, so that what else the machine does hits both.
@@ -146,20 +147,26 @@ def test_confirm_compares_the_best_recipe_with_the_start_once(
 def test_what_a_confirmation_says() -> None:
     assert parse_command(ConfirmOptions(), "confirm", "", ["x"]).seeds == 6
 
-    def confirmed(differences: list[float], epochs: tuple[int, int] = (3, 3)) -> Confirmation:
-        scores = {("accuracy", "start"): 0.9, ("accuracy", "best"): [0.9 + each for each in differences]}
-        seconds = {("training_seconds", "start"): 10.0, ("training_seconds", "best"): 5.0}
-        return Confirmation(pd.DataFrame(scores | seconds), len(differences), epochs)
+    def sentence(differences: list[float], epochs: int = 3) -> str:
+        recipes = {"start": replace(RECIPES["mlp"], epochs=3), "best": replace(RECIPES["mlp"], epochs=epochs)}
+        definition = Definition("confirm", "mnist", "", "test", "loss", ("pytorch",), recipes, tuple(range(6)))
+        rows: list[dict[str, Any]] = []
+        for seed, difference in enumerate(differences):
+            both = {"seed": seed, "loss": 1.0}
+            rows.append({**both, "recipe": "start", "accuracy": 0.9, "training_seconds": 10.0})
+            rows.append({**both, "recipe": "best", "accuracy": 0.9 + difference, "training_seconds": 5.0})
+        found = confirmation_of(definition, pd.DataFrame([*rows, {**rows[0], "seed": 9}]))
+        return found["sentence"] if found else ""
 
-    six = confirmed([0.01, 0.012, 0.008, 0.011, 0.01, 0.009])
-    assert six.sentence() == (
-        "The best recipe is 1.00 percentage points more accurate (95 % interval 0.85 to 1.15, n = 6 seeds), at 0.50 "
-        "times the training seconds. The interval excludes 0; p = 0.031 by the exact permutation test of the paired "
-        "differences."
+    assert sentence([0.01, 0.012, 0.008, 0.011, 0.01, 0.009]) == (
+        "Best recipe against start: +1.00 percentage points of test accuracy (95 % interval +0.85 to +1.15, n = 6 of "
+        "6 seeds) and 0.50 times the training seconds. The interval excludes 0: the best recipe is more accurate; "
+        "p = 0.031 by the exact permutation test of the paired differences."
     )
-    assert confirmed([0.01] * 5).p_value is None  # it could not be below 0.0625
-    assert "less accurate (95 % interval -0.30 to 2.30" in confirmed([-0.01, -0.02, 0, -0.01]).sentence()
-    assert confirmed([0.01] * 6, (3, 9)).sentence().endswith("The best recipe trains 9 epochs, the start 3.")
+    assert "includes 0: these seeds do not distinguish them" in sentence([0.01, -0.02, 0, 0.01, 0.01, -0.01])
+    assert sentence([-0.01] * 5).endswith("the start is more accurate; fewer than 6 seeds give no p-value.")
+    assert sentence([0.01]) == ""
+    assert sentence([0.01] * 6, 9).endswith("Epochs: 9 with the best recipe, 3 with the start.")
 
 
 def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path) -> None:
@@ -169,7 +176,7 @@ def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path) -> No
     with pytest.raises(UserError, match="the best recipe of 'one' is the one that it started from"):
         run_experiment(place("confirm", "one"))
     assert run_experiment(place("grid", "rates", "--framework", "pytorch", "--set", "epochs=1")) == 0
-    with pytest.raises(UserError, match="'rates' is a grid, and only a search has a best recipe to confirm"):
+    with pytest.raises(UserError, match="'rates' is a grid; only a search has a best recipe to confirm"):
         run_experiment(place("confirm", "rates"))
     assert not (tmp_path / "experiments" / "one-confirm").exists()
 
@@ -181,7 +188,7 @@ def test_recipes_that_watch_validation_images_keep_them(
     words = ("search", "kept", "--space", "learning_rate=0.002,0.003", "--trials", "3", "--set", "keep_best=on")
     assert run_experiment(place(*words)) == 0
     assert run_experiment(place("confirm", "kept", "--seeds", "2")) == 0
-    assert "on 90 % of the training images (a recipe watches the others while it trains)" in capfd.readouterr().out
+    assert "on 90 % of the training images" in capfd.readouterr().out
     recipes = read_experiment("kept-confirm", tmp_path).definition.recipes
     assert {recipe.validation_fraction for recipe in recipes.values()} == {0.1}
 
