@@ -7,15 +7,15 @@
 The made photographs show MNIST's test digits (synthetic_photos.py); mnist_twice/photos was tuned on training digits.
 Of real ones, `kept` marks the sheets that were kept aside while mnist_twice/photos was written. FOLDER/labels.csv has
 the columns file, label, page (1 for several digits) and source. On a page, a digit is right where the best alignment of
-what was read with what is written has it in its place, and each one too many takes one off. Needs MNIST in mnist_data/
-and a trained run in outputs/.
+what was read with what is written has it in its place, and each one too many takes one off; `whole` is the fraction of
+photographs without an error. Numbers on forms are made too (synthetic_forms.py). Needs MNIST in mnist_data/ and a
+trained run in outputs/.
 """
 
 import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from benchmarks.processes import machine_line
+from benchmarks.synthetic_forms import number_on_form
 from benchmarks.synthetic_photos import STRENGTHS, photograph
 from mnist_twice.command_line import options_dataclass, parse
 from mnist_twice.data import DATA_DIR, Dataset, load_dataset
@@ -73,11 +74,14 @@ def main() -> None:
     originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
     as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
     print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n")
-    print(f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}{'ms':>8}")
+    heading = f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}"
+    print(f"{heading}{'whole':>8}{'ms':>8}")
     for number, strength in enumerate(STRENGTHS):
         print_row(f"made, {strength}", score(made(dataset, options.photos, strength, [options.seed, number]), runs))
     for inverted, colours in enumerate(("black on white", "white on black")):
         print_row(f"enlarged, {colours}", score(enlarged(dataset, options.photos, bool(inverted)), runs))
+    forms = numbers_on_forms(dataset, options.photos, [options.seed, len(STRENGTHS)])
+    print_row("numbers on forms", score(forms, runs))
     sets = {key: score(photos, runs) for key, photos in real(options.real).items()}
     for (name, kept), scores in sets.items():
         print_row(f"{name}{kept}", scores)
@@ -92,7 +96,8 @@ def print_row(name: str, scores: pd.DataFrame) -> None:
     low, high = wilson_interval(right, digits)
     print(
         f"{name:22}{digits:8,}{right / digits:9.2%}{f'{low:.1%} to {high:.1%}':>18}"
-        f"{sure / digits:8.1%}{wrong:6} ({wrong / max(sure, 1):.2%}){1000 * total['seconds'] / len(scores):9.1f}",
+        f"{sure / digits:8.1%}{wrong:6} ({wrong / max(sure, 1):.2%})"
+        f"{scores['whole'].mean():8.1%}{1000 * total['seconds'] / len(scores):8.1f}",
         flush=True,
     )
 
@@ -110,6 +115,15 @@ def enlarged(dataset: Dataset, count: int, inverted: bool) -> Iterator[Photo]:
         digit = dataset.test_images[i % len(dataset.test_images)]
         large = cv2.resize(digit, (side, side), interpolation=cv2.INTER_CUBIC)
         yield Photo(large if inverted else 255 - large, str(dataset.test_labels[i % len(dataset.test_labels)]))
+
+
+def numbers_on_forms(dataset: Dataset, count: int, seed: list[int]) -> Iterator[Photo]:
+    """Yield scans of numbers of 2 to 7 test digits, which may touch and overlap."""
+    for i in range(count):
+        rng = np.random.default_rng([*seed, i])
+        chosen = rng.integers(len(dataset.test_images), size=rng.integers(2, 8))
+        label = "".join(map(str, dataset.test_labels[chosen]))
+        yield Photo(number_on_form(dataset.test_images[chosen], rng), label, is_page=True)
 
 
 def real(folder: Path) -> dict[tuple[str, str], list[Photo]]:
@@ -136,12 +150,13 @@ def score(photos: Iterable[Photo], runs: list[TrainedRun]) -> pd.DataFrame:
         started = time.perf_counter()
         answers = read(photo, runs)
         seconds = time.perf_counter() - started
-        right = aligned("".join(digit for digit, _ in answers), photo.label)
+        text = "".join(digit for digit, _ in answers)
+        right = aligned(text, photo.label)
         extra = max(0, len(answers) - len(photo.label))
         sure = [probability >= SURE for _, probability in answers]
         wrong = sum(is_sure and not is_right for is_sure, is_right in zip(sure, right, strict=True))
-        rows.append((len(photo.label), max(0, sum(right) - extra), sum(sure), wrong, seconds))
-    return pd.DataFrame(rows, columns=["digits", "right", "sure", "wrong", "seconds"])
+        rows.append((len(photo.label), max(0, sum(right) - extra), sum(sure), wrong, text == photo.label, seconds))
+    return pd.DataFrame(rows, columns=["digits", "right", "sure", "wrong", "whole", "seconds"])
 
 
 def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
@@ -166,18 +181,16 @@ def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
 
 def aligned(text: str, truth: str) -> list[bool]:
     """Return for each character read whether it is right: in the alignment with the fewest changes (Levenshtein)."""
-
-    @cache
-    def align(i: int, j: int) -> tuple[int, list[bool]]:
-        """Return the fewest changes between the first i characters read and the first j true ones, and the answer."""
-        if not i or not j:
-            return i + j, [False] * i
-        is_right = text[i - 1] == truth[j - 1]
-        (changed, both), (added, read), (missed, same) = align(i - 1, j - 1), align(i - 1, j), align(i, j - 1)
-        ways = (changed + (not is_right), [*both, is_right]), (added + 1, [*read, False]), (missed + 1, same)
-        return min(ways, key=lambda way: way[0])
-
-    return align(len(text), len(truth))[1]
+    # For each start of the truth: the fewest changes of what has been read so far, and the answer.
+    row: list[tuple[int, list[bool]]] = [(j, []) for j in range(len(truth) + 1)]
+    for i, character in enumerate(text, start=1):
+        before, row = row, [(i, [False] * i)]
+        for j, wanted in enumerate(truth):
+            is_right = character == wanted
+            (changed, both), (added, read), (missed, same) = before[j], before[j + 1], row[j]
+            ways = (changed + (not is_right), [*both, is_right]), (added + 1, [*read, False]), (missed + 1, same)
+            row.append(min(ways, key=lambda way: way[0]))
+    return row[-1][1]
 
 
 if __name__ == "__main__":

@@ -68,6 +68,19 @@ def photograph(rows: Sequence[Sequence[Image]], strength: str, rng: np.random.Ge
 
 def _write(ink: Floats, digit: Image, left: float, top: float, cell: float, pen: float) -> None:
     """Write the digit into `ink`: its 20x20 box fills about the cell, its outline is smooth, its pen has a width."""
+    stroke = enlarged_digit(digit, cell, pen)
+    side = len(stroke)
+    x, y = round(left + (cell - side) / 2), round(top + (cell - side) / 2)
+    rows, columns = slice(max(y, 0), min(y + side, ink.shape[0])), slice(max(x, 0), min(x + side, ink.shape[1]))
+    part = stroke[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+    np.maximum(ink[rows, columns], part, out=ink[rows, columns])
+
+
+def enlarged_digit(digit: Image, cell: float, pen: float) -> Floats:
+    """Return the digit's ink, float32 (side, side) in 0..1, whose 20x20 box is about as large as the cell, in pixels.
+
+    pen: how much thicker its strokes are, in pixels of the 28x28 image.
+    """
     scale = cell / 22
     side = round(28 * scale)
     large = cv2.resize(digit.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -75,11 +88,7 @@ def _write(ink: Floats, digit: Image, left: float, top: float, cell: float, pen:
     # A thinner pen must not break the strokes, so it is as thick as their thinnest parts allow.
     depths = middle_depths(shape)
     thinnest = float(np.percentile(depths, 10)) if len(depths) else 0.0
-    stroke = widened(shape, 2 * max(pen * scale / 2, -0.7 * thinnest))
-    x, y = round(left + (cell - side) / 2), round(top + (cell - side) / 2)
-    rows, columns = slice(max(y, 0), min(y + side, ink.shape[0])), slice(max(x, 0), min(x + side, ink.shape[1]))
-    part = stroke[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
-    np.maximum(ink[rows, columns], part, out=ink[rows, columns])
+    return widened(shape, 2 * max(pen * scale / 2, -0.7 * thinnest))
 
 
 def _page(
