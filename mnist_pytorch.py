@@ -48,18 +48,18 @@ def train(
     """Train the network in place; return a Progress: one row of history.csv per epoch, and the loss of every step."""
     train_indices, held_out = split_dataset(dataset, recipe)  # of the training images; held_out: for validation
     validation_images, validation_labels = dataset.train_images[held_out], dataset.train_labels[held_out]
-    labels = torch.from_numpy(dataset.train_labels).to(device, torch.int64)
+    num_classes = len(dataset.class_names)  # with --non-digits the network has one more output, for training alone
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     optimizer = make_optimizer(network, recipe)  # Adam, or SGD with Nesterov momentum, as the recipe says
     state = TrainState(network, optimizer, recipe.ema)  # what a checkpoint keeps; ema: decay of the moving average
     progress = state.restore(checkpoint)  # empty, unless --resume continues an interrupted training
     history = progress.history  # one row per finished epoch: progress.add() below appends it
     model = workers.parallel(network)  # with several processes: each computes its part of a batch
-    epoch_images = images_of_epochs(dataset, recipe, len(history))  # yields all images, augmented anew if asked
+    epochs = images_of_epochs(dataset, recipe, len(history))  # yields all images, augmented anew if asked, and labels
 
     print(progress.HEADING)
     while not is_over(recipe, history):  # after all epochs, or --early-stopping N without a lower validation loss
-        images = torch.from_numpy(next(epoch_images)).to(device)  # all at once: a batch is then one indexing
+        images, labels = (torch.from_numpy(array).to(device) for array in next(epochs))  # so a batch is one indexing
         # In a new random order. A last batch of one image, which batch normalisation cannot normalise, is left out.
         order = torch.from_numpy(epoch_order(train_indices, recipe.seed, len(history), recipe.batch_size)).to(device)
         batches = order.split(recipe.batch_size)
@@ -67,7 +67,7 @@ def train(
         rates = learning_rates(recipe, len(batches), history).tolist()
 
         started = time.perf_counter()
-        outputs = torch.empty(len(order), len(dataset.class_names), device=device)  # the logits of all steps
+        outputs = torch.empty(len(order), num_classes + (recipe.non_digits > 0), device=device)  # logits of all steps
         model.train()
         with progress.live_line(recipe.epochs, len(order)) as line:  # a bar of tqdm's, in images
             for batch, rate, output in zip(batches, rates, outputs.split(recipe.batch_size), strict=True):
@@ -91,7 +91,7 @@ def train(
         row |= {"train_loss": losses.mean().item(), "train_accuracy": accuracy}
         if len(held_out):
             # Of the averaged weights with --ema. Worker 0 computes; the others receive its result.
-            probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images))
+            probabilities = workers.from_first(lambda: predict(state.evaluated(), validation_images, num_classes))
             score = score_of(validation_labels, probabilities)
             row |= {"validation_loss": score["loss"], "validation_accuracy": score["accuracy"]}
         row |= {"seconds": round(seconds, 3), "images_per_second": round(len(order) / seconds, 1)}
@@ -105,12 +105,12 @@ def train(
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28)."""
+def predict(network: nn.Module, images: NDArray[np.uint8], num_classes: int) -> NDArray[np.float32]:
+    """Return the class probabilities, float32 (N, num_classes), of raw images, uint8 (N, 28, 28)."""
     network.eval()
     device = next(network.parameters()).device
-    batches = torch.from_numpy(images).split(500)
-    return torch.cat([network(batch.to(device)).softmax(dim=1).float().cpu() for batch in batches]).numpy()
+    batches = (network(batch.to(device))[:, :num_classes] for batch in torch.from_numpy(images).split(500))
+    return torch.cat([logits.softmax(dim=1).float().cpu() for logits in batches]).numpy()
 
 
 def main(options: Options) -> None:
@@ -135,7 +135,7 @@ def main(options: Options) -> None:
         if recipe.precision == "float64":  # the test and the saved files use float32
             torch.set_default_dtype(torch.float32)
             network.float()
-        probabilities = predict(network, run.images)  # test images; with --evaluate-on validation the held-out ones
+        probabilities = predict(network, run.images, len(dataset.class_names))  # the test or the held-out images
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.pt, model.onnx, weights.safetensors
             outcome = run.write_results(folder, describe(device), parameters, progress, probabilities)

@@ -60,7 +60,7 @@ def train(
         # A keras.Model around the network, which adds: label smoothing in training, as PyTorch's cross_entropy does it
         # (the loss below has none); bfloat16 in training, if the recipe says so; and two variables with an entry for
         # each step of an epoch: `rates`, which the optimizer reads, and `step_losses`, which the callback reads.
-        classifier = Classifier(network, recipe, math.ceil(num_images / recipe.batch_size))
+        classifier = Classifier(network, recipe, len(dataset.class_names), math.ceil(num_images / recipe.batch_size))
     classifier.compile(
         # Adam, or SGD with Nesterov momentum, as the recipe says. With --ema it also keeps the moving average of the
         # weights. `rates` is a LearningRateSchedule that looks up the step's rate.
@@ -96,9 +96,9 @@ def train(
     return progress
 
 
-def predict(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the class probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28)."""
-    logits = network.predict(images, batch_size=500, verbose=0)
+def predict(network: keras.Model, images: NDArray[np.uint8], num_classes: int) -> NDArray[np.float32]:
+    """Return the class probabilities, float32 (N, num_classes), of raw images, uint8 (N, 28, 28)."""
+    logits = network.predict(images, batch_size=500, verbose=0)[:, :num_classes]  # without that of --non-digits
     probabilities: NDArray[np.float32] = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     return probabilities
 
@@ -128,7 +128,7 @@ def main(options: Options) -> None:
             keras.config.set_dtype_policy("float32")
             network = build_model(run.config)
             network.set_weights(weights)
-        probabilities = predict(network, run.images)  # test images; with --evaluate-on validation the held-out ones
+        probabilities = predict(network, run.images, len(dataset.class_names))  # the test or the held-out images
         with run.writing() as folder:
             save_network(network, folder, dataset.class_names)  # model.keras, model.onnx, weights.safetensors
             outcome = run.write_results(folder, describe(device), parameters, progress, probabilities)

@@ -72,7 +72,7 @@ def main() -> None:
     runs = load_runs(options.run, options.output_dir)
     print(f"{machine_line()}; {', '.join(run.name for run in runs)}")
     originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
-    as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
+    as_they_are = float((average(runs, originals)[:, :-1].argmax(axis=1) == labels).mean())
     print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n")
     heading = f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}"
     print(f"{heading}{'whole':>8}{'ms':>8}")

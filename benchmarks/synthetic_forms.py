@@ -19,8 +19,8 @@ SPACINGS = (0.45, 0.3, 0.25)
 """How often two neighbours are apart, touch and overlap."""
 
 
-def number_on_form(digits: Sequence[NDArray[Any]], rng: np.random.Generator) -> NDArray[Any]:
-    """Return a grey scan, uint8 (H, W), of digits, uint8 (28, 28) each, written beside each other as one number."""
+def number_on_form(digits: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Return a grey scan, uint8 (H, W), of digits, uint8 (N, 28, 28), written beside each other as one number."""
     height = rng.uniform(25, 90)
     ink = _line_of_ink(_by_one_hand(digits, height, rng), height, rng)
     margins = np.rint(height * rng.uniform(0.03, 0.6, 4)).astype(int)
@@ -39,7 +39,7 @@ def number_on_form(digits: Sequence[NDArray[Any]], rng: np.random.Generator) -> 
     return np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE))
 
 
-def _by_one_hand(digits: Sequence[NDArray[Any]], height: float, rng: np.random.Generator) -> list[Floats]:
+def _by_one_hand(digits: NDArray[Any], height: float, rng: np.random.Generator) -> list[Floats]:
     """Return each digit's ink, float32 (H, W) in 0..1 without a margin, by one pen, about so high, in pixels."""
     usual_slant, narrow, pen = rng.uniform(-0.15, 0.3), rng.uniform(0.8, 1.15), rng.uniform(-1.2, 0.8)
     written = []

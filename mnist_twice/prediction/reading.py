@@ -189,7 +189,7 @@ def _best_way(digit: Digit, probabilities: Iterator[NDArray[Any]]) -> list[Read]
     for start, stop, part, row in sorted(rows, key=lambda found: found[:2]):
         if start in ways:
             product, before = ways[start]
-            product *= float(row.max()) * (CUT if start else 1)
+            product *= float(row[:-1].max()) * (CUT if start else 1)
             if product > ways.get(stop, (0.0, []))[0]:
-                ways[stop] = product, [*before, (part, row)]
+                ways[stop] = product, [*before, (part, row[:-1])]
     return ways[max(ways)][1]

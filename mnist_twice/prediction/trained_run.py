@@ -39,6 +39,7 @@ class TrainedRun:
     session: Any  # onnxruntime.InferenceSession; one serves many threads
     facts: dict[str, Any] = field(default_factory=dict)  # what facts_of says of its training
     batch: int = BATCH
+    outputs: int = 0  # with --non-digits one more than there are classes, else as many
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, the run is loaded there, once."""
@@ -46,7 +47,20 @@ class TrainedRun:
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28); UserError for others."""
-        probabilities = np.zeros((len(images), len(self.class_names)), np.float32)
+        probabilities = self._compute(images)
+        if self.outputs == len(self.class_names):
+            return probabilities
+        of_classes = probabilities[:, :-1] + np.float32(1e-30)
+        return np.asarray(of_classes / of_classes.sum(axis=1, keepdims=True))
+
+    def predict_pieces(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the same and, last, the probability that an image is no digit, float32 (N, classes + 1): 0 where the
+        network was trained without --non-digits."""
+        return np.pad(self._compute(images), ((0, 0), (0, len(self.class_names) + 1 - self.outputs)))
+
+    def _compute(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the network gives, float32 (N, outputs)."""
+        probabilities = np.zeros((len(images), self.outputs), np.float32)
         start = 0
         while start < len(images):
             rows = probabilities[start : start + self.batch]
@@ -58,7 +72,7 @@ class TrainedRun:
                 self.batch = len(rows) // 2  # perhaps they take more memory than is allowed
                 continue
             if found.shape != rows.shape or not are_probabilities(found):
-                raise _refusal(self.path, f"does not give probabilities of {rows.shape[1]} classes")
+                raise _refusal(self.path, f"does not give probabilities of {len(self.class_names)} classes")
             rows[:] = found
             start += len(rows)
         return probabilities
@@ -70,7 +84,9 @@ def load_run(run: Run) -> TrainedRun:
         members = ", ".join(member["name"] for member in run.info["members"])
         raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
     classes = tuple(run.class_names)
-    loaded = TrainedRun(run.name, run.path, run.framework, classes, _open(run.path), facts_of(run))
+    session = _open(run.path)
+    outputs = len(classes) + (session.get_outputs()[0].shape[-1:] == [len(classes) + 1])
+    loaded = TrainedRun(run.name, run.path, run.framework, classes, session, facts_of(run), outputs=outputs)
     loaded.predict(np.zeros((2, 28, 28), np.uint8))
     return loaded
 
@@ -176,11 +192,13 @@ def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
     raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
 
 
-def quality(run: Run) -> tuple[bool, float]:
-    """Return what runs are ranked by: trained for photographs (--pens) or not, then the lower end of the 95 % interval
-    of the validation accuracy (test accuracy where there is none), so that luck on few images does not decide."""
+def quality(run: Run) -> tuple[bool, bool, float]:
+    """Return what runs are ranked by: trained for photographs or not (--pens, then --non-digits), then the lower end of
+    the 95 % interval of the validation accuracy (test accuracy where there is none), so that luck on few images does
+    not decide."""
     score = run.info.get("validation") or run.score
-    return bool(run.recipe.get("pens")), wilson_interval(round(score["accuracy"] * score["n"]), score["n"])[0]
+    low, _ = wilson_interval(round(score["accuracy"] * score["n"]), score["n"])
+    return bool(run.recipe.get("pens")), bool(run.recipe.get("non_digits")), low
 
 
 def load_pair(runs: Sequence[Run], outputs: Path) -> list[TrainedRun]:
@@ -221,8 +239,8 @@ def facts_of(run: Run) -> dict[str, Any]:
 
 
 def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the mean of the runs' probabilities, float32 (N, classes)."""
-    return np.asarray(np.mean([run.predict(images) for run in runs], axis=0, dtype=np.float32))
+    """Return the mean of the runs' probabilities, and of that of no digit: float32 (N, classes + 1)."""
+    return np.asarray(np.mean([run.predict_pieces(images) for run in runs], axis=0, dtype=np.float32))
 
 
 @functools.cache  # once each, however often the web page looks for runs

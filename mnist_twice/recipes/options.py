@@ -24,7 +24,7 @@ GROUPS = {
         *("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "betas", "weight_decay", "label_smoothing"),
         *("ema", "early_stopping", "reduce_on_plateau", "keep_best", "parity"),
     ),
-    "augmentation": ("augment", *AMOUNTS, "pens"),
+    "augmentation": ("augment", *AMOUNTS, "pens", "non_digits"),
     "run": ("seed", "precision", "device", "resume", "name", "output_dir", "log_dir"),
 }
 NEEDS = {"new_head": "init_from", "freeze_features": "init_from", **dict.fromkeys(AMOUNTS, "augment")}

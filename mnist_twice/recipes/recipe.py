@@ -105,6 +105,9 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     pens: Annotated[float, Field(ge=0, le=1)] = 0.0
     """fraction of the digits written anew in each epoch, by other hands and pens: for photographs"""
+    non_digits: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """fraction of the images replaced in each epoch by what cuts through touching digits leave, and by signs; the
+    network gets one more output for what is no digit, which only photographs use"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what NumPy, PyTorch and TensorFlow all take
     """seed of the split, the order of the images, the initial weights, dropout and augmentation"""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"

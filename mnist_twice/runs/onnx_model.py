@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import onnx
 
 INPUT, OUTPUT = "images", "probabilities"
+NO_DIGIT = "no digit"
 
 
 def finish_onnx(
@@ -19,8 +20,9 @@ def finish_onnx(
     """Write the exported model to `path` in its standard form, checked.
 
     Input `images`: uint8 (N, 28, 28), raw pixels. Output `probabilities`: float32 (N, classes). The class names go
-    into the metadata as `class_names`, a JSON list. What a layer gives is a tensor of the layer's name, such as `conv1`
-    or `block1.conv2`. layer_of: which layer a node belongs to, '' for none.
+    into the metadata as `class_names`, a JSON list; a network trained with --non-digits has NO_DIGIT as its last class.
+    What a layer gives is a tensor of the layer's name, such as `conv1` or `block1.conv2`. layer_of: which layer a node
+    belongs to, '' for none.
     """
     import onnx
 
@@ -38,7 +40,9 @@ def finish_onnx(
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     del graph.value_info[:]  # PyTorch's names weights as well, at which onnxruntime's quantization fails
     del graph.metadata_props[:], model.metadata_props[:]
-    onnx.helper.set_model_props(model, {"class_names": json.dumps(list(class_names), ensure_ascii=False)})
+    extra = graph.output[0].type.tensor_type.shape.dim[1].dim_value - len(class_names)
+    names_of_outputs = [*class_names, *[NO_DIGIT] * extra]
+    onnx.helper.set_model_props(model, {"class_names": json.dumps(names_of_outputs, ensure_ascii=False)})
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 

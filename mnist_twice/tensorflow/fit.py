@@ -28,18 +28,18 @@ def batches_of_epochs(dataset: Dataset, indices: NDArray[np.int64], recipe: Reci
     indices: the images to train on, of which each epoch has its own order.
     """
     num_images = epoch_length(len(indices), recipe.batch_size)
-    labels = tf.constant(dataset.train_labels, tf.int64)
     epochs = enumerate(images_of_epochs(dataset, recipe, first), first)
 
-    def next_epoch() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-        epoch, images = next(epochs)
-        yield images, epoch_order(indices, recipe.seed, epoch, recipe.batch_size)
+    def next_epoch() -> Iterator[tuple[NDArray[Any], ...]]:
+        epoch, (images, labels) = next(epochs)
+        yield images, labels, epoch_order(indices, recipe.seed, epoch, recipe.batch_size)
 
-    def in_batches(images: tf.Tensor, order: tf.Tensor) -> tf.data.Dataset:
+    def in_batches(images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor) -> tf.data.Dataset:
         of_indices = tf.data.Dataset.from_tensor_slices(order).batch(recipe.batch_size)
         return of_indices.map(lambda batch: (tf.gather(images, batch), tf.gather(labels, batch)))
 
-    form = (tf.TensorSpec(dataset.train_images.shape, tf.uint8), tf.TensorSpec((num_images,), tf.int64))
+    arrays = dataset.train_images.shape, dataset.train_labels.shape, (num_images,)
+    form = tuple(tf.TensorSpec(shape, kind) for shape, kind in zip(arrays, (tf.uint8, tf.int64, tf.int64), strict=True))
     batches = tf.data.Dataset.from_generator(next_epoch, output_signature=form).flat_map(in_batches)
     # The thread that tunes such a dataset, where there is nothing to tune, held up 17 of 60 new epochs by a second.
     options = tf.data.Options()
@@ -61,17 +61,23 @@ class StepRates(keras.optimizers.schedules.LearningRateSchedule):
 class Classifier(keras.Model):
     """A network as `fit` trains it: labels are smoothed in training alone, and the loss of each step is kept.
 
+    The output of --non-digits is there in training alone.
+
     Made from the network's inputs and outputs, so that the network itself stays plain and is saved without this class.
     Keras's own `label_smoothing` would smooth the validation loss too, on which early stopping and plateaus depend.
     """
 
-    def __init__(self, network: keras.Model, recipe: Recipe, steps: int) -> None:
+    def __init__(self, network: keras.Model, recipe: Recipe, num_classes: int, steps: int) -> None:
         """steps: of an epoch. The network computes in bfloat16 from now on, if the recipe says so."""
         set_precision(network, recipe.precision)
         super().__init__(network.inputs, network.outputs)
-        self.label_smoothing = recipe.label_smoothing
+        self.label_smoothing, self.num_classes = recipe.label_smoothing, num_classes
         self.rates = StepRates(steps)
         self.step_losses = tf.Variable(np.zeros(steps, keras.config.floatx()), trainable=False)
+
+    def call(self, inputs: tf.Tensor, training: bool = False, **more: Any) -> tf.Tensor:
+        logits = super().call(inputs, training=training, **more)
+        return logits if training else logits[:, : self.num_classes]
 
     def compute_loss(self, x: tf.Tensor, y: tf.Tensor, y_pred: tf.Tensor, *more: Any, training: bool) -> tf.Tensor:
         loss = super().compute_loss(x, y, y_pred, *more, training=training)

@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_twice.command_line import option
 from mnist_twice.data import Dataset, split_indices, split_writers
 from mnist_twice.errors import UserError
 from mnist_twice.recipes.recipe import Recipe
 
 # Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
-_ORDER, _AUGMENT, _PENS = 1, 2, 3  # 0 is that of the validation split
+_ORDER, _AUGMENT, _PENS, _PIECES = 1, 2, 3, 4  # 0 is that of the validation split
 
 
 def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -77,28 +78,37 @@ def epoch_length(num_images: int, batch_size: int) -> int:
     return num_images - (num_images % batch_size == 1 and num_images > 1 and batch_size > 1)
 
 
-def images_of_epochs(dataset: Dataset, recipe: Recipe, first: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield the training images of each epoch from the epoch `first` on, uint8 (N, 28, 28).
+def images_of_epochs(
+    dataset: Dataset, recipe: Recipe, first: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Yield the training images of each epoch from the epoch `first` on, uint8 (N, 28, 28), and their labels (N,).
 
-    With augmentation or other pens they are changed at random for each epoch, in a thread, while the previous epoch is
-    trained. UserError where the dataset has no digits that a pen could write.
+    With augmentation, other pens or pieces they are changed at random for each epoch, in a thread, while the previous
+    epoch is trained. UserError where the dataset has no digits that a pen could write or that could touch.
     """
-    images, labels = dataset.train_images, dataset.train_labels
-    if recipe.pens and list(dataset.class_names) != list("0123456789"):
-        raise UserError(f"--pens writes the digits 0 to 9, which '{dataset.name}' does not have; leave it out.")
-    if not (recipe.augment or recipe.pens) or first >= recipe.epochs:
-        yield from itertools.repeat(images, max(recipe.epochs - first, 0))
+    images, digits, labels = dataset.train_images, dataset.train_labels, dataset.train_labels.astype(np.int64)
+    for name in ("pens", "non_digits"):
+        if getattr(recipe, name) and list(dataset.class_names) != list("0123456789"):
+            raise UserError(f"{option(name)} needs the digits 0 to 9, and '{dataset.name}' has others; leave it out.")
+    if not (recipe.augment or recipe.pens or recipe.non_digits) or first >= recipe.epochs:
+        yield from itertools.repeat((images, labels), max(recipe.epochs - first, 0))
         return
     from mnist_twice.training.augment import augment  # OpenCV takes a tenth of a second to import
     from mnist_twice.training.pens import imitate_pens
+    from mnist_twice.training.pieces import replace_with_pieces
 
-    def changed(epoch: int) -> NDArray[np.uint8]:
-        new = images
+    train_indices = split_dataset(dataset, recipe)[0]
+
+    def changed(epoch: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        new, new_labels = images, labels
         if recipe.pens:
-            new = imitate_pens(new, labels, np.random.default_rng([recipe.seed, _PENS, epoch]), recipe.pens)
+            new = imitate_pens(new, digits, np.random.default_rng([recipe.seed, _PENS, epoch]), recipe.pens)
+        if recipe.non_digits:
+            generator = np.random.default_rng([recipe.seed, _PIECES, epoch])
+            new, new_labels = replace_with_pieces(new, digits, train_indices, generator, recipe.non_digits)
         if recipe.augment:
             new = augment(new, np.random.default_rng([recipe.seed, _AUGMENT, epoch]), recipe.augmentation)
-        return new
+        return new, new_labels
 
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(changed, first)

@@ -33,7 +33,7 @@ class ModelConfig:
     """Which network weights belong to: what build_model of either framework builds it from."""
 
     model: str
-    num_classes: Annotated[int, Field(ge=1)]
+    num_classes: Annotated[int, Field(ge=1)]  # outputs, with --non-digits one more than there are classes
     pixel_range: tuple[float, float]  # what the raw pixels 0 and 255 become in the network's first layer
     filters: tuple[int, ...]  # of the convolutions, stage by stage
     dense: tuple[int, ...]  # widths of the dense layers before the last
@@ -47,9 +47,13 @@ class ModelConfig:
 
 
 def model_config(recipe: Recipe, num_classes: int, framework: str) -> ModelConfig:
-    """Return which network the recipe asks for, with the framework's range of pixels or the one of --parity."""
+    """Return which network the recipe asks for, with the framework's range of pixels or the one of --parity.
+
+    With --non-digits it has one more output than there are classes.
+    """
     pixel_range, dropout = (PARITY_RANGE, 0.0) if recipe.parity else (PIXEL_RANGES[framework], recipe.dropout)
-    return ModelConfig(recipe.model, num_classes, pixel_range, recipe.filters, recipe.dense, dropout)
+    outputs = num_classes + (recipe.non_digits > 0)
+    return ModelConfig(recipe.model, outputs, pixel_range, recipe.filters, recipe.dense, dropout)
 
 
 def network_config(options: Options, num_classes: int, framework: str) -> ModelConfig:

@@ -250,7 +250,7 @@ def test_the_network_decides_between_cuts() -> None:
     groups = [[middle, wide]]
     assert len(images_of(groups)) == 4
     for best, expected in (((0.9, 0.4, 0.99, 0.98), [3, 1, 2]), ((0.9, 0.95, 0.99, 0.98), [3, 0])):
-        rows = iter(np.array([probability, *[(1 - probability) / 9] * 9]) for probability in best)
+        rows = iter(np.array([probability, *[(1 - probability) / 9] * 9, 0]) for probability in best)
         assert [read.box[0] for read, _ in choose(groups, rows)[0]] == expected
 
 

@@ -80,6 +80,17 @@ def test_sound_model(run: Run) -> None:
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(loaded.predict(images), expected, rtol=1e-4)
     assert loaded.predict(images[:0]).shape == (0, 10)
+    np.testing.assert_array_equal(loaded.predict_pieces(images), np.pad(loaded.predict(images), ((0, 0), (0, 1))))
+
+
+def test_one_more_output_is_for_what_is_no_digit(run: Run) -> None:
+    eleven = [node("Slice", "logits zero one one", "last"), node("Concat", "logits last", "eleven", axis=1)]
+    write_model(run, [*LOGITS, *eleven, node("Softmax", "eleven", axis=1)])
+    loaded = trained_run.load_run(run)
+    images = np.random.default_rng(1).integers(0, 256, (30, 28, 28), np.uint8)
+    every = loaded.predict_pieces(images)
+    assert every.shape == (30, 11)
+    np.testing.assert_allclose(loaded.predict(images), every[:, :10] / every[:, :10].sum(axis=1)[:, None], rtol=1e-5)
 
 
 LARGE = [node("ReduceMax", "large", "largest", keepdims=0), node("Add", "all largest")]

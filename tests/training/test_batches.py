@@ -60,31 +60,35 @@ def dataset_of(images: np.ndarray, class_names: str = "0123456789") -> Dataset:
     return Dataset("small", images, labels, images, labels, tuple(class_names), "")
 
 
-def test_no_pen_writes_what_is_not_a_digit() -> None:
+@pytest.mark.parametrize("field", ["pens", "non_digits"])
+def test_no_pen_writes_what_is_not_a_digit(field: str) -> None:
     dataset = dataset_of(np.zeros((3, 28, 28), np.uint8), "abcdefghij")
-    with pytest.raises(UserError, match="--pens writes the digits 0 to 9, which 'small' does not have"):
-        next(images_of_epochs(dataset, Recipe(pens=0.5), 0))
+    with pytest.raises(UserError, match=f"--{field.replace('_', '-')} needs the digits 0 to 9, and 'small' has others"):
+        next(images_of_epochs(dataset, Recipe(**{field: 0.5}), 0))
 
 
 @pytest.mark.parametrize("recipe", [
     Recipe(epochs=4, augment=True, augmentation=Augmentation(rotation=20)),
     Recipe(epochs=4, pens=0.5),
     Recipe(epochs=4, pens=0.5, augment=True),
-], ids=["augment", "pens", "both"])  # fmt: skip
+    Recipe(epochs=4, non_digits=0.5),
+], ids=["augment", "pens", "both", "non-digits"])  # fmt: skip
 def test_changed_epochs_differ_and_do_not_depend_on_where_training_began(recipe: Recipe) -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
     before = images.copy()
     dataset = dataset_of(images)
     epochs = list(images_of_epochs(dataset, recipe, 0))
     assert len(epochs) == 4
-    for epoch, other in itertools.combinations(epochs, 2):
+    for (epoch, _), (other, _) in itertools.combinations(epochs, 2):
         assert not np.array_equal(epoch, other)
     for ours, resumed in zip(epochs[2:], images_of_epochs(dataset, recipe, 2), strict=True):
-        np.testing.assert_array_equal(ours, resumed)
+        for array, same in zip(ours, resumed, strict=True):
+            np.testing.assert_array_equal(array, same)
     np.testing.assert_array_equal(images, before)
     assert list(images_of_epochs(dataset, recipe, 4)) == []
-    other = next(iter(images_of_epochs(dataset, replace(recipe, seed=1), 0)))
-    assert not np.array_equal(other, epochs[0])
+    other, _ = next(iter(images_of_epochs(dataset, replace(recipe, seed=1), 0)))
+    assert not np.array_equal(other, epochs[0][0])
+    assert (10 in epochs[0][1]) == bool(recipe.non_digits)
 
 
 def test_what_a_network_is_evaluated_on() -> None:

@@ -128,7 +128,7 @@ def test_the_files_of_the_network_all_compute_the_same(
         np.testing.assert_allclose(found, run.probabilities[:n], atol=1e-5)
 
     for load, name in ((tools.load_own, CHECKPOINT[framework]), (tools.files.load_weights, "weights.safetensors")):
-        found = script.predict(load(run.path / name), test_images)
+        found = script.predict(load(run.path / name), test_images, 10)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, run.probabilities, atol=1e-5, err_msg=name)
     assert read_weights(run.path / "weights.safetensors")[0].pixel_range == pytest.approx(
@@ -333,7 +333,7 @@ def test_bfloat16_trains_and_leaves_a_float32_model(
     # bfloat16 has 8 bits: a model that computed in it would be off by 1e-3.
     images = load_dataset("tiny", tiny_data).test_images
     for load, name in ((tools.load_own, CHECKPOINT[framework]), (tools.files.load_weights, "weights.safetensors")):
-        found = script.predict(load(rounded.path / name), images)
+        found = script.predict(load(rounded.path / name), images, 10)
         np.testing.assert_allclose(found, rounded.probabilities, atol=1e-5)
     # After each epoch the network is evaluated in float32 too, and with the averaged weights if there are any.
     run = train("--precision", "bfloat16", "--epochs", "2", "--ema", "0.5", "--evaluate-on", "validation")
@@ -345,6 +345,20 @@ def test_all_images_in_one_step_and_none_held_out(train: Train) -> None:
     (row,) = run.history
     assert (run.info["validation"], row.get("validation_loss")) == (None, None)
     assert row["train_loss"] == pytest.approx(np.log(10), rel=0.1)  # before the only step: a guess
+
+
+def test_the_output_for_what_is_no_digit_is_left_out_of_evaluation(train: Train, tools: Any, tiny_data: Path) -> None:
+    """Accuracy, loss and probabilities, of validation and test images, are those of the ten classes alone."""
+    run = train("--non-digits", "0.5", "--epochs", "1", "--model", "lenet5")
+    config, arrays = read_weights(run.path / "weights.safetensors")
+    assert config.num_classes == len(arrays["head.bias"]) == 11
+    assert run.probabilities.shape == (len(run.labels), 10)
+    dataset = load_dataset("tiny", tiny_data)
+    held_out = split_dataset(dataset, Recipe(validation_fraction=0.2))[1]
+    logits = tools.logits(tools.files.load_weights(run.path / "weights.safetensors"), dataset.train_images[held_out])
+    shares = np.exp(logits[:, :10]) / np.exp(logits[:, :10]).sum(axis=1, keepdims=True)
+    expected = cross_entropy(dataset.train_labels[held_out], shares)
+    assert run.history[0]["validation_loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_with_evaluate_on_validation_no_number_depends_on_the_test_images(

@@ -6,7 +6,10 @@ for (const network of NETWORKS) {
 
 function onDrawing(_, image) {
     const runs = image && NETWORKS.map(network => {
-        const probabilities = Array.from(probabilitiesOf(network, image)), most = Math.max(...probabilities);
+        // Without that of no digit, which --non-digits adds.
+        const given = Array.from(probabilitiesOf(network, image)).slice(0, network.classes.length);
+        const sum = given.reduce((some, one) => some + one), probabilities = given.map(one => one / sum);
+        const most = Math.max(...probabilities);
         const digit = network.classes[probabilities.indexOf(most)];
         return { run: network.run, framework: network.framework, digit, sure: most >= network.sure, probabilities };
     });
