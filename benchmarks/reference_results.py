@@ -2,90 +2,81 @@
 
     python benchmarks/reference_results.py                  # everything: hours on two cores
     python benchmarks/reference_results.py --rows mlp       # some rows
-    python benchmarks/reference_results.py --write-only     # no training: the table from the results that are there
+    python benchmarks/reference_results.py --write-only     # no training: the tables from the results that are there
 
-Each row is a grid of run_experiment.py in outputs/experiments/, which continues where it was interrupted.
-docs/results.md is written from the run.json of its runs, which are copied to docs/results/; where a run is not in
-outputs/, its earlier copy counts. Recipes were fixed before the test set was looked at, except where the table's notes
-say so.
+Each row is a grid of run_experiment.py in outputs/experiments/, which continues where it was interrupted. The run.json
+of its runs are copied to docs/results/, and the tables in docs/results.md and README.md are written from there.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import statistics
 import sys
-from dataclasses import dataclass, replace
+import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from scipy import stats  # type: ignore[import-untyped]
+
 from benchmarks.processes import ROOT
 from mnist_twice.command_line import options_dataclass, parse
-from mnist_twice.data import DATA_DIR, FASHION_MNIST, MNIST, fingerprint
+from mnist_twice.data import DATA_DIR
 from mnist_twice.errors import run_script
 from mnist_twice.experiments.commands import run_grid, runs_of
-from mnist_twice.experiments.definition import grid_definition, recipe_of
 from mnist_twice.experiments.options import GridOptions, Jobs, parse_command
 from mnist_twice.names import FRAMEWORKS
-from mnist_twice.recipes import complete_record, recipe_record
 
 RESULTS = ROOT / "docs" / "results.md"
 COPIES = RESULTS.with_suffix("")
-FINGERPRINTS = {entry.name: fingerprint(entry.sha256) for entry in (MNIST, FASHION_MNIST)}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    name: str  # of the experiment
-    reference: str  # test accuracy in percent that the source reports: docs/references.md
-    goal: float | None  # mean test accuracy in percent
-    words: str  # options of `run_experiment.py grid`
-    first: str = ""  # options of a first grid, with whose weights the trainings of `words` start
+README = ROOT / "README.md"
+MARKS = r"(?s)(<!-- made by benchmarks/reference_results.py -->\n)(.*?)(<!-- end -->)"
+MARGIN = 0.1  # points within which the frameworks' accuracies count as equivalent
 
 
 DEEP = "--model deep-cnn --set early_stopping=0 reduce_on_plateau=0 keep_best=off precision=bfloat16 augment=on"
 ONE_CYCLE = "learning_rate=0.003 schedule=one-cycle ema=0.999"
 DEEP_MNIST = f"{DEEP} dropout=0.2 {ONE_CYCLE} validation_fraction=0 rotation=15 scale=0.15 elastic=0"
-DEEP_FASHION = f"--dataset fashion-mnist {DEEP}"
-COSINE = "learning_rate=0.001 schedule=cosine"
+FASHION = "--dataset fashion-mnist"
 SMOOTHED = "weight_decay=0.02 label_smoothing=0.1 validation_fraction=0.05"
 BFLOAT16, THREE = "--set precision=bfloat16", "--seed 0 1 2"
-ROWS = (
-    Row("cnn", "97 to 98 (project specification)", None, "--model cnn --seed 0 1 2 3 4"),
-    Row("mlp", "96.5 (Keras comparison)", 97.0, f"--model mlp {THREE}"),
-    Row("lenet5", "98.6 (Keras comparison)", 99.0, f"--model lenet5 {THREE}"),
-    Row("cnn-wide", "98.98 (Keras tutorial)", 99.2, f"--model cnn-wide {THREE}"),
-    Row("deep-cnn", "99.53 (deep Keras project)", 99.65, f"{DEEP_MNIST} epochs=30 {THREE}"),
-    Row("deep-cnn-long", "-", 99.7, f"{DEEP_MNIST} epochs=60 {THREE}"),
-    Row("vgg", "-", None, f"--model vgg {BFLOAT16} {THREE}"),
-    Row("resnet", "-", None, f"--model resnet {BFLOAT16} epochs=8 {THREE}"),
-    Row("vit", "-", None, f"--model vit {BFLOAT16} epochs=12 {THREE}"),
-    Row("fashion-default", "-", None, "--dataset fashion-mnist --model cnn --seed 0 1 2 3 4"),
-    Row("fashion-resnet", "-", None, f"--dataset fashion-mnist --model resnet {BFLOAT16} epochs=8 --seed 0 1"),
-    Row("fashion-cnn", "92.0 (Keras comparison)", 92.5, f"--dataset fashion-mnist --model fashion-cnn {THREE}"),
-    Row(
-        "fashion-deep-cnn",
+ROWS = {
+    "cnn": ("97 to 98 (project specification)", "--model cnn --seed 0 1 2 3 4"),
+    "mlp": ("96.5 (Keras comparison)", f"--model mlp {THREE}"),
+    "lenet5": ("98.6 (Keras comparison)", f"--model lenet5 {THREE}"),
+    "cnn-wide": ("98.98 (Keras tutorial)", f"--model cnn-wide {THREE}"),
+    "deep-cnn": ("99.53 (deep Keras project)", f"{DEEP_MNIST} epochs=30 {THREE}"),
+    "deep-cnn-long": ("-", f"{DEEP_MNIST} epochs=60 {THREE}"),
+    "vgg": ("-", f"--model vgg {BFLOAT16} {THREE}"),
+    "resnet": ("-", f"--model resnet {BFLOAT16} epochs=8 {THREE}"),
+    "vit": ("-", f"--model vit {BFLOAT16} epochs=12 {THREE}"),
+    "fast": ("99.04 (train_mnist_fast)", f"--model fast {BFLOAT16} --seed {' '.join(map(str, range(20)))}"),
+    "fashion-default": ("-", f"{FASHION} --model cnn --seed 0 1 2 3 4"),
+    "fashion-resnet": ("-", f"{FASHION} --model resnet {BFLOAT16} epochs=8 --seed 0 1"),
+    "fashion-cnn": ("92.0 (Keras comparison)", f"{FASHION} --model fashion-cnn {THREE}"),
+    "fashion-deep-cnn-first": (
         "-",
-        94.5,
-        f"{DEEP_FASHION} dropout=0.1 epochs=12 {COSINE} {SMOOTHED} "
-        "shift=1 rotation=0 scale=0 shear=0 elastic=0 flip=0.5 --init-from fashion-deep-cnn-first",
-        f"{DEEP_FASHION} dropout=0.3 epochs=40 {ONE_CYCLE} {SMOOTHED} rotation=5 shear=0.05 elastic=0 flip=0.5",
+        f"{FASHION} {DEEP} dropout=0.3 epochs=40 {ONE_CYCLE} {SMOOTHED} rotation=5 shear=0.05 elastic=0 flip=0.5",
     ),
-    # Its seconds: time_to_99.py.
-    Row("fast", "99.04 (train_mnist_fast)", 99.0, f"--model fast {BFLOAT16} --seed {' '.join(map(str, range(20)))}"),
-)
-NAMES = tuple(row.name for row in ROWS)
+    "fashion-deep-cnn": (
+        "-",
+        f"{FASHION} {DEEP} dropout=0.1 epochs=12 learning_rate=0.001 schedule=cosine {SMOOTHED} "
+        "shift=1 rotation=0 scale=0 shear=0 elastic=0 flip=0.5 --init-from fashion-deep-cnn-first",
+    ),
+}
+"""By experiment: its source's test accuracy in percent (docs/references.md), options of `run_experiment.py grid`."""
 
 
 @options_dataclass
 class Options:
-    rows: tuple[Literal[NAMES], ...] = NAMES  # type: ignore[valid-type]
-    """the rows to train; the table shows whatever is there"""
+    rows: tuple[Literal[tuple(ROWS)], ...] = tuple(ROWS)  # type: ignore[valid-type]
+    """the rows to train; the tables show all"""
     write_only: bool = False
-    """train nothing, write the table from the results that are there"""
+    """train nothing, copy the runs that are there and write the tables"""
     jobs: Jobs = 1
     """trainings at a time"""
     data_dir: Path = DATA_DIR
@@ -97,93 +88,116 @@ class Options:
 def main() -> int:
     options = parse(Options(), __doc__)
     status = 0
-    asked = [] if options.write_only else [row for row in ROWS if row.name in options.rows]
-    for grid in (grid for row in asked for grid in grids(row)):
-        place = replace(grid, jobs=options.jobs, data_dir=options.data_dir, output_dir=options.output_dir)
-        status = max(status, run_grid(place))
+    for name in options.rows:
+        place = replace(grid(name), jobs=options.jobs, data_dir=options.data_dir, output_dir=options.output_dir)
+        if not options.write_only:
+            status = max(status, run_grid(place))
+        for run in runs_of(place):
+            info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+            copy = COPIES / f"{name}-{info['framework']}-s{info['seed']}.json"
+            copy.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         if status == 130:  # Ctrl-C
             return status
-    write_results(options.output_dir)
-    print(f"{RESULTS.relative_to(ROOT)} is written.")
+    write_results()
+    print(f"{RESULTS.relative_to(ROOT)} and {README.name} are written.")
     return status
 
 
-def grids(row: Row) -> list[GridOptions]:
-    """Return the row's grids, one after the other; the runs of the last one are the row's."""
-    words = {f"{row.name}-first": row.first, row.name: row.words}
-    return [
-        parse_command(GridOptions(), "grid", "", [name, *shlex.split(text)]) for name, text in words.items() if text
-    ]
+def grid(name: str) -> GridOptions:
+    return parse_command(GridOptions(), "grid", "", [name, *shlex.split(ROWS[name][1])])
 
 
-def write_results(output_dir: Path) -> None:
-    """Write the table and the grids behind it into docs/results.md, and copy the run.json files of the runs."""
-    COPIES.mkdir(exist_ok=True)
-    text = RESULTS.read_text(encoding="utf-8")
-    lines = [text[: text.index("\n| row |")]]
-    lines += ["| row | source | goal | framework | n | mean | sd | range | over writers | epochs | training, s |"]
-    lines += ["|---|---|---|---|---|---|---|---|---|---|---|"]
-    for row in ROWS:
-        for framework in FRAMEWORKS:
-            goal = "-" if row.goal is None else f"{row.goal:g}"
-            numbers = _numbers(trainings(row, framework, output_dir))
-            lines.append(f"| {row.name} | {row.reference} | {goal} | {FRAMEWORKS[framework]} | {numbers} |")
-    lines += ["", "The [experiment](experiments.md) behind each row, for `python run_experiment.py`:", ""]
-    for row in ROWS:
-        lines += [f"- `grid {row.name}-first {row.first}`"] if row.first else []
-        lines += [f"- `grid {row.name} {row.words}`"]
-    RESULTS.write_text("\n".join([*lines, text[text.index("\n## Notes") :]]), encoding="utf-8")
+def trainings(name: str, framework: str) -> list[dict[str, Any]]:
+    """Return the run.json of each seed of the row that is done."""
+    paths = [COPIES / f"{name}-{framework}-s{seed}.json" for seed in grid(name).seed]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 
 
-def trainings(row: Row, framework: str, output_dir: Path) -> list[list[dict[str, Any]]]:
-    """Return for each seed of the row that is done the run.json of each of its trainings, and copy these files."""
-    done = []
-    for seed in grids(row)[-1].seed:
-        found = {grid.experiment: find_info(grid, framework, seed, output_dir) for grid in grids(row)}
-        infos = {name: info for name, info in found.items() if info}
-        if len(infos) == len(found):
-            done.append([*infos.values()])
-            for name, info in infos.items():
-                copy_of(name, framework, seed).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    return done
+def accuracies(infos: list[dict[str, Any]]) -> list[float]:
+    """Return the test accuracies in percent."""
+    return [100 * info["test"]["accuracy"] for info in infos]
 
 
-def copy_of(name: str, framework: str, seed: int) -> Path:
-    return COPIES / f"{name}-{framework}-s{seed}.json"
-
-
-def find_info(grid: GridOptions, framework: str, seed: int, output_dir: Path) -> dict[str, Any] | None:
-    """Return the run.json of a training of the grid as it is defined now, on the dataset as it is; None without one."""
-    definition, _ = grid_definition(grid, FINGERPRINTS[grid.dataset])
-    values = {"framework": framework, "model": grid.model[0], "seed": seed}
-    values |= {name: alternatives[0] for name, alternatives in definition.varied.items()}
-    wanted = recipe_record(recipe_of(definition, values)), definition.dataset_fingerprint, bool(grid.init_from)
-    runs = runs_of(replace(grid, output_dir=output_dir))
-    for path in [*(run / "run.json" for run in runs), copy_of(grid.experiment, framework, seed)]:
-        try:
-            info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+def write_results() -> None:
+    """Write tables and sentences between the marks in docs/results.md and README.md."""
+    readme = ["| row | source | PyTorch | TensorFlow | n |", "|---|---|---|---|---|"]
+    cells = "row | source | framework | n | mean | 95 % interval | sd | range | epochs | threads | training, s"
+    table = [f"| {cells} | PyTorch - TensorFlow |", "|---" * 12 + "|"]
+    pairs = []  # of the accuracies in both frameworks
+    for name, (reference, _) in ROWS.items():
+        both = [trainings(name, framework) for framework in FRAMEWORKS]
+        if not all(both):  # not trained yet
             continue
-        found = complete_record(info["recipe"]), info["dataset_fingerprint"], bool(info["init_from"])
-        if info["framework"] == framework and found == wanted:
-            return info
-    return None
+        difference = "-"
+        if min(map(len, both)) > 1:
+            pairs.append([*map(accuracies, both)])
+            low, high = stats.ttest_ind(*pairs[-1]).confidence_interval()
+            difference = f"{(low + high) / 2:+.2f} ({low:.2f} to {high:.2f})"
+        for framework, infos, cell in zip(FRAMEWORKS.values(), both, ("", difference), strict=True):
+            table += [f"| {name} | {reference} | {framework} | {numbers(infos)} | {cell} |"]
+        means = " | ".join(f"{statistics.mean(accuracies(infos)):.2f}" for infos in both)
+        counts = " and ".join(dict.fromkeys(str(len(infos)) for infos in both))
+        readme += [f"| {name} | {reference} | {means} | {counts} |"]
+    sentences = ["", *textwrap.wrap(compared(pairs), 120)]
+    table += [*sentences, "", "The [experiment](experiments.md) behind each row, for `python run_experiment.py`:", ""]
+    table += [f"- `grid {name} {words}`" for name, (_, words) in ROWS.items()]
+    for page, lines in ((RESULTS, table), (README, readme + sentences)):
+        before, start, _, end, after = re.split(MARKS, page.read_text(encoding="utf-8"))
+        page.write_text("\n".join([before + start, *lines, end + after]), encoding="utf-8")
 
 
-def _numbers(seeds: list[list[dict[str, Any]]]) -> str:
-    """Return the cells from n on; epochs and seconds count both trainings where there are two."""
-    if not seeds:
-        return "0 | - | - | - | - | - | -"
-    accuracies = [100 * infos[-1]["test"]["accuracy"] for infos in seeds]
-    deviation = f"{statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else "-"
-    spread = f"{min(accuracies):.2f} to {max(accuracies):.2f}" if len(accuracies) > 1 else "-"
-    intervals = [infos[-1]["test"].get("writer_interval_95") for infos in seeds]
-    bounds = [f"{100 * statistics.mean(ends):.2f}" for ends in zip(*intervals, strict=True)] if all(intervals) else []
-    writers = " to ".join(bounds) or "-"
-    seconds = statistics.median(sum(info["seconds"]["training"] for info in infos) for infos in seeds)
-    epochs = " + ".join(str(info["recipe"]["epochs"]) for info in seeds[0])
-    mean = f"{statistics.mean(accuracies):.3f}"
-    return f"{len(seeds)} | {mean} | {deviation} | {spread} | {writers} | {epochs} | {seconds:,.0f}"
+def compared(pairs: list[list[list[float]]]) -> str:
+    """Return what the accuracies in percent, of each recipe's seeds in both frameworks, say of the frameworks.
+
+    They are equivalent within MARGIN at the 5 % level where the 90 % interval of the mean difference over recipes lies
+    within it: two one-sided t tests (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15). Holm's
+    method finds a difference only if the smallest p, times the number of tests, is below 0.05. The difference that a t
+    test shows with 80 % power is its standard error times the sum of the t quantiles of 0.975 and 0.8.
+    """
+    tests = [stats.ttest_ind(*pair) for pair in pairs]
+    means = [statistics.mean(a) - statistics.mean(b) for a, b in pairs]
+    low, high = stats.ttest_1samp(means, 0).confidence_interval(0.9)
+    shown: dict[int, list[float]] = {}
+    for (a, _), test in zip(pairs, tests, strict=True):
+        ends, (t80, t975) = test.confidence_interval(), stats.t.ppf([0.8, 0.975], test.df)
+        shown.setdefault(len(a), []).append((ends.high - ends.low) / 2 * (1 + t80 / t975))
+    ranges = {n: dict.fromkeys(f"{end:.2f}" for end in (min(found), max(found))) for n, found in shown.items()}
+    power = ", ".join(f"{' to '.join(ranges[n])} (n = {n})" for n in sorted(ranges))
+    equivalent = "are" if max(-low, high) < MARGIN else "have not been shown to be"
+    smallest = min(1, len(tests) * min(test.pvalue for test in tests))
+    which = "No single recipe differs" if smallest >= 0.05 else "At least one recipe differs"
+    return (
+        f"Over the {len(pairs)} recipes with several seeds in both, the frameworks {equivalent} equivalent within "
+        f"{MARGIN} points of accuracy: the mean difference, PyTorch minus TensorFlow, is {statistics.mean(means):+.2f} "
+        f"(90 % interval {low:.2f} to {high:.2f}; two one-sided t tests). {which} (t tests, smallest p by Holm's "
+        f"method {smallest:.2f}). The smallest difference in one recipe that n seeds in each framework show with 80 % "
+        f"power: {power}."
+    )
+
+
+def numbers(infos: list[dict[str, Any]]) -> str:
+    """Return the cells from n on.
+
+    The interval of the mean m adds up what two intervals leave open, that of the seeds, m +- t sd / sqrt(n), and that
+    of the test images, the mean [l, h] of the trainings' own intervals (over writers, or Wilson's where these are
+    unknown): m - sqrt((t sd)^2 / n + (m - l)^2) to m + sqrt((t sd)^2 / n + (h - m)^2), as in Zou and Donner (2008),
+    'Construction of confidence limits about effect measures', Statistics in Medicine 27. With n = 1 the seeds' is left
+    out.
+    """
+    found, n = accuracies(infos), len(infos)
+    mean = statistics.mean(found)
+    tests = [info["test"] for info in infos]
+    ends = 100 * np.mean([test.get("writer_interval_95") or test["interval_95"] for test in tests], axis=0)
+    of_seeds, spread = 0.0, "- | -"
+    if n > 1:
+        deviation = statistics.stdev(found)
+        of_seeds = stats.t.ppf(0.975, n - 1) * deviation / n**0.5
+        spread = f"{deviation:.2f} | {min(found):.2f} to {max(found):.2f}"
+    low, high = mean + np.hypot(of_seeds, ends - mean) * [-1, 1]
+    threads = ", ".join(sorted({str(info["hardware"].get("threads", "-")) for info in infos}))
+    seconds = statistics.median(info["seconds"]["training"] for info in infos)
+    interval, epochs = f"{low:.2f} to {high:.2f}", infos[0]["recipe"]["epochs"]
+    return f"{n} | {mean:.3f} | {interval} | {spread} | {epochs} | {threads} | {seconds:,.0f}"
 
 
 if __name__ == "__main__":
