@@ -51,8 +51,8 @@ read, and only once for each training: the same command continues, and then show
 
 
 COMMANDS = {
-    "grid": (GRID, GridOptions(), "commands:run_grid"),
-    "search": (SEARCH, SearchOptions(), "commands:run_search"),
+    "grid": (GRID, GridOptions(), "run:run_grid"),
+    "search": (SEARCH, SearchOptions(), "run:run_search"),
     "show": (SHOW, ShowOptions(), "report:run_show"),
     "confirm": (CONFIRM, ConfirmOptions(), "confirm:run_confirm"),
 }

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from mnist_twice.command_line import options_dataclass, parse
@@ -62,7 +64,18 @@ class Sleeps(Workplace):
             Sleeps.slept += time.perf_counter() - before
             history.append({"epoch": epoch, "validation_loss": 1 / epoch})
             watch(history)
-        return {"seed": recipe.seed, "score": SCORE, "seconds": 5.0, "epochs": 3, "run": "run", "host": "host"}
+        return {"seed": recipe.seed, "score": SCORE, "seconds": 5.0, "epochs": 3, "run": "run"}
+
+
+class Timed(Worker):
+    """Counts its trials, and says when the last one ended."""
+
+    done, finished = 0, (0.0, 0.0)
+
+    def _after(self, study: Study, trial: FrozenTrial) -> None:
+        super()._after(study, trial)
+        if trial.state == TrialState.COMPLETE:
+            self.done, self.finished = self.done + 1, (time.perf_counter(), time.process_time())
 
 
 def main() -> None:
@@ -91,22 +104,14 @@ def work_on_trials(name: str, folder: str, options: Options, trials: int, number
     )
     definition, _ = grid_definition(grid, "")
     random.seed(number)
-    done: list[int] = []
     Sleeps.seconds = options.seconds
-    with open_study(grid, definition, "") as study:
+    with open_study(grid, definition, "") as shared:
         time.sleep(2 + options.seconds * random.random())  # all are there, and they do not move in step
-        worker = Worker(study, Sleeps(definition, grid), lambda trial: done.append(trial.number))
+        worker = Timed(shared, Sleeps(definition, grid))
         began = time.perf_counter(), time.process_time()
-        finished = began
-
-        def ended(trial: Any) -> None:
-            nonlocal finished
-            done.append(trial.number)
-            finished = time.perf_counter(), time.process_time()
-
-        worker.ended = ended
         worker.work()
-    return len(done), finished[0] - began[0] - Sleeps.slept, finished[1] - began[1]
+    wall, processor = (end - start for start, end in zip(began, worker.finished, strict=True))
+    return worker.done, wall - Sleeps.slept, processor
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ from benchmarks.processes import ROOT
 from mnist_twice.command_line import options_dataclass, parse
 from mnist_twice.data import DATA_DIR
 from mnist_twice.errors import run_script
-from mnist_twice.experiments.commands import run_grid, runs_of
 from mnist_twice.experiments.options import GridOptions, Jobs, parse_command
+from mnist_twice.experiments.run import run_grid
 from mnist_twice.names import FRAMEWORKS
+from mnist_twice.runs import find_runs
 
 RESULTS = ROOT / "docs" / "results.md"
 COPIES = RESULTS.with_suffix("")
@@ -92,7 +93,7 @@ def main() -> int:
         place = replace(grid(name), jobs=options.jobs, data_dir=options.data_dir, output_dir=options.output_dir)
         if not options.write_only:
             status = max(status, run_grid(place))
-        for run in runs_of(place):
+        for run in find_runs(place.folder / "runs"):
             info = json.loads((run / "run.json").read_text(encoding="utf-8"))
             copy = COPIES / f"{name}-{info['framework']}-s{info['seed']}.json"
             copy.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")

@@ -63,7 +63,7 @@ def parse(
         _refuse_unknown(unknown, [option(name).removeprefix("--") for name in fields])
     given = vars(namespace)
     try:
-        options: T = _replace(default, given)
+        options: T = with_fields(default, given)
     except ValidationError as error:
         (name, *_), _, rule = first_fault(error)
         value = " ".join(given[name]) if isinstance(given[name], list) else given[name]
@@ -158,11 +158,11 @@ def _metavar(field: FieldInfo) -> str:
     return {int: "N", float: "X", Path: "PATH"}.get(kind, "NAME")  # type: ignore[arg-type]
 
 
-def _replace(default: Any, given: Mapping[str, Any]) -> Any:
+def with_fields(default: Any, given: Mapping[str, Any]) -> Any:
     """Return the dataclass with the given words, read as its fields' types; ValidationError where one does not fit."""
     values = {name: getattr(default, name) for name in type(default).__pydantic_fields__}
     for name, value in values.items():
-        values[name] = _replace(value, given) if dataclasses.is_dataclass(value) else given.get(name, value)
+        values[name] = with_fields(value, given) if dataclasses.is_dataclass(value) else given.get(name, value)
     return type(default)(**values)
 
 

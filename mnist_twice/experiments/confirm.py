@@ -11,11 +11,10 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from mnist_twice.data import load_dataset
 from mnist_twice.errors import UserError
-from mnist_twice.experiments.commands import Script, best_of, work_on
-from mnist_twice.experiments.definition import Definition, command_of, recipe_of, versions_of
+from mnist_twice.experiments.definition import Definition, command_of, recipe_of, values_of, versions_of
 from mnist_twice.experiments.options import ConfirmOptions, ShowOptions
-from mnist_twice.experiments.parameters import values_of
 from mnist_twice.experiments.results import SCORES, Experiment, experiments_in, read_experiment, spread_of
+from mnist_twice.experiments.run import Script, best_of, work_on
 from mnist_twice.experiments.training import script_of
 from mnist_twice.names import percent
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import field
+from textwrap import shorten
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,7 +21,6 @@ from mnist_twice.experiments.values import (
     Alternatives,
     Range,
     default_space,
-    parse_alternatives,
     parse_space,
     text_of,
     value_of,
@@ -29,8 +30,6 @@ from mnist_twice.machine import versions
 from mnist_twice.names import command_text
 from mnist_twice.recipes import RECIPES, Recipe, find_problem, recipe_record, with_precision
 
-FORMAT = 2
-"""The version of what a study holds."""
 PACKAGES = {
     "pytorch": ("torch", "numpy", "onnx"),
     "tensorflow": ("tensorflow", "keras", "numpy", "onnx", "tf2onnx"),
@@ -38,11 +37,13 @@ PACKAGES = {
 """What decides the numbers of each framework's trainings, as in the training scripts."""
 USUAL_FRACTION = 0.1
 """The validation_fraction of a search whose model holds out none by default."""
+MOST_LISTED = 10_000
+"""Combinations of a finite space that are listed, to try each once."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What an experiment does. Of a grid, every combination of frameworks, recipes, `varied` and seeds."""
+    """What an experiment does. Of a grid, every combination of frameworks, recipes, `space` and seeds."""
 
     kind: Literal["grid", "search", "confirm"]
     dataset: str
@@ -52,13 +53,12 @@ class Definition:
     frameworks: tuple[str, ...]
     recipes: Mapping[str, Recipe]  # by model; of confirm, by what the recipe is: start or best
     seeds: tuple[int, ...]  # of a search, each trial trains with all of them
-    varied: Mapping[str, Alternatives] = field(default_factory=dict)
-    space: Mapping[str, Range | Alternatives] = field(default_factory=dict)  # of a search
+    space: Mapping[str, Range | Alternatives] = field(default_factory=dict)  # of a grid without ranges
     pruner: str = "none"  # of a search
     sampler_seed: int = 0  # of a search
     init_from: str = ""  # of a grid, the experiment with whose runs its trainings start
+    format: Literal[3] = 3  # the version of what a study holds
     versions: Mapping[str, str] = field(default_factory=dict)  # of the packages that decide numbers
-    format: int = FORMAT
 
     @property
     def label(self) -> str:
@@ -66,16 +66,17 @@ class Definition:
         return "recipe" if self.kind == "confirm" else "model"
 
     @property
-    def lists(self) -> dict[str, tuple[Any, ...]]:
-        """What the trials of a grid are combined of, by name."""
-        return {"framework": self.frameworks, self.label: (*self.recipes,), **self.varied, "seed": self.seeds}
+    def lists(self) -> dict[str, Any]:
+        """The alternatives of framework and recipe, and of all else that the trials of a grid are combined of."""
+        lists = {"framework": self.frameworks, self.label: (*self.recipes,)}
+        return lists if self.kind == "search" else {**lists, **self.space, "seed": self.seeds}
 
     @property
-    def differing(self) -> tuple[str, ...]:
-        """The names of what trials differ in, in the order of the command."""
+    def differing(self) -> dict[str, Any]:
+        """What trials differ in by name, in the order of the command: alternatives, or of a search ranges."""
         if self.kind == "search":
-            return (*self.space,)
-        return (*(name for name, values in self.lists.items() if len(values) > 1),)
+            return dict(self.space)
+        return {name: values for name, values in self.lists.items() if len(values) > 1}
 
     def record(self) -> dict[str, Any]:
         """Return the definition as the study holds it, in JSON's types."""
@@ -83,35 +84,32 @@ class Definition:
         return record
 
 
-def read_definition(record: Mapping[str, Any]) -> Definition:
+def read_definition(record: Any) -> Definition:
     """Return the definition that Definition.record gave; UserError where it is that of another version of this code."""
     try:
-        if record["format"] == FORMAT:
-            return TypeAdapter(Definition).validate_python(record)
-    except (KeyError, ValidationError):
-        pass
-    raise UserError("the study was made by another version of this project; use that version, or another NAME.")
-
-
-def refuse_other(name: str, stored: Mapping[str, Any], asked: Definition) -> None:
-    """Raise UserError where the study of this name has another definition than the one that is asked for."""
-    record = asked.record()
-    differing = [key for key in record if record[key] != stored.get(key)]
-    if not differing:
-        return
-    key, theirs, ours = differing[0], stored.get(differing[0]), record[differing[0]]
-    while isinstance(theirs, dict) and isinstance(ours, dict):
-        part = next(part for part in {**theirs, **ours} if theirs.get(part) != ours.get(part))
-        key, theirs, ours = f"{key}, {part}", theirs.get(part), ours.get(part)
-    what = f"{key.replace('_', ' ')}: {_shown(theirs)} there, {_shown(ours)} here"
-    if differing == ["versions"]:
+        return TypeAdapter(Definition).validate_python(record)
+    except ValidationError:
         raise UserError(
-            f"the experiment '{name}' was begun with other versions ({what}), so that results would not be comparable; "
-            "install those of constraints.txt on every machine, or choose another NAME."
+            "the study was made by another version of this project; use that version, or another NAME."
+        ) from None
+
+
+def refuse_other(name: str, stored: Any, asked: Definition) -> None:
+    """Raise UserError where the study of this name has another definition than the one that is asked for."""
+    theirs: Any = stored
+    ours: Any = asked.record()
+    where: list[str] = []
+    while isinstance(theirs, dict) and isinstance(ours, dict) and theirs != ours:
+        where.append(next(key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)))
+        theirs, ours = theirs.get(where[-1]), ours.get(where[-1])
+    if where:
+        there, here = ("nothing" if value is None else shorten(json.dumps(value), 60) for value in (theirs, ours))
+        # The versions are the last field: nothing else differs then.
+        hint = "install those of constraints.txt on every machine" if where[0] == "versions" else "give its options"
+        raise UserError(
+            f"there is another experiment '{name}' ({', '.join(where).replace('_', ' ')}: {there} there, {here} here); "
+            f"{hint} to continue it, or choose another NAME."
         )
-    raise UserError(
-        f"there is another experiment '{name}' ({what}); give its options to continue it, or choose another NAME."
-    )
 
 
 def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition, list[str]]:
@@ -119,17 +117,16 @@ def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition,
 
     fingerprint: that of the dataset.
     """
-    varied = parse_alternatives(options.set)
     definition = Definition(
         kind="grid",
         dataset=options.dataset,
         dataset_fingerprint=fingerprint,
         evaluate_on=options.evaluate_on,
         objective="loss",
-        frameworks=_once(options.framework),
-        recipes={model: with_precision(RECIPES[model]) for model in _once(options.model)},
-        seeds=_once(options.seed),
-        varied=varied,
+        frameworks=tuple(dict.fromkeys(options.framework)),
+        recipes={model: with_precision(RECIPES[model]) for model in options.model},
+        seeds=tuple(dict.fromkeys(options.seed)),
+        space=parse_space(options.set, "--set"),
         init_from=options.init_from,
         versions=versions_of(options.framework),
     )
@@ -139,18 +136,17 @@ def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition,
 
 def search_definition(options: SearchOptions, dataset: Dataset) -> Definition:
     """Return the search; UserError where its space is none."""
-    fixed = parse_alternatives(options.set)
+    fixed: dict[str, Any] = parse_space(options.set, "--set")
+    space = parse_space(options.space) or default_space(options.model)
     for name, values in fixed.items():
         if len(values) > 1:
             raise UserError(f"--set {name}: a search takes one value; to vary it, name it in --space.")
-    space = parse_space(options.space) or default_space(options.model)
-    for name in fixed.keys() & space.keys():
-        if options.space:
+        if options.space and name in space:
             raise UserError(f"{name} is in --set and in --space; leave one of them out.")
-        del space[name]
+        space.pop(name, None)
+    if not RECIPES[options.model].validation_fraction:
+        fixed = {"validation_fraction": (USUAL_FRACTION,), **fixed}
     recipe = with_values(RECIPES[options.model], {name: value for name, (value,) in fixed.items()})
-    if not recipe.validation_fraction and "validation_fraction" not in fixed:
-        recipe = with_values(recipe, {"validation_fraction": USUAL_FRACTION})
     pruner = options.pruner
     if pruner == "auto":
         pruner = "wilcoxon" if options.seeds > 1 else "median"
@@ -170,12 +166,16 @@ def search_definition(options: SearchOptions, dataset: Dataset) -> Definition:
         sampler_seed=options.seed,
         versions=versions_of([options.framework]),
     )
-    first = start_of(definition)
-    for name, part in space.items():
-        if isinstance(part, tuple) and first[name] not in part:
-            first[name] = part[0]
-    if problem := problem_of(definition, {"model": options.model, **first}):
-        raise UserError(f"no training can have these values: {problem}.")
+    some = start_of(definition)
+    for name, part in space.items():  # one combination that is possible shows that samples can be
+        if isinstance(part, Range):
+            some[name] = part.high
+        elif some[name] not in part:
+            some[name] = part[0]
+    try:
+        recipe_of(definition, {"model": options.model, **some})
+    except UserError as error:
+        raise UserError(f"no training can have these values: {error}.") from None
     return definition
 
 
@@ -203,41 +203,64 @@ def recipe_of(definition: Definition, values: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def problem_of(definition: Definition, values: Mapping[str, Any]) -> str:
-    """Return why no training can have these values; nothing where one can."""
-    try:
-        recipe_of(definition, values)
-    except UserError as error:
-        return str(error)
-    return ""
-
-
 def combinations(definition: Definition) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the values of each trial of a grid, and a sentence for each combination that was left out.
+    """Return the parameters of each trial that is possible, and a sentence for each combination that was left out.
 
     All combinations of a seed come before those of the next one, so that an unfinished grid compares all of them.
     UserError where no combination is possible.
     """
-    found: list[dict[str, Any]] = []
-    recipes: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     left_out: dict[str, None] = {}
-    for values in _products(definition):
+    parts = sorted(definition.differing.items(), key=lambda part: part[0] != "seed")
+    for chosen in itertools.product(*(_listed(part) for _, part in parts)):
+        params = {name: param for (name, _), param in zip(parts, chosen, strict=True)}
+        values = values_of(definition, params)
         described = ", ".join(f"{key} {text_of(value)}" for key, value in values.items() if key != "seed")
         try:
             recipe = recipe_of(definition, values)
         except UserError as error:
             left_out[f"{described}: {error}."] = None
             continue
-        same = (str(values["framework"]), json.dumps(recipe_record(recipe)))
-        if same in recipes:
+        training = (values["framework"], json.dumps(recipe_record(recipe)))
+        if found.setdefault(training, params) is not params:
             left_out[f"{described}: the same training as another combination."] = None
-            continue
-        recipes.add(same)
-        found.append(values)
     if not found:
-        why = next(iter(left_out), "a list of values is empty.")
-        raise UserError(f"no combination of these values is possible; {why}")
-    return found, list(left_out)
+        raise UserError(f"no combination of these values is possible; {next(iter(left_out))}")
+    return [*found.values()], [*left_out]
+
+
+def is_finite(definition: Definition) -> bool:
+    """Return whether all that a search can try can be listed."""
+    return 0 < math.prod(len(_listed(part)) for part in definition.space.values()) <= MOST_LISTED
+
+
+def _listed(part: Range | Alternatives) -> list[Any]:
+    """Return the parameters that a part allows; nothing where they are endless, or too many."""
+    if isinstance(part, tuple):
+        return [*map(param_of, part)]
+    low, high = part.low, part.high
+    return [*range(low, int(high) + 1)] if isinstance(low, int) and high - low < MOST_LISTED else []
+
+
+def param_of(value: Any) -> Any:
+    """Return a value as Optuna takes it: a list of numbers is a text there."""
+    return text_of(value) if isinstance(value, tuple) else value
+
+
+def values_of(definition: Definition, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's values by name: framework, model, and fields of the recipe, which the parameters stand for.
+
+    Of a search's numbers that are no integers four digits are enough; of seeds it has none, as each trial has all.
+    """
+    values = {name: alternatives[0] for name, alternatives in definition.lists.items()}
+    for name, part in definition.differing.items():
+        if name in params:
+            found = params[name]
+            if isinstance(part, Range):
+                values[name] = min(max(float(f"{found:.4g}"), part.low), part.high) if type(found) is float else found
+            else:
+                values[name] = next(value for value in part if param_of(value) == found)
+    return values
 
 
 def start_of(definition: Definition) -> dict[str, Any]:
@@ -253,19 +276,3 @@ def command_of(command: str, options: Place) -> str:
         if chosen != usual and name not in (*Work.__dataclass_fields__, "seconds"):
             words += [option(name), *(map(str, chosen) if isinstance(chosen, tuple) else [str(chosen)])]
     return command_text(words)
-
-
-def _products(definition: Definition) -> Iterator[dict[str, Any]]:
-    *names, _ = lists = definition.lists
-    for seed in definition.seeds:
-        for values in itertools.product(*(lists[name] for name in names)):
-            yield {**dict(zip(names, values, strict=True)), "seed": seed}
-
-
-def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(values))
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,8 +3,6 @@
 python -m mnist_twice.experiments.export outputs/experiments/better/runs/mnist-cnn-pytorch
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 from importlib import import_module

@@ -17,19 +17,20 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy import stats  # type: ignore[import-untyped]
 
 from mnist_twice.errors import UserError
-from mnist_twice.experiments.definition import Definition, read_definition, start_of
-from mnist_twice.experiments.parameters import values_of
-from mnist_twice.experiments.storage import JOURNAL, answering
+from mnist_twice.experiments.definition import Definition, read_definition, start_of, values_of
 from mnist_twice.experiments.study import (
-    ASKED,
     COMMAND,
     DEFINITION,
     DIVERGED,
     ERROR,
+    JOURNAL,
     TRAININGS,
+    WANTED,
     WORKER,
-    storage_of,
-    wanted_of,
+    answering,
+    counting,
+    open_storage,
+    params_of,
 )
 from mnist_twice.experiments.values import FIELDS, option_text, text_of, value_of, value_text
 from mnist_twice.names import percent, spelled
@@ -89,20 +90,19 @@ def read_experiment(name: str, output_dir: Path, storage: str = "") -> Experimen
             others = f"there are {', '.join(known)}." if known else "no experiments yet."
             hint = "" if storage else " If it is in a database, add --storage."
             raise UserError(f"there is no experiment '{name}' in {where}: {others}{hint}")
-        study = optuna.load_study(study_name=name, storage=storage_of(output_dir / "experiments" / name, storage))
+        study = optuna.load_study(study_name=name, storage=open_storage(output_dir / "experiments" / name, storage))
         attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
     if DEFINITION not in attributes or not trials:
         raise UserError(f"the experiment '{name}' is just being made; try again in a moment.")
     definition = read_definition(attributes[DEFINITION])
-    wanted = wanted_of(definition, attributes.get(ASKED, 0))
-    counting = sorted(filter(None, wanted.counting(trials).values()), key=lambda trial: trial.number)
-    return Experiment(name, definition, wanted.trials, tuple(counting), attributes.get(COMMAND, ""))
+    frozen = sorted(counting(trials).values(), key=lambda trial: trial.number)
+    return Experiment(name, definition, attributes.get(WANTED, 0), tuple(frozen), attributes.get(COMMAND, ""))
 
 
 def experiments_in(output_dir: Path, storage: str) -> list[str]:
     """Return the names of all experiments in the folder of outputs, or in the storage where one is given."""
     if storage:
-        return sorted(optuna.get_all_study_names(storage_of(output_dir, storage)))
+        return sorted(optuna.get_all_study_names(open_storage(output_dir, storage)))
     return sorted(path.parent.name for path in (output_dir / "experiments").glob(f"*/{JOURNAL}"))
 
 
@@ -166,8 +166,8 @@ def pruning_text(experiment: Experiment) -> str:
 
 
 def _row(definition: Definition, trial: FrozenTrial) -> dict[str, Any]:
-    held, worker = trial.user_attrs, trial.user_attrs.get(WORKER, {})
-    results, values = held.get(TRAININGS, []), values_of(definition, trial.params)
+    held, worker = trial.user_attrs, trial.user_attrs.get(WORKER) or {}
+    results, values = held.get(TRAININGS, []), values_of(definition, params_of(trial))
     recipe = definition.recipes[values[definition.label]]
     return {
         "number": trial.number,

@@ -1,16 +1,21 @@
-"""One worker: takes trials from the study, trains, reports each epoch, and gives back what it cannot finish."""
+"""Grids and searches from their options to their end: one worker, which takes trials from the study and trains them."""
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import platform
 import queue
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 from types import FrameType
 from typing import Any
@@ -19,99 +24,120 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from mnist_twice.experiments.definition import recipe_of
-from mnist_twice.experiments.parameters import values_of
-from mnist_twice.experiments.study import DIVERGED, ERROR, TRAININGS, Dropped, NothingToDo, SharedStudy
-from mnist_twice.experiments.training import History, Stopped, TrainingDiverged, TrainingFailed, Workplace
+from mnist_twice.data import load_dataset
+from mnist_twice.errors import UserError
+from mnist_twice.experiments.definition import (
+    Definition,
+    command_of,
+    grid_definition,
+    recipe_of,
+    search_definition,
+    values_of,
+)
+from mnist_twice.experiments.options import GridOptions, SearchOptions, Work
+from mnist_twice.experiments.study import DIVERGED, ERROR, TRAININGS, SharedStudy, open_study
+from mnist_twice.experiments.training import PROJECT, History, TrainingFailed, Workplace, script_of
 from mnist_twice.experiments.values import count, values_text
+from mnist_twice.files import write_whole
 from mnist_twice.names import percent, plain
+from mnist_twice.recipes import recipe_record
 
+Script = Callable[[str], Path]
+BEST = "best.json"
+"""The best recipe, in a search's folder; the training scripts take it with --recipe."""
 PAUSE = 2.0
 """Seconds between two looks at a study in which there is nothing to do at present."""
-EXPECTED = (Dropped, Stopped, TrainingFailed)
+
+
+class Dropped(Exception):
+    """A trial that is of no use, or is not wanted."""
+
+
+class Stopped(BaseException):
+    """The work ends: no Exception, which would have Optuna write that the trial failed."""
 
 
 class Worker:
     """Works on an experiment until all of its trials have ended, or it is stopped."""
 
-    def __init__(self, study: SharedStudy, place: Workplace, ended: Callable[[FrozenTrial], None]) -> None:
-        """ended: is called after each trial that was completed here."""
-        self.study, self.place, self.ended = study, place, ended
+    def __init__(self, shared: SharedStudy, place: Workplace) -> None:
+        self.shared, self.place = shared, place
+        self.name = f"{platform.node()}:{os.getpid()}"
         self.stopping = threading.Event()
         self.interrupted = False
+        self.fault: BaseException | None = None  # what ends all jobs
         self.jobs: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of those that are free
         for number in range(place.options.jobs):
             self.jobs.put(number)
-        self._fault: BaseException | None = None  # of a thread that reports heartbeats
-        self._waits = False
 
     def work(self, seconds: float = 0) -> bool:
         """Return whether it came to its end, and was not stopped by Ctrl-C or SIGTERM.
 
         seconds: after which it begins no further trial; 0 is without a limit. UserError where the disk is full.
         """
-        deadline = time.monotonic() + (seconds or math.inf)
+        deadline, waits = time.monotonic() + (seconds or math.inf), False
         with self._stoppable():
             try:
-                while not self.stopping.is_set() and time.monotonic() < deadline:
-                    self.study.rescue()
-                    if self.study.is_over():
-                        break
-                    self._optimize(deadline)
+                while not (self.stopping.is_set() or time.monotonic() > deadline or self.shared.is_over()):
+                    if waiting := self.shared.refill():
+                        self._optimize(min(waiting, self.place.options.jobs), deadline)
+                    elif not self.shared.is_over():
+                        if not waits:
+                            _say("waiting for trials that run elsewhere, to continue them should their workers end.")
+                        waits = True
+                        self.stopping.wait(PAUSE)
             finally:
                 with suppress(Exception):  # a full disk, a lost server: others find them, or the next call
-                    self.study.rescue()
-        if self._fault:
-            raise self._fault
+                    self.shared.give_back(self.name)
+        if self.fault:
+            raise self.fault
         return not self.interrupted
 
-    def _optimize(self, deadline: float) -> None:
+    def _optimize(self, jobs: int, deadline: float) -> None:
+        timeout = None if deadline == math.inf else max(deadline - time.monotonic(), 0)
+        catch, callbacks = (Dropped, TrainingFailed), [self._after]
         try:
-            self.study.optimize(
-                self._objective,
-                n_jobs=self.place.options.jobs,
-                timeout=None if deadline == math.inf else max(deadline - time.monotonic(), 0),
-                catch=EXPECTED,
-                callbacks=[self._after],
-            )
-        except NothingToDo:
-            if not self._waits and not self.study.is_over():
-                self._waits = True
-                _say("waiting for trials that run elsewhere, to continue them should their workers end.")
-            self.stopping.wait(0 if self.study.alone else PAUSE)
-        except (UpdateFinishedTrialError, ValueError) as error:
-            if isinstance(error, ValueError) and not str(error).startswith("Cannot tell a"):
+            self.shared.study.optimize(self._objective, n_jobs=jobs, timeout=timeout, catch=catch, callbacks=callbacks)
+        except Stopped:
+            pass
+        except (ValueError, AssertionError) as error:
+            if "Cannot tell a" not in f"{error} {error.__context__}":
                 raise
             _say("a trial was given to another worker: this one was out of reach for too long.")
 
     def _objective(self, trial: Trial) -> float:
         job = self.jobs.get()
         try:
-            return self._train(trial, self.study.values(trial), job)
-        except TrainingDiverged as error:
-            trial.set_user_attr(DIVERGED, str(error))
-            raise optuna.TrialPruned from None  # with what it reported last: the sampler learns from it
+            return self._train(trial, job)
         except TrainingFailed as error:
-            trial.set_user_attr(ERROR, str(error))
+            diverged = "diverged" in str(error)
+            trial.set_user_attr(DIVERGED if diverged else ERROR, str(error))
+            if diverged:
+                raise optuna.TrialPruned from None  # with what it reported last: the sampler learns from it
             raise
-        except (*EXPECTED, optuna.TrialPruned, UpdateFinishedTrialError):
+        except (Dropped, Stopped, optuna.TrialPruned, UpdateFinishedTrialError):
             raise
-        except BaseException:
-            self.stopping.set()  # what ends one job, such as a full disk, ends all
-            raise
+        except BaseException as error:  # such as a full disk, or a lost server
+            self._end(error)
+            raise Stopped from error
         finally:
             self.jobs.put(job)
 
-    def _train(self, trial: Trial, values: Mapping[str, Any], job: int) -> float:
+    def _train(self, trial: Trial, job: int) -> float:
         """Return the objective: the mean over the trial's seeds, those that an earlier worker has trained included."""
-        definition, framework = self.study.definition, str(values["framework"])
-        recipe, key = recipe_of(definition, values), definition.objective
+        definition = self.shared.definition
+        if not self.shared.take(trial, self.name):
+            raise Dropped
+        values, key = values_of(definition, trial.params), definition.objective
+        try:
+            recipe = recipe_of(definition, values)
+        except UserError:  # of some samples
+            raise Dropped from None
         seeds = definition.seeds if definition.kind == "search" else (recipe.seed,)
-        several = len(seeds) > 1
-        results: list[dict[str, Any]] = list(trial.user_attrs.get(TRAININGS, [])) if several else []
+        results: list[dict[str, Any]] = trial.user_attrs.get(TRAININGS, [])
         steps = 0
 
-        def report(found: list[float], total: int) -> None:
+        def report(found: Sequence[float], total: int) -> None:
             """Report what is new, one by one: what is pruned must not depend on how busy the machine is."""
             nonlocal steps
             for value in found[steps:]:
@@ -123,49 +149,42 @@ class Worker:
         def watch(history: History) -> None:
             if self.stopping.is_set():
                 raise Stopped
-            if not several:
-                column = f"validation_{key}"
-                report([row[column] for row in history if column in row], recipe.epochs)
+            if len(seeds) == 1:
+                report([row[f"validation_{key}"] for row in history if f"validation_{key}" in row], recipe.epochs)
 
-        try:
-            report([result["score"][key] for result in results], len(seeds))
-            for seed in seeds[len(results) :]:
-                this, log = replace(recipe, seed=seed), f"{trial.number:04d}"
-                results.append(self.place.train(framework, this, log, job, watch))
-                if several:
-                    trial.set_user_attr(TRAININGS, results)
-                    report([result["score"][key] for result in results], len(seeds))
-        except optuna.TrialPruned:
-            self.place.forget(framework, replace(recipe, seed=seeds[min(len(results), len(seeds) - 1)]))
-            raise
-        if not several:
+        while len(results) < len(seeds):
+            if len(seeds) > 1:
+                report([result["score"][key] for result in results], len(seeds))
+            this, log = replace(recipe, seed=seeds[len(results)]), f"{trial.number:04d}"
+            results.append(self.place.train(values["framework"], this, log, job, watch))
             trial.set_user_attr(TRAININGS, results)
+        if len(seeds) > 1:
+            report([result["score"][key] for result in results], len(seeds))
         return fmean(result["score"][key] for result in results)
 
     def _after(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Say how a trial has ended."""
-        if self.stopping.is_set():
-            study.stop()
-        definition, held = self.study.definition, trial.user_attrs
-        values = values_of(definition, trial.params)
-        names = definition.differing or ("framework", "model")
-        head = f"trial {trial.number}: {values_text({name: values[name] for name in names if name in values})}"
-        several = len(definition.seeds) if definition.kind == "search" else 1
+        """Say how a trial has ended, and go on while others wait."""
+        definition, held, what = self.shared.definition, trial.user_attrs, ""
         if trial.state == TrialState.COMPLETE:
-            results = held[TRAININGS]
-            loss, accuracy = (fmean(result["score"][what] for result in results) for what in ("loss", "accuracy"))
-            seconds, epochs = (sum(result[what] for result in results) for what in ("seconds", "epochs"))
-            mean = f"mean of {several} seeds, " if several > 1 else ""
-            done = f"{count(epochs, 'epoch')} in {seconds:.1f} s"
-            _say(f"{head}: {mean}loss {loss:.4f}, accuracy {percent(accuracy)}, {done}")
-            self.ended(trial)
+            what = _score_text(trial)
         elif DIVERGED in held:
-            _say(f"{head}: diverged: {held[DIVERGED].splitlines()[-1].removeprefix('error: ')}")
+            what = f"diverged: {held[DIVERGED].splitlines()[-1].removeprefix('error: ')}"
         elif trial.state == TrialState.PRUNED:
-            steps = len(trial.intermediate_values)
-            _say(f"{head}: pruned after {f'{steps} of {several} seeds' if several > 1 else count(steps, 'epoch')}")
+            unit = "epoch" if len(definition.seeds) == 1 else "seed"
+            what = f"pruned after {count(len(trial.intermediate_values), unit)}"
         elif ERROR in held:
-            _say("\n    ".join([f"{head}: the training failed; its last lines:", *held[ERROR].splitlines()]))
+            what = "\n    ".join(["the training failed; its last lines:", *held[ERROR].splitlines()])
+        if what:
+            _say(f"{_described(definition, trial)}: {what}")
+        if definition.kind == "search" and (best := best_of(definition, self.shared.counting().values())):
+            write_best(self.place.options, definition, best)
+        if self.stopping.is_set() or not self.shared.refill():
+            study.stop()
+
+    def _end(self, fault: BaseException | None) -> None:
+        """Stop all jobs for what one of them, or a thread that reports its heartbeat, has met."""
+        self.fault = self.fault or fault
+        self.stopping.set()
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
@@ -178,11 +197,7 @@ class Worker:
             self.stopping.set()
             print("stopping: trials that run are given back ...", file=sys.stderr)
 
-        def lose(thread: threading.ExceptHookArgs) -> None:
-            self._fault = thread.exc_value
-            self.stopping.set()
-
-        before, threading.excepthook = threading.excepthook, lose  # of the threads that report heartbeats
+        before, threading.excepthook = threading.excepthook, lambda args: self._end(args.exc_value)
         handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -190,6 +205,109 @@ class Worker:
             threading.excepthook = before
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+
+def run_grid(options: GridOptions, script: Script = script_of) -> int:
+    """Train every combination that has not been trained; return the exit status.
+
+    script: gives the training script of a framework.
+    """
+    dataset = load_dataset(options.dataset, options.data_dir)
+    definition, left_out = grid_definition(options, dataset.fingerprint)
+    for sentence in left_out:
+        print(f"left out: {sentence}", file=sys.stderr)
+    return work_on(definition, options, command_of("grid", options), script)
+
+
+def run_search(options: SearchOptions, script: Script = script_of) -> int:
+    """Look for the best recipe until as many trials as asked for have ended; return the exit status."""
+    definition = search_definition(options, load_dataset(options.dataset, options.data_dir))
+    return work_on(definition, options, command_of("search", options), script, options.trials, options.seconds)
+
+
+def work_on(
+    definition: Definition, options: Work, command: str, script: Script, trials: int = 0, seconds: float = 0
+) -> int:
+    """Work on the study with others until its end, and say how it ended; return the exit status.
+
+    command: what repeats it; trials: how many a search is to make; seconds: after which it begins no further one.
+    """
+    name, folder = options.experiment, options.folder
+    with open_study(options, definition, command, trials) as shared:
+        wanted = shared.wanted
+        if wanted < trials:
+            print(f"the space has {wanted} possible combinations; each is tried once.", file=sys.stderr)
+        complete = Worker(shared, Workplace(definition, options, script)).work(seconds)
+        found = [*shared.counting().values()]
+    failed = sum(trial.state == TrialState.FAIL for trial in found)
+    done = f"{sum(trial.state.is_finished() for trial in found) - failed} of {wanted} trials of '{name}' are done"
+    if not complete:
+        print(f"stopped: {done}; the same command continues.", file=sys.stderr)
+        return 130
+    print(f"{done}; 'python run_experiment.py show {name}' shows them.")
+    if definition.kind == "search" and (best := best_of(definition, found)):
+        write_best(options, definition, best)
+        export_best(folder / "runs", best)
+        print(f"The best is {_described(definition, best)}: {_score_text(best)}.")
+        print(f"'{folder / BEST}' has its recipe; the training scripts take that with --recipe.")
+    if failed:
+        print(
+            f"error: {failed} of {wanted} trials failed; on the machine that ran them, '{folder / 'logs'}' has what "
+            "their trainings said. The same command tries them again.",
+            file=sys.stderr,
+        )
+    return 1 if failed else 0
+
+
+def best_of(definition: Definition, trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
+    """Return the complete trial with the best objective; of equal ones, the first."""
+    sign = 1 if definition.objective == "loss" else -1
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)
+
+
+def write_best(options: Work, definition: Definition, trial: FrozenTrial) -> None:
+    """Write best.json, unless it has this trial already."""
+    content: dict[str, Any] = {
+        "recipe": recipe_record(recipe_of(definition, values_of(definition, trial.params))),
+        "experiment": options.experiment,
+        "trial": trial.number,
+        "objective": f"validation {definition.objective}",
+        "value": trial.value,
+        "dataset": definition.dataset,
+        "framework": definition.frameworks[0],
+        "trainings": trial.user_attrs[TRAININGS],
+    }
+    text, path = json.dumps(content, indent=2) + "\n", options.folder / BEST
+    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+        write_whole(path, text)
+
+
+def export_best(runs: Path, trial: FrozenTrial) -> None:
+    """Give the runs of a trial model.onnx, as far as they are on this machine: trials are trained without."""
+    for result in trial.user_attrs[TRAININGS]:
+        path = runs / result["run"]
+        if path.is_dir() and not (path / "model.onnx").exists():
+            command = [sys.executable, "-m", "mnist_twice.experiments.export", str(path.resolve())]
+            done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"note: '{path}' has no model.onnx: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+
+
+def _described(definition: Definition, trial: FrozenTrial) -> str:
+    """Return 'trial 7: dropout 0.1 · seed 2'."""
+    values = values_of(definition, trial.params)
+    names = definition.differing or ("framework", "model")
+    return f"trial {trial.number}: {values_text({name: values[name] for name in names if name in values})}"
+
+
+def _score_text(trial: FrozenTrial) -> str:
+    """Return the results of a complete trial: 'loss 0.0367, accuracy 98.93 %, 3 epochs in 20.1 s'."""
+    results = trial.user_attrs[TRAININGS]
+    loss, accuracy = (fmean(result["score"][what] for result in results) for what in ("loss", "accuracy"))
+    seconds, epochs = (sum(result[what] for result in results) for what in ("seconds", "epochs"))
+    mean = f"mean of {len(results)} seeds, " if len(results) > 1 else ""
+    return f"{mean}loss {loss:.4f}, accuracy {percent(accuracy)}, {count(epochs, 'epoch')} in {seconds:.1f} s"
 
 
 def _say(sentence: str) -> None:

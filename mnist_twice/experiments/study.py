@@ -1,287 +1,350 @@
-"""A study that workers share, and which of its trials count: exactly one for each combination, without locks.
+"""A study that workers share: a journal file of one machine, or a PostgreSQL database for several.
 
-Workers agree through the study alone. Optuna hands a waiting trial to one worker only, a trial fails only once, and
-numbers rise. A lost trial is failed and waits again as a new one. Of all trials of a combination, or of a sample, that
-have not failed, only the one with the lowest number counts, and whoever claims another one drops it. So a worker may be
-killed between any two calls, and one that was only believed dead cannot add a second result.
+Each trial that is wanted has a place, and waits in the study until Optuna hands it to one worker. The trial of a worker
+that was stopped or lost waits again under its own number, so that sampling and pruning go on as if nothing had been.
+Only a trial that failed, or a sample that is of no use, is followed by another one at its place.
 """
 
 from __future__ import annotations
 
-import copy
-import os
-import platform
 import random
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+import sqlalchemy
+from filelock import FileLock, Timeout
+from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
-from optuna.study import StudyDirection
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, WilcoxonPruner
+from optuna.samplers import TPESampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, fail_stale_trials
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mnist_twice.errors import UserError
-from mnist_twice.experiments import storage as storages
-from mnist_twice.experiments.definition import Definition, combinations, problem_of, refuse_other
+from mnist_twice.experiments.definition import Definition, combinations, is_finite, param_of, refuse_other, start_of
 from mnist_twice.experiments.options import Work
-from mnist_twice.experiments.parameters import (
-    distributions_of,
-    key_of,
-    param_of,
-    possible_params,
-    pruner_of,
-    sampler_of,
-    start_params,
-    values_of,
-)
-from mnist_twice.files import check_place
+from mnist_twice.experiments.values import Range
+from mnist_twice.files import check_place, naming
 
-WORKER, TRAININGS, ERROR, DIVERGED, DROPPED = "worker", "trainings", "error", "diverged", "dropped"
-"""What a trial holds besides its parameters: who works on it, since it has been claimed; the results of its trainings;
-the last words of one that failed, or of one that diverged; why it does not count."""
-DEFINITION, ASKED, COMMAND = "definition", "trials", "command"
-"""What the study holds: its definition, how many trials of a search were asked for, and the command that repeats it."""
-PATIENCE = 2.0
-"""Seconds for which nobody may have a trial that has to wait again, as between two calls of another worker."""
-MOST_REFUSED = 200
-"""Samples in a row that no training can have, after which the space is at fault."""
+PLACE, WORKER, TRAININGS, ERROR, DIVERGED = "place", "worker", "trainings", "error", "diverged"
+"""What a trial holds besides its parameters: its place among those that are wanted; who works on it, from the first
+heartbeat on; the results of its trainings; the last words of one that failed, or of one that diverged."""
+DEFINITION, WANTED, COMMAND = "definition", "trials", "command"
+"""What the study holds: its definition, how many trials there are to be, and the command that repeats it."""
+JOURNAL = "journal.log"
+BEAT, GRACE = 10, 60
+"""Seconds between two heartbeats on a server, and without one after which a worker counts as lost."""
+TIMEOUT = 30
+"""Seconds after which a server that does not answer is given up."""
+AHEAD = 100
+"""Trials that are added at a time; a million may be wanted."""
+JOBS = threading.Lock()
+"""Held by the job that adds them."""
 
 
-class NothingToDo(Exception):
-    """No trial waits, and none is to be made, at present."""
+@dataclass
+class SharedStudy:
+    """A study as one worker has it, which sees to it that there is a trial at each place."""
 
+    study: Study
+    storage: BaseStorage
+    definition: Definition
+    wanted: int  # trials
+    params: list[dict[str, Any]]  # of a grid, of each trial; of a search, what is tried before Optuna draws any
+    failed_before: set[int]  # numbers of trials that this call tries again
 
-class Dropped(Exception):
-    """A trial that has been claimed and does not count."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be tried: of a grid each combination's parameters, by their key; of a search how many samples."""
-
-    combinations: Mapping[str, Mapping[str, Any]]
-    trials: int
-
-    def counting(self, trials: Sequence[FrozenTrial]) -> dict[str, FrozenTrial | None]:
-        """Return the trial that counts for each combination or sample: the last one where all of them have failed."""
-        groups: dict[str, list[FrozenTrial]] = {key: [] for key in self.combinations}
-        for trial in trials:
-            if DROPPED not in trial.user_attrs:
-                key = key_of(trial.params) if self.combinations else str(root_of(trial))
-                groups.setdefault(key, []).append(trial)
-        return {key: _best_of(groups[key]) for key in [*groups][: self.trials]}
-
-
-def wanted_of(definition: Definition, trials: int) -> Wanted:
-    """Return what is wanted; trials: how many of a search were asked for."""
-    if definition.kind == "search":
-        possible = possible_params(definition)
-        return Wanted({}, trials if possible is None else min(trials, len(possible)))
-    names = definition.differing
-    params = [{name: param_of(values[name]) for name in names} for values in combinations(definition)[0]]
-    return Wanted({key_of(each): each for each in params}, len(params))
-
-
-def root_of(trial: FrozenTrial) -> int:
-    """Return the number of the trial that this one tries again, or its own."""
-    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
-    return trial.number if first is None else first
-
-
-class SharedStudy(optuna.Study):
-    """Optuna's study for one worker, who never makes more trials than are wanted, and rescues those of lost workers."""
-
-    def __init__(self, name: str, storage: BaseStorage, definition: Definition, trials: int, alone: bool) -> None:
-        """trials: how many of a search were asked for; alone: whether all other workers of the study have ended."""
-        super().__init__(name, storage)
-        self.definition, self.alone = definition, alone
-        self.wanted = wanted_of(definition, trials)
-        self.worker = f"{platform.node()}:{os.getpid()}"
-        self.parameters = distributions_of(definition)
-        self.sampler, self.pruner = sampler_of(definition, self, trials), pruner_of(definition, self)
-        self._places: dict[int, int] = {}
-        self._refused = 0
-        self._unclaimed: dict[int, float] = {}  # running trials without a worker, and since when
-        self._size, self._settled = -1, time.monotonic()  # how many trials there are, and since when
-
-    def counting(self) -> dict[str, FrozenTrial | None]:
-        return self.wanted.counting(self.get_trials(deepcopy=False))
+    def counting(self) -> dict[int, FrozenTrial]:
+        return counting(self.study.get_trials(deepcopy=False))
 
     def is_over(self) -> bool:
         """Return whether all that was wanted has ended."""
-        roots = self.counting().values()
-        return len(roots) >= self.wanted.trials and all(trial is not None and _has_ended(trial) for trial in roots)
+        trials = self.counting().values()
+        return len(trials) >= self.wanted and all(each.state.is_finished() and not self._lacks(each) for each in trials)
 
-    def place_of(self, trial: FrozenTrial) -> int:
-        root = root_of(trial)
-        if root not in self._places:
-            drawn = [each.number for each in self.get_trials(deepcopy=False) if root_of(each) == each.number]
-            self._places = {number: place for place, number in enumerate(drawn)}
-        return self._places[root]
+    def refill(self) -> int:
+        """Rescue the trials of lost workers, add trials where none waits, and return how many wait."""
+        fail_stale_trials(self.study)
+        if not self._waiting():
+            with only_one(self.storage, self.study.study_name):
+                self._add_trials()
+        return self._waiting()
 
-    def ask(self, fixed_distributions: dict[str, BaseDistribution] | None = None) -> Trial:
-        """Claim a trial, or draw one; NothingToDo where neither is possible."""
-        return super().ask(self.parameters)
-
-    def _pop_waiting_trial_id(self) -> int | None:
-        """Claim the first waiting trial, as Optuna does, if it counts; one that does not is dropped.
-
-        It is enough to look before the claim: a trial with a lower number may fail meanwhile, but does not come back.
-        """
-        trials = self.get_trials(deepcopy=False)
-        counting = self.wanted.counting(trials)
-        numbers = {trial.number for trial in counting.values() if trial is not None}
-        for trial in trials:
-            if trial.state == TrialState.WAITING:
-                counts = trial.number in numbers
-                with suppress(UpdateFinishedTrialError):
-                    if not counts:
-                        self._storage.set_trial_user_attr(trial._trial_id, DROPPED, "another trial is the same")
-                    state = TrialState.RUNNING if counts else TrialState.FAIL
-                    if self._storage.set_trial_state_values(trial._trial_id, state) and counts:
-                        return trial._trial_id
-        if self.wanted.combinations or len(counting) >= self.wanted.trials:
-            raise NothingToDo
-        return None
-
-    def values(self, trial: Trial) -> dict[str, Any]:
-        """Return the values of a trial that this worker has claimed; Dropped where it does not count."""
-        values = values_of(self.definition, trial.params)
-        if self.definition.kind == "search":
-            trials = self.get_trials(deepcopy=False)
-            frozen = trials[trial.number]
-            if frozen.number not in {each.number for each in self.wanted.counting(trials).values() if each}:
-                self._drop(trial, "more were drawn than were wanted")
-            if (twin := self._twin_of(frozen)) is not None:
-                self._drop(trial, f"trial {twin.number} has the same values")
-            if problem := problem_of(self.definition, values):
-                self._refused += 1
-                if self._refused >= MOST_REFUSED:
-                    raise UserError(f"{MOST_REFUSED} samples in a row could not be used; of the last one, {problem}.")
-                self._drop(trial, problem)
-            self._refused = 0
-        if not self.alone:
-            self._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+    def take(self, trial: Trial, worker: str) -> bool:
+        """Have Optuna draw the parameters that the trial was not added with; return whether it is of any use."""
+        if PLACE not in trial.user_attrs:  # another worker has taken the last one that waited
+            return False
+        if isinstance(self.storage, Server):
+            self.storage.record_heartbeat(trial._trial_id)
         zone = datetime.now().astimezone().strftime("%z")  # which Optuna's times lack
-        trial.set_user_attr(WORKER, {"name": self.worker, "zone": zone})  # from now on it has a heartbeat
-        return values
+        trial.set_user_attr(WORKER, {"name": worker, "zone": zone})
+        for name, part in self.definition.differing.items():
+            if isinstance(part, Range):
+                suggest: Any = trial.suggest_int if isinstance(part.low, int) else trial.suggest_float
+                suggest(name, part.low, part.high, log=part.log)
+            else:
+                trial.suggest_categorical(name, [*map(param_of, part)])
+        earlier = self.study.get_trials(deepcopy=False)[: trial.number] if self.definition.kind == "search" else []
+        return not any(each.state != TrialState.FAIL and each.params == trial.params for each in earlier)
 
-    def rescue(self) -> None:
-        """Have trials of lost workers wait again, and add combinations that have none.
+    def give_back(self, worker: str) -> None:
+        """Have the trials of this worker wait again; of a journal, which has one worker at a time, all that run."""
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            mine = (trial.user_attrs.get(WORKER) or {}).get("name") == worker
+            if mine or not isinstance(self.storage, Server):
+                wait_again(self.storage, trial._trial_id)
 
-        On a server, Optuna fails those whose heartbeat has stopped. It passes over trials whose worker was killed
-        before the first beat, and those that have been failed by one that was killed before it made them wait again.
-        """
-        fail_stale_trials(self)
-        trials, now = self.get_trials(deepcopy=False), time.monotonic()
-        running = [each for each in trials if each.state == TrialState.RUNNING]
-        unclaimed = [each.number for each in running if WORKER not in each.user_attrs]
-        self._unclaimed = {number: self._unclaimed.get(number, now) for number in unclaimed}
-        for trial in running:
-            if self.alone or now - self._unclaimed.get(trial.number, now) > storages.GRACE:
-                with suppress(UpdateFinishedTrialError, ValueError):  # another worker has failed it
-                    self.tell(trial.number, state=TrialState.FAIL)
-        if len(trials) != self._size:
-            self._size, self._settled = len(trials), now + random.uniform(0, PATIENCE)
-        settled = self.alone or now - self._settled > PATIENCE
-        for key, counts in self.counting().items():
-            if counts is None:
-                if settled:
-                    self.enqueue(self.wanted.combinations[key])
-            elif counts.state == TrialState.FAIL and not _has_ended(counts):
-                mine = counts.user_attrs.get(WORKER, {}).get("name") == self.worker
-                if settled or mine:
-                    try_again(self, counts)
+    def _waiting(self) -> int:
+        return len(self.study.get_trials(deepcopy=False, states=[TrialState.WAITING]))
 
-    def retry_failed(self) -> None:
-        """Have what failed in earlier calls wait again."""
-        for trial in self.counting().values():
-            if trial is not None and trial.state == TrialState.FAIL:
-                try_again(self, trial)
+    def _lacks(self, last: FrozenTrial) -> bool:
+        """Return whether a place lacks a trial, given its last one: a sample of no use, or one to be tried again."""
+        return last.state == TrialState.FAIL and (ERROR not in last.user_attrs or last.number in self.failed_before)
 
-    def enqueue(self, params: Mapping[str, Any]) -> None:
-        """Add a waiting trial with these parameters."""
-        waiting = optuna.create_trial(state=TrialState.WAITING, params=dict(params), distributions=self.parameters)
-        self.add_trial(waiting)
-
-    def _twin_of(self, trial: FrozenTrial) -> FrozenTrial | None:
-        """Return an earlier sample with the same parameters, which others may be drawing at this moment."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            earlier = [each for each in self.counting().values() if each and root_of(each) < root_of(trial)]
-            drawn = [each for each in earlier if len(each.params) == len(self.parameters)]
-            running = [each for each in earlier if each.state == TrialState.RUNNING]
-            if all(each in drawn for each in running) or time.monotonic() > until:
-                return next((each for each in drawn if each.params == trial.params), None)
-            time.sleep(0.05)
-
-    def _drop(self, trial: Trial, why: str) -> None:
-        trial.set_user_attr(DROPPED, why)
-        raise Dropped(why)
+    def _add_trials(self) -> None:
+        """Add a trial at each place that lacks one, as far as AHEAD goes."""
+        trials = self.study.get_trials(deepcopy=False)
+        there, tried = counting(trials), {frozenset(params_of(trial).items()) for trial in trials}
+        lacking = [place for place in range(self.wanted) if place not in there or self._lacks(there[place])]
+        for place in lacking[:AHEAD]:
+            if self.definition.kind != "search":
+                params = self.params[place]
+            elif place in there and ERROR in there[place].user_attrs:
+                params = there[place].params
+            else:
+                params = next((each for each in self.params if frozenset(each.items()) not in tried), {})
+            tried.add(frozenset(params.items()))
+            self.study.enqueue_trial(params, {PLACE: place})
 
 
-def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Have a failed trial wait again as a new one, with the results of trainings that it has."""
-    again = copy.deepcopy(trial)
-    again.user_attrs = {TRAININGS: again.user_attrs[TRAININGS]} if TRAININGS in again.user_attrs else {}
-    RetryHeartbeatStaleTrialCallback()(study, again)
+def counting(trials: Iterable[FrozenTrial]) -> dict[int, FrozenTrial]:
+    """Return the trial that counts at each place: the first that has not failed, else the last one."""
+    found: dict[int, FrozenTrial] = {}
+    for trial in trials:
+        place = trial.user_attrs.get(PLACE)
+        if place is not None and (place not in found or found[place].state == TrialState.FAIL):
+            found[place] = trial
+    return found
+
+
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the parameters of a trial, which Optuna gives those that wait only when they are taken."""
+    params: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return params | trial.params
+
+
+def wait_again(storage: BaseStorage, trial_id: int) -> None:
+    """Have a trial that runs wait again under its number, unless it has ended."""
+    with suppress(UpdateFinishedTrialError):
+        storage.set_trial_user_attr(trial_id, WORKER, None)
+        storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+
+class Server(RDBStorage):
+    """A database in which the trials of lost workers wait again, where Optuna would have them fail."""
+
+    def __init__(self, address: str, engine: dict[str, Any]) -> None:
+        super().__init__(address, engine, heartbeat_interval=BEAT, grace_period=GRACE)
+        self._silent: dict[int, float] = {}  # trials that have been claimed, but had no heartbeat, and since when
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        stale, now = super()._get_stale_trial_ids(study_id), time.monotonic()
+        running = self.get_all_trials(study_id, deepcopy=False, states=[TrialState.RUNNING])
+        silent = {trial._trial_id for trial in running if not trial.user_attrs.get(WORKER)}
+        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in silent}
+        for trial_id in silent | {*stale}:  # what is stale and silent has the last heartbeat of an earlier worker
+            if trial_id not in silent or now - self._silent[trial_id] > GRACE:
+                wait_again(self, trial_id)
+        return []
+
+
+@contextmanager
+def only_one(storage: BaseStorage, study: str) -> Iterator[None]:
+    """Keep other jobs and other workers of the study out of this block."""
+    with JOBS:
+        if not isinstance(storage, Server):
+            yield
+            return
+        with storage.engine.begin() as connection:
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext(:study))"), {"study": study})
+            yield
+
+
+class Sampler(TPESampler):
+    """Optuna's TPE, its random numbers drawn afresh from the seed and the trial's number.
+
+    So a search that was interrupted continues as if it had not been, and workers that begin together draw other ones.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.first_seed = seed
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._fresh(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._fresh(trial, param_name).sample_independent(study, trial, param_name, param_distribution)
+
+    def _fresh(self, trial: FrozenTrial, name: str = "") -> TPESampler:
+        entropy = [self.first_seed, trial.number, zlib.crc32(name.encode())]
+        return TPESampler(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+
+
+def pruner_of(definition: Definition) -> BasePruner:
+    """Return what gives trials up. Steps are epochs; with several seeds, each of them is one."""
+    (recipe, *_), seeds = definition.recipes.values(), len(definition.seeds)
+    part: Any = definition.space.get("epochs", (recipe.epochs,))
+    epochs = int(part.high if isinstance(part, Range) else max(part))
+    pruners: dict[str, BasePruner] = {
+        "wilcoxon": WilcoxonPruner(p_threshold=0.1),
+        "hyperband": HyperbandPruner(max_resource=seeds if seeds > 1 else max(epochs, 1)),
+        "median": MedianPruner(),
+    }
+    return pruners.get(definition.pruner, NopPruner())
 
 
 @contextmanager
 def open_study(options: Work, definition: Definition, command: str, trials: int = 0) -> Iterator[SharedStudy]:
-    """Yield the study of the experiment, which is made where there is none, and its folder.
+    """Yield the study of the experiment, which is made where there is none.
 
     command: what repeats it; trials: how many a search is to make, of which a later call may ask for more. UserError
     where the storage cannot be used, the folder cannot be written, another process of this machine has the journal, or
     the study is another one.
     """
-    name, folder, storage = options.experiment, options.folder, options.storage
+    name, folder, address = options.experiment, options.folder, options.storage
     check_place(folder / "runs")
-    with storages.answering(storage), nullcontext() if storage else storages.alone(folder):
-        where = storage_of(folder, storage)
-        direction = StudyDirection.MINIMIZE if definition.objective == "loss" else StudyDirection.MAXIMIZE
-        new = True
+    with answering(address), nullcontext() if address else _locked(folder):
+        storage = open_storage(folder, address)
+        study = optuna.create_study(
+            storage=storage,
+            sampler=Sampler(definition.sampler_seed),
+            pruner=pruner_of(definition),
+            study_name=name,
+            direction="minimize" if definition.objective == "loss" else "maximize",
+            load_if_exists=True,
+        )
+        with only_one(storage, name):
+            held = study.user_attrs
+            refuse_other(name, held.get(DEFINITION, definition.record()), definition)
+            wanted, params = _plan_of(definition, max(trials, held.get(WANTED, 0)))
+            if wanted != held.get(WANTED):  # else an earlier call has asked for as many
+                for key, value in ((DEFINITION, definition.record()), (WANTED, wanted), (COMMAND, command)):
+                    study.set_user_attr(key, value)
+        failed = {trial.number for trial in study.get_trials(deepcopy=False, states=[TrialState.FAIL])}
+        shared = SharedStudy(study, storage, definition, wanted, params, failed)
+        shared.give_back("")
+        yield shared
+
+
+def _plan_of(definition: Definition, trials: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many trials there are to be, of so many that are asked for, and SharedStudy.params."""
+    if definition.kind != "search":
+        params, _ = combinations(definition)
+        return len(params), params
+    start = start_of(definition)
+    held = all(start[name] in part for name, part in definition.space.items())
+    params = [{name: param_of(value) for name, value in start.items()}] if held else []
+    if not is_finite(definition):
+        return trials, params
+    possible, _ = combinations(definition)
+    if 2 * trials >= len(possible):
+        # Each once, in any order: Optuna's sampler would draw most of a finite space again and again.
+        params += random.Random(definition.sampler_seed).sample(possible, len(possible))
+    return min(trials, len(possible)), params
+
+
+def open_storage(folder: Path, address: str) -> BaseStorage:
+    """Return the storage of studies: the database at the address, else the journal in the folder.
+
+    Both are made where they are missing. UserError where they cannot be used.
+    """
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # we say it, in sentences
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", "The reported value is ignored")  # of a trial that is continued
+    if address:
+        return _open_server(address)
+    path = folder / JOURNAL
+    with naming(path):
         try:
-            made = optuna.create_study(storage=where, study_name=name, direction=direction)
-        except DuplicatedStudyError:
-            made, new = optuna.load_study(study_name=name, storage=where), False
-        until = time.monotonic() + PATIENCE
-        while storage and not new and DEFINITION not in made.user_attrs and time.monotonic() < until:
-            time.sleep(0.1)  # its maker is about to write it, or was killed
-        held = made.user_attrs
-        refuse_other(name, held.get(DEFINITION, definition.record()), definition)
-        asked = max(trials, held.get(ASKED, 0))
-        if asked == trials:  # else an earlier call has asked for more
-            for key, value in ((DEFINITION, definition.record()), (ASKED, asked), (COMMAND, command)):
-                made.set_user_attr(key, value)
-        study = SharedStudy(name, where, definition, asked, alone=not storage)
-        if definition.kind != "search":
-            for params in study.wanted.combinations.values() if new else ():
-                study.enqueue(params)
-        elif not study.get_trials(deepcopy=False) and (start := start_params(definition)) is not None:
-            study.enqueue(start)
-        study.retry_failed()
-        yield study
+            # Not with Optuna's usual lock: not every Windows user may make a symbolic link.
+            return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
+        except (ValueError, KeyError, AssertionError):
+            raise UserError(f"'{path}' is no journal of an experiment, or is damaged; move it away.") from None
 
 
-def storage_of(folder: Path, storage: str) -> BaseStorage:
-    """Return the experiment's database, or the journal in its folder."""
-    return storages.open_server(storage, try_again) if storage else storages.open_journal(folder)
+def _open_server(address: str) -> Server:
+    """Return the PostgreSQL database at an address like postgresql+psycopg://USER@HOST/DATABASE."""
+    import psycopg  # noqa: F401 (where it is missing, the sentence says how to install it)
+
+    scheme, _, rest = address.partition("://")
+    if scheme not in ("postgresql", "postgresql+psycopg"):
+        raise UserError(
+            "--storage is for PostgreSQL: give it as postgresql+psycopg://USER@HOST/DATABASE, or leave it out for a "
+            "file. (SQLite's processes wait for one another's locks, and damage its file where machines share it.)"
+        )
+    limits = f"-c statement_timeout={TIMEOUT}s -c idle_in_transaction_session_timeout={TIMEOUT}s"
+    connection = {"connect_timeout": 10, "tcp_user_timeout": 1000 * TIMEOUT, "options": limits}
+    engine = {"pool_pre_ping": True, "max_overflow": -1, "connect_args": connection}
+    url = f"postgresql+psycopg://{rest}"
+    with sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=connection).begin() as first:
+        first.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(0)"))  # for others make the tables just now
+        return Server(url, engine)
 
 
-def _best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    kept = [trial for trial in trials if trial.state != TrialState.FAIL]
-    complete = [trial for trial in kept if trial.state == TrialState.COMPLETE]
-    return next(iter(complete or kept or trials[-1:]), None)
+@contextmanager
+def answering(address: str) -> Iterator[None]:
+    """Have a server that cannot be used, or is gone, end the block with a UserError, which shows no password."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error  # Optuna 5 ends in an UnboundLocalError where it cannot end a trial
+        while cause and not isinstance(cause, (sqlalchemy.exc.SQLAlchemyError, StorageInternalError)):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None or isinstance(error, UserError):
+            raise
+        cause = cause.__cause__ or cause
+        reason = " ".join(str(getattr(cause, "orig", None) or cause).split()).rstrip(".")[:300]
+        place = sqlalchemy.make_url(address).render_as_string(hide_password=True)
+        raise UserError(
+            f"the storage '{place}' cannot be used ({reason}); check the address and the server. The same command "
+            "goes on from the checkpoints."
+        ) from None
 
 
-def _has_ended(trial: FrozenTrial) -> bool:
-    """Return whether a trial is finished, and was not failed because its worker was stopped or lost."""
-    return trial.state.is_finished() and (trial.state != TrialState.FAIL or ERROR in trial.user_attrs)
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold an experiment's lock on this machine, which ends with the process; UserError where another one has it.
+
+    Then what a killed process has left is put right: the lock of a single entry, and an entry without its end, which
+    would make the journal unreadable once another one follows.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = folder / JOURNAL
+    try:
+        with FileLock(folder / ".lock", blocking=False):
+            journal.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)
+            if journal.exists():
+                with journal.open("rb+") as file:
+                    file.truncate(file.read().rfind(b"\n") + 1)
+            yield
+    except Timeout:
+        raise UserError(
+            f"another process works on '{folder.name}'; for several trainings at a time give --jobs to one process, "
+            "and for several processes or machines --storage to each."
+        ) from None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import optuna
 
 from mnist_twice.errors import UserError
 from mnist_twice.experiments.definition import Definition
@@ -28,8 +29,6 @@ from mnist_twice.training import checkpoint_path, history_so_far
 PROJECT = Path(__file__).resolve().parents[2]
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """What PyTorch and TensorFlow take their number of threads from."""
-LEAST_SPACE = 100 << 20
-"""Bytes that must be free for a training to begin: a run of the largest network takes a tenth of it."""
 FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 """How a system says that a file had no room: its disk, the user's share of it, or the longest file allowed."""
 
@@ -38,14 +37,6 @@ History = list[dict[str, float]]
 
 class TrainingFailed(Exception):
     """A training did not write its run; its last lines."""
-
-
-class TrainingDiverged(Exception):
-    """Its numbers were not finite any more; its last lines."""
-
-
-class Stopped(Exception):
-    """Ctrl-C, or another job of this worker cannot go on."""
 
 
 def script_of(framework: str) -> Path:
@@ -61,65 +52,54 @@ class Workplace:
     options: Work
     script: Callable[[str], Path] = script_of
 
-    @property
-    def runs(self) -> Path:
-        return self.options.folder / "runs"
-
     def train(
         self, framework: str, recipe: Recipe, log: str, job: int, watch: Callable[[History], None]
     ) -> dict[str, Any]:
         """Return the result of a training, which is continued from its checkpoint, and not repeated if it is done.
 
         log: begins the name of the file for what it prints; job: its number among those of this machine; watch: is
-        called ten times a second, with the history where that has grown, and may raise. TrainingFailed or
-        TrainingDiverged where there is no result; UserError where the disk is full.
+        called ten times a second, with the history where that has grown, and may raise. TrainingFailed where there is
+        no result; UserError where the disk is full.
         """
         options = self._options_of(framework, recipe)
-        path = run_path(options, framework)
-        run = self._finished(path, options)
-        if run is None:
-            self._check_space("")
-            # By name, because a network that was edited would otherwise give its run another one.
-            words = [str(self.script(framework)), *command_words("", options)[2:], "--name", path.name]
-            file = self.options.folder / "logs" / f"{log}-{path.name}.log"
-            variables = environment(job, self.options, complete=self.definition.kind == "grid")
-            checkpoint, seen = checkpoint_path(path), 0
+        path, folder = run_path(options, framework), self.options.folder
+        checkpoint, seen = checkpoint_path(path), 0
+        # By name, because a network that was edited would otherwise give its run another one.
+        words = [str(self.script(framework)), *command_words("", options)[2:], "--name", path.name]
+        variables = environment(job, self.options, complete=self.definition.kind == "grid")
 
-            def look() -> None:
-                nonlocal seen
-                before, seen = seen, _changed(checkpoint)
-                watch(history_so_far(path) if seen != before else [])
+        def look() -> None:
+            nonlocal seen
+            before = seen
+            with suppress(OSError):  # it is not there before the first epoch has ended, nor after the last one
+                seen = checkpoint.stat().st_mtime_ns
+            watch(history_so_far(path) if seen != before else [])
 
-            resume = ["--resume"] if checkpoint.exists() else []
-            status = run_attached([*words, *resume], file, variables, look)
-            if status and resume:  # the checkpoint may be damaged, or of other versions
-                checkpoint.unlink(missing_ok=True)
-                status = run_attached(words, file, variables, look)
-            if status:
-                said = last_words(file, status)
-                self._check_space(said)
-                raise (TrainingDiverged if "diverged" in said else TrainingFailed)(said)
-            try:
+        def attempt(*resume: str) -> str:
+            said = run_attached([*words, *resume], folder / "logs" / f"{log}-{path.name}.log", variables, look)
+            if any(reason in said for reason in FULL):
+                hint = "make room, then run the same command again"
+                raise UserError(f"the disk of '{folder}' is full; {hint}. The training said: {said.splitlines()[-1]}")
+            return said
+
+        try:
+            run = self._finished(path, options)
+            if run is None:
+                resumes = checkpoint.exists()
+                said = attempt(*["--resume"] * resumes)
+                if said and resumes:  # the checkpoint may be damaged, or of other versions
+                    checkpoint.unlink(missing_ok=True)
+                    said = attempt()
+                if said:
+                    raise TrainingFailed(said)
                 run = read_run(path)
-            except UserError as error:
-                raise TrainingFailed(str(error)) from None
-        self.forget(framework, recipe)  # a training that was killed after its last step has left something
-        watch(run.history)
-        return {
-            "seed": recipe.seed,
-            "score": run.info[self.definition.evaluate_on],
-            "seconds": run.training_seconds,
-            "epochs": len(run.history),
-            "run": path.name,
-            "host": platform.node(),
-        }
-
-    def forget(self, framework: str, recipe: Recipe) -> None:
-        """Delete what a training that is not to go on has left beside its run."""
-        path = run_path(self._options_of(framework, recipe), framework)
-        checkpoint_path(path).unlink(missing_ok=True)
-        sweep(path)
-        sweep(checkpoint_path(path))
+            watch(run.history)
+        except optuna.TrialPruned:
+            _clean(path)
+            raise
+        _clean(path)
+        numbers = {"score": run.info[self.definition.evaluate_on], "seconds": run.training_seconds}
+        return {"seed": recipe.seed, **numbers, "epochs": len(run.history), "run": path.name}
 
     def _options_of(self, framework: str, recipe: Recipe) -> Options:
         name, options = self.definition.init_from, self.options
@@ -133,7 +113,7 @@ class Workplace:
             evaluate_on=self.definition.evaluate_on,
             device=options.device,
             data_dir=options.data_dir,
-            output_dir=self.runs,
+            output_dir=options.folder / "runs",
         )
 
     def _finished(self, path: Path, options: Options) -> Run | None:
@@ -142,35 +122,23 @@ class Workplace:
             run = read_run(path)
         except UserError:
             return None
-        found = run.info.get("versions", {})
-        is_wanted = (
-            run.recipe == recipe_record(options.recipe)
-            and run.fingerprint == self.definition.dataset_fingerprint
-            and run.evaluated_on == self.definition.evaluate_on
-            and all(self.definition.versions.get(name, version) == version for name, version in found.items())
-        )
-        return run if is_wanted else None
-
-    def _check_space(self, said: str) -> None:
-        """Raise UserError where the disk is full, as the last words of a training may say."""
-        folder = self.options.folder
-        if shutil.disk_usage(folder).free < LEAST_SPACE or any(reason in said for reason in FULL):
-            more = f" The training said: {said.splitlines()[-1]}" if said else ""
-            raise UserError(f"the disk of '{folder}' is full; make room, then run the same command again.{more}")
+        wanted = recipe_record(options.recipe), self.definition.dataset_fingerprint, self.definition.evaluate_on
+        found = run.info.get("versions", {}).items()
+        same_versions = all(self.definition.versions.get(name, version) == version for name, version in found)
+        return run if same_versions and (run.recipe, run.fingerprint, run.evaluated_on) == wanted else None
 
 
-def _changed(path: Path) -> int:
-    """Return when the file was written; 0 where there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+def _clean(path: Path) -> None:
+    """Delete what is left beside a run when its training is over, by one that was killed after its last step too."""
+    checkpoint_path(path).unlink(missing_ok=True)
+    sweep(path)
+    sweep(checkpoint_path(path))
 
 
-def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], look: Callable[[], None]) -> int:
-    """Run a training script and return its exit status; what it prints goes into the file `log`.
+def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], look: Callable[[], None]) -> str:
+    """Run a training script; return the last lines that it printed where it fails, else nothing.
 
-    look: is called ten times a second; where it raises, the training is ended.
+    log: the file for all that it prints; look: is called ten times a second; where it raises, the training is ended.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -197,14 +165,12 @@ def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], 
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-    return process.returncode
-
-
-def last_words(log: Path, status: int) -> str:
-    """Return the last lines that a training printed, without a warning's or a traceback's beginning."""
+    if not process.returncode:
+        return ""
     lines = [plain(line.rstrip()) for line in log.read_text(errors="replace").split("\n") if line.strip()]
-    lines += [f"it was ended by signal {-status}"] * (status < 0)
-    return "\n".join(lines[-5:]) or f"exit status {status}, and nothing was printed"
+    if process.returncode < 0:
+        lines.append(f"it was ended by signal {-process.returncode}")
+    return "\n".join(lines[-5:]) or f"exit status {process.returncode}, and nothing was printed"
 
 
 def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:
@@ -217,10 +183,7 @@ def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:
     if not complete:
         found["WITHOUT_ONNX"] = "1"
     if options.jobs > 1:
-        share = max(cores() // options.jobs, 1)
-        for name in THREADS:
-            asked = found.get(name, "")
-            found[name] = str(min(share, int(asked)) if asked.isdigit() and int(asked) else share)
+        found = dict.fromkeys(THREADS, str(max(cores() // options.jobs, 1))) | found
         if options.device != "cpu" and (devices := gpus()):
             found |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": devices[job % len(devices)]}
             found["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # or the first of two on a GPU takes all of its memory

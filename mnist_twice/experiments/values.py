@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
-from mnist_twice.command_line import first_fault, flat_fields
+from mnist_twice.command_line import first_fault, flat_fields, with_fields
 from mnist_twice.errors import UserError
 from mnist_twice.names import spelled
 from mnist_twice.recipes import RECIPES, Augmentation, Recipe
 
 FIELDS = {name: field for name, field, _ in flat_fields(Recipe()) if name not in ("model", "seed")}
 """What may be varied: every field of a recipe, amounts of augmentation included. Models and seeds have options."""
-AMOUNTS = {amount.name for amount in dataclasses.fields(Augmentation)}
 
 
 @dataclass(frozen=True)
@@ -35,46 +33,59 @@ class Range:
     high: int | float
     log: bool = False
 
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+Value = bool | int | float | str | tuple[int | float | str, ...] | None
+Alternatives = tuple[Value, ...]
+Space = dict[str, Range | Alternatives]
 
 # What a search varies unless --space says otherwise: ranges that the models' authors and others have used. Nothing
 # makes a training longer than the default recipe's. Label smoothing is left out, because it raises the loss that a
 # search minimises, also where it makes networks more accurate.
 _STEPS = ("learning_rate=3e-4..1e-2:log", "ema=0,0.99,0.999")
-_SCHEDULE, _DROPOUT, _DECAY = "schedule=constant,cosine,one-cycle", "dropout=0..0.6", "weight_decay=0..0.2"
+_DROPOUT, _DECAY = "dropout=0..0.6", "weight_decay=0..0.2"
+_SCHEDULED = (*_STEPS, "schedule=constant,cosine,one-cycle")
+_USUAL = (*_SCHEDULED, _DROPOUT, _DECAY)
 _SPACES = {
-    "cnn": (*_STEPS, _SCHEDULE, _DROPOUT),
-    "cnn-wide": (*_STEPS, _SCHEDULE, _DROPOUT),
-    "mlp": (*_STEPS, _SCHEDULE, _DROPOUT, _DECAY),
-    "lenet5": (*_STEPS, _SCHEDULE),
-    "fashion-cnn": (*_STEPS, _SCHEDULE, _DROPOUT, _DECAY),
+    "cnn": (*_SCHEDULED, _DROPOUT),
+    "cnn-wide": (*_SCHEDULED, _DROPOUT),
+    "lenet5": _SCHEDULED,
     "deep-cnn": (*_STEPS, _DROPOUT),  # its learning rate falls where the validation loss does not
-    "vgg": (*_STEPS, _SCHEDULE, _DROPOUT, _DECAY),
-    "resnet": (*_STEPS, _SCHEDULE, _DECAY),
-    "vit": (*_STEPS, _SCHEDULE, _DROPOUT, _DECAY),
-    "fast": ("learning_rate=1e-3..3e-2:log", "ema=0,0.99,0.999", _SCHEDULE, _DROPOUT),  # one epoch has to do
+    "resnet": (*_SCHEDULED, _DECAY),
+    "fast": ("learning_rate=1e-3..3e-2:log", *_SCHEDULED[1:], _DROPOUT),  # one epoch has to do
 }
 
-Value = bool | int | float | str | tuple[int | float | str, ...] | None
-Alternatives = tuple[Value, ...]
+
+def default_space(model: str) -> Space:
+    """Return what a search varies of the model's recipe."""
+    batches = ",".join(str(factor * RECIPES[model].batch_size) for factor in (1, 2, 4))
+    return parse_space((f"batch_size={batches}", *_SPACES.get(model, _USUAL)))
 
 
-def parse_alternatives(words: Sequence[str], option: str = "--set") -> dict[str, Alternatives]:
-    """Return the alternatives of each field that the words name; UserError where they are none."""
-    found: dict[str, Alternatives] = {}
+def parse_space(words: Sequence[str], option: str = "--space") -> Space:
+    """Return the alternatives, or with --space the range, of each field that the words name.
+
+    UserError where a word is no such thing.
+    """
+    found: Space = {}
     for word in words:
-        name, text = _split(word, option, found)
-        if ".." in text:
-            raise UserError(f"{option} {word}: a range is for --space of a search; name the values, as in {name}=A,B.")
-        found[name] = _alternatives(name, text, f"{option} {word}")
-    return found
-
-
-def parse_space(words: Sequence[str], option: str = "--space") -> dict[str, Range | Alternatives]:
-    """Return the range, or the alternatives, of each field that the words name; UserError where they are none."""
-    found: dict[str, Range | Alternatives] = {}
-    for word in words:
-        name, text = _split(word, option, found)
-        found[name] = (_range if ".." in text else _alternatives)(name, text, f"{option} {word}")
+        name, _, text = word.partition("=")
+        name, where = name.replace("-", "_"), f"{option} {word}"
+        if name in ("model", "seed", "dataset", "framework"):
+            raise UserError(f"{where}: the option --{name} gives that.")
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, FIELDS, 1)
+            hint = f"did you mean {near[0]}?" if near else "mnist_pytorch.py --help lists them."
+            raise UserError(f"{where}: a recipe has no field {name!r}; {hint}")
+        if not text:
+            raise UserError(f"{where}: no value is given, as in {name}={text_of(value_of(Recipe(), name))}.")
+        if name in found:
+            raise UserError(f"{where}: {name} is given twice; separate alternatives by commas.")
+        if ".." in text and option == "--set":
+            raise UserError(f"{where}: a range is for --space of a search; name the values, as in {name}=A,B.")
+        found[name] = (_range if ".." in text else _alternatives)(name, text, where)
     return found
 
 
@@ -84,16 +95,13 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     Amounts of augmentation have no effect without it, and are then the usual ones: so equal trainings have equal
     recipes. ValidationError where a value is none of its field.
     """
-    fields = {name: getattr(recipe, name) for name in type(recipe).__dataclass_fields__}
-    amounts = dataclasses.asdict(recipe.augmentation) | {name: values[name] for name in AMOUNTS & values.keys()}
-    fields |= {name: value for name, value in values.items() if name not in AMOUNTS}
-    changed = Recipe(**{**fields, "augmentation": Augmentation(**amounts)})
+    changed: Recipe = with_fields(recipe, values)
     return changed if changed.augment else dataclasses.replace(changed, augmentation=Augmentation())
 
 
 def value_of(recipe: Recipe, name: str) -> Any:
     """Return the recipe's value in a field of its own or of its augmentation."""
-    return getattr(recipe.augmentation if name in AMOUNTS else recipe, name)
+    return next(value for field, _, value in flat_fields(recipe) if field == name)
 
 
 def text_of(value: Any) -> str:
@@ -137,30 +145,6 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def default_space(model: str) -> dict[str, Range | Alternatives]:
-    """Return what a search varies of the model's recipe."""
-    batches = ",".join(str(factor * RECIPES[model].batch_size) for factor in (1, 2, 4))
-    return parse_space((f"batch_size={batches}", *_SPACES.get(model, (*_STEPS, _DROPOUT))), "the default space")
-
-
-def _split(word: str, option: str, found: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the field and what is said about it."""
-    name, equals, text = word.partition("=")
-    name = name.replace("-", "_")
-    if name in ("model", "seed", "dataset", "framework"):
-        raise UserError(f"{option} {word}: the option --{name} gives that.")
-    if name not in FIELDS:
-        near = difflib.get_close_matches(name, FIELDS, 1)
-        near = near or [field for field in FIELDS if name and (name in field or field in name)][:1]
-        hint = f"did you mean {near[0]}?" if near else "mnist_pytorch.py --help lists them."
-        raise UserError(f"{option} {word}: a recipe has no field {name or equals!r}; {hint}")
-    if not text:
-        raise UserError(f"{option} {word}: no value is given, as in {name}={text_of(value_of(Recipe(), name))}.")
-    if name in found:
-        raise UserError(f"{option} {word}: {name} is given twice; separate alternatives by commas.")
-    return name, text
-
-
 def _alternatives(name: str, text: str, where: str) -> Alternatives:
     values = tuple(_read(name, part, where) for part in text.split(","))
     if len({*values}) < len(values):
@@ -186,18 +170,6 @@ def _read(name: str, text: str, where: str) -> Any:
     """Return the text as a value of the field."""
     several = get_origin(FIELDS[name].annotation) is tuple
     try:
-        # With augmentation, or the amounts would be set back.
-        value = value_of(with_values(Recipe(augment=True), {name: text.split("x") if several else text}), name)
+        return value_of(with_fields(Recipe(), {name: text.split("x") if several else text}), name)
     except ValidationError as error:
         raise UserError(f"{where}: {text[:60]!r} {first_fault(error)[-1]}.") from None
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{where}: {text[:60]!r} must be a finite number.")
-    return value
-
-
-def is_integer(name: str) -> bool:
-    """Return whether the field takes whole numbers alone."""
-    kind = FIELDS[name].annotation
-    while get_origin(kind) is not None and get_origin(kind) is not tuple:
-        kind = get_args(kind)[0]
-    return kind is int

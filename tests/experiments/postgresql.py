@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 
 def programs() -> Path | None:
-    """Return the folder of initdb and postgres, the newest one where there are several."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    return next(iter([*folders, *reversed(versions)]), None)
+    """Return the folder of initdb and pg_ctl, the newest one where there are several."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else found[-1] if found else None
 
 
 @dataclass
@@ -33,56 +28,38 @@ class PostgreSQL:
     programs: Path
     folder: Path
     port: int
-    user: dict[str, Any]
-    _process: subprocess.Popen[bytes] | None = field(default=None)
 
-    def address(self, database: str, port: int = 0) -> str:
-        """Return the address of the database, which is made if it is not there; through another port if it is given."""
-        with self._connect() as server:
-            if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone():
-                server.execute(f'CREATE DATABASE "{database}"')
-        return f"postgresql+psycopg://tester@127.0.0.1:{port or self.port}/{database}"
+    def run(self, program: str, *words: str) -> None:
+        user: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        command = [str(self.programs / program), *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **user)
+
+    def new_database(self, name: str) -> str:
+        """Return the address of a new database."""
+        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tester", name)
+        return f"postgresql+psycopg://tester@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:
-        fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-        options = [f"--{setting}" for setting in fast]
-        place = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "127.0.0.1", "-p", str(self.port)]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self.programs / "postgres"), *place, *options], stdout=log, stderr=log, **self.user
-            )
-        for _ in range(300):
-            time.sleep(0.1)
-            with suppress(psycopg.OperationalError):
-                return self._connect().close()
-        raise AssertionError((self.folder / "log").read_text())
-
-    def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(f"host=127.0.0.1 port={self.port} user=tester dbname=postgres", autocommit=True)
+        fast = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        options = f"-k {self.folder} -h 127.0.0.1 -p {self.port} {fast}"
+        self.run("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", options)
 
     def stop(self) -> None:
         """Stop at once, ending all connections."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(30)
+        self.run("pg_ctl", "stop", "-w", "-D", "data", "-m", "fast")
 
 
 @contextmanager
 def serving_postgresql(programs: Path) -> Iterator[PostgreSQL]:
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        shutil.chown(folder, "nobody", "nogroup")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["-D", str(folder / "data"), "-A", "trust", "-U", "tester", "--no-sync", "--locale=C", "-E", "UTF8"]
-    subprocess.run([str(programs / "initdb"), *words], check=True, capture_output=True, cwd=folder, **user)
-    server = PostgreSQL(programs, folder, port, {"cwd": folder, **user})
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody", "nogroup")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            server = PostgreSQL(programs, Path(folder), free.getsockname()[1])
+        server.run("initdb", "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "--locale=C", "-E", "UTF8")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -7,19 +7,18 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import optuna
 import pytest
 from experiments.workers import Worker, run_experiment, wait_until
+from optuna.trial import TrialState
 
 from mnist_twice.errors import UserError
-from mnist_twice.experiments import training
-from mnist_twice.experiments.definition import Definition
+from mnist_twice.experiments import study, training
+from mnist_twice.experiments.definition import grid_definition
 from mnist_twice.experiments.options import GridOptions
 from mnist_twice.experiments.results import Experiment, read_experiment
-from mnist_twice.experiments.study import NothingToDo, SharedStudy
+from mnist_twice.experiments.study import open_study
 from mnist_twice.experiments.training import environment
 from mnist_twice.machine import source
-from mnist_twice.recipes import RECIPES
 from mnist_twice.runs import find_runs, read_run
 
 pytestmark = pytest.mark.slow
@@ -43,9 +42,20 @@ def gone(pid: int) -> bool:
         return True
 
 
+def kill_when_begun(output: Path, words: list[str], log: str) -> list[int]:
+    """Kill a worker once the training with this log has begun; return the processes of its trainings."""
+    worker = Worker(output / "out", words)
+    wait_until(lambda: children(worker.pid) != [] and any((output / "experiments" / "first" / "logs").glob(log)))
+    trainings = children(worker.pid)
+    worker.send(signal.SIGKILL)
+    worker.wait()
+    return trainings
+
+
 def test_a_grid_trains_every_combination_once(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(study, "AHEAD", 4)
     words = place(*GRID, "--jobs", "2", "--set", "learning_rate=0.001,0.003")
     assert run_experiment(words) == 0
     out = capfd.readouterr().out
@@ -53,7 +63,7 @@ def test_a_grid_trains_every_combination_once(
     assert out.endswith("6 of 6 trials of 'first' are done; 'python run_experiment.py show first' shows them.\n")
 
     experiment = read_experiment("first", tmp_path)
-    assert experiment.definition.differing == ("learning_rate", "seed")
+    assert [*experiment.definition.differing] == ["learning_rate", "seed"]
     assert states(experiment) == ["complete"] * 6
     # What was varied are Optuna's own parameters, so that its dashboard shows them.
     assert experiment.frozen[0].params == {"learning_rate": 0.001, "seed": 0}
@@ -70,20 +80,20 @@ def test_a_grid_trains_every_combination_once(
     assert capfd.readouterr().out.count("\n") == 1
 
 
-def test_whoever_finds_no_waiting_trial_makes_none() -> None:
-    """Also where another worker takes the last one between two looks: there are no surplus trials."""
-    storage = optuna.storages.InMemoryStorage()
-    recipes = {"mlp": RECIPES["mlp"]}
-    definition = Definition("grid", "mnist", "", "test", "loss", ("pytorch",), recipes, (0, 1))
-    optuna.create_study(storage=storage, study_name="shared")
-    mine, others = (SharedStudy("shared", storage, definition, 0, alone=True) for _ in range(2))
-    for params in mine.wanted.combinations.values():
-        mine.enqueue(params)
-    assert [study.ask().params for study in (mine, others)] == [{"seed": 0}, {"seed": 1}]
-    for study in (mine, others):
-        with pytest.raises(NothingToDo):
-            study.ask()
-    assert len(mine.get_trials()) == 2
+def test_whoever_comes_too_late_for_the_last_trial_trains_nothing(tmp_path: Path) -> None:
+    """Optuna makes a new trial for it, which does not count."""
+    options = GridOptions(experiment="shared", output_dir=tmp_path, framework=("pytorch",), seed=(3, 4))
+    definition, _ = grid_definition(options, "")
+    with open_study(options, definition, "") as shared:
+        assert shared.refill() == 2
+        trials = [shared.study.ask() for _ in range(3)]
+        assert [shared.take(trial, "me") for trial in trials] == [True, True, False]
+        assert [trial.params for trial in trials] == [{"seed": 3}, {"seed": 4}, {}]
+        for trial, value in zip(trials, (0.1, 0.2, None), strict=True):
+            shared.study.tell(trial, value, TrialState.FAIL if value is None else None)
+            assert shared.refill() == 0
+        assert shared.is_over()
+        assert [*shared.counting()] == [0, 1]
 
 
 def test_ctrl_c_gives_back_and_the_same_command_continues(
@@ -112,16 +122,6 @@ def test_ctrl_c_gives_back_and_the_same_command_continues(
     assert not list(runs.glob(".*"))
 
 
-def test_no_training_outlives_a_killed_worker(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_EPOCH", "30")
-    worker = Worker(tmp_path / "out", place(*GRID))
-    wait_until(lambda: any((tmp_path / "experiments" / "first" / "logs").glob("*")) and children(worker.pid) != [])
-    (training,) = children(worker.pid)
-    worker.send(signal.SIGKILL)
-    worker.wait()
-    wait_until(lambda: gone(training))
-
-
 def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,15 +134,11 @@ def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
     assert err.startswith("error: 1 of 3 trials failed; on the machine that ran them, ")
     assert states(read_experiment("first", tmp_path)) == ["complete", "failed", "complete"]
 
-    # The worker of the second attempt is killed: the next call tries it once more.
+    # The worker of the second attempt is killed: its training ends, and the next call tries it once more.
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_EPOCH", "30")
-    logs = tmp_path / "experiments" / "first" / "logs"
-    before = len([*logs.iterdir()])
-    worker = Worker(tmp_path / "out", place(*GRID))
-    wait_until(lambda: len([*logs.iterdir()]) > before)
-    worker.send(signal.SIGKILL)
-    worker.wait()
+    (training,) = kill_when_begun(tmp_path, place(*GRID), "0003*")
+    wait_until(lambda: gone(training))
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
     assert run_experiment(place(*GRID)) == 0
     assert "3 of 3" in capfd.readouterr().out
@@ -154,10 +150,7 @@ def test_what_failed_is_tried_again_also_after_a_kill_that_left_another_trial_ru
 ) -> None:
     monkeypatch.setenv("FAKE_EPOCH", "1")
     monkeypatch.setenv("FAKE_FAIL", "seed=0")
-    worker = Worker(tmp_path / "out", place(*GRID))
-    wait_until(lambda: any((tmp_path / "experiments" / "first" / "logs").glob("0001*")))
-    worker.send(signal.SIGKILL)
-    worker.wait()
+    kill_when_begun(tmp_path, place(*GRID), "0001*")
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
     assert run_experiment(place(*GRID)) == 0

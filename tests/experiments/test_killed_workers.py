@@ -17,7 +17,7 @@ from experiments.postgresql import PostgreSQL
 from experiments.workers import Worker
 
 from mnist_twice.experiments.results import read_experiment
-from mnist_twice.experiments.study import storage_of
+from mnist_twice.experiments.study import open_storage
 from mnist_twice.recipes import Recipe
 from mnist_twice.runs import find_runs
 
@@ -49,7 +49,7 @@ def test_thirty_kills(
     storage = ["--jobs", "3"]
     if several:
         server: PostgreSQL = request.getfixturevalue("postgresql")
-        storage = ["--storage", server.address(tmp_path.name)]
+        storage = ["--storage", server.new_database(tmp_path.name)]
     words, number = place(*command, *storage), 3 if several else 1
     workers = [Worker(tmp_path / f"out-{index}", words) for index in range(number)]
     for _ in range(KILLS):
@@ -75,7 +75,7 @@ def test_thirty_kills(
         assert found == Counter((rate, seed) for rate in RATES for seed in SEEDS)
         study = optuna.load_study(
             study_name="killed",
-            storage=storage_of(tmp_path / "experiments" / "killed", storage[1] if several else ""),
+            storage=open_storage(tmp_path / "experiments" / "killed", storage[1] if several else ""),
         )
         complete = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         assert len(complete) == 10  # not even one that does not count

@@ -15,17 +15,17 @@ from typing import Any
 from paths import ROOT
 
 from mnist_twice.errors import run_script
-from mnist_twice.experiments import commands, run, storage, study
+from mnist_twice.experiments import run, study
 from mnist_twice.experiments.confirm import run_confirm
 from mnist_twice.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
 from mnist_twice.experiments.report import run_show
 
 SCRIPT = ROOT / "tests" / "experiments" / "fake_training.py"
-storage.BEAT, storage.GRACE, study.PATIENCE, run.PAUSE = 1, 3, 0.5, 0.2
-commands.export_best = lambda runs, trial: None  # the fake networks are none
+study.BEAT, study.GRACE, run.PAUSE = 1, 3, 0.2
+run.export_best = lambda runs, trial: None  # the fake networks are none
 COMMANDS: dict[str, tuple[Any, Callable[..., int]]] = {
-    "grid": (GridOptions(), commands.run_grid),
-    "search": (SearchOptions(), commands.run_search),
+    "grid": (GridOptions(), run.run_grid),
+    "search": (SearchOptions(), run.run_search),
     "confirm": (ConfirmOptions(), run_confirm),
     "show": (ShowOptions(), run_show),
 }
@@ -92,9 +92,9 @@ class Worker:
 def run_experiment(words: Sequence[str]) -> int:
     """Do in this process what `run_experiment.py` does with these words, with the fake training script."""
     command, *rest = words
-    defaults, run = COMMANDS[command]
+    defaults, start = COMMANDS[command]
     options = parse_command(defaults, command, "", rest)
-    return run(options) if command == "show" else run(options, lambda framework: SCRIPT)
+    return start(options) if command == "show" else start(options, lambda framework: SCRIPT)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
