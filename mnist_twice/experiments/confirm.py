@@ -16,7 +16,7 @@ from mnist_twice.experiments.options import ConfirmOptions, ShowOptions
 from mnist_twice.experiments.results import SCORES, Experiment, experiments_in, read_experiment, spread_of
 from mnist_twice.experiments.run import Script, best_of, work_on
 from mnist_twice.experiments.training import script_of
-from mnist_twice.names import percent
+from mnist_twice.recipes import find_problem
 
 START, BEST = "start", "best"
 """The two recipes, among a trial's values as `recipe`."""
@@ -24,8 +24,6 @@ CONFIRM = "-confirm"
 """Ends the name of the experiment that confirms a search."""
 FEWEST = 6
 """Seeds below which no difference, however large, has a p-value below 0.05."""
-WATCHING = ("early_stopping", "reduce_on_plateau", "keep_best")
-"""Fields of a recipe that need images to validate on."""
 
 
 def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
@@ -53,12 +51,8 @@ def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
                 f"'{options.data_dir}' has another {definition.dataset} than the search; give its --data-dir."
             )
         definition = replace(definition, versions=versions_of(definition.frameworks))
-        print(
-            f"best recipe against start: {2 * begun} trainings with the seeds {' '.join(map(str, definition.seeds))}, "
-            f"on {percent(1 - definition.recipes[BEST].validation_fraction, 0)} of the training images; evaluated on "
-            "the test images",
-            flush=True,
-        )
+        seeds = " ".join(map(str, definition.seeds))
+        print(f"Best recipe against start, with the seeds {seeds}, evaluated on the test images.", flush=True)
         if status := work_on(definition, replace(options, experiment=name), command_of("confirm", options), script):
             return status
     return run_show(ShowOptions(name, options.storage, options.output_dir))
@@ -105,20 +99,19 @@ def _definition_of(search: Experiment, number: int) -> Definition:
         raise UserError(f"no trial of '{search.name}' is complete, so that there is no best recipe; continue it first.")
     best = recipe_of(definition, values_of(definition, trial.params))
     start = definition.recipes[best.model]
-    watching = any(getattr(recipe, name) for recipe in (start, best) for name in WATCHING)
-    fraction = max(start.validation_fraction, best.validation_fraction) if watching else 0.0
-    start, best = (replace(recipe, validation_fraction=fraction, seed=0) for recipe in (start, best))
-    if start == best:
-        raise UserError(
-            f"the best recipe of '{search.name}' is the one that it started from: there is nothing to compare it with."
-        )
+    recipes = [replace(recipe, validation_fraction=0.0, seed=0) for recipe in (start, best)]
+    if any(map(find_problem, recipes)):
+        fraction = max(start.validation_fraction, best.validation_fraction)
+        recipes = [replace(recipe, validation_fraction=fraction) for recipe in recipes]
+    if recipes[0] == recipes[1]:
+        raise UserError(f"the best recipe of '{search.name}' is its start: there is nothing to compare it with.")
     seeds = [seed for seed in range(number + len(definition.seeds)) if seed not in definition.seeds]
     return replace(
         definition,
         kind="confirm",
         evaluate_on="test",
         objective="loss",
-        recipes={START: start, BEST: best},
+        recipes=dict(zip((START, BEST), recipes, strict=True)),
         seeds=tuple(seeds[:number]),
         space={},
         pruner="none",
@@ -131,7 +124,7 @@ def _sentence(definition: Definition, found: dict[str, Any]) -> str:
     verdict = "includes 0: these seeds do not distinguish them"
     if not low <= 0 <= high:
         verdict = f"excludes 0: the {'best recipe' if low > 0 else 'start'} is more accurate"
-    test = f"fewer than {FEWEST} seeds give no p-value"
+    test = f"a p-value needs {FEWEST} seeds"
     if found["p_value"] is not None:
         test = f"p = {found['p_value']:.3f} by the exact permutation test of the paired differences"
     sentence = (

@@ -28,30 +28,27 @@ FEWEST, TOP = 10, 0.25
 
 def figures_of(experiment: Experiment) -> Iterator[tuple[str, Figure, str]]:
     """Yield the name, the figure and a sentence on how to read it of all that can be plotted of what there is."""
-    read = "Large dots: means with 95 % t-intervals. Small dots: one training each"
     with figure_style():
         if experiment.definition.kind == "search":
             yield from _searched(experiment)
-        elif experiment.definition.kind == "confirm" and len(experiment.complete):
-            yield "confirmation", plot_combinations(experiment, ["recipe"]), f"{read}; lines join those of one seed."
         elif len(experiment.complete):
-            yield "combinations", plot_combinations(experiment, experiment.compared), f"{read}."
+            yield plot_combinations(experiment)
 
 
-def plot_combinations(experiment: Experiment, names: list[str]) -> Figure:
-    """Return accuracy, loss and seconds of each combination of what the names stand for, the most accurate one on top.
-
-    Where that is the recipe of a confirmation, lines join the trainings of one seed.
-    """
+def plot_combinations(experiment: Experiment) -> tuple[str, Figure, str]:
+    """Return accuracy, loss and seconds of each combination of a grid, or of both recipes of a confirmation."""
+    names = ["recipe"] if experiment.definition.kind == "confirm" else experiment.compared
     complete = experiment.complete.assign(accuracy=100 * experiment.complete["accuracy"])
     groups = [*complete.groupby(names, sort=False, dropna=False)]
     groups = sorted(groups, key=lambda group: -group[1]["accuracy"].mean())[:MOST_ROWS]
     texts = [values_text(dict(zip(names, key, strict=True))) for key, _ in groups]
     figure = Figure(figsize=(11, 0.45 * len(groups) + 1.8), layout="constrained")
-    figure.suptitle(f"Most accurate: {texts[0]}\n{experiment.subject}", x=0.01, ha="left")
+    best = f"Most accurate: {texts[0]}, {groups[0][1]['accuracy'].mean():.2f} %"
+    figure.suptitle(f"{shorten(best, 110)}\n{experiment.subject}", x=0.01, ha="left")
     for axes, (what, label) in zip(figure.subplots(1, 3, sharey=True), PANELS.items(), strict=True):
         axes.set_title(label)
         tidy_axes(axes, "x")
+        axes.locator_params("x", nbins=5)
         for row, (_, trials) in enumerate(groups):
             mean, _, low, high = spread_of(trials[what]).values()
             colour = FRAMEWORK_COLOURS[trials["framework"].iloc[0]]
@@ -62,7 +59,10 @@ def plot_combinations(experiment: Experiment, names: list[str]) -> Figure:
             axes.plot(pairs, np.arange(len(groups)) + 0.25, color=GREY, linewidth=1)
         axes.set_yticks(range(len(groups)), [shorten(text, 60) for text in texts])
         axes.set_ylim(len(groups) - 0.5, -0.5)
-    return figure
+    read = "Large dots: means with 95 % t-intervals. Small dots: one training each"
+    if names == ["recipe"]:
+        return "confirmation", figure, f"{read}; lines join those of one seed."
+    return "combinations", figure, f"{read}."
 
 
 def _searched(experiment: Experiment) -> Iterator[tuple[str, Figure, str]]:

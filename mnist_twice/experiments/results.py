@@ -107,7 +107,7 @@ def experiments_in(output_dir: Path, storage: str) -> list[str]:
 
 
 def summary(experiment: Experiment) -> pd.DataFrame:
-    """Return a row for each combination of everything but the seed: n trainings of so many trials, spreads, seconds.
+    """Return a row for each combination of everything but the seed: n trainings, spreads, and the median seconds.
 
     Of a search, the complete trials, the best first; of equals, the earlier one first.
     """
@@ -115,7 +115,7 @@ def summary(experiment: Experiment) -> pd.DataFrame:
         lowest_first = experiment.definition.objective == "loss"
         return experiment.complete.sort_values("objective", ascending=lowest_first, kind="stable")
     groups = experiment.trials.groupby(experiment.compared, sort=False, dropna=False)
-    found = groups.agg(n=("loss", "count"), trials=("number", "size"))
+    found = groups.agg(n=("loss", "count"))
     for what in SCORES:
         found = found.assign(**{f"{what}_{part}": values for part, values in spread_of(groups[what]).items()})
     return found.assign(training_seconds=groups["training_seconds"].median()).reset_index()
