@@ -1,8 +1,10 @@
 """Which files to answer for: those named, and those in folders."""
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from mnist_twice.names import few
@@ -27,7 +29,8 @@ def list_files(
     tried. With `recursive` files in subfolders follow those beside them. `outputs` are folders that are being written,
     and not read. `notes` receives sentences on what was left out.
     """
-    named = list(dict.fromkeys(named))
+    # Windows leaves it to programs to expand *.png.
+    named = list(dict.fromkeys(chain.from_iterable(map(_expanded, named))))
     left_out = {os.path.realpath(folder) for folder in outputs}
     places = [os.path.basename(os.path.abspath(path)) for path in named]
     if len({place.casefold() for place in places}) < len(places):  # some file systems take A.png and a.png for one name
@@ -43,6 +46,12 @@ def list_files(
             fault = ""
         if fault:
             yield File(str(path), place, fault)
+
+
+def _expanded(path: Path) -> list[Path]:
+    """Return the paths that the pattern stands for; itself where it is no pattern, or nothing fits it."""
+    is_pattern = glob.has_magic(str(path)) and not os.path.lexists(path)
+    return [Path(found) for found in sorted(glob.glob(str(path)))] * is_pattern or [path]
 
 
 def _in_folder(root: str, place: str, recursive: bool, left_out: set[str], notes: list[str]) -> Iterator[File]:

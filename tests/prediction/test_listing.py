@@ -42,6 +42,13 @@ def test_image_files_are_known_by_their_contents_and_all_others_named(tmp_path: 
     assert notes == [f"'{tmp_path}' has {others} not in an image format, not read."]
 
 
+def test_a_pattern_that_no_shell_expanded_is_expanded_here(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "c.txt", "[1].png", "d[1].png")
+    assert listed(tmp_path / "?.png") == [str(tmp_path / name) for name in ("a.png", "b.png")]
+    assert listed(tmp_path / "d[1].png") == [str(tmp_path / "d[1].png")]  # a name that looks like a pattern
+    assert listed(tmp_path / "*.jpg") == [str(tmp_path / "*.jpg")]  # reading it says that there is none
+
+
 def test_links_to_files_are_followed_and_those_to_folders_noted(tmp_path: Path) -> None:
     make(tmp_path / "in", "a.png")
     (tmp_path / "in" / "b.png").symlink_to("a.png")
