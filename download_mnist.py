@@ -4,8 +4,8 @@
     python download_mnist.py --dataset fashion-mnist
     python download_mnist.py --dataset mnist-sample             # 5,000 real digits, no network needed
     python download_mnist.py --mirror /media/stick/datasets     # from a folder or another server
-    python download_mnist.py --from-images pngs --name mine     # a dataset of your own, from PNG files
-    python download_mnist.py --from-images scans --convert --name mine    # from pictures of any size and colour
+    python download_mnist.py --from-images pngs --name mine     # a dataset of your own, from pictures
+    python download_mnist.py --from-images scans --convert --name mine    # from photographs of digits
     python download_mnist.py --from-csv train.csv --name mine   # from a table: label, 784 pixels
     python download_mnist.py --to-images pngs --to-csv tables   # the dataset as PNG files, and as tables
 
@@ -44,11 +44,10 @@ class Options:
     force: bool = False
     """download again what is complete and correct"""
     from_images: Path | None = None
-    """make a dataset from this folder of 28x28 PNG files instead: LABEL_INDEX.png or a folder for each class, in train/
-    and test/ or all together; 0 is background, 255 is ink; needs --name"""
+    """make a dataset from this folder of pictures instead: LABEL_INDEX.png or a folder for each class, in train/ and
+    test/ or all together; each becomes an image of 28x28 pixels in shades of grey; needs --name"""
     convert: bool = False
-    """with --from-images: take pictures of any format, size and colour, and find the digit in each as predict_digit.py
-    does"""
+    """with --from-images: the pictures are photographs of digits; find the digit in each as predict_digit.py does"""
     from_csv: Annotated[tuple[Path, ...], Field(title="TRAIN [TEST]")] = ()
     """make a dataset from one or two CSV tables instead, a label and 784 pixels in each row, with or without a header,
     as those of Kaggle's Digit Recognizer and of Fashion-MNIST; needs --name"""
@@ -121,7 +120,7 @@ def make_own(options: Options) -> None:
     name, data_dir = options.name, options.data_dir
     check_name(name, data_dir)  # before the reading, which may take a minute
     changes = Changes(options.scale, options.invert, options.transpose)
-    note = partial(say, "note")
+    note = partial(say, "warning")
     if options.from_images is not None:
         arrays, class_names = read_image_folder(options.from_images, note, changes, options.convert, options.allow_lost)
         made_by = FROM_IMAGES + " --convert" * options.convert + " --allow-lost" * options.allow_lost

@@ -137,7 +137,7 @@ def main(options: Options) -> None:
             network.float()
         probabilities = predict(network, run.images, len(dataset.class_names))  # the test or the held-out images
         with run.writing() as folder:
-            save_network(network, folder, dataset.class_names)  # model.pt, model.onnx, weights.safetensors
+            save_network(network, folder, dataset.class_names, dataset.preprocessing)  # in three forms
             outcome = run.write_results(folder, describe(device), parameters, progress, probabilities)
         print(outcome)  # the accuracy, with its confidence interval
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.pt, model.onnx, weights")

@@ -130,7 +130,7 @@ def main(options: Options) -> None:
             network.set_weights(weights)
         probabilities = predict(network, run.images, len(dataset.class_names))  # the test or the held-out images
         with run.writing() as folder:
-            save_network(network, folder, dataset.class_names)  # model.keras, model.onnx, weights.safetensors
+            save_network(network, folder, dataset.class_names, dataset.preprocessing)  # in three forms
             outcome = run.write_results(folder, describe(device), parameters, progress, probabilities)
         print(outcome)  # the accuracy, with its confidence interval
         print(f"{run.path}: predictions, probabilities, history.csv, run.json, model.keras, model.onnx, weights")

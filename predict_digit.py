@@ -1,4 +1,4 @@
-"""Say which digit is in a photo, a scan or a drawing, or in each one of a folder.
+"""Say which digit is in a photo, a scan or a drawing, or in each one of a folder; or which class, of any run.
 
     python predict_digit.py photo.jpg
     python predict_digit.py scans/ more.png --json
@@ -6,32 +6,40 @@
     python predict_digit.py page.jpg --multiple             # all digits of a page, boxes marked in a copy
     python predict_digit.py photo.jpg --save-steps steps    # a figure of each stage, from photo to 28x28
     python predict_digit.py scans/ --recursive --csv answers.csv --resume    # many files
+    python predict_digit.py pngs/ --run fashion-mnist-cnn-pytorch            # pictures of other things, as they are
+    python predict_digit.py test.csv --csv submission.csv   # 784 pixels in each row, for Kaggle
 
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
+import csv
+import io
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
 from mnist_twice import prediction
 from mnist_twice.command_line import options_dataclass, parse, refuse
-from mnist_twice.errors import run_script
-from mnist_twice.names import plain
+from mnist_twice.data.tables import read_unlabelled
+from mnist_twice.errors import UserError, run_script
+from mnist_twice.files import write_whole
+from mnist_twice.names import DIGITS, plain
+from mnist_twice.photos import as_is, scale_of
 
 
 @options_dataclass
 class Options:
     photos: Annotated[tuple[Path, ...], Field(title="PHOTO_OR_FOLDER")] = ()
-    """photos, or folders of photos: PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, AVIF or HEIC"""
+    """photos, or folders of photos: PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, AVIF or HEIC; or a table of pixels, CSV"""
     run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
     """trained runs, by name or folder; the run for digits with the best validation accuracy if none is given"""
     multiple: bool = False
@@ -43,7 +51,8 @@ class Options:
     jsonl: bool = False
     """print JSON Lines: an object for each photo, each on a line of its own"""
     csv: Path | None = None
-    """write a table to this file, a row for each photo, or for each digit with --multiple"""
+    """write a table to this file, a row for each photo, or for each digit with --multiple; of a table of pixels,
+    ImageId and Label of each row"""
     resume: bool = False
     """with --csv: continue the table of an interrupted call, without the photos that it has"""
     unsure: Path | None = None
@@ -64,6 +73,9 @@ def main() -> int:
         refuse("no photo is named; name photos or folders before the options: 'python predict_digit.py photo.jpg'.")
     if sum([options.json, options.jsonl, options.csv is not None]) > 1:
         refuse("--json, --jsonl and --csv cannot go together; choose one.")
+    is_table = options.photos[0].suffix.lower() == ".csv"
+    if is_table and (len(options.photos) > 1 or options.csv is None or options.multiple or options.resume):
+        refuse("a table of pixels is read alone; add --csv FILE for its answers, and no --multiple or --resume.")
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
     outputs = prediction.Outputs(boxes, options.save_steps, options.unsure)
     folders = [folder for folder in outputs if folder is not None]
@@ -72,10 +84,14 @@ def main() -> int:
         if place in named or (folder == outputs.unsure and any(path.is_relative_to(place) for path in named)):
             refuse(f"'{folder}' is for copies, and photos are to be read from it; choose another folder.")
     runs = prediction.load_runs(options.run, options.output_dir)
-    notes: list[str] = []
+    if options.multiple and runs[0].preprocessing != DIGITS:
+        refuse(f"--multiple finds digits, and '{runs[0].name}' is not for photographs of digits; leave it out.")
+    notes = [] if options.run else [f"answered by '{runs[0].name}'; --run names another run."]
     files = prediction.list_files(options.photos, options.recursive, folders, notes)
     answer = partial(prediction.answer_files, runs=runs, outputs=outputs, workers=options.workers)
-    if options.csv is not None:
+    if is_table and options.csv is not None:
+        counts = submit(options.photos[0], options.csv, runs)
+    elif options.csv is not None:
         counts = fill_table(options.csv, options.resume, files, answer)
     else:
         answers = []
@@ -113,11 +129,25 @@ def fill_table(
     return counts
 
 
+def submit(table: Path, submission: Path, runs: Sequence[prediction.TrainedRun]) -> Counter[str]:
+    """Write the class of each row of the table into a new one, in the form of Kaggle's submissions."""
+    if submission.exists():
+        raise UserError(f"'{submission}' already exists; move it, or choose another --csv.")
+    column, ids, rows = read_unlabelled(table, scale_of(runs[0].preprocessing))
+    images = np.stack([as_is(row, runs[0].preprocessing) for row in rows])
+    labels = [runs[0].class_names[number] for number in prediction.average(runs, images).argmax(axis=1)]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([(column, "Label"), *zip(ids, labels, strict=True)])
+    write_whole(submission, text.getvalue())
+    print(f"'{plain(submission)}': {len(ids):,} rows of {column} and Label.")
+    return Counter()
+
+
 def outcome(answer: prediction.Answer) -> str:
     """Return what became of a photo: 'sure', or why a person should look at it."""
     if "error" in answer:
         return "fault"
-    if answer["digit"] is None and not answer.get("digits"):
+    if answer["label"] is None and not answer.get("digits"):
         return "no digit"
     return "sure" if prediction.is_sure(answer) else "unsure"
 

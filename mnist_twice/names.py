@@ -9,6 +9,9 @@ from collections.abc import Sequence
 FRAMEWORKS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 """The frameworks as users know them, in the order in which they are shown."""
 
+DIGITS, AS_IS = "digits", "as is"
+"""How a picture becomes the image that a network gets (mnist_twice/photos/preprocess.py)."""
+
 _WRITTEN = ["MNIST", "Fashion-MNIST", "KMNIST", "CNN", "MLP", "Fashion CNN", "deep CNN", "VGG", "ResNet", "ViT"]
 _SPELLING = {written.lower().replace(" ", "-"): written for written in _WRITTEN}
 _SPELLING |= {**FRAMEWORKS, "mnist-sample": "MNIST sample", "cnn-wide": "wide CNN", "lenet5": "LeNet-5"}

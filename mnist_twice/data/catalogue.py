@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_twice.names import AS_IS, DIGITS
+
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Training images (N, 28, 28) and labels (N,), test images and labels."""
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -35,6 +37,7 @@ class Entry:
     mirrors: tuple[str, ...] = ()  # addresses of folders that hold the .gz files, tried in this order
     embedded: Callable[[], Arrays] | None = None  # makes the four arrays where no download is needed
     writers: "Entry | None" = None  # where it is known who wrote each image
+    preprocessing: str = DIGITS  # of pictures that a network trained on it is to predict
     made_by: str = ""  # of the user's own: the options of download_mnist.py that make it
 
     @property
@@ -106,6 +109,7 @@ FASHION_MNIST = Entry(
     title="Fashion-MNIST, clothes from a shop's catalogue",
     sizes=(60_000, 10_000),
     licence="MIT, Zalando SE",
+    preprocessing=AS_IS,
     class_names=(
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -129,6 +133,7 @@ KMNIST = Entry(
     title="Kuzushiji-MNIST, ten hiragana in old cursive hand",
     sizes=(60_000, 10_000),
     licence="CC BY-SA 4.0, ROIS-DS Center for Open Data in the Humanities (CODH)",
+    preprocessing=AS_IS,
     # お き す つ な は ま や れ を, romanised as torchvision has them: not every font can draw the characters.
     class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     # As TensorFlow Datasets (url_checksums/kmnist.txt) and torchvision for Ruby have them.

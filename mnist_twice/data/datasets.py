@@ -22,7 +22,7 @@ from mnist_twice.data.catalogue import CATALOGUE, FILES, Arrays, Entry
 from mnist_twice.data.idx import idx_bytes, parse_idx
 from mnist_twice.errors import UserError
 from mnist_twice.files import MANIFEST, format_manifest, read_bytes, read_manifest, writing_folder
-from mnist_twice.names import command_text, is_forbidden_on_windows
+from mnist_twice.names import AS_IS, DIGITS, command_text, is_forbidden_on_windows
 
 DATA_DIR = Path("mnist_data")
 DESCRIPTION = "dataset.json"
@@ -42,6 +42,7 @@ class Dataset:
     test_labels: NDArray[np.uint8]
     class_names: tuple[str, ...]
     fingerprint: str  # see fingerprint(); writers are no part of it
+    preprocessing: str = DIGITS  # of pictures that a network trained on it is to predict
     train_writers: NDArray[np.int32] | None = None  # (N, 2): who wrote each image, and that writer's series
     test_writers: NDArray[np.int32] | None = None  # (both None where that is not known)
 
@@ -79,7 +80,7 @@ def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
     except UserError as error:
         raise UserError(f"{error} The dataset is damaged: run '{command}' to fix it.") from None
     arrays = train_images, train_labels, test_images, test_labels
-    return Dataset(entry.name, *arrays, entry.class_names, fingerprint(digests), *writers)
+    return Dataset(entry.name, *arrays, entry.class_names, fingerprint(digests), entry.preprocessing, *writers)
 
 
 def fingerprint(digests: Sequence[str]) -> str:
@@ -97,10 +98,12 @@ def write_own(
 
     made_by: the options that make it again. UserError as in check_name.
     """
+    from mnist_twice.photos.preprocess import preprocessing_of  # only here: trainings need no photos
+
     check_name(name, data_dir)
-    folder = data_dir / name
+    folder, preprocessing = data_dir / name, preprocessing_of(arrays[0], made_by)
     sizes = {"train": len(arrays[1]), "test": len(arrays[3])}
-    description = {"class_names": list(class_names), **sizes, "made_by": made_by}
+    description = {"class_names": list(class_names), **sizes, "made_by": made_by, "preprocessing": preprocessing}
     with writing_folder(folder) as building:
         (building / "raw").mkdir()
         sums = {}
@@ -136,7 +139,8 @@ def _find_own(name: str, data_dir: Path) -> Entry | None:
     except (ValueError, KeyError, TypeError):
         raise UserError(f"'{path}' is damaged; make the dataset again with --from-images or --from-csv.") from None
     made_by = found.get("made_by", FROM_IMAGES)
-    return Entry(name, name, name, sizes, licence="", class_names=names, made_by=made_by)
+    preprocessing = found.get("preprocessing", DIGITS if names == Entry.class_names else AS_IS)
+    return Entry(name, name, name, sizes, "", names, made_by=made_by, preprocessing=preprocessing)
 
 
 def _read_verified(entry: Entry, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from mnist_twice.data.form import FAINT, Changes, four_arrays, in_order, number_
 from mnist_twice.errors import UserError
 from mnist_twice.files import writing_folder
 from mnist_twice.machine import cores
-from mnist_twice.names import few, percent, plain
-from mnist_twice.photos import find_digit, is_image, is_named_image, read_pages, read_photo
+from mnist_twice.names import AS_IS, few, percent, plain
+from mnist_twice.photos import as_is, find_digit, is_image, is_named_image, read_pages
 from mnist_twice.processes import spread
 
 NAME = re.compile(r"(?P<label>.+)_(?P<index>\d+)\.\w+")
@@ -29,7 +28,6 @@ SIDE = 28
 CHUNK = 16  # files that a process reads at a time
 FEW = 100  # up to which no processes are started, which takes a second
 MOST_LOST = 0.03  # of all pictures, that --convert may leave out
-MOST_LOST_OF_CLASS = 0.1  # of a class's pictures, which are not reported
 
 
 def read_image_folder(
@@ -41,8 +39,9 @@ def read_image_folder(
     of each class the same share. Classes are numbered in the order of their names; 2 comes before 10. UserError names
     the file that is wrong. `note` receives sentences on files and subfolders that are not read.
 
-    With `convert`, pictures of any size and colour are converted, by the code with which predict_digit.py reads photos;
-    `note` receives a sentence on each one that fails and on each class that loses many, and the others make the
+    Pictures of other sizes and in colour are taken as they are (as_is in mnist_twice/photos/preprocess.py), and a
+    sentence says so. With `convert`, the digit in each is found, by the code with which predict_digit.py reads photos;
+    `note` receives a sentence on each one that fails, and one that counts them by class, and the others make the
     dataset, unless more than MOST_LOST of all are lost: that is a UserError without `allow_lost`.
     """
     parts = [folder]
@@ -51,13 +50,13 @@ def read_image_folder(
             parts = [folder / name for name in names]
     listed = [list_images(part, note) for part in parts]
     numbers = number_classes([list(files.values()) for files in listed], parts)
-    found = [_read_images(list(files), note, changes.scale or 255, convert) for files in listed]
+    found = [_read_images(list(files), note, changes, convert) for files in listed]
     labels = [[files[path] for path in images] for files, images in zip(listed, found, strict=True)]
     if convert:
         had = [Counter(files.values()) for files in listed]
         _check_lost(parts, had, list(map(Counter, labels)), note, allow_lost)
-        changes = replace(changes, scale=None)  # pictures were scaled before
-    images = [changes.apply(np.array(list(images.values())).reshape(-1, SIDE, SIDE)) for images in found]
+    turned = Changes(transpose=changes.transpose)  # the others were made before
+    images = [turned.apply(np.array(list(images.values())).reshape(-1, SIDE, SIDE)) for images in found]
     return four_arrays(images, labels, numbers, folder), tuple(numbers)
 
 
@@ -121,89 +120,92 @@ def labels_for_files(class_names: Sequence[str]) -> list[str]:
 
 
 def _read_images(
-    paths: list[Path], note: Callable[[str], None], full: float, convert: bool
+    paths: list[Path], note: Callable[[str], None], changes: Changes, convert: bool
 ) -> dict[Path, NDArray[np.uint8]]:
-    """Return the image, uint8 (28, 28), in each file; `full` is the largest pixel value.
+    """Return the image, uint8 (28, 28), in each file, scaled and inverted.
 
     UserError names the first file without one; with `convert`, all of these are noted and left out.
     """
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    work = partial(_read_chunk, full, convert)
+    work = partial(_read_chunk, changes, convert)
     in_turn = ((chunk, work(chunk)) for chunk in chunks)
-    images = {}
+    images: dict[Path, NDArray[np.uint8]] = {}
+    made: list[Path] = []
     with tqdm(total=len(paths), unit=" images", disable=None, leave=False, ncols=100) as bar:
         for chunk, found in spread(work, chunks, cores()) if len(paths) > FEW else in_turn:
             died = ["reading it ended the process; it may be damaged."]
             for path, image in zip(chunk, found or died, strict=True):
                 if not isinstance(image, str):
-                    images[path] = image
+                    images[path], is_made = image
+                    made += [path] * is_made
                 elif convert:
                     note(f"left out: '{plain(path)}': {image}")
                 else:
                     raise UserError(f"'{plain(path)}': {image}")
             bar.update(len(chunk))
+    if made:
+        note(
+            f"{len(made):,} of the {len(paths):,} pictures, such as '{plain(made[0])}', were in colour or not of 28x28 "
+            "pixels; the whole of each was made grey, shrunk or enlarged, and padded with black where it is not "
+            "square. For photographs of digits use --convert, which finds the digit in each."
+        )
     return images
 
 
-def _read_chunk(full: float, convert: bool, paths: list[Path]) -> list[NDArray[np.uint8] | str]:
-    """Return the image in each file, or why there is none."""
+def _read_chunk(changes: Changes, convert: bool, paths: list[Path]) -> list[tuple[NDArray[np.uint8], bool] | str]:
+    """Return the image in each file and whether it was made of a larger, smaller or coloured one; or why there is
+    none."""
     cv2.setNumThreads(1)
-    found: list[NDArray[np.uint8] | str] = []
+    found: list[tuple[NDArray[np.uint8], bool] | str] = []
     for path in paths:
         try:
-            found.append(_convert(path, full) if convert else _read_image(path, full))
+            found.append(_read_image(path, changes, convert))
         except UserError as error:
             found.append(str(error))
     return found
 
 
-def _read_image(path: Path, full: float) -> NDArray[np.uint8]:
-    pixels = read_photo(path).pixels
-    height, width = pixels.shape[:2]
-    if (height, width) != (SIDE, SIDE):
-        raise UserError(f"it has {width} x {height} pixels, not {SIDE} x {SIDE}; use --convert.")
-    if pixels.ndim == 3:
-        if (pixels != pixels[:, :, :1]).any():
-            raise UserError("it is in colour, where shades of grey are expected; use --convert.")
-        pixels = pixels[:, :, 0]
-    if pixels.max() > full:
-        raise UserError(f"it has a pixel of {pixels.max()}, more than --scale {full:g}.")
-    return pixels
-
-
-def _convert(path: Path, full: float) -> NDArray[np.uint8]:
+def _read_image(path: Path, changes: Changes, convert: bool) -> tuple[NDArray[np.uint8], bool]:
     page, photo = next(read_pages(path, shrink=True))
     if isinstance(photo, UserError):
         raise photo
     if page:
         raise UserError("it has several pages; save each page as a file of its own.")
-    pixels = np.rint(np.minimum(photo.pixels * (255 / full), 255)).astype(np.uint8)
+    pixels, full = photo.pixels, changes.scale or 255
+    if not convert:
+        if pixels.max() > full:
+            raise UserError(f"it has a pixel of {pixels.max()}, more than --scale {full:g}.")
+        is_colour = pixels.ndim == 3 and bool((pixels != pixels[:, :, :1]).any())
+        return as_is(pixels, f"{AS_IS}{changes}", anew=False), is_colour or pixels.shape[:2] != (SIDE, SIDE)
+    pixels = np.rint(np.minimum(pixels * (255 / full), 255)).astype(np.uint8)
     digit = find_digit(pixels, size=photo.size)
     if digit is None:
         hint = f"; its brightest pixel is {pixels.max()}, so try --scale" * bool(pixels.max() <= FAINT)
         raise UserError(f"no digit found{hint}.")
-    return digit.image
+    return digit.image, False
 
 
 def _check_lost(
     parts: list[Path], had: list[Counter[str]], has: list[Counter[str]], note: Callable[[str], None], allow_lost: bool
 ) -> None:
-    """Note each class that lost many of its pictures; UserError where one has none left, or many of all are lost."""
+    """Note how many of each class are lost; UserError where one has none left, or many of all are lost."""
     for part, before, after in zip(parts, had, has, strict=True):
-        for label, count in before.items():
-            lost = count - after[label]
-            if lost > MOST_LOST_OF_CLASS * count:
-                note(f"left out: {lost:,} of the {count:,} pictures of class '{label}' in '{part}'.")
-            if lost == count and (part == parts[0] or not after):
+        for label in before:
+            if not after[label] and (part == parts[0] or not after):
                 raise UserError(
                     f"'{part}' has no picture of class '{label}' that can be converted; add some, or remove the class."
                 )
-    total = sum(map(Counter.total, had))
-    lost = total - sum(map(Counter.total, has))
+    every, left = sum(had, Counter[str]()), sum(has, Counter[str]())
+    total, lost = every.total(), every.total() - left.total()
+    by_class = ", ".join(
+        f"{count - left[label]:,} of {count:,} of class '{plain(label)}'"
+        for label, count in sorted(every.items(), key=lambda item: in_order(item[0]))
+        if count > left[label]
+    )
+    if lost:
+        note(f"left out: {lost:,} of the {total:,} pictures: {by_class}.")
     if lost > MOST_LOST * total and not allow_lost:
         raise UserError(
             f"{lost:,} of the {total:,} pictures ({percent(lost / total, 1)}) could not be converted, each named "
             "above; nothing was written. Correct or remove them, or make the dataset of the others with --allow-lost."
         )
-    if lost:
-        note(f"left out: {lost:,} of the {total:,} pictures in all.")

@@ -62,6 +62,33 @@ def write_tables(dataset: Dataset, folder: Path) -> bool:
     return is_named
 
 
+def read_unlabelled(path: Path, scale: float | None = None) -> tuple[str, list[str], NDArray[np.float64]]:
+    """Return what numbers the rows of a table of 784 pixels in each, as Kaggle's test.csv: the column's name and its
+    numbers, ImageId from 1 on where there is none; and the images, (N, 28, 28), with pixels from 0 to `scale` or 255.
+
+    A label in the first column is not read. UserError for other tables.
+    """
+    import pandas as pd  # type: ignore[import-untyped]  # only here: it takes half a second
+
+    _check_kind(path)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline().partition(",")[0].strip().strip('"')
+    try:
+        table = pd.read_csv(path, header=None if NUMBER.fullmatch(first) else 0)
+    except ValueError as error:  # pandas' own and UnicodeDecodeError are among these
+        raise UserError(f"'{path}' is not a CSV table ({' '.join(str(error).split())}).") from None
+    if table.shape[1] not in (PIXELS, COLUMNS):
+        raise UserError(f"'{path}' has {table.shape[1]:,} columns, where {PIXELS} pixels are expected in each row.")
+    pixels = table.iloc[:, -PIXELS:].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    bad = ~((pixels >= 0) & (pixels <= (scale or 255))).all(axis=1)
+    if bad.any() or not len(table):
+        where = f"row {bad.argmax() + 1} has a cell that is no number" if len(table) else "it has no rows of numbers"
+        raise UserError(f"'{path}': {where} from 0 to {scale or 255:g}.")
+    numbered = table.shape[1] == COLUMNS and is_id(name := str(table.columns[0]))
+    ids = table.iloc[:, 0] if numbered else range(1, len(table) + 1)
+    return name if numbered else "ImageId", list(map(str, ids)), pixels.reshape(-1, 28, 28)
+
+
 def is_id(header: str) -> bool:
     """Return whether a column of that name holds the numbers or names of rows: id, ImageId, index, Unnamed: 0, ..."""
     word = re.sub(r"[\W_]", "", header).lower()
@@ -73,12 +100,7 @@ def is_id(header: str) -> bool:
 
 def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[list[str], NDArray[np.uint8]]:
     """Return the table's labels and images (N, 28, 28); UserError where a row is bad, or the file is something else."""
-    if not path.is_file():
-        raise UserError(f"'{path}' is {'not a file' if path.exists() else 'missing'}.")
-    with path.open("rb") as binary:
-        start = binary.read(2)
-    if kind := next((kind for mark, kind in KINDS.items() if start.startswith(mark)), None):
-        raise UserError(f"'{path}' is {kind}; give a CSV file in UTF-8.")
+    _check_kind(path)
     labels: list[str] = []
     images: list[NDArray[np.uint8]] = []
     faults = 0
@@ -107,6 +129,15 @@ def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[
     if not labels:
         raise UserError(f"'{path}' has no rows of a label and {PIXELS} pixels.")
     return labels, np.concatenate(images)
+
+
+def _check_kind(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"'{path}' is {'not a file' if path.exists() else 'missing'}.")
+    with path.open("rb") as binary:
+        start = binary.read(2)
+    if kind := next((kind for mark, kind in KINDS.items() if start.startswith(mark)), None):
+        raise UserError(f"'{path}' is {kind}; give a CSV file in UTF-8.")
 
 
 def _is_header(line: str, path: Path) -> bool:

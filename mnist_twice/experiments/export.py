@@ -19,7 +19,7 @@ def main() -> None:
     with writing_run(path) as folder:  # which lists its files anew
         shutil.copytree(path, folder, dirs_exist_ok=True)
         network = files.load_weights(folder / "weights.safetensors")
-        files.export_onnx(network, folder / "model.onnx", tuple(run.class_names))
+        files.export_onnx(network, folder / "model.onnx", tuple(run.class_names), run.preprocessing)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from mnist_twice.names import plain
 SURE = 0.9
 """Answers with a lower probability are 'not sure'. benchmarks/photo_accuracy.py prints how many that are."""
 Answer = dict[str, Any]
-COLUMNS = ("path", "digit", "probability", "runner_up", "sure", "error", "box", "page", "note")
+COLUMNS = ("path", "label", "probability", "runner_up", "sure", "error", "box", "page", "note")
 HEADER = ",".join(COLUMNS).encode()
 FORMULA = re.compile(r"[=+@\t\r\n\uff1d\uff0b\uff0d\uff20]|-(?!\d+$)")  # the last four: as wide as a Chinese character
 
@@ -40,13 +40,13 @@ def answer_for_fault(path: str, fault: str) -> Answer:
 
 
 def describe(probabilities: NDArray[Any] | None, class_names: Sequence[str]) -> Answer:
-    """Return the digit, its probability, the runner-up and whether that is sure; nulls where there is no digit."""
+    """Return the class, its probability, the runner-up and whether that is sure; nulls where no digit was found."""
     if probabilities is None:
-        return {"digit": None, "probability": None, "runner_up": None, "runner_up_probability": None, "sure": False}
+        return {"label": None, "probability": None, "runner_up": None, "runner_up_probability": None, "sure": False}
     order = np.argsort(-probabilities, kind="stable")
     first, second = order[0], order[min(1, len(order) - 1)]
     return {
-        "digit": _value(class_names[first]),
+        "label": _value(class_names[first]),
         "probability": round(float(probabilities[first]), 4),
         "runner_up": _value(class_names[second]),
         "runner_up_probability": round(float(probabilities[second]), 4),
@@ -70,12 +70,12 @@ def as_text(answer: Answer) -> str:
         unsure = sum(not digit["sure"] for digit in digits)
         note = f" ({unsure} of {len(digits)} digits not sure)" if unsure else ""
         return f"{name}: {' '.join(answer['numbers'])}{note}; boxes in '{answer['boxes']}'"
-    if answer["digit"] is None:
+    if answer["label"] is None:
         return f"{name}: no digit found"
     doubt = "" if answer["probability"] >= SURE else "not sure, perhaps "
     other = f"{answer['runner_up']}, {answer['runner_up_probability']:.1%}"
     more = ", one of several digits; --multiple reads all" if answer.get("several") else ""
-    return f"{name}: {doubt}{answer['digit']} ({answer['probability']:.1%}; next {other}){more}"
+    return f"{name}: {doubt}{answer['label']} ({answer['probability']:.1%}; next {other}){more}"
 
 
 def print_lines(answers: Sequence[Answer]) -> None:
@@ -140,7 +140,7 @@ def as_cell(path: str) -> str:
 def _rows(answer: Answer) -> Iterator[list[str]]:
     """Yield the answer's rows: one for each digit of a page, one for anything else."""
     for part in answer.get("digits") or [answer]:
-        found = [part["digit"], part.get("probability"), part.get("runner_up"), "true" if part["sure"] else "false"]
+        found = [part["label"], part.get("probability"), part.get("runner_up"), "true" if part["sure"] else "false"]
         box = " ".join(map(str, part.get("box") or ()))
         about = [answer.get("error"), box, answer.get("page"), answer.get("note")]
         yield [as_cell(answer["path"]), *map(_text, found + about)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mnist_twice.errors import UserError
 from mnist_twice.files import naming
 from mnist_twice.machine import cores
-from mnist_twice.photos import Digit, Steps, find_digit, find_digits, read_pages, read_photo
+from mnist_twice.photos import Digit, Steps, find_digits, prepare, read_pages, read_photo
 from mnist_twice.prediction.answers import Answer, answer_for_fault, describe, is_sure
 from mnist_twice.prediction.listing import File
 from mnist_twice.prediction.trained_run import TrainedRun, average
@@ -75,7 +75,7 @@ def answer_files(
 
 def _answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File]) -> list[Answer]:
     cv2.setNumThreads(1)  # one thread a photo is faster than all threads on each
-    pages = [page for file in files for page in _read(file, outputs)]
+    pages = [page for file in files for page in _read(file, outputs, runs[0].preprocessing)]
     images = [image for page in pages for image in images_of(page.groups)]
     probabilities = iter(average(runs, np.stack(images)) if images else ())  # of all together: that is faster
     answers = [_answer(page, probabilities, runs[0].class_names, outputs.boxes) for page in pages]
@@ -85,7 +85,7 @@ def _answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File
     return answers
 
 
-def _read(file: File, outputs: Outputs) -> Iterator[_Page]:
+def _read(file: File, outputs: Outputs, preprocessing: str) -> Iterator[_Page]:
     """Yield the file's photo, or what is wrong with it, or each page's; with the groups of digits in it."""
     for number, photo in [(None, UserError(file.fault))] if file.fault else read_pages(Path(file.path), shrink=True):
         page = _Page(file, number, file.place + (f"-page-{number}" if number else ""))
@@ -94,7 +94,7 @@ def _read(file: File, outputs: Outputs) -> Iterator[_Page]:
             page.fault = str(photo)
         elif outputs.boxes:
             page.groups = find_digits(photo.pixels, stages, photo.size)
-        elif digit := find_digit(photo.pixels, stages, photo.size):
+        elif digit := prepare(photo, preprocessing, stages):
             page.groups = whole_and_cut(digit)
         page.note = getattr(photo, "note", "")
         if outputs.steps:
@@ -125,7 +125,7 @@ def _answer(
         alone = max(map(len, described)) == 1 and page.groups[0][0].alone
         return {**about, **digits[0], **({} if alone else {"sure": False, "several": True}), **note}
     one = {key: digits[0][key] for key in nothing} if len(digits) == 1 else nothing
-    numbers = ["".join(str(digit["digit"]) for digit in group) for group in described]
+    numbers = ["".join(str(digit["label"]) for digit in group) for group in described]
     answer = {**about, **one, **note, "digits": digits, "numbers": numbers}
     if digits:
         whole = read_photo(Path(page.file.path), page=page.number or 1)
@@ -143,7 +143,7 @@ def _write_marked(pixels: NDArray[Any], digits: Sequence[Answer], path: Path) ->
         hue = (0, 160, 0) if digit["sure"] else (0, 0, 220)
         cv2.rectangle(colour, (left, top), (right, bottom), hue, thick)
         size = max(0.5, (bottom - top) / 60)
-        cv2.putText(colour, str(digit["digit"]), (left, max(top - 2 * thick, 20)), 0, size, hue, thick + 1)
+        cv2.putText(colour, str(digit["label"]), (left, max(top - 2 * thick, 20)), 0, size, hue, thick + 1)
     _write(path, colour)
 
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from mnist_twice.errors import UserError
 from mnist_twice.files import read_bytes
 from mnist_twice.metrics import are_probabilities, wilson_interval
-from mnist_twice.names import FRAMEWORKS
+from mnist_twice.names import DIGITS, FRAMEWORKS
 from mnist_twice.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
 from mnist_twice.runs.onnx_model import INPUT, OUTPUT
+from mnist_twice.runs.run import TEN
 
 TRAIN_FIRST = "train one with 'python download_mnist.py' and then 'python mnist_pytorch.py'"
 BATCH = 256  # images at once; fewer of a network so wide that they would take too much memory
 MOST_MEMORY = 1 << 30
 """Bytes of a model.onnx at most, and of what onnxruntime takes for all runs together: 32 kB can ask for 8 GB."""
-TEN = list("0123456789")
 NETWORK = ("dataset", "images", "model", "filters", "dense")
 """Runs that are equal in these have the same network and data; perhaps with another recipe."""
 
@@ -37,6 +37,7 @@ class TrainedRun:
     framework: str
     class_names: tuple[str, ...]
     session: Any  # onnxruntime.InferenceSession; one serves many threads
+    preprocessing: str = DIGITS
     facts: dict[str, Any] = field(default_factory=dict)  # what facts_of says of its training
     batch: int = BATCH
     outputs: int = 0  # with --non-digits one more than there are classes, else as many
@@ -86,7 +87,8 @@ def load_run(run: Run) -> TrainedRun:
     classes = tuple(run.class_names)
     session = _open(run.path)
     outputs = len(classes) + (session.get_outputs()[0].shape[-1:] == [len(classes) + 1])
-    loaded = TrainedRun(run.name, run.path, run.framework, classes, session, facts_of(run), outputs=outputs)
+    facts = (run.preprocessing, facts_of(run))
+    loaded = TrainedRun(run.name, run.path, run.framework, classes, session, *facts, outputs=outputs)
     loaded.predict(np.zeros((2, 28, 28), np.uint8))
     return loaded
 
@@ -164,13 +166,14 @@ def _refusal(run: Path, why: str | Exception) -> UserError:
 def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
     """Return the named runs (names in `outputs`, or folders), ready to predict; the best one if none is named.
 
-    UserError where there is none, one is damaged, or they do not know the same classes.
+    UserError where there is none, one is damaged, or they do not know the same classes or take other pictures.
     """
     loaded = [load_run(read_run(find_run(name, outputs))) for name in names]
     runs = loaded or [load_best(readable_runs(outputs), outputs)]
     for run in runs[1:]:
-        if run.class_names != runs[0].class_names:
-            raise UserError(f"'{run.name}' knows other classes than '{runs[0].name}'; average runs of one kind only.")
+        if (run.class_names, run.preprocessing) != (runs[0].class_names, runs[0].preprocessing):
+            apart = f"'{run.name}' knows other classes than '{runs[0].name}', or takes pictures in another way"
+            raise UserError(f"{apart}; average runs of one kind only.")
     return runs
 
 
@@ -184,12 +187,17 @@ def readable_runs(outputs: Path) -> list[Run]:
 
 def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
     """Return the best run for digits whose model.onnx can be used, ready to predict; UserError where there is none."""
-    for run in sorted((run for run in runs if run.class_names == TEN), key=quality, reverse=True):
+    for run in sorted(filter(reads_digits, runs), key=quality, reverse=True):
         try:
             return load_run(run)
         except UserError as error:
             _note(f"left out: {error}")
     raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
+
+
+def reads_digits(run: Run) -> bool:
+    """Return whether the run is for photographs of the digits 0 to 9."""
+    return run.class_names == TEN and run.preprocessing == DIGITS
 
 
 def quality(run: Run) -> tuple[bool, bool, float]:
@@ -207,7 +215,7 @@ def load_pair(runs: Sequence[Run], outputs: Path) -> list[TrainedRun]:
     Twins are equal in data and all options but the seed, or, where no such are, in data and network. Where none are,
     the best run of each framework; of one framework alone, or nothing, where there are no more.
     """
-    rest = [run for run in runs if run.framework in FRAMEWORKS and run.class_names == TEN]
+    rest = [run for run in runs if run.framework in FRAMEWORKS and reads_digits(run)]
 
     def order(pair: tuple[Run, ...]) -> tuple[Any, ...]:
         first, second = ({**facts_of(run), "seed": None} for run in pair)

@@ -56,12 +56,12 @@ def freeze_features(model: nn.Module) -> None:
         parameter.requires_grad_(name.startswith("head."))
 
 
-def save_network(model: nn.Module, folder: Path, class_names: tuple[str, ...]) -> None:
+def save_network(model: nn.Module, folder: Path, class_names: tuple[str, ...], preprocessing: str) -> None:
     """Write a trained network into the folder in three forms: model.pt, weights.safetensors and model.onnx."""
     save_checkpoint(model, folder / "model.pt")
     save_weights(model, folder / "weights.safetensors")
     if not os.environ.get("WITHOUT_ONNX"):  # run_experiment.py sets it for the trials of a search
-        export_onnx(model, folder / "model.onnx", class_names)
+        export_onnx(model, folder / "model.onnx", class_names, preprocessing)
 
 
 def save_checkpoint(model: nn.Module, path: Path) -> None:
@@ -85,7 +85,7 @@ def load_weights(path: Path) -> nn.Module:
     return model
 
 
-def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> None:
+def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...], preprocessing: str) -> None:
     """Write model.onnx: raw images in, probabilities out (mnist_twice/runs/onnx_model.py)."""
     exported = nn.Sequential(model, nn.Softmax(dim=1)).cpu().eval()
     older = hasattr(torch.onnx, "utils")  # the older exporter takes 0.02 to 0.3 s, the newer one 0.9 to 3.2
@@ -104,7 +104,7 @@ def export_onnx(model: nn.Module, path: Path, class_names: tuple[str, ...]) -> N
             verbose=False,
             dynamo=not older,
         )
-    finish_onnx(onnx.load(path), path, class_names, _layer_of)
+    finish_onnx(onnx.load(path), path, class_names, preprocessing, _layer_of)
 
 
 def _layer_of(node: onnx.NodeProto) -> str:

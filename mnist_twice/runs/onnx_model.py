@@ -15,14 +15,18 @@ NO_DIGIT = "no digit"
 
 
 def finish_onnx(
-    model: onnx.ModelProto, path: Path, class_names: Sequence[str], layer_of: Callable[[onnx.NodeProto], str]
+    model: onnx.ModelProto,
+    path: Path,
+    class_names: Sequence[str],
+    preprocessing: str,
+    layer_of: Callable[[onnx.NodeProto], str],
 ) -> None:
     """Write the exported model to `path` in its standard form, checked.
 
-    Input `images`: uint8 (N, 28, 28), raw pixels. Output `probabilities`: float32 (N, classes). The class names go
-    into the metadata as `class_names`, a JSON list; a network trained with --non-digits has NO_DIGIT as its last class.
-    What a layer gives is a tensor of the layer's name, such as `conv1` or `block1.conv2`. layer_of: which layer a node
-    belongs to, '' for none.
+    Input `images`: uint8 (N, 28, 28), raw pixels. Output `probabilities`: float32 (N, classes). The metadata have
+    `class_names`, a JSON list, which ends with NO_DIGIT where the network was trained with --non-digits, and
+    `preprocessing` (mnist_twice/photos/preprocess.py). What a layer gives is a tensor of the layer's name, such as
+    `conv1` or `block1.conv2`. layer_of: which layer a node belongs to, '' for none.
     """
     import onnx
 
@@ -42,7 +46,8 @@ def finish_onnx(
     del graph.metadata_props[:], model.metadata_props[:]
     extra = graph.output[0].type.tensor_type.shape.dim[1].dim_value - len(class_names)
     names_of_outputs = [*class_names, *[NO_DIGIT] * extra]
-    onnx.helper.set_model_props(model, {"class_names": json.dumps(names_of_outputs, ensure_ascii=False)})
+    as_json = json.dumps(names_of_outputs, ensure_ascii=False)
+    onnx.helper.set_model_props(model, {"class_names": as_json, "preprocessing": preprocessing})
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mnist_twice.errors import UserError
 from mnist_twice.files import sha256_of
+from mnist_twice.names import AS_IS, DIGITS
 from mnist_twice.runs.schema import (
     ARRAYS,
     HISTORY,
@@ -27,6 +28,7 @@ from mnist_twice.runs.schema import (
     settings_of,
 )
 
+TEN = list("0123456789")
 PARTS = ("run.json", *ARRAYS)  # a folder with one of these files is a run, or was one
 
 
@@ -68,6 +70,11 @@ class Run:
     @property
     def class_names(self) -> list[str]:
         return list(self.info["class_names"])
+
+    @property
+    def preprocessing(self) -> str:
+        """How a picture becomes the image that the network gets; by the classes where an earlier version trained it."""
+        return self.info.get("preprocessing") or (DIGITS if self.class_names == TEN else AS_IS)
 
     @property
     def fingerprint(self) -> str | None:

@@ -82,6 +82,7 @@ class RunInfo(TypedDict):
     dataset: Text
     dataset_fingerprint: NotRequired[str]
     class_names: Annotated[list[str], Field(min_length=1, max_length=1000)]  # readers make matrices of classes
+    preprocessing: NotRequired[str]  # of pictures to predict (mnist_twice/photos/preprocess.py)
     model: Text
     framework: Text
     seed: Count | None  # null for an ensemble

@@ -62,12 +62,12 @@ def freeze_features(model: keras.Model) -> None:
         layer.trainable = layer.name == "head"
 
 
-def save_network(model: keras.Model, folder: Path, class_names: tuple[str, ...]) -> None:
+def save_network(model: keras.Model, folder: Path, class_names: tuple[str, ...], preprocessing: str) -> None:
     """Write a trained network into the folder in three forms: model.keras, weights.safetensors and model.onnx."""
     save_checkpoint(model, folder / "model.keras")
     save_weights(model, folder / "weights.safetensors")
     if not os.environ.get("WITHOUT_ONNX"):  # run_experiment.py sets it for the trials of a search
-        export_onnx(model, folder / "model.onnx", class_names)
+        export_onnx(model, folder / "model.onnx", class_names, preprocessing)
 
 
 def save_checkpoint(model: keras.Model, path: Path) -> None:
@@ -89,14 +89,14 @@ def load_weights(path: Path) -> keras.Model:
     return model
 
 
-def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...]) -> None:
+def export_onnx(model: keras.Model, path: Path, class_names: tuple[str, ...], preprocessing: str) -> None:
     """Write model.onnx: raw images in, probabilities out (mnist_twice/runs/onnx_model.py)."""
     exported = keras.Sequential([*model.inputs, model, keras.layers.Softmax()])
     exported(np.zeros((2, 28, 28), np.uint8))  # Keras only exports what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx still looks for np.object
         exported.export(path, format="onnx", verbose=False)
-    finish_onnx(onnx.load(path), path, class_names, _layer_of)
+    finish_onnx(onnx.load(path), path, class_names, preprocessing, _layer_of)
 
 
 def _layer_of(node: onnx.NodeProto) -> str:

@@ -117,6 +117,7 @@ class NewRun:
             "dataset": dataset.name,
             "dataset_fingerprint": dataset.fingerprint,
             "class_names": list(dataset.class_names),
+            "preprocessing": dataset.preprocessing,
             "model": recipe.model,
             "framework": self.framework,
             "seed": recipe.seed,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnist_twice.errors import UserError
 from mnist_twice.names import FRAMEWORKS
-from mnist_twice.photos import Photo, find_digit
+from mnist_twice.photos import Photo, prepare
 from mnist_twice.prediction import TRAIN_FIRST, TrainedRun, describe, differences, load_pair, load_runs, readable_runs
 
 
@@ -35,7 +35,7 @@ def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun],
 
 def answer_photo(photo: Photo, runs: Sequence[TrainedRun]) -> dict[str, Any]:
     """Return the answer to a photo as JSON: answer_image's, and the box of the digit in the photo's pixels."""
-    digit = find_digit(photo.pixels, size=photo.size)
+    digit = prepare(photo, runs[0].preprocessing)
     return answer_image(digit.image if digit else None, runs) | {"box": list(digit.box) if digit else None}
 
 
@@ -50,7 +50,7 @@ def answer_image(image: NDArray[np.uint8] | None, runs: Sequence[TrainedRun]) ->
     return {
         "found": image is not None,
         "runs": answers,
-        "agree": len({str(answer["digit"]) for answer in answers}) == 1,
+        "agree": len({str(answer["label"]) for answer in answers}) == 1,
         "classes": runs[0].class_names,
         "image": image.ravel().tolist() if image is not None else None,
     }

@@ -120,7 +120,7 @@ class Wall:
             return {"version": current}
         labelled = [one for one in self._drawings if one.label is not None]
         right = [
-            sum(str(one.answer["runs"][i]["digit"]) == self._classes[one.label or 0] for one in labelled)
+            sum(str(one.answer["runs"][i]["label"]) == self._classes[one.label or 0] for one in labelled)
             for i in range(len(self.runs))
         ]
         return {

@@ -113,9 +113,9 @@ def test_pictures_of_any_kind_are_converted_and_each_that_fails_is_named(
     done = run_download(*words, "--allow-lost")
     assert done.returncode == 0, done.stderr
     first, second, *_, total = done.stderr.splitlines()
-    assert first == f"note: left out: '{tmp_path / 'in' / '1' / 'empty.png'}': no digit found."
-    assert second.startswith(f"note: left out: '{tmp_path / 'in' / '2' / 'broken.jpg'}': ")
-    assert total == "note: left out: 2 of the 44 pictures in all."
+    assert first == f"warning: left out: '{tmp_path / 'in' / '1' / 'empty.png'}': no digit found."
+    assert second.startswith(f"warning: left out: '{tmp_path / 'in' / '2' / 'broken.jpg'}': ")
+    assert total == "warning: left out: 2 of the 44 pictures: 1 of 15 of class '1', 1 of 15 of class '2'."
     dataset = load_dataset("mine", tmp_path / "mine")
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (36, 6)
     kept = {image.tobytes() for image in (*dataset.train_images, *dataset.test_images)}
@@ -146,8 +146,6 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
     [
         (lambda folder: None, "is not a folder with image files"),
         (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not say"),
-        (lambda folder: save(folder / "1_1.png", np.zeros((28, 30), np.uint8)), r"1_1\.png': it has 30 x 28 pixels"),
-        (lambda folder: save(folder / "1_1.png", np.dstack([ONE, ONE, ONE + 1])), r"1_1\.png': it is in colour"),
         (lambda folder: (folder / "1_1.png").write_bytes(b""), r"1_1\.png': the file is empty"),
         (lambda folder: save(folder / "train" / "1_1.png"), r"test' is not a folder with image"),
     ],
@@ -194,10 +192,10 @@ def test_classes_that_converting_loses_are_counted(tmp_path: Path) -> None:
     reported: list[str] = []
     with pytest.raises(UserError, match=r"9 of the 100 pictures \(9\.0 %\) could not be converted.*--allow-lost"):
         read_image_folder(tmp_path, reported.append, Changes(), convert=True)
-    assert reported[-1] == f"left out: 9 of the 10 pictures of class '7' in '{tmp_path}'."
+    assert reported[-1] == "left out: 9 of the 100 pictures: 9 of 10 of class '7'."
     arrays, class_names = read_image_folder(tmp_path, reported.append, Changes(), convert=True, allow_lost=True)
     assert (len(arrays[0]) + len(arrays[2]), class_names) == (91, tuple("0123456789"))
-    assert reported[-1] == "left out: 9 of the 100 pictures in all."
+    assert reported[-1].endswith("9 of 10 of class '7'.")
     for path in (tmp_path / "7").iterdir():
         path.write_bytes(b"")
     with pytest.raises(UserError, match="has no picture of class '7' that can"):

@@ -42,7 +42,7 @@ def test_a_full_disk_is_an_error_of_the_system(
     file, write = {
         "network's file": (CHECKPOINT[framework], tools.files.save_checkpoint),
         "weights": ("weights.safetensors", tools.files.save_weights),
-        "export": ("model.onnx", lambda model, path: tools.files.export_onnx(model, path, tuple("0123456789"))),
+        "export": ("model.onnx", lambda model, path: tools.files.export_onnx(model, path, tuple("0123"), "digits")),
     }[name]
     path = tmp_path / file
     write(model, path)

@@ -146,12 +146,12 @@ def test_onnx_computes_the_same(framework: str, tools: Any, name: str, tmp_path:
     model = ruled_model(tools, network_named(name))
     exponents = np.exp(tools.logits(model, squares()).astype(np.float64))
     expected = exponents / exponents.sum(axis=1, keepdims=True)
-    tools.files.export_onnx(model, tmp_path / "model.onnx", tuple("0123456789"))
+    tools.files.export_onnx(model, tmp_path / "model.onnx", tuple("0123456789"), "digits")
     check_export(tmp_path / "model.onnx", LAYERS[name], expected)
     if framework == "pytorch":  # as a PyTorch exports that no longer has the older exporter
         with pytest.MonkeyPatch.context() as patch:
             patch.delattr("torch.onnx.utils")
-            tools.files.export_onnx(model, tmp_path / "newer.onnx", tuple("0123456789"))
+            tools.files.export_onnx(model, tmp_path / "newer.onnx", tuple("0123456789"), "digits")
         check_export(tmp_path / "newer.onnx", "head", expected)
 
 

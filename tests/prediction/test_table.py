@@ -13,7 +13,7 @@ from limits import largest_file
 from mnist_twice.errors import UserError
 from mnist_twice.prediction.answers import COLUMNS, answer_for_fault, as_cell, writing_table
 
-SEVEN = {"digit": 7, "probability": 0.9, "runner_up": 1, "runner_up_probability": 0.1, "sure": True}
+SEVEN = {"label": 7, "probability": 0.9, "runner_up": 1, "runner_up_probability": 0.1, "sure": True}
 
 
 def seven(path: str) -> dict[str, object]:
@@ -32,13 +32,13 @@ def write(file: Path, *answers: dict[str, object]) -> None:
 
 
 def test_a_row_for_each_kind_of_answer(tmp_path: Path) -> None:
-    page = {"path": "p.png", "digit": None, "sure": False, "digits": [{**SEVEN, "box": [1, 2, 3, 4]}, SEVEN]}
-    nothing = {"path": "e", "digit": None, "probability": None, "runner_up": None, "sure": False, "box": None}
+    page = {"path": "p.png", "label": None, "sure": False, "digits": [{**SEVEN, "box": [1, 2, 3, 4]}, SEVEN]}
+    nothing = {"path": "e", "label": None, "probability": None, "runner_up": None, "sure": False, "box": None}
     scan = {**seven("s.tif"), "page": 2, "note": "a note"}
     file = tmp_path / "new" / "t.csv"
     write(file, seven("a.png"), answer_for_fault("b.png", "damaged; copy it, or not."), page, nothing, scan)
     assert file.read_text() == (
-        "path,digit,probability,runner_up,sure,error,box,page,note\n"
+        "path,label,probability,runner_up,sure,error,box,page,note\n"
         "a.png,7,0.9,1,true,,1 2 30 40,,\n"
         'b.png,,,,false,"damaged; copy it, or not.",,,\n'
         "p.png,7,0.9,1,true,,1 2 3 4,,\n"

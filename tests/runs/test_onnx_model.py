@@ -39,13 +39,14 @@ def test_standard_form(tmp_path: Path, first: int | str | None) -> None:
     path = tmp_path / "model.onnx"
     write_model(path, first)
     names = ("T-shirt/top", "Ånkle 'boot'", "靴")
-    finish_onnx(onnx.load(path), path, names, lambda node: "")
+    finish_onnx(onnx.load(path), path, names, "as is", lambda node: "")
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (images,), (output,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["N", 28, 28])
     assert (output.name, output.type, output.shape) == ("probabilities", "tensor(float)", ["N", 3])
-    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == list(names)
+    facts = session.get_modelmeta().custom_metadata_map
+    assert (json.loads(facts["class_names"]), facts["preprocessing"]) == (list(names), "as is")
     for n in (1, 5):
         pixels = np.random.default_rng(n).integers(0, 256, (n, 28, 28), np.uint8)
         logits = pixels.reshape(n, 784).astype(np.float32) @ WEIGHTS

@@ -95,7 +95,7 @@ def test_what_a_network_is_evaluated_on() -> None:
     images = np.arange(40, dtype=np.uint8)[:, None, None].repeat(28, axis=1).repeat(28, axis=2)
     labels, writers = np.arange(40, dtype=np.uint8) % 4, np.arange(80, dtype=np.int32).reshape(40, 2)
     train, test = (images[:30], labels[:30]), (images[30:], labels[30:])
-    dataset = Dataset("toy", *train, *test, tuple("abcd"), "0" * 64, writers[:30], writers[30:])
+    dataset = Dataset("toy", *train, *test, tuple("abcd"), "0" * 64, "digits", writers[:30], writers[30:])
     held_out = split_indices(labels[:30], 0.2, 7)[1]
     for recipe, indices in ((None, np.arange(30, 40)), (Recipe(validation_fraction=0.2, seed=7), held_out)):
         for found, everything in zip(evaluation_set(dataset, recipe), (images, labels, writers), strict=True):

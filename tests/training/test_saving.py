@@ -29,7 +29,7 @@ def untrained(options: Options) -> tuple[Run, str]:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (2, N, 28, 28), np.uint8), rng.integers(0, 10, (2, N)).astype(np.uint8)
     arrays = (images[0], labels[0], images[1], labels[1])
-    dataset = Dataset("mnist", *arrays, tuple("0123456789"), "0" * 64, WRITERS, OTHERS)
+    dataset = Dataset("mnist", *arrays, tuple("0123456789"), "0" * 64, "digits", WRITERS, OTHERS)
     new = NewRun(options, dataset, "pytorch", ["numpy"], time.perf_counter())
     probabilities = np.full((len(new.images), 10), 0.01, np.float32)
     guessed = np.where(np.arange(len(new.labels)) % 7, new.labels, (new.labels + 1) % 10)

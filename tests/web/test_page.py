@@ -64,7 +64,7 @@ def test_programs_get_the_networks_probabilities(client: TestClient, runs: list[
     assert [(run["run"], run["framework"]) for run in answer["runs"]] == [(run.name, run.framework) for run in runs]
     for run, told in zip(runs, answer["runs"], strict=True):
         expected = run.predict(digit.image[None])[0]
-        assert told["digit"] == expected.argmax()
+        assert told["label"] == expected.argmax()
         np.testing.assert_allclose(told["probabilities"], expected, atol=1e-4)
     assert (answer["found"], answer["box"], answer["agree"]) == (True, list(digit.box), True)
     assert answer["image"] == digit.image.ravel().tolist()
@@ -76,7 +76,7 @@ def test_drawings_are_answered_and_on_the_wall(client: TestClient, runs: list[Tr
     address, digit = f"/drawing?mark={MARK}", find_digit(photo_of(SEVEN))
     assert digit
     answer = client.post(address, content=digit.image.tobytes()).json()
-    assert answer["runs"][0]["digit"] == runs[0].predict(digit.image[None])[0].argmax()
+    assert answer["runs"][0]["label"] == runs[0].predict(digit.image[None])[0].argmax()
     assert answer["image"] == digit.image.ravel().tolist()
     (on_wall,) = client.get("/wall/drawings").json()["drawings"]
     assert on_wall["answers"] == answer["runs"]

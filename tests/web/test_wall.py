@@ -32,7 +32,7 @@ def client(wall: Wall) -> TestClient:
 def draw(wall: Wall, author: int, *read: int) -> None:
     """Put a drawing on the wall that the networks read as these digits; the first is its image's grey level. Of none,
     the author has undone it."""
-    answers = [{"framework": run.framework, "digit": digit} for run, digit in zip(RUNS, read, strict=False)]
+    answers = [{"framework": run.framework, "label": digit} for run, digit in zip(RUNS, read, strict=False)]
     image = [read[0]] * 784 if read else None
     found = {"found": bool(read), "runs": answers, "agree": len(set(read)) == 1, "image": image}
     wall.put(f"{author:032x}", found)
@@ -58,7 +58,7 @@ def test_drawings_appear_change_and_go(wall: Wall, client: TestClient) -> None:
     draw(wall, 2, 7, 7)
     draw(wall, 1, 5, 6)  # its author goes on
     now = state(client)
-    assert [[answer["digit"] for answer in one["answers"]] for one in now["drawings"]] == [[7, 7], [5, 6]]
+    assert [[answer["label"] for answer in one["answers"]] for one in now["drawings"]] == [[7, 7], [5, 6]]
     assert (now["drawn"], now["agreed"], now["labelled"]) == (2, 1, 0)
     assert state(client, now["version"]) == {"version": now["version"]}
     draw(wall, 1, 5, 6)  # sent twice, as after a look at another tab

@@ -9,9 +9,9 @@ function show(answer) {
 }
 
 function verdictOf(runs) {
-    const said = runs.map(({ digit, sure }) => digit + (sure ? '' : ' (not sure)'));
+    const said = runs.map(({ label, sure }) => label + (sure ? '' : ' (not sure)'));
     if (said.length === 1) return `It is a ${said[0]}`;
-    if (runs.every(({ digit }) => digit === runs[0].digit)) {
+    if (runs.every(({ label }) => label === runs[0].label)) {
         return `They agree: ${said.reduce((a, b) => b.length > a.length ? b : a)}`; // not sure where one of them is not
     }
     const apart = new Set(runs.map(({ framework }) => framework)).size === runs.length;

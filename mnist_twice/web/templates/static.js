@@ -10,8 +10,8 @@ function onDrawing(_, image) {
         const given = Array.from(probabilitiesOf(network, image)).slice(0, network.classes.length);
         const sum = given.reduce((some, one) => some + one), probabilities = given.map(one => one / sum);
         const most = Math.max(...probabilities);
-        const digit = network.classes[probabilities.indexOf(most)];
-        return { run: network.run, framework: network.framework, digit, sure: most >= network.sure, probabilities };
+        const label = network.classes[probabilities.indexOf(most)];
+        return { run: network.run, framework: network.framework, label, sure: most >= network.sure, probabilities };
     });
     show({ found: Boolean(image), runs, image, classes: NETWORKS[0].classes });
 }

@@ -34,10 +34,10 @@ function tile(drawing) {
     const image = element('img'), label = CLASSES[drawing.label];
     image.src = drawing.image;
     image.alt = `drawing ${drawing.number}`;
-    const answers = drawing.answers.map(({ digit, probability }, i) => {
-        const kind = label && (String(digit) === label ? 'right' : 'wrong');
+    const answers = drawing.answers.map(({ label: said, probability }, i) => {
+        const kind = label && (String(said) === label ? 'right' : 'wrong');
         const percent = `${(100 * probability).toFixed(0)} %`;
-        return element('li', kind, element('span', '', FRAMEWORKS[i]), element('b', '', digit), percent);
+        return element('li', kind, element('span', '', FRAMEWORKS[i]), element('b', '', said), percent);
     });
     made.replaceChildren(image, element('ul', '', ...answers), element('span', 'label', label ? `is ${label}` : ''));
     return made;
