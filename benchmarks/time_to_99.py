@@ -1,4 +1,4 @@
-"""Seconds of training to 99 %: the recipe `fast`, seed by seed, next to pytorch/examples' network and recipe.
+"""Seconds of training to 99 %: the recipe `fast`, seed by seed.
 
     python benchmarks/time_to_99.py                       # 20 seeds in both frameworks, about 5 minutes on two cores
     python benchmarks/time_to_99.py --seeds 3 --frameworks pytorch
@@ -6,10 +6,9 @@
 Each training is the script itself in a process of its own, on all of MNIST's 60,000 training images; its seconds are
 those of its one epoch of training steps, first allocations and (in TensorFlow) tracing included. TensorFlow's steps are
 also told without tracing: a training of two epochs traces in its first, and the second is what the steps take. Test
-accuracy is measured once, after training. pytorch/examples' recipe takes 14 epochs, of which one is enough to price it.
+accuracy is measured once, after training.
 """
 
-import json
 import statistics
 import sys
 from pathlib import Path
@@ -17,14 +16,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from benchmarks.processes import machine_line, run_of, run_python
+from benchmarks.processes import machine_line, run_of
 from mnist_twice.command_line import options_dataclass, parse
 from mnist_twice.data import DATA_DIR, load_dataset
 from mnist_twice.errors import run_script
 from mnist_twice.machine import versions
 
 PACKAGES = {"pytorch": ("torch",), "tensorflow": ("tensorflow", "keras")}
-PEER_EPOCHS = 14
 TWO_EPOCHS = 5  # trainings at most that tell the steps without tracing
 
 
@@ -57,12 +55,6 @@ def main() -> None:
             seeds = range(min(options.seeds, TWO_EPOCHS))
             steady = [train(framework, seed, 2, options.data_dir)[1][1] for seed in seeds]
             print(f"without tracing (the second epoch of two, n = {len(steady)}): seconds {spread(steady)}", flush=True)
-    if "pytorch" in options.frameworks:
-        peer = json.loads(run_python(["-m", "benchmarks.peer_pytorch_examples", options.data_dir.resolve()]))
-        print(
-            f"\npytorch/examples' mnist, {peer['parameters']:,} parameters: {100 * peer['accuracy']:.2f} % after one "
-            f"epoch of {peer['seconds']:.1f} s, so about {PEER_EPOCHS * peer['seconds']:,.0f} s for its {PEER_EPOCHS}"
-        )
 
 
 def train(framework: str, seed: int, epochs: int, data_dir: Path) -> tuple[float, list[float], str]:
