@@ -1,16 +1,17 @@
 """The 15 corruptions of MNIST-C, each at five strengths, keyed by a seed.
 
 Mu and Gilmer (2019), 'MNIST-C: a robustness benchmark for computer vision', arXiv 1906.02337, chose these 15 because
-networks fail on them while people do not. They publish one strength of each; the amounts for the other four are, where
-they have any, those of Hendrycks and Dietterich (2019), arXiv 1903.12261, and ours for stripe, dotted line, zigzag and
-Canny edges. The code is our own: images are like theirs, not equal to them.
+networks fail on them while people do not. The amounts are those of their code, github.com/google-research/mnist-c. The
+dataset has one strength of each; of stripe, dotted line, zigzag and Canny edges the code too has only that one, and the
+others are ours. The code is our own, with other random numbers and, in places, other edges than scikit-image's.
 
-Images are float32 (N, H, W), 0 to 1. First come corruptions of the pixels' brightness, then those that blur, those that
-move (each image by the same amount, to either side at random) and those that draw over the image, then the table.
+Images are float32 (N, 28, 28), 0 to 1. First come corruptions of the pixels' brightness, then those that blur, those
+that move (each image by the same amount, to either side at random) and those that draw over the image, then the table.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 
 Images = NDArray[np.float32]
+Column = NDArray[Any]
 STRENGTHS = (1, 2, 3, 4, 5)
 FOGS = 64  # fractals of which windows are taken: 512 kB each while they are made
 FOG_SIZE = 256  # their side, pixels
 MUD = 63 / 255
-REACH = 2.3  # pixels from the middle of a line to where its ink ends
-EDGES = (0.1, 0.2)
-"""Gradients, of white a pixel by Sobel's masks: an edge begins above the second and goes on above the first."""
+REACH = 2.3  # pixels at which the logarithm of a line's ink is 0
+EDGES = (0.1 * 255, 0.2 * 255)
+"""Gradients, grey levels a pixel by Sobel's masks: an edge begins above the second and goes on above the first."""
 
 
 def shot_noise(images: Images, photons: float, generator: np.random.Generator) -> Images:
@@ -52,7 +54,9 @@ def fog(images: Images, amount: tuple[float, float], generator: np.random.Genera
     """Return images behind fog: a fractal of this density is added, and white stays as white as it was.
 
     The original's fractal is by midpoint displacement, whose displacements fall by smoothness ** 2 from each scale to
-    the next of half the size; ours has the spectrum that this gives, and a window of it for each image.
+    the next of half the size; ours has the spectrum that this gives, and a window of it for each image. At
+    strength 5 the standard deviation within a window is 0.058 there and 0.060 here, that of the windows' means 0.190
+    and 0.192 (640 and 600 windows).
     """
     density, smoothness = amount
     hurst = 2 * math.log2(smoothness)  # by what power of the distance two points of the fog differ
@@ -80,8 +84,8 @@ def spatter(images: Images, amount: tuple[float, float, float, float], generator
     """
     deviation, blur, threshold, edge = amount
     noise = generator.normal(0.65, deviation, images.shape).astype(np.float32)
-    drops = (gaussian_filter(noise, (0, blur, blur)) > threshold).astype(np.float32)
-    mud = gaussian_filter(drops, (0, edge, edge))
+    drops = (gaussian_filter(noise, (0, blur, blur), mode="nearest") > threshold).astype(np.float32)
+    mud = gaussian_filter(drops, (0, edge, edge), mode="nearest")
     mud[mud < 0.8] = 0
     spattered: Images = images * (1 - mud) + MUD * mud
     return spattered
@@ -91,44 +95,48 @@ def glass_blur(images: Images, amount: tuple[float, int, int], generator: np.ran
     """Return images as if through frosted glass: blurred, pixels swapped with others near them, blurred again.
 
     amount: standard deviation of the blur in pixels; how far along each axis a pixel is swapped at most; rounds of
-    swaps. In a round each pixel is swapped with a probability of one half.
+    swaps. In a round each pixel is swapped with a probability of one half. As in the original, the blur is along the
+    columns alone (scikit-image takes a grey image's second axis for its colours), and swaps reach one pixel less far
+    downwards and to the right.
     """
     sigma, reach, rounds = amount
-    blurred = gaussian_filter(images, (0, sigma, sigma))
+    blurred = gaussian_filter(images, (0, sigma, 0), mode="nearest")
     n, height, width = blurred.shape
     every = np.arange(n)
     for _ in range(rounds):
-        for row in range(height - reach - 1, reach - 1, -1):
-            for column in range(width - reach - 1, reach - 1, -1):
+        for row in range(height - reach, reach, -1):
+            for column in range(width - reach, reach, -1):
                 swapped = every[generator.random(n) < 0.5]
-                down, right = generator.integers(-reach, reach + 1, size=(2, len(swapped)))
+                down, right = generator.integers(-reach, reach, size=(2, len(swapped)))
                 there = swapped, row + down, column + right
                 blurred[there], blurred[swapped, row, column] = blurred[swapped, row, column], blurred[there]
-    result: Images = gaussian_filter(blurred, (0, sigma, sigma))
+    result: Images = gaussian_filter(blurred, (0, sigma, 0), mode="nearest")
     return result
 
 
 def motion_blur(images: Images, amount: tuple[int, float], generator: np.random.Generator) -> Images:
     """Return images smeared to one side, along a direction of at most 45 degrees from the horizontal.
 
-    amount: length of the smear, and the standard deviation of the half Gaussian that weights it, both in pixels.
+    amount: radius and standard deviation of the half Gaussian that weights the smear, in pixels. As in ImageMagick, the
+    smear is twice as long as the radius, and its pixels are those nearest to a line.
     """
-    length, sigma = amount
-    steps = np.arange(length + 1)
+    radius, sigma = amount
+    steps = np.arange(2 * radius + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2)
     weights /= weights.sum()
     blurred = np.empty_like(images)
     for i, angle in enumerate(generator.uniform(-np.pi / 4, np.pi / 4, len(images))):
-        kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
+        kernel = np.zeros((4 * radius + 1, 4 * radius + 1), np.float32)
         rows, columns = np.rint(steps * np.sin(angle)).astype(int), np.rint(steps * np.cos(angle)).astype(int)
-        np.add.at(kernel, (length + rows, length + columns), weights)
-        blurred[i] = cv2.filter2D(images[i], -1, kernel, borderType=cv2.BORDER_CONSTANT)
+        np.add.at(kernel, (2 * radius + rows, 2 * radius + columns), weights)
+        blurred[i] = cv2.filter2D(images[i], -1, kernel, borderType=cv2.BORDER_REPLICATE)
     return blurred
 
 
-def shear(images: Images, amount: float, generator: np.random.Generator) -> Images:
-    """Return images whose rows are moved to the side, by `amount` pixels per pixel from the middle row."""
-    return _move(images, [((1, side * amount), (0, 1)) for side in _sides(generator, len(images))])
+def shear(images: Images, angle: float, generator: np.random.Generator) -> Images:
+    """Return images whose columns lean to either side; angle: radians. Rows keep their length, as in scikit-image."""
+    angles = angle * _sides(generator, len(images))
+    return _move(images, [((1, -np.sin(a)), (0, np.cos(a))) for a in angles])
 
 
 def rotate(images: Images, angle: float, generator: np.random.Generator) -> Images:
@@ -144,13 +152,11 @@ def scale(images: Images, size: float, generator: np.random.Generator) -> Images
 
 def translate(images: Images, pixels: int, generator: np.random.Generator) -> Images:
     """Return images moved by so many pixels along both axes."""
-    moved = np.zeros_like(images)
-    down, right = pixels * _sides(generator, len(images)), pixels * _sides(generator, len(images))
-    height, width = images.shape[1:]
+    n, height, width = images.shape
+    down, right = (pixels * _sides(generator, n)[:, None, None] for _ in range(2))
     padded = np.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels)))
-    for i in range(len(images)):
-        top, left = pixels - down[i], pixels - right[i]
-        moved[i] = padded[i, top : top + height, left : left + width]
+    rows, columns = np.arange(height)[:, None] + pixels - down, np.arange(width) + pixels - right
+    moved: Images = padded[np.arange(n)[:, None, None], rows, columns]
     return moved
 
 
@@ -182,49 +188,56 @@ def stripe(images: Images, columns: int, generator: np.random.Generator) -> Imag
 def dotted_line(images: Images, lines: int, generator: np.random.Generator) -> Images:
     """Return images crossed by straight lines from the left to the right border, two pixels inked and two not."""
     n, height, width = images.shape
-    column = np.arange(width)
     changed = images
     for _ in range(lines):
-        left, right = generator.uniform(0, height - 1, (2, n, 1))
-        inked = _ink(left + (right - left) * column / (width - 1), height)
-        changed = changed + np.where(column % 4 >= 2, inked, 0).astype(np.float32)
+        left, right = generator.integers(height - 1, size=(2, n))
+        line = _line((np.zeros(n), left), (np.full(n, width - 1), right), images.shape)
+        changed = changed + np.where(np.arange(width) % 4 >= 2, line, 0)
     return changed
 
 
 def zigzag(images: Images, lines: int, generator: np.random.Generator) -> Images:
     """Return images crossed by lines that go up and down by two pixels, eight pixels from one peak to the next."""
     n, height, width = images.shape
-    column = np.arange(width)
-    wave = np.abs((column - 2) % 8 - 4) - 2  # from 2 to -2 and back
+    first, last = 2, width - 3
     changed = images
     for _ in range(lines):
-        middle, slope = generator.uniform(0, height - 1, (n, 1)), generator.uniform(-5, 5, (n, 1)) / (width - 5)
-        inked = _ink(middle + slope * (column - (width - 1) / 2) + wave, height)
-        inked[:, :, :2] = inked[:, :, -2:] = 0
-        changed = changed + inked.astype(np.float32)
+        start = generator.integers(height - 1, size=n)
+        angle = np.arctan(generator.integers(-5, 5, size=n) / (last - first))
+        length = (last - first) / np.cos(angle)
+        # Along the line and off it: its peaks, two pixels from the start and then every four, and its end.
+        end = length, -1 / (length - 20)
+        along = [(0, 0), *((2 + 4 * peak, 2 * (-1) ** peak) for peak in range(6)), end]
+        points = [
+            (first + np.cos(angle) * x - np.sin(angle) * y, start + np.sin(angle) * x + np.cos(angle) * y)
+            for x, y in along
+        ]
+        for pair in itertools.pairwise(points):
+            changed = np.minimum(changed + _line(*pair, images.shape), 1)
     return changed
 
 
 def canny_edges(images: Images, share: float, generator: np.random.Generator) -> Images:
     """Return images mixed with their edges (Canny 1986, IEEE Transactions on Pattern Analysis and Machine Intelligence
     8), which are found after a blur of one pixel; share: of the edges in the mixture."""
-    edges = np.empty_like(images)
-    low, high = (255 * threshold for threshold in EDGES)
-    for i, image in enumerate(images):
-        blurred = cv2.GaussianBlur(255 * image, (9, 9), 1, borderType=cv2.BORDER_CONSTANT)
-        across, down = (
-            np.rint(cv2.Sobel(blurred, cv2.CV_32F, *axes, borderType=cv2.BORDER_CONSTANT)).astype(np.int16)
-            for axes in ((1, 0), (0, 1))
-        )
-        edges[i] = cv2.Canny(across, down, low, high, L2gradient=True)
+    edges = np.empty(images.shape, np.uint8)
+    for i, image in enumerate(np.rint(255 * images).astype(np.uint8)):
+        blurred = cv2.GaussianBlur(image, (9, 9), 1, borderType=cv2.BORDER_CONSTANT)
+        edges[i] = cv2.Canny(blurred, *EDGES, L2gradient=True)
     return np.float32(1 - share) * images + np.float32(share / 255) * edges
 
 
-def _ink(rows: NDArray[np.float64], height: int) -> NDArray[np.float64]:
-    """Return the ink of lines whose middles are at these rows, (N, W), as (N, H, W): 1 there, 0 from REACH on."""
-    distance = np.abs(np.arange(height)[:, None] - rows[:, None, :])
-    ink: NDArray[np.float64] = np.clip(1 + np.log(np.maximum(1 - distance / REACH, 1e-9)), 0, 1)
-    return ink
+def _line(start: tuple[Column, Column], stop: tuple[Column, Column], shape: tuple[int, ...]) -> Images:
+    """Return the ink of a line in each image, float32 (N, H, W): 1 in its middle, 0 from REACH on above and below.
+
+    start, stop: column and row of its ends, both (N,); whole columns are inked.
+    """
+    _, height, width = shape
+    (x, y), (x_end, y_end) = (((a[:, None, None] for a in point)) for point in (start, stop))
+    row, column = np.arange(height)[:, None], np.arange(width)
+    distance = np.abs(row - y - (y_end - y) / (x_end - x) * (column - x))
+    ink = np.clip(1 + np.log(np.maximum(1 - distance / REACH, 1e-9)), 0, 1)
+    return np.asarray(np.where((column >= np.floor(x)) & (column < np.ceil(x_end)), ink, 0), np.float32)
 
 
 @dataclass(frozen=True)

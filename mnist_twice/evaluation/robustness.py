@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from statistics import fmean
 
@@ -30,6 +30,9 @@ from mnist_twice.training import evaluation_set
 
 FILE, MODEL = "robustness.json", "model.onnx"
 SEED = 0
+VERSION = 2  # of the corruptions
+PUBLISHED = "mnist_c"
+"""Folder of MNIST-C's own images in the folder of datasets, as https://zenodo.org/records/3239543 packs it."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,18 @@ class Robustness:
     clean: float  # accuracy without corruption
     accuracy: dict[str, tuple[float, float, float, float, float]]  # by corruption, at the strengths 1 to 5
     interval_95: tuple[float, float]  # of the mean: over writers where they are known, else over images
+    version: int = 1  # of the corruptions
+    mnist_c: dict[str, float] = field(default_factory=dict)  # accuracy on MNIST-C's own images, where they are there
 
     @property
     def mean(self) -> float:
         """The mean accuracy over all corruptions and strengths."""
         return fmean(accuracy for accuracies in self.accuracy.values() for accuracy in accuracies)
+
+    @property
+    def starred_mean(self) -> float:
+        """The mean accuracy over all corruptions, each at the one strength that MNIST-C has."""
+        return fmean(self.accuracy[name][corruption.published - 1] for name, corruption in CORRUPTIONS.items())
 
     @property
     def worst(self) -> str:
@@ -59,17 +69,20 @@ def measure_robustness(runs: Sequence[Run], data_dir: Path) -> list[tuple[Run, R
     """Return what each run makes of corrupted images, and write it into its folder; what is known is not repeated.
 
     UserError where a run has no model.onnx, or the images that it was evaluated on are not in `data_dir`. All runs with
-    the same images see the same corrupted ones.
+    the same images see the same corrupted ones. MNIST-C's own images are measured too where `data_dir` has them; a run
+    on MNIST's test set that was measured without them is measured again.
     """
     groups: dict[str, list[tuple[Run, TrainedRun]]] = {}
     for run in runs:
-        if read_robustness(run) is None:
+        known = read_robustness(run)
+        if known is None or (published_images(run, data_dir) and not known.mnist_c):
             seen = json.dumps([run.dataset, run.fingerprint, run.held_out], sort_keys=True)
             groups.setdefault(seen, []).append((run, load_run(run)))  # all faults before the minutes of measuring
     for group in groups.values():
         _, images = images_of(group[0][0], data_dir)
-        for (run, _), found in zip(group, _measure(group, images), strict=True):
-            write_whole(run.path / FILE, json.dumps(asdict(found), indent=2) + "\n")
+        for (run, _), found in zip(group, _measure(group, images, data_dir), strict=True):
+            means = {"mean": found.mean, "starred_mean": found.starred_mean}
+            write_whole(run.path / FILE, json.dumps({**asdict(found), **means}, indent=2) + "\n")
     return [(run, one) for run in runs if (one := read_robustness(run)) is not None]
 
 
@@ -80,6 +93,27 @@ def images_of(run: Run, data_dir: Path) -> tuple[Dataset, NDArray[np.uint8]]:
     if dataset.fingerprint != run.fingerprint or not np.array_equal(labels, run.labels):
         raise UserError(f"'{data_dir}' has other images of {run.dataset} than those '{run.name}' was evaluated on.")
     return dataset, images
+
+
+def published_images(run: Run, data_dir: Path) -> Path | None:
+    """Return the folder of MNIST-C's own images; None where there is none, or the run is of other images."""
+    folder = data_dir / PUBLISHED
+    return folder if run.dataset == "mnist" and not run.held_out and folder.is_dir() else None
+
+
+def read_published(folder: Path, name: str, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return MNIST-C's test images of one corruption, uint8 (N, 28, 28), in the order of MNIST's test set.
+
+    UserError where the folder has them not, or not in this order: `labels` are those of MNIST's.
+    """
+    files = [folder / name / f"test_{part}.npy" for part in ("images", "labels")]
+    try:
+        images, found = map(np.load, files)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"'{folder / name}' is not of MNIST-C ({error}); unpack mnist_c.zip there again.") from None
+    if images.shape != (len(labels), 28, 28, 1) or not np.array_equal(found, labels):
+        raise UserError(f"'{folder / name}' has other test images than MNIST; unpack mnist_c.zip there again.")
+    return np.asarray(np.rint(np.clip(images[..., 0], 0, 255)), np.uint8)
 
 
 def read_robustness(run: Run) -> Robustness | None:
@@ -94,32 +128,43 @@ def read_robustness(run: Run) -> Robustness | None:
         found = TypeAdapter(Robustness).validate_json(path.read_bytes())
     except (OSError, ValueError):
         raise UserError(f"'{path}' is damaged; delete it, then measure again with --robustness '{run.name}'.") from None
-    current = found.model_sha256 == sha256_of(run.path / MODEL) and found.accuracy.keys() == CORRUPTIONS.keys()
+    current = found.version == VERSION and found.model_sha256 == sha256_of(run.path / MODEL)
     return found if current else None
 
 
 def robustness_as_csv(measured: Sequence[tuple[Run, Robustness]]) -> str:
-    """Return a table with a line for each run, corruption and strength; 0 is the strength of the clean images."""
+    """Return a table with a line for each run, corruption and strength; 0 is the strength of the clean images.
+
+    MNIST-C's own images have no number as their strength, but "MNIST-C"; `starred` is 1 at the same strength of ours.
+    """
     lines: list[list[object]] = []
     for run, one in measured:
-        lines.append([run.name, "none", 0, one.clean, one.n, one.evaluated_on])
+        about = one.n, one.evaluated_on
+        lines.append([run.name, "none", 0, one.clean, *about, 0])
         for name, row in one.accuracy.items():
-            lines += [[run.name, name, *pair, one.n, one.evaluated_on] for pair in enumerate(row, STRENGTHS[0])]
-    return as_csv(["run", "corruption", "strength", "accuracy", "n", "evaluated_on"], lines)
+            starred = CORRUPTIONS[name].published
+            lines += [[run.name, name, at, value, *about, int(at == starred)] for at, value in enumerate(row, 1)]
+        lines += [[run.name, name, "MNIST-C", accuracy, *about, 0] for name, accuracy in one.mnist_c.items()]
+    return as_csv(["run", "corruption", "strength", "accuracy", "n", "evaluated_on", "starred"], lines)
 
 
 def robustness_as_text(measured: Sequence[tuple[Run, Robustness]]) -> str:
     """Return a table for a terminal, the most robust run first."""
-    lines = [["run", "clean", "corrupted", "95 % interval", "worst corruption", ""]]
+    lines = [["run", "clean", "corrupted", "95 % interval", "starred", "MNIST-C", "worst corruption", ""]]
     for run, one in sorted(measured, key=lambda pair: -pair[1].mean):
         worst = fmean(one.accuracy[one.worst])
-        numbers = percent(one.clean), percent(one.mean), percent_range(one.interval_95)
+        numbers = [percent(one.clean), percent(one.mean), percent_range(one.interval_95), percent(one.starred_mean)]
+        numbers.append(percent(fmean(one.mnist_c.values())) if one.mnist_c else "-")
         lines.append([plain(run.name), *numbers, one.worst.replace("_", " "), percent(worst)])
     return as_text(lines)
 
 
-def _measure(group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8]) -> Iterator[Robustness]:
-    """Yield what each run of the group makes of the images."""
+def _measure(
+    group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8], data_dir: Path
+) -> Iterator[Robustness]:
+    """Yield what each run of the group makes of the images, and of MNIST-C's where `data_dir` has them."""
+    labels, published = group[0][0].labels, published_images(group[0][0], data_dir)
+    theirs = {name: read_published(published, name, labels) for name in CORRUPTIONS} if published else {}
 
     def right(changed: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
         """Return for each run which images it classifies correctly."""
@@ -128,6 +173,7 @@ def _measure(group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8])
     with ThreadPoolExecutor(cores()) as pool:  # onnxruntime lets go of Python while it computes
         clean = right(images)
         steps = tqdm([(name, strength) for name in CORRUPTIONS for strength in STRENGTHS], "corruptions", disable=None)
+        scores = {name: right(changed) for name, changed in theirs.items()}
         corrupted = np.array([right(corrupt(images, name, strength, SEED)) for name, strength in steps])
     for number, (run, _) in enumerate(group):
         results = corrupted[:, number]  # (corruptions and strengths, images)
@@ -137,4 +183,5 @@ def _measure(group: Sequence[tuple[Run, TrainedRun]], images: NDArray[np.uint8])
         writers = np.tile(alone if run.writers is None else run.writers, (len(results), 1))
         interval = accuracy_interval(results.ravel(), writers)
         what = (sha256_of(run.path / MODEL), SEED, len(images), run.evaluated_on)
-        yield Robustness(*what, float(clean[number].mean()), accuracy, interval)
+        on_theirs = {name: float(score[number].mean()) for name, score in scores.items()}
+        yield Robustness(*what, float(clean[number].mean()), accuracy, interval, VERSION, on_theirs)

@@ -54,8 +54,8 @@ def plot_robustness(measured: Measured, _: object = None, width: float = WIDE) -
     explanation = (
         f"n = {best.n:,} {best.evaluated_on} images, each under every corruption. Colours, from left to right: "
         "accuracy at the strengths 1 to 5, from red (guessing) to blue (all correct); number: their mean in %. Behind "
-        "each name: accuracy without corruption, and the mean under all of them, with its 95 % interval over "
-        f"{by_writers}.{more}"
+        "each name: accuracy without corruption, the mean under all of them, with its 95 % interval over "
+        f"{by_writers}, and with a star the mean at the strengths of MNIST-C.{more}"
     )
     title = f"Most robust of {len(ordered)} runs: {run.name}" if len(ordered) > 1 else f"Robustness of {run.name}"
     title += f", {percent(best.mean, 1)} under corruption"
@@ -70,9 +70,10 @@ def plot_robustness(measured: Measured, _: object = None, width: float = WIDE) -
         for number, (letter, (one, result)) in enumerate(zip(letters, shown, strict=True)):
             row = lines * number
             above.text(0, row, letter, weight="bold", va="top")
-            above.text(0.3, row, fit_text(one.name, TEXT_SIZE, width - (4.6 if lines == 1 else 0.4)), va="top")
-            numbers = f"{percent(result.clean)}, {percent(result.mean)} ({percent_range(result.interval_95)})"
-            place = (width - 3.7, row) if lines == 1 else (0.3, row + 1)
+            above.text(0.3, row, fit_text(one.name, TEXT_SIZE, width - (5.3 if lines == 1 else 0.4)), va="top")
+            mean = f"{percent(result.mean)} ({percent_range(result.interval_95)})"
+            numbers = f"{percent(result.clean)}, {mean}, * {percent(result.starred_mean)}"
+            place = (width - 4.4, row) if lines == 1 else (0.3, row + 1)
             above.text(*place, numbers, color=PALE_INK, va="top")
             means = np.mean(list(result.accuracy.values()), axis=0).tolist()  # at each strength
             for place_of_name, values in enumerate([means, *(result.accuracy[name] for name in CORRUPTIONS)]):

@@ -18,7 +18,7 @@ import visualize_results
 from mnist_twice.data import load_dataset
 from mnist_twice.errors import UserError
 from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from mnist_twice.evaluation.robustness import Robustness, measure_robustness, read_robustness
+from mnist_twice.evaluation.robustness import Robustness, measure_robustness, read_robustness, robustness_as_csv
 from mnist_twice.figures.robustness import plot_corruptions, plot_robustness
 from mnist_twice.figures.style import NARROW, WIDE
 from mnist_twice.prediction import load_run
@@ -65,6 +65,8 @@ def test_numbers_are_those_of_the_network_on_the_corrupted_images(run: Run, samp
     for name, strength in (("rotate", 1), ("stripe", 4), ("canny_edges", 5)):
         assert found.accuracy[name][strength - 1] == accuracy(corrupt(images, name, strength))
     assert found.mean == pytest.approx(np.mean([*found.accuracy.values()]))
+    starred = [accuracies[CORRUPTIONS[name].published - 1] for name, accuracies in found.accuracy.items()]
+    assert found.starred_mean == pytest.approx(np.mean(starred))
     assert found.interval_95[0] < found.mean < found.interval_95[1]
     assert (found.n, found.evaluated_on) == (1000, "test")
     assert read_robustness(run) == found
@@ -86,6 +88,36 @@ def test_a_run_on_validation_images_is_measured_on_them(tmp_path: Path, sample_d
     object.__setattr__(run, "labels", labels.astype(np.int64))
     ((_, found),) = measure_robustness([run], sample_data)
     assert (found.n, found.evaluated_on) == (len(images), "validation")
+
+
+@pytest.mark.usefixtures("uncorrupted")
+def test_mnist_c_is_read_where_its_folder_is(
+    run: Run, sample_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = load_dataset("mnist-sample", sample_data)  # for MNIST itself, whose test set a clone does not have
+    monkeypatch.setattr("mnist_twice.evaluation.robustness.load_dataset", lambda *_: sample)
+    run.info["dataset"] = "mnist"
+    ((_, alone),) = measure_robustness([run], tmp_path)
+    assert alone.mnist_c == {}
+    blank = np.zeros((1000, 28, 28, 1))
+    for name in CORRUPTIONS:
+        folder = tmp_path / "mnist_c" / name
+        folder.mkdir(parents=True)
+        images = blank if name == "fog" else sample.test_images[..., None].astype(float if name == "zigzag" else "u1")
+        np.save(folder / "test_images.npy", images)
+        np.save(folder / "test_labels.npy", sample.test_labels)
+    ((_, found),) = measure_robustness([run], tmp_path)
+    guess = load_run(run).predict(np.zeros((1, 28, 28), np.uint8)).argmax()
+    assert found.mnist_c == {**dict.fromkeys(CORRUPTIONS, found.clean), "fog": np.mean(run.labels == guess)}
+    assert read_robustness(run) == found
+    assert f"{run.name},zigzag,MNIST-C,{found.clean}," in robustness_as_csv([(run, found)])
+    np.save(tmp_path / "mnist_c" / "fog" / "test_labels.npy", sample.test_labels[::-1])
+    (run.path / "robustness.json").unlink()
+    with pytest.raises(UserError, match=r"mnist_c/fog' has other test images than MNIST; unpack mnist_c\.zip"):
+        measure_robustness([run], tmp_path)
+    (tmp_path / "mnist_c" / "fog" / "test_labels.npy").write_bytes(b"")
+    with pytest.raises(UserError, match=r"mnist_c/fog' is not of MNIST-C \(.*\); unpack mnist_c\.zip there again"):
+        measure_robustness([run], tmp_path)
 
 
 def test_what_cannot_be_measured_is_refused(run: Run, sample_data: Path, tmp_path: Path) -> None:
@@ -118,7 +150,7 @@ def test_script_prints_a_table_and_later_calls_show_the_figures(
         return out
 
     table = visualize("--robustness", run.name, "--only", "robustness", "corruptions").splitlines()[:2]
-    assert table[0].split() == ["run", "clean", "corrupted", "95", "%", "interval", "worst", "corruption"]
+    assert " ".join(table[0].split()) == "run clean corrupted 95 % interval starred MNIST-C worst corruption"
     assert table[1].startswith(run.name)
     folder = outputs / "mnist-sample"
     assert {path.name for path in folder.iterdir()} == {"corruptions.png", "robustness.png", "robustness.csv"}
