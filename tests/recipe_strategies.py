@@ -16,6 +16,7 @@ AMOUNTS = st.builds(
     elastic=st.floats(0, 1000),
     smoothness=st.floats(0.1, 100),
     cutout=st.integers(0, 56),
+    degrade=st.floats(0, 1),
 )
 
 

@@ -57,6 +57,8 @@ class Augmentation:
     """fraction of images mirrored left to right: 0.5 for garments, 0 for digits"""
     cutout: Annotated[int, Field(ge=0, le=56)] = 0
     """side of a square erased at a random place in each image, pixels; 0 erases none"""
+    degrade: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """fraction of images with other strokes, lines, inverted patches, blur, noise or ground: for robustness"""
 
 
 @options_dataclass

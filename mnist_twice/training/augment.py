@@ -52,7 +52,7 @@ def _sources(
     rows = (np.sin(angle) * sheared + np.cos(angle) * y) / scale + (height - 1) / 2 + amount.shift * down
     if amount.elastic:
         fields = drawn[:, 6 : 6 + 2 * height * width].reshape(-1, 2, height, width)
-        smooth = _gaussian(height, amount.smoothness) @ fields @ _gaussian(width, amount.smoothness).T
+        smooth = gaussian(height, amount.smoothness) @ fields @ gaussian(width, amount.smoothness).T
         columns += amount.elastic * smooth[:, 0]
         rows += amount.elastic * smooth[:, 1]
     return columns, rows
@@ -70,7 +70,7 @@ def _erase(images: NDArray[np.uint8], drawn: NDArray[np.float32], side: int) -> 
         image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = 0
 
 
-def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
+def gaussian(size: int, sigma: float) -> NDArray[np.float32]:
     """Return the matrix (size, size) that smooths a line of pixels, which counts as 0 beyond its ends.
 
     So the border moves less than the middle: normalising by the weights inside would distort strokes there.

@@ -17,7 +17,7 @@ from mnist_twice.errors import UserError
 from mnist_twice.recipes.recipe import Recipe
 
 # Second part of a generator's key: each use has a stream of its own, so that one never shifts another.
-_ORDER, _AUGMENT, _PENS, _PIECES = 1, 2, 3, 4  # 0 is that of the validation split
+_ORDER, _AUGMENT, _PENS, _PIECES, _DEGRADE = 1, 2, 3, 4, 5  # 0 is that of the validation split
 
 
 def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -94,6 +94,7 @@ def images_of_epochs(
         yield from itertools.repeat((images, labels), max(recipe.epochs - first, 0))
         return
     from mnist_twice.training.augment import augment  # OpenCV takes a tenth of a second to import
+    from mnist_twice.training.degrade import degrade
     from mnist_twice.training.pens import imitate_pens
     from mnist_twice.training.pieces import replace_with_pieces
 
@@ -108,6 +109,8 @@ def images_of_epochs(
             new, new_labels = replace_with_pieces(new, digits, train_indices, generator, recipe.non_digits)
         if recipe.augment:
             new = augment(new, np.random.default_rng([recipe.seed, _AUGMENT, epoch]), recipe.augmentation)
+            if fraction := recipe.augmentation.degrade:
+                new = degrade(new, np.random.default_rng([recipe.seed, _DEGRADE, epoch]), fraction)
         return new, new_labels
 
     with ThreadPoolExecutor(1) as thread:

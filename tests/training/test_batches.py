@@ -72,7 +72,8 @@ def test_no_pen_writes_what_is_not_a_digit(field: str) -> None:
     Recipe(epochs=4, pens=0.5),
     Recipe(epochs=4, pens=0.5, augment=True),
     Recipe(epochs=4, non_digits=0.5),
-], ids=["augment", "pens", "both", "non-digits"])  # fmt: skip
+    Recipe(epochs=4, augment=True, augmentation=Augmentation(degrade=0.5)),
+], ids=["augment", "pens", "both", "non-digits", "degrade"])  # fmt: skip
 def test_changed_epochs_differ_and_do_not_depend_on_where_training_began(recipe: Recipe) -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
     before = images.copy()
