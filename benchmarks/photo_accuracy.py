@@ -4,15 +4,15 @@
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python benchmarks/photo_accuracy.py --real FOLDER          # labelled photographs of your own as well
 
-The made photographs show MNIST's test digits (synthetic_photos.py); mnist_twice/photos was tuned on training digits.
-Of real ones, `kept` marks the sheets that were kept aside while mnist_twice/photos was written. FOLDER/labels.csv has
-the columns file, label, page (1 for several digits) and source. On a page, a digit is right where the best alignment of
-what was read with what is written has it in its place, and each one too many takes one off; `whole` is the fraction of
-photographs without an error. Numbers on forms are made too (synthetic_forms.py). Needs MNIST in mnist_data/ and a
-trained run in outputs/.
+The made photographs (synthetic_photos.py) and 80 easy pictures of each kind (easy_pictures.py) show MNIST's test
+digits; mnist_twice/photos was tuned on training digits. Of real ones, `kept` marks the sheets that were kept aside
+while mnist_twice/photos was written. FOLDER/labels.csv has the columns file, label, page (1 for several digits) and
+source. On a page, a digit is right where the best alignment of what was read with what is written has it in its place,
+and each one too many takes one off; `whole` is the fraction of photographs without an error. Numbers on forms are made
+too (synthetic_forms.py). Needs MNIST in mnist_data/ and a trained run in outputs/.
 """
 
-import itertools
+import io
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from benchmarks.easy_pictures import KINDS, Maker
 from benchmarks.processes import machine_line
 from benchmarks.synthetic_forms import number_on_form
 from benchmarks.synthetic_photos import STRENGTHS, photograph
@@ -34,8 +35,6 @@ from mnist_twice.metrics import wilson_interval
 from mnist_twice.photos import find_digit, find_digits, read_photo
 from mnist_twice.prediction import SURE, TrainedRun, average, choose, images_of, load_runs, whole_and_cut
 
-SIDES = range(20, 401)
-"""Sides, in pixels, that a digit is enlarged to."""
 KEPT_ASIDE = ("image2003", "image2005", "Cases/7.jpg", "Cases/11.jpg")
 """Sheets among the real photographs that nothing was looked at, chosen or adjusted by. Of the exam's boxes, every
 second one is."""
@@ -46,7 +45,7 @@ class Options:
     run: tuple[str, ...] = ()
     """a run to read with, several are averaged; the best run for digits if none is named"""
     photos: int = 1000
-    """made photographs of each strength, and enlarged digits of each colour"""
+    """made photographs of each strength; of each kind of easy pictures there are 80"""
     seed: int = 0
     """fixes the photographs; the digits are the first test digits in any case"""
     real: Path = Path("../shared/photos")
@@ -78,10 +77,10 @@ def main() -> None:
     print(f"{heading}{'whole':>8}{'ms':>8}")
     for number, strength in enumerate(STRENGTHS):
         print_row(f"made, {strength}", score(made(dataset, options.photos, strength, [options.seed, number]), runs))
-    for inverted, colours in enumerate(("black on white", "white on black")):
-        print_row(f"enlarged, {colours}", score(enlarged(dataset, options.photos, bool(inverted)), runs))
     forms = numbers_on_forms(dataset, options.photos, [options.seed, len(STRENGTHS)])
     print_row("numbers on forms", score(forms, runs))
+    for number, (kind, maker) in enumerate(KINDS.items()):
+        print_row(kind, score(easy(dataset, maker, [options.seed, number]), runs))
     sets = {key: score(photos, runs) for key, photos in real(options.real).items()}
     for (name, kept), scores in sets.items():
         print_row(f"{name}{kept}", scores)
@@ -109,12 +108,14 @@ def made(dataset: Dataset, count: int, strength: str, seed: list[int]) -> Iterat
         yield Photo(pixels, str(dataset.test_labels[i]))
 
 
-def enlarged(dataset: Dataset, count: int, inverted: bool) -> Iterator[Photo]:
-    """Yield test digits enlarged bicubically to each of the SIDES in turn, black on white or as they are."""
-    for i, side in zip(range(count), itertools.cycle(SIDES), strict=False):
-        digit = dataset.test_images[i % len(dataset.test_images)]
-        large = cv2.resize(digit, (side, side), interpolation=cv2.INTER_CUBIC)
-        yield Photo(large if inverted else 255 - large, str(dataset.test_labels[i % len(dataset.test_labels)]))
+def easy(dataset: Dataset, maker: Maker, seed: list[int], of_each: int = 8) -> Iterator[Photo]:
+    """Yield pictures of one kind, of the first test digits of each class."""
+    for label in range(10):
+        for i in np.flatnonzero(dataset.test_labels == label)[:of_each].tolist():
+            file = io.BytesIO()
+            image = maker(dataset.test_images[i], np.random.default_rng([*seed, i]))
+            image.save(file, "TIFF" if image.mode == "F" else "PNG")
+            yield Photo(read_photo(file, shrink=True).pixels, str(label))
 
 
 def numbers_on_forms(dataset: Dataset, count: int, seed: list[int]) -> Iterator[Photo]:

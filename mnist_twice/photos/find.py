@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_twice.photos.ink import highest, ink_mask, ink_strength
+from mnist_twice.photos.ink import clearest, highest, in_grey, ink_mask, ink_strength, missing_paper
 from mnist_twice.photos.normalize import mnist_form, scaled, to_mnist
 from mnist_twice.photos.rulings import find_rulings, without_rulings
 from mnist_twice.photos.segments import (
@@ -36,6 +36,7 @@ from mnist_twice.photos.sheet import find_sheet, straightened
 LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
 """Longest sides, in pixels: a smaller photo is enlarged to the first, so that strokes of a pixel's width hang together
 and have edges finer than a pixel, and a larger one is shrunk to one of the others."""
+SHEETS = 3  # most that lie one on the other
 WIDE = 10
 """A dark area wider than one such part of the photo's longest side is no stroke."""
 Steps = dict[str, NDArray[Any]]
@@ -134,15 +135,22 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
     side = SIDE_FOR_MANY if several else SIDE_FOR_ONE
     if pixels.size == 0:
         return None
-    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_RGB2GRAY)
-    size, to_photo = size or grey.shape[::-1], np.diag([1.0, 1.0, 1.0])
-    to_photo[[0, 1], [0, 1]] = np.divide(size, grey.shape[::-1])
-    # A photo so small that it is enlarged shows a digit, and no table.
-    sheet = find_sheet(grey) if max(grey.shape) > LEAST_SIDE else None
-    if sheet is not None:
-        grey, to_grey = straightened(grey, sheet)
-        to_photo = to_photo @ to_grey
-    working = scaled(np.ascontiguousarray(grey), min(side, max(LEAST_SIDE, *grey.shape)))
+    size, to_photo = size or pixels.shape[1::-1], np.diag([1.0, 1.0, 1.0])
+    to_photo[[0, 1], [0, 1]] = np.divide(size, pixels.shape[1::-1])
+    # A photo so small that it is enlarged shows a digit, and no table. On a screen a canvas may lie in a window.
+    for _ in range(SHEETS if max(pixels.shape) > LEAST_SIDE else 0):
+        sheet = find_sheet(in_grey(pixels))
+        if sheet is None:
+            break
+        pixels, to_pixels = straightened(pixels, sheet)
+        to_photo = to_photo @ to_pixels
+    grey, least = clearest(pixels), LEAST_SIDE
+    if (paper := missing_paper(grey, several)) is not None:
+        margin = max(grey.shape) // 2
+        grey = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=paper)
+        to_photo = to_photo @ np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
+        least *= 2
+    working = scaled(np.ascontiguousarray(grey), min(side, max(least, *grey.shape)))
     to_photo = to_photo @ np.diag([*np.divide(grey.shape[::-1], working.shape[::-1]), 1.0])
     strength = ink_strength(working)
     enlarged = max(working.shape) > max(grey.shape)

@@ -8,18 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_twice.photos.normalize import scaled
-from mnist_twice.photos.segments import connected
+from mnist_twice.photos.rulings import find_rulings
+from mnist_twice.photos.segments import connected, find_pieces
 
 Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 SMALL = 160  # longest side, in pixels, at which the paper's brightness is estimated: light changes slowly
 MIDDLE = np.float32(127.5)  # grey levels count from here, so that an inverted photo has the opposite ones
 DARKEST_PAPER = 48.0
 """Grey level below which darkness of the paper is not compensated: there a camera only records its own noise."""
-LEAST_CONTRAST = 0.06
+LEAST_CONTRAST = 0.04
 """Ink that absorbs a smaller fraction of the paper's light is not seen. Pencil absorbs about 0.3."""
 LEAST_SIGNAL_TO_NOISE = 9.0
 """Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
 ink in harsh photographs (benchmarks/synthetic_photos.py) reaches 26 or more."""
+COARSE = 96  # longest side, in pixels, at which colours are compared and thick strokes looked for
+UNEVEN = 0.1
+"""Paper and ink are even if half of each differ by less than this fraction of the contrast between them."""
+ALONG = 0.75  # a line, or what lies along the edge, is longer than this fraction of the photo
+THICK = 0.06  # half the width of a thick stroke, as a fraction of the photo's longest side
 SAMPLES = 30  # most pixels a side that the paper's slope is fitted to
 SAME_PAPER = 4.0  # grey levels that two estimates of the paper's brightness may differ by
 FAINTEST = 0.5
@@ -57,6 +63,65 @@ def _is_light_on_dark(small: NDArray[Any], trend: Floats) -> bool:
     away *= np.exp(-y * y) * np.exp(-x * x)
     # The square favours the strong and narrow, ink, over the weak and wide, shadows.
     return float((away * np.abs(away)).sum()) > 0
+
+
+def clearest(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the photo, uint8 (H, W) or (H, W, 3), in grey, or the channel that the ink is far better seen in."""
+    grey = in_grey(pixels)
+    if pixels.ndim == 2:
+        return grey
+    colour = np.ascontiguousarray(pixels[:, :, :3])
+    scale = COARSE / max(COARSE, *grey.shape)
+    small = cv2.resize(colour, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    views = [cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), *cv2.split(small)]
+    contrasts = [highest(cv2.absdiff(view, cv2.medianBlur(view, min(view.shape) // 2 | 1)), 0.01) for view in views]
+    best = int(np.argmax(contrasts))
+    return np.ascontiguousarray(colour[:, :, best - 1]) if contrasts[best] > 1.5 * contrasts[0] + 2 else grey
+
+
+def in_grey(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the photo, uint8 (H, W) or (H, W, 3), in grey, uint8 (H, W)."""
+    return pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_RGB2GRAY)
+
+
+def missing_paper(grey: NDArray[Any], several: bool = False) -> int | None:
+    """Return the grey level of the paper that ought to be around the ink; None where enough is.
+
+    Too little is around ink that was cropped to its edges, or drawn with a pen so thick that it looks like a shadow.
+    What is beside a sheet reaches the edge too, but there is a digit further in.
+    """
+    small = cv2.medianBlur(scaled(grey, min(COARSE, max(grey.shape))), 3)
+    _, light = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    masks = 1 - light, light
+    if not all(mask.any() for mask in masks):
+        return None
+    levels = [float(np.median(small[mask > 0])) for mask in masks]
+    spreads = [float(np.median(np.abs(small[mask > 0] - level))) for mask, level in zip(masks, levels, strict=True)]
+    if max(SAME_PAPER, *spreads) > UNEVEN * (levels[1] - levels[0]):
+        return None
+    found = [find_pieces(mask) for mask in masks]
+    large = [sum(piece.area > 0.03 * pieces[0].area for piece in pieces) for _, pieces in found]
+    edges = [[int(edge.sum()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1])] for mask in masks]
+    share = sum(edges[0]) / (sum(edges[0]) + sum(edges[1]))
+    # Ink that touches the edge all around hangs together, and parts the paper.
+    ink = int(share > 0.5) if abs(share - 0.5) > 0.2 else int(large[0] > large[1])
+    (labels, pieces), mask, longest = found[ink], masks[ink], max(small.shape)
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    depths = [float(depth[labels == piece.label].max()) for piece in pieces[: large[ink]]] or [0.0]
+    if not any(edges[ink]):
+        is_missing = not several and depths[0] > THICK * longest + 0.5
+    else:
+        is_missing = max(edges[ink]) < ALONG * longest and min(depths) > depths[0] / 3 and not _has_lines(mask)
+    return round(levels[1 - ink]) if is_missing else None
+
+
+def _has_lines(mask: NDArray[Any]) -> bool:
+    """Return whether a line in the mask goes from side to side."""
+    rulings = find_rulings(mask)
+    directions = zip((rulings.level, rulings.upright), mask.shape[::-1], strict=True) if rulings else ()
+    return any(
+        line.stop - line.start > ALONG * max(side, max(mask.shape) / 2) for lines, side in directions for line in lines
+    )
 
 
 def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tuple[NDArray[np.uint8], float]:

@@ -9,9 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from mnist_twice.errors import UserError
@@ -35,6 +36,10 @@ BLANK = 16  # least difference between the darkest and the lightest of an animat
 MAX_PIXELS = 64_000_000  # more than today's phones take; a few bytes of PNG can claim any number, and memory for it
 DECODING_BYTES = 512_000_000  # most memory for decoding: libjpeg needs up to 8 bytes a pixel (CMYK), libwebp 16
 SHRUNK_SIDE = 1280  # the least longest side, in pixels, of a photo that was shrunk: find.py uses no more
+FEW = 0.03
+"""Up to this fraction of a transparent image's pixels are odd ones, at the edges of strokes."""
+LEAST_LEFT = 0.005  # of its opaque pixels, that a thin digit on a sticker covers
+MIDDLE = 127  # grey level above which ink, or paper, is light
 STRIP_PIXELS = 1_000_000  # a photo is converted and shrunk in strips of about so many pixels, not as a whole
 
 
@@ -217,16 +222,27 @@ def _convert(image: Image.Image, times: int) -> Image.Image:
 
 
 def _eight_bits(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return values of 16 or 32 bits as 8; 0..1, 12 bits (scanners) and 16 keep their range, others are stretched."""
-    values = np.nan_to_num(values)
-    low, high = min(0.0, float(values.min())), float(values.max())
-    full = next((top for top in (1.0, 255.0, 4095.0, 65535.0) if high <= top), high)
-    return np.asarray(np.rint(np.clip((values - low) / max(full - low, 1e-9), 0, 1) * 255), np.uint8)
+    """Return values of 16 or 32 bits as 8: the lowest becomes 0, the highest 255."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    # Divided before they are subtracted: the difference may be more than a float holds.
+    size = max(abs(low), abs(high), 1e-30)
+    share = np.nan_to_num(np.clip(values, low, high), nan=low) / size - low / size
+    return np.asarray(np.rint(255 * share / max(high / size - low / size, 1e-9)), np.uint8)
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
-    """Return a transparent image on white, or on black where its ink is light: RGB."""
-    *colours, alpha = ImageStat.Stat(image.convert("RGBa")).sum  # RGBa's colours are already multiplied by alpha
-    is_light = alpha > 0 and sum(colours) / 3 / alpha * 255 >= 128
-    paper = Image.new("RGBA", image.size, "black" if is_light else "white")
-    return Image.alpha_composite(paper, image).convert("RGB")
+    """Return a transparent image on white or black paper: RGB.
+
+    Outlines and stickers lie around the ink: on paper of their brightness they vanish and leave the ink; where nothing
+    would be left, they are the ink. An eraser's white strokes lie beside dark ink. Shadows are not opaque.
+    """
+    alpha, grey = np.asarray(image.getchannel("A")), np.asarray(image.convert("L"))
+    opaque = alpha > 0.75 * alpha.max()
+    inner = opaque & (cv2.erode(opaque.view(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+    outer = opaque & ~inner
+    light_outside, light_inside = (
+        np.mean(grey[part if part.any() else opaque] > MIDDLE) if opaque.any() else 0.0 for part in (outer, inner)
+    )
+    black = light_inside > (LEAST_LEFT if light_outside < FEW else 1 - LEAST_LEFT)
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black" if black else "white"), image).convert("RGB")

@@ -1,5 +1,6 @@
 """What is found in photos of known digits, without any network, and what must hold for every photo."""
 
+import io
 from itertools import chain, pairwise
 
 import cv2
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from synthetic_pages import number, on_table, table
 
+from benchmarks.easy_pictures import KINDS
 from benchmarks.synthetic_photos import STRENGTHS, photograph
 from mnist_twice.data.catalogue import stratified_sample
+from mnist_twice.photos import read_photo
 from mnist_twice.photos.find import Digit, find_digit, find_digits
 from mnist_twice.photos.sheet import find_sheet
 from mnist_twice.prediction import choose, images_of
@@ -109,6 +112,25 @@ def test_the_digit_is_found_where_it_was_written(strength: str) -> None:
         alike.append(likeness(digit.image, IMAGES[i]) if digit else 0)
     assert np.median(alike) > 0.9
     assert np.mean(np.array(alike) > 0.6) >= {"mild": 0.9, "medium": 0.9, "harsh": 0.8}[strength]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_easy_pictures_show_their_digit_alone(kind: str) -> None:
+    alike = []
+    for i in range(0, 1000, 91):
+        file, picture = io.BytesIO(), KINDS[kind](IMAGES[i], np.random.default_rng(i))
+        picture.save(file, "TIFF" if picture.mode == "F" else "PNG")
+        digit = find_digit(read_photo(file).pixels)
+        alike.append(likeness(digit.image, IMAGES[i]) if digit else 0)
+    assert np.sum(np.array(alike) > (0.6 if kind == "thick pens" else 0.75)) >= 10, np.round(alike, 2)
+
+
+@pytest.mark.parametrize("depth", [0, 25])
+def test_what_lies_beside_a_sheet_is_not_its_digit(depth: int) -> None:
+    """The edge of a dark table, and the thick lines of a cell: both reach the photo's edge, and the digit does not."""
+    sheet = drawing(IMAGES[3])
+    sheet[:depth], sheet[:, -6:], sheet[-6:] = 40, 30, 30
+    assert likeness(find_digit(sheet).image, IMAGES[3]) > 0.75
 
 
 def test_several_digits_come_in_reading_order() -> None:

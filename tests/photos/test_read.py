@@ -98,6 +98,39 @@ def test_transparent_images_lie_on_paper(light: bool) -> None:
     assert pixels[15, 20, 0] == pytest.approx((ink + paper) / 2, abs=2)
 
 
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("beside", ["outline", "eraser", "shadow"])
+def test_the_paper_of_transparent_images_leaves_the_ink(beside: str, light: bool) -> None:
+    """An outline is of the other brightness than the ink, a shadow is not opaque; an eraser is white."""
+    ink, other = (250, 0) if light and beside != "eraser" else (0, 250)
+    image = Image.new("RGBA", (60, 60))
+    if beside == "shadow":
+        image.paste((0, 0, 0, 128), (22, 22, 42, 42))
+    elif beside == "outline":
+        image.paste((other, other, other, 255), (10, 10, 50, 50))
+    else:
+        image.paste((other, other, other, 255), (30, 15, 50, 25))
+    image.paste((ink, ink, ink, 255), (20, 20, 40, 40))
+    pixels = read_photo(io.BytesIO(encoded("RGBA", "PNG", image))).pixels[..., 0]
+    assert (pixels[0, 0] > 127) != (pixels[30, 30] > 127)
+    assert beside == "shadow" or (np.abs(pixels.astype(int) - pixels[0, 0]) > 127).sum() == 400
+
+
+@given(scale=st.floats(1e-30, 1e30), offset=st.floats(-20, 20), hole=st.sampled_from([0, np.nan, -np.inf]))
+def test_values_of_any_range_become_0_to_255(scale: float, offset: float, hole: float) -> None:
+    values = (np.linspace(0, 1, 256, dtype=np.float32) + np.float32(offset)) * np.float32(scale)
+    values = np.append(values, hole or values[0]).astype(np.float32)[None]
+    file = io.BytesIO(encoded("F", "TIFF", Image.fromarray(values)))
+    np.testing.assert_allclose(read_photo(file).pixels[0], [*range(256), 0], atol=1)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (1000, 1003), (0, 65535)])
+def test_16_bits_are_stretched(low: int, high: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.array([[low, high, low]], np.uint16)).save(file, "PNG")
+    assert read_photo(file).pixels.tolist() == [[0, 255, 0]]
+
+
 def test_each_page_of_a_tiff_file_is_read_and_a_damaged_one_costs_itself(tmp_path: Path) -> None:
     path = tmp_path / "scan.tif"
     pages = [shade(250), shade(100), shade(10)]
