@@ -6,9 +6,9 @@
     python run_experiment.py confirm better --seeds 6
     python run_experiment.py grid --help
 
-An experiment has a name. The same command again continues it, after Ctrl-C, a
-crash or a failure, and so does the same command on another machine with
---storage. Each command has --help of its own.
+Each experiment has a name. After Ctrl-C, a crash or a failure, the same command
+continues it. With --storage, several machines share it. Each command has a
+--help of its own.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ GRID = """Train every combination of frameworks, networks, seeds and values.
     python run_experiment.py grid seeds --seed 0 1 2 3 4
     python run_experiment.py grid rates --framework pytorch --set learning_rate=0.001,0.003 filters=8x16,16x32
 
-Each training is a process and leaves a run in OUTPUT_DIR/experiments/NAME/runs. The same command continues."""
+Each training leaves a run in OUTPUT_DIR/experiments/NAME/runs. If it is interrupted, the same command continues."""
 SEARCH = """Find a better recipe by its validation images, not the test images.
 
     python run_experiment.py search better --trials 60
     python run_experiment.py search wide --model mlp --space dropout=0..0.5 learning_rate=1e-4..1e-2:log
 
 The first trial is the default recipe. OUTPUT_DIR/experiments/NAME/best.json has the best one, for --recipe of the
-training scripts. The same command continues."""
+training scripts. If it is interrupted, the same command continues."""
 
 SHOW = """Print an experiment's table; write its figures, CSV files and report.
 
     python run_experiment.py show better
     python run_experiment.py show better --format svg
 
-At any time, also while it is running: what is not finished is counted as such."""
+At any time, also while the experiment is running."""
 CONFIRM = """Compare a search's best recipe with its start, on the test images.
 
     python run_experiment.py confirm better --seeds 6
     python run_experiment.py confirm better --seeds 8 --jobs 2
 
-Both recipes are trained on all training images, with seeds that the search has not used. Only now are the test images
-read, and only once for each training: the same command continues, and then shows what it found."""
+Both recipes are trained on all training images, with seeds that the search has not used. The test images are read only
+now, and once for each training. If it is interrupted, the same command continues; afterwards, it shows the result."""
 
 
 COMMANDS = {
@@ -69,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     if not words or words[0] not in COMMANDS:
         given = f"there is no command {words[0]!r}" if words else "a command is missing"
-        refuse(f"{given}; choose {', '.join(COMMANDS)}; --help shows more.")
+        refuse(f"{given}; choose one of {', '.join(COMMANDS)}; --help describes them.")
     text, default, function = COMMANDS[words[0]]
     options = parse_command(default, words[0], text, words[1:])
     # Imported only now, because Optuna and pandas take seconds.

@@ -96,7 +96,7 @@ def _definition_of(search: Experiment, number: int) -> Definition:
     definition = search.definition
     trial = best_of(definition, search.frozen)
     if trial is None:
-        raise UserError(f"no trial of '{search.name}' is complete, so that there is no best recipe; continue it first.")
+        raise UserError(f"no trial of '{search.name}' is complete, so there is no best recipe; continue the search.")
     best = recipe_of(definition, values_of(definition, trial.params))
     start = definition.recipes[best.model]
     recipes = [replace(recipe, validation_fraction=0.0, seed=0) for recipe in (start, best)]

@@ -9,15 +9,7 @@ from pathlib import Path
 
 from mnist_twice.experiments.confirm import CONFIRM, confirmation_of
 from mnist_twice.experiments.options import ShowOptions
-from mnist_twice.experiments.results import (
-    as_csv,
-    counts_text,
-    experiments_in,
-    pruning_text,
-    read_experiment,
-    summary,
-    table_of,
-)
+from mnist_twice.experiments.results import as_csv, experiments_in, progress_text, read_experiment, summary, table_of
 from mnist_twice.files import write_whole
 from mnist_twice.names import plain
 
@@ -34,7 +26,7 @@ def run_show(options: ShowOptions) -> int:
     other = f"{experiment.name}{CONFIRM}"
     confirmed = read_experiment(other, *place) if other in experiments_in(*place) else experiment
     confirmation = confirmation_of(confirmed.definition, confirmed.complete)
-    table, progress = table_of(experiment), f"{counts_text(experiment)}. {pruning_text(experiment)}".strip()
+    table, progress = table_of(experiment), progress_text(experiment)
     verdict = confirmation["sentence"] if confirmation else ""
     print(f"{experiment.definition.kind}: {plain(experiment.subject)}\n{progress}\n\n{table.to_string(index=False)}")
     print(f"\n{verdict}" if verdict else "")

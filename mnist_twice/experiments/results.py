@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import optuna
 import pandas as pd  # type: ignore[import-untyped]
 from optuna.trial import FrozenTrial, TrialState
@@ -134,7 +132,7 @@ def table_of(experiment: Experiment) -> pd.DataFrame:
         is_start = (found[names] == pd.Series(start_of(experiment.definition))).all(axis=1)
         found["number"] = found["number"].map(str) + is_start.map({True: " (start)", False: ""})
         columns = ["number", *names, *SCORES, "training_seconds", "epochs_trained"]
-        found = found.loc[is_start | (np.arange(len(found)) < BEST), columns]
+        found = found.loc[is_start | found.index.isin(found.index[:BEST]), columns]
     texts = pd.DataFrame({name: [_text(name, value) for value in found[name]] for name in found})
     return texts.set_axis([HEADINGS.get(name, option_text(name)) for name in found], axis=1)
 
@@ -144,31 +142,27 @@ def as_csv(found: pd.DataFrame) -> str:
     return str(found.drop(columns="trainings", errors="ignore").map(text_of, na_action="ignore").to_csv(index=False))
 
 
-def counts_text(experiment: Experiment) -> str:
-    """Return how far the experiment is: '60 of 60 trials ended: 38 complete, 22 pruned'."""
-    counts = experiment.trials["state"].value_counts()
+def progress_text(experiment: Experiment) -> str:
+    """Return how far it is, and what pruning saved: '60 of 60 trials ended: 38 complete, 22 pruned. Pruning ...'"""
+    trials, definition = experiment.trials, experiment.definition
+    counts, pruned = trials["state"].value_counts(), trials[trials["state"] == "pruned"]
     ended = counts.drop(["running", "waiting"], errors="ignore").sum()
     states = ", ".join(f"{number:,} {state}" for state, number in counts.items())
-    return f"{ended:,} of {experiment.wanted:,} trials ended: {states}"
-
-
-def pruning_text(experiment: Experiment) -> str:
-    """Return what pruning saved, in a sentence; nothing where no trial was pruned."""
-    trials, definition = experiment.trials, experiment.definition
-    pruned = trials[trials["state"] == "pruned"]
-    if pruned.empty:
-        return ""
-    (recipe,) = definition.recipes.values()
-    asked = len(definition.seeds) * pruned.get("epochs", recipe.epochs)
-    trained = trials["epochs_trained"].sum()
-    without = trained + (asked - pruned["epochs_trained"]).clip(lower=0).sum()
-    return f"Pruning saved {percent(1 - trained / without, 0)} of the epochs: {trained:,} of {without:,} were trained."
+    text = f"{ended:,} of {experiment.wanted:,} trials ended: {states}."
+    if len(pruned):
+        (recipe,) = definition.recipes.values()
+        asked = len(definition.seeds) * pruned.get("epochs", recipe.epochs)
+        trained, saved = trials["epochs_trained"].sum(), (asked - pruned["epochs_trained"]).clip(lower=0).sum()
+        share = percent(saved / (trained + saved), 0)
+        text += f" Pruning saved {share} of the epochs: {trained:,} of {trained + saved:,} were trained."
+    return text
 
 
 def _row(definition: Definition, trial: FrozenTrial) -> dict[str, Any]:
     held, worker = trial.user_attrs, trial.user_attrs.get(WORKER) or {}
     results, values = held.get(TRAININGS, []), values_of(definition, params_of(trial))
-    recipe = definition.recipes[values[definition.label]]
+    recipe, zone = definition.recipes[values[definition.label]], worker.get("zone", "")
+    times = {"started": trial.datetime_start, "finished": trial.datetime_complete}
     return {
         "number": trial.number,
         "state": "diverged" if DIVERGED in held else trial.state.name.lower().replace("fail", "failed"),
@@ -181,8 +175,7 @@ def _row(definition: Definition, trial: FrozenTrial) -> dict[str, Any]:
         "training_seconds": sum(result["seconds"] for result in results) or math.nan,
         "run": " ".join(f"runs/{result['run']}" for result in results),
         "worker": worker.get("name", ""),
-        "started": _moment(trial.datetime_start, worker.get("zone", "")),
-        "finished": _moment(trial.datetime_complete, worker.get("zone", "")),
+        **{name: f"{moment:%Y-%m-%dT%H:%M:%S}{zone}" if moment else "" for name, moment in times.items()},
         "error": held.get(ERROR, held.get(DIVERGED, "")),
         "trainings": results,
     }
@@ -194,11 +187,6 @@ def _changed(definition: Definition) -> list[str]:
         return []
     one, other = definition.recipes.values()
     return [name for name in FIELDS if value_of(one, name) != value_of(other, name)]
-
-
-def _moment(moment: datetime | None, zone: str) -> str:
-    """Return a worker's local time to the second, with its offset from UTC: '2026-11-30T08:13:28+0100'."""
-    return f"{moment.isoformat(timespec='seconds')}{zone}" if moment else ""
 
 
 def _text(name: str, value: Any) -> str:
