@@ -15,7 +15,6 @@ with a message that names it.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from tqdm import tqdm
 from mnist_twice.command_line import options_dataclass, parse, refuse
 from mnist_twice.data import DATA_DIR
 from mnist_twice.errors import UserError, run_script
-from mnist_twice.evaluation import compare_pair, compare_runs, evaluate_run, missing_writers, write_ensemble
+from mnist_twice.evaluation import compare_pair, compare_runs, evaluate_run, write_ensemble
 from mnist_twice.evaluation.tables import classes_as_text, pair_as_text, runs_as_text
 from mnist_twice.names import plain, safe_name
 from mnist_twice.runs import Run, find_run, find_runs, is_current, read_run, read_runs
@@ -52,8 +51,6 @@ class Options:
     """figures to render, by the names that outputs/README.md lists, or report; all of them if none is given"""
     format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
     """kinds of files; the report needs png, and adds it"""
-    show: bool = False
-    """open the figures in windows too, those of one run at a time; needs a display"""
     compare: Annotated[tuple[str, ...], Field(title="RUN")] = ()
     """two runs to compare image by image, by name or folder: networks, seeds, before and after a change"""
     ensemble: Annotated[tuple[str, ...], Field(title="RUN")] = ()
@@ -67,13 +64,11 @@ class Options:
 def main() -> int:
     options = parse(Options(), __doc__, positional="runs", needs={"ensemble_name": "ensemble"})
     outputs = options.output_dir
-    if not options.show:
-        os.environ["MPLBACKEND"] = "Agg"  # whatever the user has set: then no window is ever opened
     only = known_figures(options.only)
     names, compared = [*options.compare, *options.runs], find_named(options.compare, outputs)
     if options.compare:
         if len(compared) != 2:
-            refuse(f"--compare must name two runs, not {len(compared)}.")
+            refuse("--compare needs two different runs.")
         read_pair(compared)  # before anything that takes long
     if options.ensemble:
         members = [read_run(path) for path in find_named(options.ensemble, outputs)]
@@ -133,8 +128,7 @@ def selection_folder(paths: Sequence[Path], outputs: Path) -> Path:
     if len(names) > 2:
         others = hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
         name = f"{names[0]}-and-{len(names) - 1}-more-{others}"
-    is_taken = (outputs / "reports" / "run.json").exists()  # by a run of that name, which a training may replace
-    return outputs / ("reports-2" if is_taken else "reports") / name
+    return outputs / "reports" / name
 
 
 def render(
@@ -142,28 +136,22 @@ def render(
 ) -> Rendering:
     """Print the tables and render the figures named in `only`; shared: the folder for those of several runs."""
     from mnist_twice.figures import render_all
-    from mnist_twice.figures.page import check_display, show_figures
 
-    if options.show:
-        check_display()
     evaluations = [evaluate_run(run) for run in tqdm(runs, "runs evaluated", leave=False, disable=None, delay=2)]
     print(runs_as_text(evaluations), end="")
     for evaluation in evaluations if options.runs else ():
         print(f"\n{plain(evaluation.run.name)}\n{classes_as_text(evaluation)}", end="")
     if pair:
         print(f"\n{pair_as_text(compare_pair(*pair))}", end="")
-    rendering = render_all(
+    return render_all(
         evaluations,
         options.output_dir,
         options.data_dir,
         only=only,
         formats=list(dict.fromkeys([*(["png"] if REPORT in only else []), *options.format])),
-        display=show_figures if options.show else None,
         chosen=pair,
         shared=shared,
     )
-    rendering.notes += missing_writers(runs)
-    return rendering
 
 
 def tell(

@@ -60,8 +60,7 @@ def main() -> None:
 
 
 def simulate(writers: NDArray[np.int32], shape: float, errors: float | None, options: Options) -> NDArray[np.float64]:
-    """Return a row for each test set: design effect, and whether Wilson's, the bootstrap's and our interval cover the
-    truth."""
+    """Return a row for each test set: design effect, and whether Wilson's, the bootstrap's and our interval cover."""
     rng = np.random.default_rng(options.seed)
     _, first, groups = np.unique(writers[:, 0], return_index=True, return_inverse=True)
     means = np.array([ERRORS[series] for series in writers[first, 1].tolist()])

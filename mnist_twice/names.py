@@ -38,6 +38,11 @@ def percent_text(percentage: float) -> str:
     return "<0.1" if 0 < percentage < 0.05 else f"{percentage if percentage == 100 else min(percentage, 99.9):.1f}"
 
 
+def p_text(p_value: float) -> str:
+    """Return '= 0.024' for a p-value of 0.0243, and '< 0.001' for one that small."""
+    return f"= {p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
 def few(names: Sequence[object], noun: str) -> str:
     """Return how many there are and the first of them: '5 files (a.txt, b.pdf, c.doc and 2 more)'."""
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_twice.errors import UserError
+from mnist_twice.metrics import difference_interval
 from mnist_twice.names import percent
 from mnist_twice.runs import ENSEMBLE, Run
 
@@ -34,10 +35,9 @@ class PairComparison:
     both_wrong: int
     disagreements: NDArray[np.int64]  # images for which the two predict different classes, most confident first
     both_wrong_images: NDArray[np.int64]  # images that both get wrong (perhaps differently), most confident first
+    interval: tuple[float, float]  # 95 %, of a's accuracy less b's: over writers where both runs record them
     writers: int | None  # who wrote the images; None where not both runs record it
-    p_value: float  # of the paired test over writers where they are known, else McNemar's
-    needed: int | None  # images in accuracy at which that test would call the difference significant; None: at none
-    mcnemar: float  # p-value of the exact McNemar test, as if all images were independent
+    p_value: float  # of the paired test over writers where they are known, else of the exact McNemar test
     recipe_differences: list[str]  # such as 'epochs 3 against 1'; empty where the recipes are equal or one has none
 
     @property
@@ -52,6 +52,11 @@ class PairComparison:
         return self.p_value < SIGNIFICANT
 
     @property
+    def test(self) -> str:
+        """What the p-value is of."""
+        return f"paired test over {self.writers} writers" if self.writers else "exact McNemar test"
+
+    @property
     def verdict(self) -> str:
         """In plain words: one to four sentences."""
         differing, gap = self.only_a_right + self.only_b_right, self.only_a_right - self.only_b_right
@@ -64,24 +69,20 @@ class PairComparison:
                 "the other is wrong."
             )
         else:
-            accuracies = percent(self.a.accuracy), percent(self.b.accuracy)
-            (better, worse), (high, low) = (self.names, accuracies) if gap > 0 else (self.names[::-1], accuracies[::-1])
-            test = "exact McNemar test"
-            if self.writers:
-                test = f"paired test over {self.writers} writers; exact McNemar test: {_chance(self.mcnemar)}"
-            verdict = f"not significant; with only {differing} such images, none would be."
-            if self.significant:
-                verdict = "significant."
-            elif self.needed:
-                verdict = f"not significant; one of {self.needed:,} images would be."
+            accuracies, ends = (percent(self.a.accuracy), percent(self.b.accuracy)), self.interval
+            (better, worse), (high, low) = self.names, accuracies
+            if gap < 0:
+                (worse, better), (low, high), ends = self.names, accuracies, (-ends[1], -ends[0])
+            chance = percent(self.p_value, 0 if self.p_value >= 0.1 else 2) if self.p_value >= 1e-4 else "below 0.01 %"
             text = (
                 f"'{better}' classifies {abs(gap):,} more of {self.n:,} images correctly than '{worse}' ({high} "
-                f"against {low}); {differing:,} images are classified correctly by only one of the two. Two equally "
-                f"good networks would differ by at least this much with a probability of {_chance(self.p_value)} "
-                f"({test}): the difference is {verdict}"
+                f"against {low}): {100 * abs(gap) / self.n:.2f} percentage points, 95 % interval {100 * ends[0]:.2f} "
+                f"to {100 * ends[1]:.2f}. Two equally good networks would differ by at least this much with a "
+                f"probability of {chance} ({self.test}): the difference is "
+                f"{'' if self.significant else 'not '}significant."
             )
         if len(self.recipe_differences) == 1 and self.a.seed != self.b.seed:
-            return f"{text} They differ in their seed alone, {self.a.seed} against {self.b.seed}."
+            return f"{text} They differ only in their seed: {self.a.seed} and {self.b.seed}."
         if self.recipe_differences:
             return f"{text} Their recipes differ, which may explain it: {', '.join(self.recipe_differences)}."
         return f"{text} This holds for these two trained networks; other seeds give other results." if gap else text
@@ -155,6 +156,8 @@ def why_not_compared(comparisons: Sequence[Comparison]) -> list[str]:
 
 def compare_pair(a: Run, b: Run) -> PairComparison:
     """Compare two runs of one group of compare_runs."""
+    from scipy.stats import binomtest  # type: ignore[import-untyped]  # here, since its import takes a second
+
     confidence = a.probabilities.max(axis=1) + b.probabilities.max(axis=1)
 
     def most_confident_first(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -162,17 +165,30 @@ def compare_pair(a: Run, b: Run) -> PairComparison:
         return indices[np.argsort(-confidence[indices], kind="stable")]
 
     by_image = a.right.astype(np.int64) - b.right
-    p_value, needed = mcnemar = paired_test(by_image)
-    writers = None
+    both_right, only_a, only_b, both_wrong = (
+        int((x & y).sum()) for x in (a.right, ~a.right) for y in (b.right, ~b.right)
+    )
     if a.writers is not None and b.writers is not None and np.array_equal(a.writers, b.writers):
-        _, groups = np.unique(a.writers[:, 0], return_inverse=True)
-        writers = int(groups.max()) + 1
-        p_value, needed = paired_test(np.bincount(groups, by_image).astype(np.int64))
-    both_right, only_a, only_b, both_wrong = (x & y for x in (a.right, ~a.right) for y in (b.right, ~b.right))
-    counts = (int(both_right.sum()), int(only_a.sum()), int(only_b.sum()), int(both_wrong.sum()))
-    images = most_confident_first(a.predictions != b.predictions), most_confident_first(both_wrong)
-    test = writers, p_value, needed, mcnemar[0]
-    return PairComparison(a, b, len(a.labels), *counts, *images, *test, _recipe_differences(a, b))
+        names, groups = np.unique(a.writers[:, 0], return_inverse=True)
+        interval, writers = difference_interval(by_image, a.writers), len(names)
+        p_value = paired_test(np.bincount(groups, by_image).astype(np.int64))
+    else:
+        interval, writers = difference_interval(by_image), None
+        p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0  # McNemar's, exact
+    counts = len(a.labels), both_right, only_a, only_b, both_wrong
+    images = most_confident_first(a.predictions != b.predictions), most_confident_first(~a.right & ~b.right)
+    return PairComparison(a, b, *counts, *images, interval, writers, p_value, _recipe_differences(a, b))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values of as many tests, adjusted so that any of them is below p by chance with probability p.
+
+    Holm (1979), 'A simple sequentially rejective multiple test procedure', Scandinavian Journal of Statistics 6.
+    """
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted = np.minimum(np.maximum.accumulate(factors * np.asarray(p_values)[order]), 1)
+    return [float(adjusted[place]) for place in np.argsort(order)]
 
 
 def summarize_recipes(runs: Sequence[Run]) -> list[RecipeSummary]:
@@ -209,31 +225,21 @@ def setting_text(value: object) -> str:
     return (" ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)) or "none"
 
 
-def paired_test(differences: NDArray[np.integer]) -> tuple[float, int | None]:
-    """Return the two-sided p-value of the exact permutation test, and the least sum that would be significant.
+def paired_test(differences: NDArray[np.integer]) -> float:
+    """Return the two-sided p-value of the exact permutation test.
 
-    differences: (units,), by how many images the first run is better on each unit, which is an image or a writer. Were
-    the two equally good, each unit's difference would have either sign by the toss of a coin (Fisher 1935, 'The design
-    of experiments', section 21); the p-value is the probability of a sum at least as far from 0. With images as units
-    it is McNemar's test (1947, Psychometrika 12, 153-157) in its exact form. None where no sum would be significant.
-    (scipy.stats.permutation_test tries all signs of a few units only; of many it draws some at random.)
+    differences: (units,), by how many images the first run is better on those of each writer. Were the two equally
+    good, each difference would have either sign by the toss of a coin (Fisher 1935, 'The design of experiments',
+    section 21); the p-value is the probability of a sum at least as far from 0. (scipy.stats.permutation_test tries all
+    signs of a few units only; of many it draws some at random.)
     """
     sizes = abs(differences[differences != 0])
-    total = int(sizes.sum())
     probabilities = np.ones(1)  # of the sums -total, ..., total, in steps of 1
     for size in sizes.tolist():
         half, pad = probabilities / 2, np.zeros(2 * size)
         probabilities = np.append(half, pad) + np.append(pad, half)
-    # Of the sums 0, ..., total: the probability of one at least as far from 0.
-    tails = np.minimum(2 * np.cumsum(probabilities[total:][::-1])[::-1], 1)
-    reachable = range(2 - total % 2, total + 1, 2)
-    needed = next((distance for distance in reachable if tails[distance] < SIGNIFICANT), None)
     observed = abs(int(differences.sum()))
-    return (float(tails[observed]) if observed else 1.0), needed
-
-
-def _chance(p_value: float) -> str:
-    return f"{100 * p_value:.0f} %" if p_value >= 0.1 else f"{100 * p_value:.2g} %"
+    return min(2 * float(probabilities[int(sizes.sum()) + observed :].sum()), 1.0)
 
 
 def _framework_pairs(runs: Sequence[Run]) -> list[PairComparison]:

@@ -5,6 +5,7 @@ Images of one writer are alike, and right or wrong together: where the writers a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_twice.data import CATALOGUE, MNIST, SERIES, fingerprint
-from mnist_twice.metrics import accuracy_interval, cross_entropy, design_effect, wilson_interval
+from mnist_twice.data import MNIST, SERIES, fingerprint
+from mnist_twice.metrics import accuracy_interval, cross_entropy, design_effect, standard_error
 from mnist_twice.runs import Run
 
 TOP_CONFUSIONS = 30  # how many of the most frequent confusions are named
 MANY_CLASSES = 100
 """Of more classes, a confusion matrix is shown without numbers, and beside it the most frequent confusions."""
-MNIST_TEST_LABEL_ERRORS = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
+MNIST_DISPUTED_LABELS = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 """Indices into MNIST's 10,000 test images, from Northcutt, Athalye and Mueller (2021), 'Pervasive label errors in test
-sets destabilize machine learning benchmarks', NeurIPS Datasets and Benchmarks, arXiv 2103.14749."""
+sets destabilize machine learning benchmarks', NeurIPS Datasets and Benchmarks, arXiv 2103.14749. They showed these
+images to people: most chose another class for ten of them; for 2130, 2654, 3520, 8527 and 9679 no class had a majority
+against the label."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,20 @@ class CalibrationBin:
 
     low: float
     high: float
-    count: int
-    confidence: float | None  # mean confidence of these images; None where count is 0
-    accuracy: float | None  # fraction of these images that is classified correctly; None where count is 0
+    count: int  # at least 1
+    confidence: float  # mean confidence of these images
+    accuracy: float  # fraction of these images that is classified correctly
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether confidence is what it says: the probability that the prediction is correct."""
+
+    bins: list[CalibrationBin]  # those of 15 bins of equal width over (0, 1] that have images
+    error: float  # expected calibration error: the mean of |confidence - accuracy|, each bin weighted by its images
+    error_by_chance: float  # about what a perfectly calibrated network with these confidences would have
+    overconfidence: float  # mean confidence less accuracy
+    standard_error: float  # of the overconfidence
 
 
 @dataclass(frozen=True)
@@ -107,17 +121,15 @@ class Evaluation:
     n: int  # images, test or validation
     accuracy: float
     interval: tuple[float, float]  # 95 % interval of the accuracy: over writers where they are known, else Wilson's
-    wilson: tuple[float, float]  # 95 % Wilson interval, as if all images were independent
     writers: WriterScores | None  # None where the run does not record who wrote the images
     loss: float  # mean cross-entropy in nats
     per_class: list[ClassScore]
     confusion_matrix: NDArray[np.int64]  # (classes, classes): rows are true classes, columns predicted ones
     top_confusions: list[Confusion]  # most frequent first, at most TOP_CONFUSIONS
-    calibration: list[CalibrationBin]  # 15 bins of equal width over (0, 1]
-    expected_calibration_error: float
+    calibration: Calibration
     errors: NDArray[np.int64]  # indices of wrong predictions, most confident first
-    known_label_errors: NDArray[np.int64]  # indices of test images whose label is known to be wrong, right or not
-    accuracy_without_known_errors: float | None  # None where no label is known to be wrong; given beside `accuracy`
+    disputed_labels: NDArray[np.int64]  # indices of test images whose label is disputed, whatever was predicted
+    accuracy_without_disputed: float | None  # None where no label is disputed; given beside `accuracy`
 
     @property
     def heading(self) -> dict[str, Any]:
@@ -132,22 +144,15 @@ class Evaluation:
         return {
             **self.heading,
             "interval_95": list(self.interval),
-            "wilson_interval_95": list(self.wilson),
             "writers": None if self.writers is None else self.writers.as_json(),
-            "accuracy_without_known_label_errors": self.accuracy_without_known_errors,
-            "known_label_errors": self.known_label_errors.tolist(),
+            "accuracy_without_disputed_labels": self.accuracy_without_disputed,
+            "disputed_labels": self.disputed_labels.tolist(),
             "loss": self.loss,
-            "expected_calibration_error": self.expected_calibration_error,
-            "calibration": [asdict(one) for one in self.calibration],
+            "calibration": asdict(self.calibration),
             "classes": [asdict(score) for score in self.per_class],
             "top_confusions": [asdict(confusion) for confusion in self.top_confusions],
             # Of many classes nearly all cells are 0.
             "confusion_matrix": self.confusion_matrix.tolist() if len(names) <= MANY_CLASSES else None,
-            "confusions": [
-                [true, predicted, int(self.confusion_matrix[true, predicted])]
-                for true, predicted in np.argwhere(self.confusion_matrix).tolist()
-                if true != predicted
-            ],
             "errors": [
                 {
                     "index": index,
@@ -165,58 +170,54 @@ def evaluate_run(run: Run) -> Evaluation:
     # Here, since its import takes a second.
     from sklearn.metrics import confusion_matrix  # type: ignore[import-untyped]
 
-    right, errors, known = run.right, np.flatnonzero(~run.right), known_label_errors(run)
+    right, errors, disputed = run.right, np.flatnonzero(~run.right), disputed_labels(run)
     matrix = confusion_matrix(run.labels, run.predictions, labels=range(len(run.class_names)))
-    bins = calibration_bins(run.labels, run.probabilities)
-    gaps = [one.count * abs(one.confidence - (one.accuracy or 0.0)) for one in bins if one.confidence is not None]
     return Evaluation(
         run=run,
         n=len(right),
         accuracy=run.accuracy,
         interval=accuracy_interval(right, run.writers),
-        wilson=wilson_interval(int(right.sum()), len(right)),
         writers=score_writers(run),
         loss=cross_entropy(run.labels, run.probabilities),
         per_class=_class_scores(run),
         confusion_matrix=matrix,
         top_confusions=_top_confusions(run.class_names, matrix),
-        calibration=bins,
-        expected_calibration_error=sum(gaps) / len(right),
+        calibration=calibrate(run),
         errors=errors[np.argsort(-run.probabilities[errors].max(axis=1), kind="stable")],
-        known_label_errors=known,
-        accuracy_without_known_errors=float(np.delete(right, known).mean()) if len(known) else None,
+        disputed_labels=disputed,
+        accuracy_without_disputed=float(np.delete(right, disputed).mean()) if len(disputed) else None,
     )
 
 
-def known_label_errors(run: Run) -> NDArray[np.int64]:
-    """Return the indices of the run's test images whose label is known to be wrong, ascending, int64 (K,).
+def disputed_labels(run: Run) -> NDArray[np.int64]:
+    """Return the indices of the run's test images whose label is disputed, ascending, int64 (K,).
 
     These are MNIST's 15, if the run was tested on exactly those images (by the dataset's fingerprint), else none.
     """
     on_mnist = run.dataset == MNIST.name and run.fingerprint == fingerprint(MNIST.sha256)
-    known = MNIST_TEST_LABEL_ERRORS if on_mnist and run.evaluated_on == "test" else ()
-    return np.array(known, dtype=np.int64)
+    indices = MNIST_DISPUTED_LABELS if on_mnist and run.evaluated_on == "test" else ()
+    return np.array(indices, dtype=np.int64)
 
 
-def calibration_bins(
-    labels: NDArray[np.integer], probabilities: NDArray[np.floating], num_bins: int = 15
-) -> list[CalibrationBin]:
-    """Return `num_bins` bins of equal width over (0, 1], the images sorted into them by their confidence.
+def calibrate(run: Run, num_bins: int = 15) -> Calibration:
+    """Return how well the run's confidence is calibrated.
 
-    labels: (N,); probabilities: (N, classes). 15 bins, as in Guo et al. (2017), 'On calibration of modern neural
-    networks', ICML, arXiv 1706.04599.
+    15 bins, as in Guo et al. (2017), 'On calibration of modern neural networks', ICML, arXiv 1706.04599.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    confidence, right = run.probabilities.max(axis=1).astype(np.float64), run.right
+    variances = confidence * np.maximum(1 - confidence, 0)  # of right, in a calibrated network; sums round to above 1
     edges = np.linspace(0, 1, num_bins + 1)
-    # By comparison, not by multiplication: 15 * 0.2 is slightly above 3. Rounded sums above 1 stay in the last bin.
+    # By comparison, not by multiplication: 15 * 0.2 is slightly above 3.
     numbers = np.searchsorted(edges[1:-1], confidence, side="left")
-    bins = []
-    for number in range(num_bins):
+    bins, error, by_chance = [], 0.0, 0.0
+    for number in np.unique(numbers).tolist():
         inside = numbers == number
-        means = (float(confidence[inside].mean()), float(right[inside].mean())) if inside.any() else (None, None)
+        means = float(confidence[inside].mean()), float(right[inside].mean())
         bins.append(CalibrationBin(float(edges[number]), float(edges[number + 1]), int(inside.sum()), *means))
-    return bins
+        error += abs(float((confidence - right)[inside].sum()))
+        by_chance += math.sqrt(2 / math.pi * float(variances[inside].sum()))  # the mean distance of a normal variable
+    over, n = confidence - right, len(right)
+    return Calibration(bins, error / n, by_chance / n, float(over.mean()), standard_error(over, run.writers))
 
 
 def score_writers(run: Run) -> WriterScores | None:
@@ -235,19 +236,6 @@ def score_writers(run: Run) -> WriterScores | None:
         series.append(SeriesScore(name, accuracy, interval, writers, len(chosen)))
     effect = design_effect(run.right, run.writers)
     return WriterScores(names[order].astype(np.int64), errors[order], images[order], series, effect)
-
-
-def missing_writers(runs: Sequence[Run]) -> list[str]:
-    """Return a sentence on the runs that do not record who wrote their images although that can be known."""
-    known = {name for name, entry in CATALOGUE.items() if entry.writers}
-    lacking = [f"'{run.name}'" for run in runs if run.writers is None and run.dataset in known]
-    if not lacking:
-        return []
-    return [
-        f"{', '.join(lacking)} {'do' if len(lacking) > 1 else 'does'} not record who wrote the images, so the "
-        "intervals are Wilson's, which are too narrow for images that share writers; run download_mnist.py, then train "
-        "again."
-    ]
 
 
 def name_intervals(evaluations: Sequence[Evaluation]) -> str:

@@ -1,33 +1,30 @@
-"""Tables of numbers for the terminal, for spreadsheets (CSV) and for Markdown."""
+"""Tables of numbers for the terminal and for spreadsheets (CSV)."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from mnist_twice.evaluation.compare import PairComparison, RecipeSummary, setting_text
-from mnist_twice.evaluation.evaluate import MANY_CLASSES, Evaluation
+from mnist_twice.evaluation.evaluate import Evaluation
 from mnist_twice.names import percent, percent_range, plain
 
-WRITERS = "95 % interval: over writers, where they are known; Wilson's takes all images for independent.\n"
 FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet would calculate
 
 
 def runs_as_text(evaluations: Sequence[Evaluation]) -> str:
     """Return the table of the runs for a terminal, names as `plain` shows them."""
-    text = as_text([[plain(cell) for cell in line] for line in _cells(evaluations)])
-    return text + (WRITERS if any(one.writers for one in evaluations) else "")
-
-
-def runs_as_markdown(evaluations: Sequence[Evaluation]) -> str:
-    """Return the table in GitHub's Markdown; names stay text whatever they hold."""
-    header, *others = _cells(evaluations)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    lines += [[re.sub(r"([\\`*_~\[\]<>&|!$])", r"\\\1", plain(cell)) for cell in line] for line in others]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    lines = [["run", "accuracy", "95 % interval", "loss", "training", "parameters", "n"]]
+    for one in evaluations:
+        seconds, parameters = one.run.training_seconds, one.run.parameters
+        cells = [plain(one.run.name), percent(one.accuracy), percent_range(one.interval), f"{one.loss:.4f}"]
+        cells.append("-" if seconds is None else f"{seconds:,.1f} s")
+        cells.append("-" if parameters is None else f"{parameters:,}")
+        cells.append(f"{one.n:,}{' (validation)' if one.run.evaluated_on == 'validation' else ''}")
+        lines.append(cells)
+    return as_text(lines)
 
 
 def runs_as_csv(evaluations: Sequence[Evaluation]) -> str:
@@ -39,8 +36,6 @@ def runs_as_csv(evaluations: Sequence[Evaluation]) -> str:
             **one.heading,
             "interval_low": one.interval[0],
             "interval_high": one.interval[1],
-            "wilson_low": one.wilson[0],
-            "wilson_high": one.wilson[1],
             "writers": one.writers and len(one.writers.numbers),
             "loss": one.loss,
             "training_seconds": run.training_seconds,
@@ -63,8 +58,7 @@ def recipes_as_csv(recipes: Sequence[RecipeSummary]) -> str:
 
 
 def classes_as_text(evaluation: Evaluation) -> str:
-    """Return the classification report of one run for a terminal: each class, the means, each series of writers, and
-    of many classes the most frequent confusions.
+    """Return the classification report of one run for a terminal: each class, the means, and each series of writers.
 
     'macro' counts each class once, 'weighted' by its images, as in scikit-learn's classification_report.
     """
@@ -79,11 +73,6 @@ def classes_as_text(evaluation: Evaluation) -> str:
         precision, recall, f1 = (percent(fmean(column, weights)) for column in columns)
         lines.append([name, precision, recall, "", f1, f"{evaluation.n:,}"])
     text = as_text(lines)
-    if len(scores) > MANY_CLASSES:
-        lines = [["class", "taken for", "images", "of the class"]]
-        for pair in evaluation.top_confusions:
-            lines.append([plain(pair.true), plain(pair.predicted), f"{pair.count:,}", percent(pair.share)])
-        text += f"\n{as_text(lines, 2)}"
     if evaluation.writers is not None:
         lines = [["written by", "accuracy", "95 % interval", "writers", "images"]]
         for series in evaluation.writers.series:
@@ -127,16 +116,3 @@ def as_text(lines: Sequence[Sequence[str]], left: int = 1) -> str:
         cells += [cell.rjust(width) for cell, width in zip(line[left:], widths[left:], strict=True)]
         text += "  ".join(cells).rstrip() + "\n"
     return text
-
-
-def _cells(evaluations: Sequence[Evaluation]) -> list[list[str]]:
-    """Return the header and a line for each run; Wilson's intervals have a column of their own where others differ."""
-    lines = [["run", "accuracy", "95 % interval", "Wilson", "loss", "training", "parameters", "n"]]
-    for one in evaluations:
-        seconds, parameters = one.run.training_seconds, one.run.parameters
-        cells = [percent(one.accuracy), percent_range(one.interval), percent_range(one.wilson), f"{one.loss:.4f}"]
-        cells.append("-" if seconds is None else f"{seconds:,.1f} s")
-        cells.append("-" if parameters is None else f"{parameters:,}")
-        cells.append(f"{one.n:,}{' (validation)' if one.run.evaluated_on == 'validation' else ''}")
-        lines.append([one.run.name, *cells])
-    return lines if any(one.writers for one in evaluations) else [[*line[:3], *line[4:]] for line in lines]

@@ -5,18 +5,18 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from mnist_twice.evaluation import PairComparison, known_label_errors
+from mnist_twice.evaluation import PairComparison, disputed_labels
 from mnist_twice.figures.image_grid import Captioned, Images, plot_image_page
 from mnist_twice.figures.page import Page, new_figure
-from mnist_twice.figures.predictions import MOST, WRONG_LABELS
-from mnist_twice.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_INK, RED, TEXT_SIZE, WIDE
+from mnist_twice.figures.predictions import DISPUTED, MOST
+from mnist_twice.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_INK, PURPLE, RED, TEXT_SIZE, WIDE
 from mnist_twice.figures.text import class_labels, fit_text, pair_titles, wrap_text
 from mnist_twice.names import percent
 from mnist_twice.runs import Run
 
 
 def plot_agreement(pair: PairComparison, _: object = None, width: float = WIDE) -> Page:
-    """Return how many images both runs, one of them, or neither got right, with the verdict of McNemar's test."""
+    """Return how many images both runs, one of them, or neither got right, with the verdict of the test."""
     differing = pair.only_a_right + pair.only_b_right
     title = (
         f"Only one of the two is correct on {percent(differing / pair.n)} of {pair.n:,} {pair.a.evaluated_on} images"
@@ -27,7 +27,7 @@ def plot_agreement(pair: PairComparison, _: object = None, width: float = WIDE) 
         axes = figure.subplots()
         for x, y, count, what, colour in (
             (0, 0, pair.both_right, "both correct", GREEN),
-            (1, 0, pair.only_a_right, f"only {a} correct", BLUE),
+            (1, 0, pair.only_a_right, f"only {a} correct", PURPLE),
             (0, 1, pair.only_b_right, f"only {b} correct", ORANGE),
             (1, 1, pair.both_wrong, "both wrong", GREY),
         ):
@@ -78,12 +78,12 @@ def _plot_images(
     names = class_labels(pair.a.class_names)
     short = max(map(len, names)) <= 2
     unit, word = (" %", "label ") if short else ("", "")  # long names leave no room for these
-    known = set(known_label_errors(pair.a).tolist())
+    disputed = set(disputed_labels(pair.a).tolist())
     cells = []
     for i in indices[:MOST].tolist():
-        label = word + names[pair.a.labels[i]] + (" ✗" if i in known else "")
+        label = word + names[pair.a.labels[i]] + (" ?" if i in disputed else "")
         answers = [_answer(run, i, names, unit) for run in (pair.a, pair.b)]
-        cells.append(Captioned(images[i], [*answers, (label, INK)], i in known))
+        cells.append(Captioned(images[i], [*answers, (label, INK)], i in disputed))
     a, b = _short_names(pair)
     reading = (
         f"Below each image: the predictions of {a} and {b} with their probabilities in % (blue: correct, red: wrong), "
@@ -92,9 +92,9 @@ def _plot_images(
         else ""
     )
     explanation = f"Shown: the {len(cells)} most confident ones." if len(cells) < len(indices) else ""
-    if marked := len(known & set(indices.tolist())):
-        explanation += f" The label of {marked} of all {len(indices):,} is known to be wrong."
-        reading += f" {WRONG_LABELS}"
+    if marked := len(disputed & set(indices.tolist())):
+        explanation += f" The label of {marked} of all {len(indices):,} is disputed."
+        reading += f" {DISPUTED}"
     return plot_image_page(title, _subject(pair), explanation.strip(), reading, cells, width)
 
 
@@ -102,4 +102,4 @@ def _answer(run: Run, index: int, names: list[str], unit: str) -> tuple[str, str
     predicted = int(run.predictions[index])
     # Never 100 %: no network is certain.
     probability = min(99, round(100 * float(run.probabilities[index].max())))
-    return f"{names[predicted]} {probability}{unit}", BLUE if predicted == run.labels[index] else RED
+    return f"{names[predicted]} ({probability}{unit})", BLUE if predicted == run.labels[index] else RED

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mnist_twice.evaluation import MANY_CLASSES, Evaluation
 from mnist_twice.figures.page import Page, new_figure
 from mnist_twice.figures.style import BLUE, DASHED, GREY, ORANGE, PALE_INK, SMALL_SIZE, WIDE, plot_interval, tidy_axes
@@ -64,30 +62,34 @@ def plot_per_class_accuracy(evaluation: Evaluation, _: object = None, width: flo
 
 def plot_calibration(evaluation: Evaluation, _: object = None, width: float = WIDE) -> Page:
     """Return accuracy against confidence in 15 bins, and below it how many images lie in each bin."""
-    confidence = float(evaluation.run.probabilities.max(axis=1).mean())
-    title = f"Mean confidence {percent(confidence)}, accuracy {percent(evaluation.accuracy)}"
+    found = evaluation.calibration
+    over, error = found.overconfidence, found.standard_error
+    title = f"Mean confidence {percent(evaluation.accuracy + over)}, accuracy {percent(evaluation.accuracy)}"
+    verdict = "neither over- nor underconfident"
+    if abs(over) > 1.96 * error:
+        verdict = "overconfident" if over > 0 else "underconfident"
     explanation = (
-        f"On average the network is {'under' if confidence < evaluation.accuracy else 'over'}confident. Expected "
-        f"calibration error: {percent(evaluation.expected_calibration_error)}."
+        f"{100 * abs(over):.2f} points apart (standard error {100 * error:.2f}): on average the network is {verdict}. "
+        f"Expected calibration error: {percent(found.error)}; a perfectly calibrated network would have about "
+        f"{percent(found.error_by_chance)} by chance."
     )
     reading = (
         "The expected calibration error (Guo et al. 2017) is the mean distance from the diagonal, each bin weighted by "
-        "its images. Bars: 95 % Wilson intervals, long where a bin has few images."
+        "its images. Bars: 95 % Wilson intervals."
     )
     words = (title, run_title(evaluation.run), explanation, reading)
     with new_figure(*words, height=6.5 if width == WIDE else 4.9, width=min(width, 8.2)) as figure:
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4.6, 1.2])
         axes.plot([0, 100], [0, 100], color=GREY, linestyle=DASHED, linewidth=1.2)
         axes.text(100, 1, "below the diagonal: overconfident", color=PALE_INK, size=SMALL_SIZE, ha="right")
-        for one in evaluation.calibration:
-            if one.confidence is not None and one.accuracy is not None:
-                x, interval = 100 * one.confidence, wilson_interval(round(one.accuracy * one.count), one.count)
-                plot_interval(axes, ([x, x], [100 * end for end in interval]), (x, 100 * one.accuracy), BLUE)
+        for one in found.bins:
+            x, interval = 100 * one.confidence, wilson_interval(round(one.accuracy * one.count), one.count)
+            plot_interval(axes, ([x, x], [100 * end for end in interval]), (x, 100 * one.accuracy), BLUE)
         axes.set(xlim=(-1, 102), ylim=(-3, 103), ylabel="Accuracy, %")
         tidy_axes(axes, "both")
-        edges = [100 * one.low for one in evaluation.calibration] + [100.0]
-        heights = [one.count for one in evaluation.calibration]
-        below.bar(edges[:-1], heights, width=np.diff(edges), align="edge", color=BLUE, edgecolor="white", linewidth=1)
+        edges, heights = [100 * one.low for one in found.bins], [one.count for one in found.bins]
+        width_of_bin = 100 * (found.bins[0].high - found.bins[0].low)
+        below.bar(edges, heights, width=width_of_bin, align="edge", color=BLUE, edgecolor="white", linewidth=1)
         below.set(yscale="log", ylim=(0.6, 3 * max(heights)), ylabel="Images (log)")
         below.set(xlabel="Confidence: probability of the predicted class, %" if width == WIDE else "Confidence, %")
         tidy_axes(below, "y")

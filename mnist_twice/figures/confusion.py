@@ -18,7 +18,7 @@ from mnist_twice.evaluation import MANY_CLASSES, Evaluation
 from mnist_twice.figures.page import DOTS_PER_INCH, Page, new_figure
 from mnist_twice.figures.style import GRID_GREY, INK, PALE_INK, SMALL_SIZE, TEXT_SIZE, WIDE, ink_on
 from mnist_twice.figures.text import class_labels, fit_text, run_title, text_width, wrap_text
-from mnist_twice.names import percent, percent_range, percent_text, spelled
+from mnist_twice.names import few, percent, percent_range, percent_text, spelled
 
 # Perceptually uniform and safe for colour-blind readers; cold for counts and warm for errors, since the two panels
 # stand side by side and do not share a scale.
@@ -167,10 +167,10 @@ def _add_colour_bar(figure: Page, panels: Sequence[Axes], mesh: ScalarMappable, 
 def _error_scale(matrices: Sequence[Matrix]) -> Normalize:
     """Return the colour scale from 0 to the largest error of all matrices.
 
-    By square roots, so that rare errors keep a colour beside a class that is often wrong; and at least to 2 %, so
-    that a network whose worst error is one image does not look as dark as a bad one.
+    By square roots, so that rare errors keep a colour beside a class that is often wrong; and at least to 10 %, so
+    that one wrong image in a hundred is pale.
     """
-    return PowerNorm(0.5, 0, max(2.0, *(float(_errors_of(matrix).max()) for matrix in matrices)))
+    return PowerNorm(0.5, 0, max(10.0, *(float(_errors_of(matrix).max()) for matrix in matrices)))
 
 
 def _errors_of(matrix: Matrix) -> NDArray[np.float64]:
@@ -192,10 +192,10 @@ def _room(names: list[str]) -> float:
 def _worst_error(evaluation: Evaluation, names: list[str]) -> str:
     if not evaluation.top_confusions:
         return "No errors."
-    total, worst = len(evaluation.errors), evaluation.top_confusions[0]
+    total, most = len(evaluation.errors), evaluation.top_confusions[0].count
     labels = dict(zip(evaluation.run.class_names, names, strict=True))
-    times = "once" if worst.count == 1 else f"{worst.count:,} times"
-    return (
-        f"{total:,} error{'s' if total > 1 else ''}; the most frequent: '{labels[worst.true]}' was taken for "
-        f"'{labels[worst.predicted]}' {times}, {percent_text(100 * worst.share)} % of its class."
-    )
+    worst = [one for one in evaluation.top_confusions if one.count == most]
+    pairs = [f"'{labels[one.true]}' taken for '{labels[one.predicted]}'" for one in worst]
+    images = f"{most:,} image{'s' if most > 1 else ''}{' each' if len(pairs) > 1 else ''}"
+    shown = " and ".join(pairs) if len(pairs) < 4 else few(pairs, "confusion")
+    return f"{total:,} error{'s' if total > 1 else ''}; most frequent: {shown}, {images}."

@@ -32,7 +32,7 @@ def plot_class_distribution(dataset: Dataset, width: float = WIDE) -> Page:
     most, least = int(training.argmax()), int(training.argmin())
     title = f"{training.sum():,} training and {test.sum():,} test images in {len(names)} classes"
     explanation = (
-        "All classes have equally many training images."
+        "Every class has the same number of training images."
         if training[most] == training[least]
         else f"The most frequent class in training, '{names[most]}', has "
         f"{training[most] / max(training[least], 1):.2f} times as many images as the rarest, '{names[least]}'."
@@ -65,7 +65,9 @@ def plot_sample_images(dataset: Dataset, width: float = WIDE) -> Page:
     cells = [Captioned(images[i], [(names[labels[i]], INK)]) for i in _sample_indices(labels, len(names))]
     rows, columns = images.shape[1:]
     title = f"{len(cells)} of {len(labels):,} training images"
-    explanation = f"Chosen at random. Each has {rows} x {columns} grey-scale pixels; ink is stored bright."
+    explanation = (
+        f"Chosen at random. Each has {rows} x {columns} grey-scale pixels, stored white on black, shown inverted."
+    )
     shape = (min(COLUMNS, len(names)), min(5, len(names)))
     return plot_image_page(title, spelled(dataset.name), explanation, "", cells, width, shape)
 
@@ -94,7 +96,8 @@ def plot_augmentation(dataset: Dataset, width: float = WIDE) -> Page:
     explanation = (
         "How much an image is changed is chosen at random, within these limits, so that its class stays readable; "
         "--augment trains on new variants in every epoch. Off by default are --flip, as most digits have no valid "
-        "mirror image, and --cutout, which erases a square. --pens replaces digits by what other hands and pens write."
+        "mirror image, and --cutout, which erases a square. --pens replaces some digits with ones in other "
+        "handwriting and pens."
     )
     columns = (len(images), min(4, len(images)))
     cells = [Captioned(image) for row in rows.values() for image in row[: columns[width != WIDE]]]

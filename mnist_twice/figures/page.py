@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,17 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mnist_twice.errors import UserError
 from mnist_twice.figures.style import NARROW, PALE_INK, TEXT_SIZE, TITLE_SIZE, WIDE, figure_style
 from mnist_twice.figures.text import fit_text, wrap_text
 from mnist_twice.files import write_whole
 
 DOTS_PER_INCH, PHONE_DOTS_PER_INCH = 150, 180
 MARGIN, LINE, TITLE_LINE = 0.3, 0.24, 0.32  # inches
-ENDS = {".png": b"IEND\xaeB`\x82", ".svg": b"</svg>", ".pdf": b"%%EOF", ".json": b"}"}
 
 PagePart = dict[str, Any]
 """A figure as part of report.html: the path of its PNG, its key, its words, and the PNG without its header in Base64,
@@ -95,12 +92,8 @@ def save_figure(figure: Figure, path: Path, key: str = "", make_folder: bool = T
 
 
 def is_current(path: Path, key: str) -> bool:
-    """Return whether there is a whole file in which the figure's key stands."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return False
-    return key.encode() in data and data.rstrip().endswith(ENDS[path.suffix])
+    """Return whether there is a file in which the figure's key stands."""
+    return path.is_file() and key.encode() in path.read_bytes()
 
 
 def part_of(path: Path) -> Path:
@@ -140,26 +133,3 @@ def draw_pixels(figure: Figure, dots_per_inch: float = DOTS_PER_INCH, without: f
     pixels = np.asarray(canvas.buffer_rgba())[round(without * dots_per_inch) :, :, :3]  # type: ignore[no-untyped-call]
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-
-
-def check_display() -> None:
-    """Raise UserError where no window can be opened."""
-    import matplotlib.pyplot as plt
-
-    try:
-        backend, reason = matplotlib.get_backend(), "no display, or no toolkit for windows such as Tk"
-        plt.switch_backend(backend)
-    except ImportError as error:
-        backend, reason = "agg", str(error)
-    if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):  # type: ignore[no-untyped-call]
-        raise UserError(f"--show needs a display ({reason}); leave it out: the figures are files too.")
-
-
-def show_figures(figures: Sequence[Figure]) -> None:
-    """Open each figure in a window and return when all of them were closed."""
-    import matplotlib.pyplot as plt
-
-    for figure in figures:
-        plt.figure(figure)
-    plt.show()
-    plt.close("all")

@@ -14,17 +14,19 @@ from mnist_twice.names import percent
 from mnist_twice.runs import Run
 
 MOST = 40
-WRONG_LABELS = "Red frames: the label is known to be wrong (Northcutt et al. 2021)."
+DISPUTED = "Red frames: the label is disputed (Northcutt et al. 2021)."
 
 
 def plot_incorrect_predictions(evaluation: Evaluation, images: Images | None, width: float = WIDE) -> Page | None:
-    """Return the most confident errors, at most 40; labels that are known to be wrong are marked."""
+    """Return the most confident errors, at most 40; disputed labels are marked."""
     if images is None:
         return None
     run, errors = evaluation.run, evaluation.errors
-    known = set(evaluation.known_label_errors.tolist())
+    disputed = set(evaluation.disputed_labels.tolist())
     shown = errors[:MOST].tolist()
-    cells = [Captioned(images[index], _error_lines(run, index, index in known), index in known) for index in shown]
+    cells = [
+        Captioned(images[index], _error_lines(run, index, index in disputed), index in disputed) for index in shown
+    ]
     title = f"{len(errors):,} of {evaluation.n:,} {run.evaluated_on} images misclassified" + (
         f", the most confident error with a probability of {chance(float(run.probabilities[shown[0]].max()))}"
         if shown
@@ -32,12 +34,12 @@ def plot_incorrect_predictions(evaluation: Evaluation, images: Images | None, wi
     )
     explanation = f"Shown: the {len(shown)} most confident errors." if len(shown) < len(errors) else ""
     reading = "Below each image: the predicted class and its probability in red, then the label." if shown else ""
-    if known and evaluation.accuracy_without_known_errors is not None:
-        among = len(known & set(errors.tolist()))
-        reading += f" {WRONG_LABELS}"
+    if disputed and evaluation.accuracy_without_disputed is not None:
+        among = len(disputed & set(errors.tolist()))
+        reading += f" {DISPUTED}"
         explanation += (
-            f" The label of {among} of all {len(errors):,} is known to be wrong. Accuracy without the {len(known)} "
-            f"test images with such labels: {percent(evaluation.accuracy_without_known_errors)}; with them: "
+            f" The label of {among} of all {len(errors):,} is disputed. Accuracy without the {len(disputed)} "
+            f"test images with such labels: {percent(evaluation.accuracy_without_disputed)}; with them: "
             f"{percent(evaluation.accuracy)}."
         )
     return plot_image_page(title, run_title(run), explanation.strip(), reading, cells, width)
@@ -75,12 +77,12 @@ def chance(probability: float) -> str:
     return percent(probability, 2 if probability >= 0.999 else 1)
 
 
-def _error_lines(run: Run, index: int, known: bool) -> list[tuple[str, str]]:
+def _error_lines(run: Run, index: int, disputed: bool) -> list[tuple[str, str]]:
     names = class_labels(run.class_names)
     probability = min(float(run.probabilities[index].max()), 0.9999)  # '>' would not fit
     predicted, true = names[run.predictions[index]], names[run.labels[index]]
     if max(len(name) for name in names) <= 2:
-        return [(f"{predicted}  {chance(probability)}", RED), (f"label {true}" + (" ✗" if known else ""), INK)]
+        return [(f"{predicted} ({chance(probability)})", RED), (f"label {true}" + (" ?" if disputed else ""), INK)]
     return [(predicted, RED), (chance(probability), RED), (true, INK)]
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mnist_twice.data import Dataset
 from mnist_twice.errors import UserError
 from mnist_twice.evaluation import Comparison, Evaluation, compare_runs
 from mnist_twice.evaluation.robustness import Robustness, images_of, read_robustness, robustness_as_csv
-from mnist_twice.evaluation.tables import recipes_as_csv, runs_as_csv, runs_as_markdown
+from mnist_twice.evaluation.tables import recipes_as_csv, runs_as_csv
 from mnist_twice.figures import registry
 from mnist_twice.figures.image_grid import Images
 from mnist_twice.figures.page import PagePart, is_current, part_of, read_part, save_figure, save_part
@@ -44,7 +43,6 @@ class Rendering:
 
     only: Collection[str]  # names of figures, and 'report' where a page will show them
     formats: Sequence[str]  # of each; PNG first where a page will show them
-    display: Callable[[Sequence[Figure]], None] | None = None  # what the figures of one folder are handed to
     groups: list[Group] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)  # of figures, in all formats
     names: set[str] = field(default_factory=set)  # of these, as in --only
@@ -64,18 +62,17 @@ class Rendering:
 
     def render(self, given: Sequence[registry.FigureSpec], make_folder: bool = True) -> list[PagePart]:
         """Render the figures of one folder whose files are not current; return those that a page can show then."""
-        rendered, displayed = [], []
+        rendered = []
         for spec in tqdm([one for one in given if one.name in self.only], "figures", leave=False, disable=None):
             paths = [spec.path.with_name(f"{spec.path.name}.{ending}") for ending in self.formats]
             stale = [path for path in paths if not is_current(path, spec.key)]
             in_page = "report" in self.only
             lacks_part = in_page and not is_current(part_of(paths[0]), spec.key)
             try:
-                if stale or lacks_part or self.display:
+                if stale or lacks_part:
                     figure = spec.plot(WIDE)
                     if figure is None:
                         continue
-                    displayed.append(figure)
                     for path in stale:
                         save_figure(figure, path, spec.key, make_folder)
                         self.new += 1
@@ -89,8 +86,6 @@ class Rendering:
             else:
                 self.files += paths
                 self.names.add(spec.name)
-        if self.display and displayed:
-            self.display(displayed)
         return rendered
 
 
@@ -101,7 +96,6 @@ def render_all(
     *,
     only: Collection[str],
     formats: Sequence[str],
-    display: Callable[[Sequence[Figure]], None] | None = None,
     chosen: tuple[Run, Run] | None = None,
     shared: Path | None = None,
 ) -> Rendering:
@@ -109,9 +103,9 @@ def render_all(
 
     A run's files go into its folder, a dataset's into outputs/<dataset>/, those of several runs together too, but in
     the folder `shared` in place of `outputs` where it is given. What cannot be written or rendered is a fault, and does
-    not keep the rest from being made. only, formats, display: as of Rendering; chosen: as of compare_runs.
+    not keep the rest from being made. only, formats: as of Rendering; chosen: as of compare_runs.
     """
-    done, shared = Rendering(only, formats, display), shared or outputs
+    done, shared = Rendering(only, formats), shared or outputs
     render, write = done.render, done.write
     comparisons = compare_runs([one.run for one in evaluations], chosen)
     by_run = {id(one.run): one for one in evaluations}
@@ -132,7 +126,6 @@ def render_all(
         if len(members) > 1:
             ordered = sorted(members, key=lambda one: -one.accuracy)
             write(folder / "comparison.csv", runs_as_csv(ordered))
-            write(folder / "comparison.md", runs_as_markdown(ordered))
             write(folder / "recipes.csv", recipes_as_csv(comparison.recipes))
         if measured := _read_robustness(runs, done):
             inputs: list[object] = [has_images, *(part for pair in measured for part in pair)]
@@ -143,7 +136,9 @@ def render_all(
         dataset_figures: list[PagePart] = []
         if dataset and dataset.fingerprint not in shown:
             inputs = [dataset.name, dataset.fingerprint, *class_labels(dataset.class_names)]
-            dataset_figures = render(registry.specs(registry.OF_DATASET, dataset_folder, inputs, dataset))
+            changed = any(one.run.recipe.get(key) for one in evaluations for key in ("augment", "pens"))
+            plots = {name: plot for name, plot in registry.OF_DATASET.items() if changed or name != "augmentation"}
+            dataset_figures = render(registry.specs(plots, dataset_folder, inputs, dataset))
         shown.add(comparison.fingerprint)
         figures = (comparison_figures, pair_figures, confusions, dataset_figures, run_figures)
         done.groups.append(Group(comparison, members, *figures))
@@ -177,13 +172,12 @@ def _find_dataset(run: Run, data_dir: Path, done: Rendering) -> tuple[Dataset, I
 
 
 def _group_folders(comparisons: Sequence[Comparison], outputs: Path) -> list[Path]:
-    """Return a folder for each group: outputs/<dataset>, with -validation where the images are such, numbered where
-    that is taken."""
+    """Return a folder for each group: outputs/<dataset>, with -validation where the images are such, numbered."""
     folders: list[Path] = []
     for comparison in comparisons:
         name = safe_name(comparison.dataset) + ("-validation" if comparison.runs[0].held_out else "")
         folder, number = outputs / name, 1
-        while folder in folders or (folder / "run.json").exists():
+        while folder in folders:
             number += 1
             folder = outputs / f"{name}-{number}"
         folders.append(folder)

@@ -16,7 +16,7 @@ from mnist_twice.evaluation.compare import setting_text
 from mnist_twice.figures.render import Group, Rendering
 from mnist_twice.figures.text import class_labels, pair_titles, run_title
 from mnist_twice.files import write_whole
-from mnist_twice.names import FRAMEWORKS, percent, percent_range, plain, spelled
+from mnist_twice.names import FRAMEWORKS, p_text, percent, percent_range, plain, spelled
 from mnist_twice.runs import ENSEMBLE, Run
 from mnist_twice.training import network_code
 
@@ -45,7 +45,9 @@ def write_report(rendering: Rendering, path: Path, left_out: Sequence[str]) -> N
         pair_name=lambda pair: ", ".join(pair_titles(pair)[2][1:]),  # what both have in common, but the dataset
         pair_heading=_pair_heading,
         pairs_heading=lambda group: "Two runs" if group.comparison.chosen else "PyTorch against TensorFlow",
+        pair_tests=lambda group: " or ".join(dict.fromkeys(pair.test for pair in group.comparison.pairs)),
         difference=_difference,
+        p_text=p_text,
         repeat=_repeat,
     )
 

@@ -18,8 +18,9 @@ WIDE, NARROW = 11.8, 4.2  # inches: every figure is plotted in both widths, for 
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish too.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e08214", "#00805c", "#c8391c", "#8b949e"
+PURPLE = "#7b3f98"
 GRID_GREY = "#dde1e5"
-FRAMEWORK_COLOURS = {"pytorch": RED, "tensorflow": ORANGE, "ensemble": BLUE}
+FRAMEWORK_COLOURS = {"pytorch": PURPLE, "tensorflow": ORANGE, "ensemble": BLUE}
 DASHED = (0, (4, 3))
 
 

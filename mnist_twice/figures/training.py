@@ -66,7 +66,7 @@ def _finish_axes(axes: Axes, title: str, epochs: list[float], best: int | None) 
     axes.set(title=title, xlabel="Epoch")
     tidy_axes(axes)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.ticklabel_format(axis="y", style="plain", useOffset=False)
     axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5) if len(epochs) <= 30 else None
     if best is not None:
         axes.axvline(best, color=PALE_INK, linestyle=DASHED, linewidth=1, label="best epoch", zorder=0)

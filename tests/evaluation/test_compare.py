@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from make_runs import make_run
 
 from mnist_twice.errors import UserError
-from mnist_twice.evaluation.compare import SIGNIFICANT, compare_pair, compare_runs, paired_test, why_not_compared
+from mnist_twice.evaluation.compare import compare_pair, compare_runs, holm, paired_test, why_not_compared
 from mnist_twice.evaluation.tables import recipes_as_csv
 from mnist_twice.runs.run import Run, read_run
 
@@ -58,7 +58,7 @@ def test_a_pair_by_hand() -> None:
     assert pair.verdict == sentence
 
 
-def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -> None:
+def test_a_difference_that_means_nothing_is_called_so() -> None:
     labels = [0] * 100
     a, b = run_with([0] * 94 + [1] * 6, labels, "a"), run_with([1] * 10 + [0] * 90, labels, "b")
     pair = compare_pair(a, b)
@@ -66,23 +66,40 @@ def test_a_difference_that_means_nothing_is_called_so_and_what_would_is_told() -
     assert not pair.significant
     assert "'a' classifies 4 more of 100 images correctly than 'b'" in pair.verdict
     assert "45 %" in pair.verdict  # 2 * P(at most 6 of 16) = 0.4545
-    assert "the difference is not significant; one of 10 images would be." in pair.verdict
+    assert "the difference is not significant." in pair.verdict
+    # The standard error of 10 times 1 and 6 times -1 in 100, and one differing image more.
+    reach = 1.959964 * np.hypot(np.sqrt(0.16 - 0.04**2) / 10, 0.01)
+    assert pair.interval == pytest.approx((0.04 - reach, 0.04 + reach))
+    assert "4.00 percentage points, 95 % interval -4.04 to 12.04" in pair.verdict
+    assert "4.00 percentage points, 95 % interval -4.04 to 12.04" in compare_pair(b, a).verdict
+
+
+def test_a_tiny_probability_is_not_written_in_digits() -> None:
+    good, bad = run_with([0] * 100, [0] * 100, "good"), run_with([1] * 100, [0] * 100, "bad")
+    assert (
+        "with a probability of below 0.01 % (exact McNemar test): the difference is significant."
+        in compare_pair(good, bad).verdict
+    )
 
 
 def test_mcnemar_as_published() -> None:
     # Fay (2011), 'Exact McNemar's test and matching confidence intervals', the vignette of R's package exact2x2.
-    assert paired_test(np.repeat([1, -1, 0], [9, 2, 3]))[0] == pytest.approx(0.06543, abs=5e-6)
+    good, bad = run_with([0] * 11 + [1] * 3, [0] * 9 + [1] * 5, "good"), run_with([1] * 14, [0] * 9 + [1] * 5, "bad")
+    assert paired_test(np.repeat([1, -1, 0], [9, 2, 3])) == pytest.approx(0.06543, abs=5e-6)
+    assert compare_pair(good, bad).p_value == pytest.approx(0.06543, abs=5e-6)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1, 1]
 
 
 @given(st.lists(st.integers(-5, 5), max_size=9))
 def test_the_paired_test_tries_all_signs(differences: list[int]) -> None:
     sums = [abs(sum(signed)) for signed in product(*((one, -one) for one in differences))]
-    p_value, needed = paired_test(np.array(differences, np.int64))
     observed = abs(sum(differences))
-    assert p_value == pytest.approx(np.mean([one >= observed for one in sums]) if observed else 1)
-    total = sum(map(abs, differences))
-    enough = [one for one in range(1, total + 1) if np.mean([s >= one for s in sums]) < SIGNIFICANT]
-    assert needed == next((one for one in enough if one % 2 == total % 2), None)
+    assert paired_test(np.array(differences, np.int64)) == pytest.approx(np.mean([one >= observed for one in sums]))
 
 
 def test_one_writer_who_is_misread_again_and_again_is_no_evidence() -> None:
@@ -92,14 +109,13 @@ def test_one_writer_who_is_misread_again_and_again_is_no_evidence() -> None:
     everybody = np.stack([np.arange(40) // 10, np.zeros(40)], axis=1).astype(np.int32)
     good, bad = (dataclasses.replace(run, writers=everybody) for run in (good, bad))
     pair = compare_pair(good, bad)
-    assert (pair.writers, pair.p_value, pair.needed, pair.significant) == (4, 1, None, False)
-    assert pair.mcnemar == pytest.approx(2 * 0.5**10)
-    assert "with a probability of 100 % (paired test over 4 writers; exact McNemar test: 0.2 %)" in pair.verdict
-    assert "not significant; with only 10 such images, none would be." in pair.verdict
+    assert (pair.writers, pair.p_value, pair.significant) == (4, 1, False)
+    assert "with a probability of 100 % (paired test over 4 writers)" in pair.verdict
+    assert pair.interval[0] < 0 < pair.interval[1]
     # Where each image has a writer of its own, both tests are one.
     alone = np.stack([np.arange(40), np.zeros(40)], axis=1).astype(np.int32)
     pair = compare_pair(*(dataclasses.replace(run, writers=alone) for run in (good, bad)))
-    assert pair.p_value == pair.mcnemar < SIGNIFICANT
+    assert pair.p_value == pytest.approx(2 * 0.5**10)
 
 
 def test_without_the_same_writers_in_both_runs_mcnemar_decides() -> None:
@@ -109,7 +125,7 @@ def test_without_the_same_writers_in_both_runs_mcnemar_decides() -> None:
         compare_pair(dataclasses.replace(good, writers=writers), bad),
         compare_pair(dataclasses.replace(good, writers=writers), dataclasses.replace(bad, writers=writers + 1)),
     ):
-        assert (pair.writers, pair.p_value) == (None, pair.mcnemar)
+        assert (pair.writers, pair.p_value) == (None, pytest.approx(2 * 0.5**10))
         assert "(exact McNemar test): the difference is significant." in pair.verdict
 
 

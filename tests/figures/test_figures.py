@@ -189,7 +189,8 @@ def test_the_counts_and_the_errors_shown_are_those_of_the_run(tmp_path: Path) ->
     assert f"Accuracy {100 * run.accuracy:.2f} % on 1,000 test images (95 % interval" in words(figure)
     wrong = matrix * ~np.eye(10, dtype=bool)
     true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
-    assert f"'{FASHION[true]}' was taken for '{FASHION[predicted]}' {wrong.max()} times" in words(figure)
+    assert f"'{FASHION[true]}' taken for '{FASHION[predicted]}'" in words(figure)
+    assert f", {wrong.max()} images" in words(figure)
 
 
 def test_a_class_without_images_and_one_error_in_many(tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_class_without_images_and_one_error_in_many(tmp_path: Path) -> None:
     predictions[0] = 1
     figure = plot_confusion(evaluate_run(replace(run, predictions=predictions)))
     assert cell_texts(panels(figure)[1]) == {(0, 0): "99.9", (0, 1): "<0.1", (1, 1): "100.0", (2, 2): "-"}
-    assert "1 error; the most frequent: 'a' was taken for 'b' once" in words(figure)
+    assert "1 error; most frequent: 'a' taken for 'b', 1 image." in words(figure)
 
 
 def test_the_best_epoch_is_the_one_that_is_kept(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_the_parity_of_two_trainings(all_figures: Plotted) -> None:
 def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path, "mnist", labels=np.arange(10_000) % 10, error_rate=0))
     probabilities, predictions = run.probabilities.copy(), run.predictions.copy()
-    known, other = evaluate_run(run).known_label_errors[2], 77
+    known, other = evaluate_run(run).disputed_labels[2], 77
     for index, confidence in ((other, 0.995), (known, 0.9)):
         wrong = (run.labels[index] + 1) % 10
         probabilities[index] = (1 - confidence) / 9
@@ -239,11 +240,11 @@ def test_errors_come_with_the_most_confident_first_and_wrong_labels_marked(tmp_p
     assert figure is not None
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == [
-        *(f"{predictions[other]}  99.5 %", f"label {run.labels[other]}"),
-        *(f"{predictions[known]}  90.0 %", f"label {run.labels[known]} ✗"),
+        *(f"{predictions[other]} (99.5 %)", f"label {run.labels[other]}"),
+        *(f"{predictions[known]} (90.0 %)", f"label {run.labels[known]} ?"),
     ]
     assert [patch.get_linewidth() > 2 for patch in axes.patches] == [False, True]
-    assert "The label of 1 of all 2 is known to be wrong." in words(figure)
+    assert "The label of 1 of all 2 is disputed." in words(figure)
     assert "with such labels: 99.99 %; with them: 99.98 %" in words(figure)
 
 
