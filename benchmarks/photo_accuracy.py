@@ -71,7 +71,7 @@ def main() -> None:
     runs = load_runs(options.run, options.output_dir)
     print(f"{machine_line()}; {', '.join(run.name for run in runs)}")
     originals, labels = dataset.test_images[: options.photos], dataset.test_labels[: options.photos]
-    as_they_are = float((average(runs, originals)[:, :-1].argmax(axis=1) == labels).mean())
+    as_they_are = float((average(runs, originals).argmax(axis=1) == labels).mean())
     print(f"the {len(labels)} digits as MNIST has them: {as_they_are:.2%}\n")
     heading = f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}"
     print(f"{heading}{'whole':>8}{'ms':>8}")
@@ -172,7 +172,8 @@ def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
         groups = whole_and_cut(digit) if digit else []
     if not groups:
         return []
-    chosen = choose(groups, iter(average(runs, np.stack(images_of(groups)))))
+    probabilities = average(runs, np.stack(images_of(groups)), pieces=True)
+    chosen = choose(groups, iter(probabilities), one=not photo.is_page)
     answers = [(str(row.argmax()), float(row.max())) for group in chosen for _, row in group]
     if photo.is_page:
         return answers

@@ -10,6 +10,7 @@ uint8 array, grey (H, W) or colour (H, W, 3), and never raise for one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil, floor
 from typing import Any
 
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_twice.photos.cuts import parts_of
 from mnist_twice.photos.ink import clearest, highest, in_grey, ink_mask, ink_strength, missing_paper
 from mnist_twice.photos.normalize import mnist_form, scaled, to_mnist
 from mnist_twice.photos.rulings import find_rulings, without_rulings
@@ -28,9 +30,10 @@ from mnist_twice.photos.segments import (
     edges_touched,
     find_pieces,
     other_digits,
+    perhaps_one,
     pieces_of_one,
 )
-from mnist_twice.photos.shapes import is_sign, parts_of
+from mnist_twice.photos.shapes import is_sign
 from mnist_twice.photos.sheet import find_sheet, straightened
 
 LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
@@ -39,6 +42,10 @@ and have edges finer than a pixel, and a larger one is shrunk to one of the othe
 SHEETS = 3  # most that lie one on the other
 WIDE = 10
 """A dark area wider than one such part of the photo's longest side is no stroke."""
+FAINT = 0.5
+"""A printed line is at least so many times as dark as the ink."""
+WIDE_FOR_ONE, WIDE_FOR_MANY = 0.85, 0.75
+"""Ink that is wider than so many times its height may be several digits; where several are looked for, sooner."""
 Steps = dict[str, NDArray[Any]]
 Size = tuple[int, int]
 
@@ -70,7 +77,7 @@ def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | No
     if not ink or not pieces or is_sign(ink.own(pieces)):
         return None
     others = other_digits(ink.pieces, pieces, ink.mask.shape)
-    return replace(ink.digit(pieces, steps), alone=all(is_sign(ink.own([other])) for other in others))
+    return replace(ink.digit(pieces, WIDE_FOR_ONE, steps), alone=all(is_sign(ink.own([other])) for other in others))
 
 
 def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | None = None) -> list[list[Digit]]:
@@ -80,8 +87,10 @@ def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | N
     ink = _find(pixels, True, steps, size)
     if ink is None:
         return []
-    rows = digits_in_rows(ink.pieces, ink.mask.shape)
-    groups = [[ink.digit(pieces) for pieces in group if not is_sign(ink.own(pieces))] for group in rows]
+    groups = []
+    for row in digits_in_rows(ink.pieces, ink.mask.shape):
+        digits = perhaps_one([pieces for pieces in row if not is_sign(ink.own(pieces))])
+        groups.append([ink.digit([*chain(*one)], 0 if len(one) > 1 else WIDE_FOR_MANY) for one in digits])
     return [group for group in groups if group]
 
 
@@ -96,11 +105,12 @@ class _Ink:
     to_photo: NDArray[Any]  # float64 (3, 3): from the pixels here to the photo's
     size: Size  # the photo's width and height
 
-    def digit(self, pieces: list[Piece], steps: Steps | None = None) -> Digit:
-        """Return the digit that the pieces make up, and those that it may be cut into where it is wide."""
+    def digit(self, pieces: list[Piece], widest: float, steps: Steps | None = None) -> Digit:
+        """Return the digit that the pieces make up, and, where it is wider than so many times its height, those that it
+        may be cut into."""
         own, box = self.own(pieces), box_of(pieces)
         digit = self._cut_out(own, box, steps)
-        parts = [(start, stop, self._cut_out(mask, box)) for start, stop, mask in parts_of(own)]
+        parts = [(start, stop, self._cut_out(mask, box)) for start, stop, mask in parts_of(own, widest)]
         return Digit(digit.image, digit.box, tuple(parts))
 
     def own(self, pieces: list[Piece]) -> NDArray[Any]:
@@ -150,6 +160,8 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
         grey = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=paper)
         to_photo = to_photo @ np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
         least *= 2
+    if several:  # a line of writing is wider than high
+        least = least * max(grey.shape) // min(grey.shape)
     working = scaled(np.ascontiguousarray(grey), min(side, max(least, *grey.shape)))
     to_photo = to_photo @ np.diag([*np.divide(grey.shape[::-1], working.shape[::-1]), 1.0])
     strength = ink_strength(working)
@@ -157,7 +169,9 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
     mask, full = ink_mask(strength, enlarged=enlarged)
     if full == 0:
         return None
-    rulings = find_rulings(mask, several)
+    # On a form or in a table, printed lines may be paler than the ink.
+    rulings = find_rulings(ink_mask(strength, FAINT * full, enlarged)[0], several) if several else None
+    rulings = rulings or find_rulings(mask, several)
     if rulings is not None:
         # Lines are often darker than the writing: the strength of full ink shows between them.
         between = strength * (1 - rulings.both)

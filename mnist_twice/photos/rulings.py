@@ -12,6 +12,10 @@ Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 
 STEEPEST = 0.3
 """Rise over run of the steepest line looked for: 17 degrees off the level."""
+ALIKE = 0.12
+"""Printed lines of one direction differ by less in their rise over run, also where they are seen from the side."""
+THICKER = 1.3
+"""Where there are level lines, others are at most so many times as thick."""
 SPAN = 0.2
 """A line, or a piece of one on bent paper, spans at least this fraction of the photo. So do strokes: see _is_ruling."""
 COVERED, HIDDEN = 0.6, 0.4
@@ -37,6 +41,11 @@ class Line(NamedTuple):
         """Return the height of the line's middle at x."""
         a, b, c = self.curve
         return a + b * x + c * x * x
+
+    @property
+    def slope(self) -> float:
+        """Its rise over run, from end to end."""
+        return float(self.at(self.stop) - self.at(self.start)) / (self.stop - self.start)
 
 
 class Rulings(NamedTuple):
@@ -68,10 +77,13 @@ def find_rulings(mask: Mask, several: bool = False) -> Rulings | None:
     while count != len(level) + len(upright):  # a line whose ends the dropped ones were may have to go with them
         count = len(level) + len(upright)
         level, upright = (
-            [line for line in level if _is_ruling(line, level, upright, mask.shape)],
-            [line for line in upright if _is_ruling(line, upright, level, mask.shape[::-1])],
+            [line for line in _parallel(level) if _is_ruling(line, level, upright, mask.shape)],
+            [line for line in _parallel(upright) if _is_ruling(line, upright, level, mask.shape[::-1])],
         )
-    if not level:
+    if level:
+        thickest = THICKER * max(line.width for line in level) + 1  # a stroke is thicker
+        upright, underlines = ([line for line in lines if line.width <= thickest] for lines in (upright, underlines))
+    else:
         upright = [line for line in upright if _is_margin(line, mask.shape[1])]
     level = list(dict.fromkeys([*level, *underlines]))
     if not level and not upright:
@@ -94,13 +106,18 @@ def without_rulings(mask: Mask, rulings: Rulings) -> Mask:
     return cleaned if sum(piece.area for piece in pieces) >= 0.03 * mask.sum() else mask
 
 
+def _parallel(lines: list[Line]) -> list[Line]:
+    """Return the lines that run as the longest does: a stroke between two lines slants, as nothing printed there."""
+    return [line for line in lines if abs(line.slope - max(lines, key=lambda one: one.stop - one.start).slope) < ALIKE]
+
+
 def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tuple[int, ...]) -> bool:
     """Return whether the line ends at the photo's edge or at other lines.
 
     shape: of the photo as the line sees it, (H, W) for level lines and (W, H) for upright ones.
     """
     height, width = shape
-    near = max(4.0, 0.04 * max(shape), 2 * line.width)
+    near = max(4.0, 0.04 * min(shape), 2 * line.width)
 
     def ends_at(x: int) -> bool:
         y = float(line.at(x))

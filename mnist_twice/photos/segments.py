@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 SMALLEST = 0.00008  # pieces that cover a smaller fraction of the photo are specks
 TALLEST = 2.0
 """A piece taller than so many usual digits is no digit, nor several that touch."""
+NEAR = 0.12
+"""Strokes of one digit are less than so many times its height apart."""
 EMPTIEST = 0.12
 """Of a line, slanted or bent at a corner, a smaller part of its box is ink than of any digit."""
 
@@ -152,9 +154,9 @@ def _gap(box: Box, others: list[Piece]) -> float:
 
 def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[list[Piece]]]:
     """Return the pieces of each digit, in groups that make up numbers: rows first, then from left to right."""
-    inside = [piece for piece in pieces if not edges_touched(piece, shape)]
-    usual = _usual_height(inside)
-    digits = _merge_into_digits([piece for piece in inside if not _is_line(piece, usual)], usual)
+    usual = _usual_height([piece for piece in pieces if not edges_touched(piece, shape)] or pieces)
+    whole = [piece for piece in pieces if not edges_touched(piece, shape) or _is_cropped_close(piece, usual, shape)]
+    digits = _merge_into_digits([piece for piece in whole if not _is_line(piece, usual)], usual)
     boxes = [box_of(digit) for digit in digits]
     tall = float(np.median([box.height for box in boxes])) if boxes else 0.0
     groups = []
@@ -165,6 +167,27 @@ def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[lis
                 groups.append([])
             groups[-1].append(i)
     return [[digits[i] for i in group] for group in groups]
+
+
+def perhaps_one(digits: list[list[Piece]]) -> list[list[list[Piece]]]:
+    """Return the digits of a number, those in one list that may be strokes of one: near, and together no wider."""
+    lists: list[list[list[Piece]]] = []
+    for digit in digits:
+        if lists:
+            own, last, both = box_of(digit), box_of(lists[-1][-1]), box_of([*lists[-1][-1], *digit])
+            if own.left - last.right < NEAR * both.height and both.width < both.height:
+                lists[-1].append(digit)
+                continue
+        lists.append([digit])
+    return lists
+
+
+def _is_cropped_close(piece: Piece, usual: float, shape: tuple[int, ...]) -> bool:
+    """Return whether a piece at the photo's edge is as large as digits usually are here, so that it is a whole one.
+
+    What is beside the sheet reaches further, and of a neighbour less is seen.
+    """
+    return edges_touched(piece, shape) <= 3 and 0.7 * usual < piece.box.height < 1.5 * usual
 
 
 def _is_line(piece: Piece, usual: float) -> bool:
@@ -183,7 +206,7 @@ def _usual_height(pieces: list[Piece]) -> float:
 
 
 def _merge_into_digits(pieces: list[Piece], usual: float) -> list[list[Piece]]:
-    """Return lists of pieces that make up a digit together: a 5 and its hat, a 4 in two strokes."""
+    """Return lists of pieces that make up a digit together, one above the other: a 5 and its hat."""
     digits: list[list[Piece]] = []
     for piece in pieces:
         own = next((digit for digit in digits if _belongs(piece.box, box_of(digit), usual)), None)
@@ -204,16 +227,7 @@ def _belongs(part: Box, digit: Box, usual: float) -> bool:
         return False
     overlap = min(part.right, digit.right) - max(part.left, digit.left)
     apart = max(part.top - digit.bottom, digit.top - part.bottom)
-    stacked = overlap > 0.3 * min(part.width, digit.width) and apart <= 0.15 * usual
-    return stacked or _is_four(part, digit, usual) or _is_four(digit, part, usual)
-
-
-def _is_four(hook: Box, stem: Box, usual: float) -> bool:
-    """Return whether the two are a 4 in two strokes: left a hook that ends above the foot of the stem beside it."""
-    beside = -0.5 * usual < stem.left - hook.right < 0.15 * usual and stem.right > hook.right
-    slim = stem.width < 0.7 * usual and stem.right - hook.left < 1.2 * usual
-    hangs = stem.bottom - hook.bottom > 0.15 * usual and hook.top < stem.top + 0.3 * usual < hook.bottom
-    return beside and slim and hangs
+    return overlap > 0.3 * min(part.width, digit.width) and apart <= 0.15 * usual
 
 
 def _rows(indices: list[int], boxes: list[Box]) -> list[list[int]]:

@@ -25,9 +25,8 @@ from mnist_twice.processes import spread
 CHUNK = 64  # files at most that a process is given at once
 FEW_FILES, FEW_BYTES = 2_000, 8_000_000
 """Up to which threads are faster than processes, which start in half a second."""
-CUT = 0.5
-"""The probability that wide ink is cut at some place, before its parts are looked at: a guess, since how often digits
-touch is up to the writer. One certain digit is not cut into two that are less so."""
+SHORT = 0.6
+"""A part that is less high than so many times all the ink that it is cut from is less likely a digit."""
 Read = tuple[Digit, NDArray[Any]]  # a digit and its class probabilities, float32 (classes,)
 
 
@@ -77,7 +76,8 @@ def _answer_chunk(runs: Sequence[TrainedRun], outputs: Outputs, files: list[File
     cv2.setNumThreads(1)  # one thread a photo is faster than all threads on each
     pages = [page for file in files for page in _read(file, outputs, runs[0].preprocessing)]
     images = [image for page in pages for image in images_of(page.groups)]
-    probabilities = iter(average(runs, np.stack(images)) if images else ())  # of all together: that is faster
+    # Of all together: that is faster.
+    probabilities = iter(average(runs, np.stack(images), pieces=True) if images else ())
     answers = [_answer(page, probabilities, runs[0].class_names, outputs.boxes) for page in pages]
     for page, answer in zip(pages, answers, strict=True):
         if outputs.unsure and not is_sure(answer):
@@ -114,7 +114,7 @@ def _answer(
         return about | answer_for_fault(page.file.path, page.fault)
     described = [
         [{**describe(row, class_names), "box": list(digit.box)} for digit, row in group]
-        for group in choose(page.groups, probabilities)
+        for group in choose(page.groups, probabilities, one=not boxes)
     ]
     digits = [digit for group in described for digit in group]
     note = {"note": page.note} if page.note else {}
@@ -125,7 +125,7 @@ def _answer(
         alone = max(map(len, described)) == 1 and page.groups[0][0].alone
         return {**about, **digits[0], **({} if alone else {"sure": False, "several": True}), **note}
     one = {key: digits[0][key] for key in nothing} if len(digits) == 1 else nothing
-    numbers = ["".join(str(digit["label"]) for digit in group) for group in described]
+    numbers = ["".join(str(digit["label"]) for digit in group) for group in described if group]
     answer = {**about, **one, **note, "digits": digits, "numbers": numbers}
     if digits:
         whole = read_photo(Path(page.file.path), page=page.number or 1)
@@ -173,13 +173,18 @@ def images_of(groups: Sequence[Sequence[Digit]]) -> list[NDArray[np.uint8]]:
     return [part.image for group in groups for digit in group for _, _, part in digit.splits or [(0, 1, digit)]]
 
 
-def choose(groups: Sequence[Sequence[Digit]], probabilities: Iterator[NDArray[Any]]) -> list[list[Read]]:
+def choose(
+    groups: Sequence[Sequence[Digit]], probabilities: Iterator[NDArray[Any]], one: bool = False
+) -> list[list[Read]]:
     """Return the digits of each group with their probabilities, cut apart where that is more probable.
 
-    probabilities: of images_of(groups), in order. Of all ways from the first cut to the last, the one is chosen whose
-    digits are all right with the highest probability: the product of their best classes' probabilities.
+    probabilities: of images_of(groups), in order, float32 (classes + 1,) each. Of all ways from the first cut to the
+    last, the one is chosen whose parts are all right with the highest probability: the product of their best classes'
+    probabilities, lower for parts that are not as high. What is most probably no digit is left out, unless `one` digit
+    is expected.
     """
-    return [[read for digit in group for read in _best_way(digit, probabilities)] for group in groups]
+    chosen = [[read for digit in group for read in _best_way(digit, probabilities)] for group in groups]
+    return [[(part, row[:-1]) for part, row in group if one or row.argmax() < len(row) - 1] for group in chosen]
 
 
 def _best_way(digit: Digit, probabilities: Iterator[NDArray[Any]]) -> list[Read]:
@@ -189,7 +194,8 @@ def _best_way(digit: Digit, probabilities: Iterator[NDArray[Any]]) -> list[Read]
     for start, stop, part, row in sorted(rows, key=lambda found: found[:2]):
         if start in ways:
             product, before = ways[start]
-            product *= float(row[:-1].max()) * (CUT if start else 1)
+            height = (part.box[3] - part.box[1]) / (digit.box[3] - digit.box[1])
+            product *= max(float(row[:-1].max()), 1e-9) * min(1, height / SHORT)
             if product > ways.get(stop, (0.0, []))[0]:
-                ways[stop] = product, [*before, (part, row[:-1])]
+                ways[stop] = product, [*before, (part, row)]
     return ways[max(ways)][1]

@@ -246,9 +246,10 @@ def facts_of(run: Run) -> dict[str, Any]:
     return {"dataset": run.dataset, "images": (run.fingerprint or "")[:8], **run.settings}
 
 
-def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the mean of the runs' probabilities, and of that of no digit: float32 (N, classes + 1)."""
-    return np.asarray(np.mean([run.predict_pieces(images) for run in runs], axis=0, dtype=np.float32))
+def average(runs: Sequence[TrainedRun], images: NDArray[np.uint8], pieces: bool = False) -> NDArray[np.float32]:
+    """Return the mean of the runs' probabilities, float32 (N, classes); of `pieces`, also that of no digit, last."""
+    found = [run.predict_pieces(images) if pieces else run.predict(images) for run in runs]
+    return np.asarray(np.mean(found, axis=0, dtype=np.float32))
 
 
 @functools.cache  # once each, however often the web page looks for runs

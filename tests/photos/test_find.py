@@ -164,7 +164,10 @@ def test_digits_close_to_each_other_stay_apart() -> None:
     small = [(200, 90, 240, 90), (240, 90, 240, 150), (240, 150, 200, 150), (200, 150, 200, 90)]
     one = (110, 50, 110, 150)
     below = [(x, y + 114, to_x, to_y + 114) for x, y, to_x, to_y in (one, *zero)]  # five pixels between the rows
-    assert [len(group) for group in find_digits(lines(one, *zero, *small, *below))] == [3, 2]
+    groups = find_digits(lines(one, *zero, *small, *below))
+    lefts = [[part.box[0] for digit in group for _, _, part in digit.splits or [(0, 1, digit)]] for group in groups]
+    for found, expected in zip(lefts, ([106, 126, 196], [106, 126]), strict=True):
+        assert all(min(abs(left - digit) for left in found) < 4 for digit in expected)
 
 
 def test_a_long_stroke_is_no_line() -> None:
@@ -188,6 +191,32 @@ def test_digits_in_a_table_come_without_its_lines(thick: int, shift: int) -> Non
 def test_a_digit_that_crosses_a_line_stays_whole() -> None:
     (digit,) = found_in(table([[write_digit(1, np.random.default_rng(3))]], 4, 45))  # its lower half is below the cell
     assert digit.box[3] - digit.box[1] == pytest.approx(80, abs=6)
+
+
+@pytest.mark.parametrize("printed", [40, 155])
+def test_a_number_that_fills_a_form_s_box_is_found_whole(printed: int) -> None:
+    """Digits that stand close to the lines of a box, black or pale, in a picture of nothing else; a 1 is no line."""
+    good = 0
+    for i in range(10):
+        page = number([IMAGES[7 * i], IMAGES[LABELS == 1][i], IMAGES[300 + 7 * i]], 14)
+        top, left, bottom, right = 72, 70, 168, page.shape[1] - 70
+        page = np.minimum(page, cv2.rectangle(np.full_like(page, 236), (left, top), (right, bottom), printed, 3))
+        found = found_in(page[top - 4 : bottom + 4, left - 4 : right + 4])
+        heights = [digit.box[3] - digit.box[1] for digit in found]
+        good += len(found) == 3 and min(heights) > 70 and max(heights) < 86
+    assert good >= 8
+
+
+def test_a_number_that_is_cropped_to_its_ink_is_found_whole() -> None:
+    page = number(list(IMAGES[[0, 300, 600]]), 14)
+    left, top, width, height = cv2.boundingRect((page < 128).astype(np.uint8))
+    assert len(found_in(page[top : top + height, left : left + width])) == 3
+
+
+def test_many_digits_that_touch_are_no_dash() -> None:
+    page = number(list(IMAGES[LABELS == 0][:6]), -6)
+    found = found_in(page)
+    assert sum(digit.box[2] - digit.box[0] for digit in found) > 0.9 * (page.shape[1] - 160)
 
 
 @pytest.mark.parametrize("underline", [8, 0])
@@ -271,9 +300,12 @@ def test_the_network_decides_between_cuts() -> None:
     wide = Digit(whole.image, whole.box, ((0, 2, whole), (0, 1, left), (1, 2, right)))
     groups = [[middle, wide]]
     assert len(images_of(groups)) == 4
-    for best, expected in (((0.9, 0.4, 0.99, 0.98), [3, 1, 2]), ((0.9, 0.95, 0.99, 0.98), [3, 0])):
+    for best, expected in (((0.9, 0.4, 0.99, 0.98), [3, 1, 2]), ((0.9, 0.98, 0.99, 0.98), [3, 0])):
         rows = iter(np.array([probability, *[(1 - probability) / 9] * 9, 0]) for probability in best)
         assert [read.box[0] for read, _ in choose(groups, rows)[0]] == expected
+    nothing, small = np.eye(11)[10], Digit(left.image, (1, 0, 2, 10))
+    assert choose([[small]], iter([nothing])) == [[]]
+    assert [read for read, _ in choose([[small]], iter([nothing]), one=True)[0]] == [small]
 
 
 def test_steps_show_each_stage() -> None:
