@@ -18,9 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.command_line import Field, options_dataclass, parse, refuse
 from mnist_twice.data import CATALOGUE, DATA_DIR, Entry, load_dataset
 from mnist_twice.data.datasets import FROM_IMAGES, check_name, write_own
 from mnist_twice.data.download import download_dataset, download_writers
@@ -40,7 +38,7 @@ class Options:
     data_dir: Path = DATA_DIR
     """folder of datasets"""
     mirror: Annotated[str, Field(title="URL_OR_PATH")] = os.environ.get("MNIST_MIRROR", "")
-    """server or folder to try first, with DATASET/FILE.gz in it; $MNIST_MIRROR where not given"""
+    """server or folder to try first, with DATASET/FILE.gz in it, or Keras's mnist.npz; $MNIST_MIRROR where not given"""
     force: bool = False
     """download again what is complete and correct"""
     from_images: Path | None = None

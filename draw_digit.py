@@ -16,9 +16,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
-from mnist_twice.command_line import options_dataclass, parse
+from mnist_twice.command_line import Field, options_dataclass, parse
 from mnist_twice.errors import UserError, run_script
 
 
@@ -37,7 +35,7 @@ class Options:
     keep: Annotated[Path | None, Field(title="DIR")] = None
     """folder that receives each drawing whose true digit is stated at the wall, as a PNG file of 28x28 pixels"""
     export: Annotated[Path | None, Field(title="DIR")] = None
-    """write the page into this folder, as one that evaluates the networks itself and needs no server, and end"""
+    """export a page that works without a server into this folder, then exit"""
 
 
 def main() -> int:

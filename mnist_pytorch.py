@@ -13,12 +13,11 @@ from __future__ import annotations
 import sys
 import time
 
-from mnist_twice.errors import expect_interruptions, run_script
+from mnist_twice.errors import run_script
 from mnist_twice.recipes import Options, Recipe, parse_options
 from mnist_twice.training import ALONE, Checkpoint, NewRun, Progress, Workers
 
 if __name__ == "__main__":
-    expect_interruptions()  # from here on Ctrl-C and a missing package print a sentence instead of a traceback
     OPTIONS = parse_options(__doc__)  # before the slow import of PyTorch, so that --help answers at once
 
 import numpy as np

@@ -23,12 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-from pydantic import Field
-from tqdm import tqdm
-
 from mnist_twice import prediction
-from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.command_line import Field, options_dataclass, parse, refuse
 from mnist_twice.data.tables import read_unlabelled
 from mnist_twice.errors import UserError, run_script
 from mnist_twice.files import write_whole
@@ -113,6 +109,8 @@ def fill_table(
     path: Path, resume: bool, files: Iterable[prediction.File], answer: Callable[..., Iterator[list[prediction.Answer]]]
 ) -> Counter[str]:
     """Write the answers into the table, show progress, and return how many there are of each outcome."""
+    from tqdm import tqdm
+
     started = time.perf_counter()
     counts: Counter[str] = Counter()
     with prediction.writing_table(path, resume) as table:
@@ -131,6 +129,8 @@ def fill_table(
 
 def submit(table: Path, submission: Path, runs: Sequence[prediction.TrainedRun]) -> Counter[str]:
     """Write the class of each row of the table into a new one, in the form of Kaggle's submissions."""
+    import numpy as np
+
     if submission.exists():
         raise UserError(f"'{submission}' already exists; move it, or choose another --csv.")
     column, ids, rows = read_unlabelled(table, scale_of(runs[0].preprocessing))

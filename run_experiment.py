@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pkgutil import resolve_name
 
 from mnist_twice.command_line import refuse
-from mnist_twice.errors import expect_interruptions, run_script
+from mnist_twice.errors import run_script
 from mnist_twice.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions, parse_command
 
 GRID = """Train every combination of frameworks, networks, seeds and values.
@@ -78,5 +78,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    expect_interruptions()
     sys.exit(run_script(main))

@@ -20,10 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
-from tqdm import tqdm
-
-from mnist_twice.command_line import options_dataclass, parse, refuse
+from mnist_twice.command_line import Field, options_dataclass, parse, refuse
 from mnist_twice.data import DATA_DIR
 from mnist_twice.errors import UserError, run_script
 from mnist_twice.evaluation import compare_pair, compare_runs, evaluate_run, write_ensemble
@@ -135,6 +132,8 @@ def render(
     runs: Sequence[Run], options: Options, pair: tuple[Run, Run] | None, only: Sequence[str], shared: Path
 ) -> Rendering:
     """Print the tables and render the figures named in `only`; shared: the folder for those of several runs."""
+    from tqdm import tqdm
+
     from mnist_twice.figures import render_all
 
     evaluations = [evaluate_run(run) for run in tqdm(runs, "runs evaluated", leave=False, disable=None, delay=2)]

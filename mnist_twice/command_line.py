@@ -14,10 +14,20 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, dataclass_transform, get_args, get_origin
 
 from pydantic import ConfigDict, ValidationError
+from pydantic import Field as Field  # for the scripts, which import nothing that a bare Python lacks
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
+RULES = {
+    **dict.fromkeys(("int_parsing", "int_from_float", "int_type", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
+    "finite_number": "must be a number, not nan or inf",
+    "string_type": "must be text",
+}
+"""What pydantic's errors of these types mean to a user."""
 
 
 @dataclass_transform()
@@ -60,14 +70,17 @@ def parse(
         _add_option(sections.get(grouped.get(name, ""), parser), name, *fields[name], name == positional)
     namespace, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
-        _refuse_unknown(unknown, [option(name).removeprefix("--") for name in fields])
+        _refuse_unknown(unknown, {name: field for name, (field, _) in fields.items() if name != positional})
     given = vars(namespace)
     try:
         options: T = with_fields(default, given)
     except ValidationError as error:
         (name, *_), _, rule = first_fault(error)
-        value = " ".join(given[name]) if isinstance(given[name], list) else given[name]
-        refuse(f"{option(name)} {value[:60]} {rule}.")
+        is_list = isinstance(given[name], list)
+        value = " ".join(given[name]) if is_list else given[name]
+        rule = re.sub(r"a (whole )?number\b", r"\1numbers", rule) if is_list else rule
+        hint = f"; write {option(name)} {re.sub(',+ *', ' ' if is_list else '.', value)}" if "," in value else ""
+        refuse(f"{option(name)} {value[:60]} {rule}{hint[:80]}.")
     chosen = {name: value for name, _, value in flat_fields(options)}
     for name, needed in (needs or {}).items():
         if given.get(name) and not chosen[needed]:
@@ -106,14 +119,18 @@ def shown(value: Any) -> str:
 def first_fault(error: ValidationError) -> tuple[list[str], Any, str]:
     """Return the first value that breaks a rule, after the names that lead to it, and that rule: 'must be ...'."""
     first = error.errors(include_url=False)[0]
-    rule = re.sub("Input should|Unable to parse input string as", "must", first["msg"])
+    rule = RULES.get(first["type"]) or re.sub("Input should|Unable to parse input string as", "must", first["msg"])
     rule = re.sub(", (unable|exceeded) .*", "", rule).replace("must an", "must be an")
     rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    rule = re.sub(r"\d{20,}", lambda number: f"{float(number[0]):g}", rule)
     return [str(part) for part in first["loc"]], first["input"], rule
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r": expected (?:at least )?one argument", " needs a value after it", message)
+        message = re.sub(r": expected (\d+) arguments", r" needs \1 values after it", message)
+        message = re.sub(r": ignored explicit argument .*", " is a switch and takes no value", message)
         refuse(f"{message.removeprefix('argument ')}; --help shows how.")
 
 
@@ -150,12 +167,18 @@ def _add_option(group: Any, name: str, field: FieldInfo, value: Any, positional:
 
 def _metavar(field: FieldInfo) -> str:
     """Return what stands for the value in --help: the field's title, or its choices, or a word for its type."""
-    kind = field.annotation
-    while get_origin(kind) not in (None, Literal):
-        kind = get_args(kind)[0]  # of tuple[int, ...], Annotated[int, ...], Path | None
+    kind = _kind(field)
     if field.title or get_origin(kind) is Literal:
         return field.title or f"{{{','.join(get_args(kind))}}}"
-    return {int: "N", float: "X", Path: "PATH"}.get(kind, "NAME")  # type: ignore[arg-type]
+    return {int: "N", float: "X", Path: "PATH"}.get(kind, "NAME")
+
+
+def _kind(field: FieldInfo) -> Any:
+    """Return the type of the option's values: int of tuple[int, ...], Annotated[int, ...] and int | None."""
+    kind: Any = field.annotation
+    while get_origin(kind) not in (None, Literal):
+        kind = get_args(kind)[0]
+    return kind
 
 
 def with_fields(default: Any, given: Mapping[str, Any]) -> Any:
@@ -166,11 +189,13 @@ def with_fields(default: Any, given: Mapping[str, Any]) -> Any:
     return type(default)(**values)
 
 
-def _refuse_unknown(words: Sequence[str], names: Sequence[str]) -> NoReturn:
+def _refuse_unknown(words: Sequence[str], fields: Mapping[str, FieldInfo]) -> NoReturn:
     """Refuse words that no option takes, and name the options that may have been meant."""
+    names = [option(name).removeprefix("--") for name in fields]
     typed = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
     if typed is None:
-        refuse(f"'{words[0]}' is not expected; --help shows what is.")
+        takers = [f"{option(name)} {words[0]}" for name, field in fields.items() if words[0] in get_args(_kind(field))]
+        refuse(f"'{words[0]}' is not expected; {f'did you mean {takers[0]}?' if takers else '--help shows what is.'}")
     plain = typed.lstrip("-").replace("_", "-").lower()
     initials = ["".join(part[0] for part in name.split("-")) for name in names]
     meant = [name for name, short in zip(names, initials, strict=True) if plain == short or name.startswith(plain)]

@@ -1,12 +1,20 @@
 """How a script ends when something goes wrong: one sentence on stderr and an exit status, no traceback."""
 
+import errno
 import os
 import re
 import sys
 from collections.abc import Callable
-from importlib.metadata import requires
+from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 
+PROJECT = Path(__file__).resolve().parents[1]
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, then run again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "fix the permission, or choose another place"),
+}
+WORKERS = ("WORLD_SIZE", "TF_CONFIG")  # variables that are set where several processes train together
 # The frameworks have exceptions of their own, which are known by their words.
 NO_MEMORY = "out of memory|OOM when|allocate memory"
 LOST_WORKER = "by peer|Connection refused|Broken pipe|Socket closed|ollective op|oordination (service|agent)|c10d"
@@ -22,11 +30,16 @@ def run_script(main: Callable[[], int | None]) -> int:
     """Run a script's main function and return its exit status.
 
     0 (or what main returns) on success; 1 after a UserError, an operating-system error (disk full, no permission), an
-    import of an extra's package that is not installed, or where memory runs out, told in one sentence; 130 after
-    Ctrl-C, the shell's convention for SIGINT. A bug keeps its traceback.
+    import of a package that is not installed, or where memory runs out, told in one sentence; 130 after Ctrl-C and 141
+    where nobody reads what is printed any more (`... | head`), the shell's conventions. A bug keeps its traceback.
     """
     try:
-        return main() or 0
+        status = main() or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would say the same once more when it ends
+        return 141
     except (Exception, KeyboardInterrupt) as error:
         told = _told(error)
         if told is None:
@@ -36,7 +49,7 @@ def run_script(main: Callable[[], int | None]) -> int:
 
 
 def expect_interruptions() -> None:
-    """Have Ctrl-C and a missing package end the process as in run_script where none is around yet: in slow imports."""
+    """Have Ctrl-C and a missing package end the process as in run_script where none is around yet: in imports."""
 
     def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         told = None if isinstance(error, OSError) else _told(error)  # a broken library is nothing of ours
@@ -57,25 +70,52 @@ def when_interrupted(say: Callable[[], str | None]) -> None:
 def _told(error: BaseException) -> str | None:
     """Return what is printed of the error: what went wrong and what to do; None for a bug."""
     if isinstance(error, KeyboardInterrupt):
-        return "\n" + ((_say and _say()) or "interrupted; what was complete before this call still is.")
+        return "\n" + ((_say and _say()) or "Stopped; no file was left half written.")
     if isinstance(error, UserError):
-        return f"error: {error}"
+        return f"error: {error}{_where_to_run(str(error))}"
     if isinstance(error, OSError):
-        where = f" ({error.filename})" if error.filename else ""
-        return f"error: {error.strerror or error}{where}; free the space or fix the permission, then run again."
-    if isinstance(error, ModuleNotFoundError) and (extra := _extra_with(error.name)):
-        script, install = os.path.basename(sys.argv[0]), f'pip install -c constraints.txt -e ".[{extra}]"'
-        return f"error: {script} needs the package {error.name}, which is not installed; run: {install}"
-    if isinstance(error, MemoryError) or re.search(NO_MEMORY, str(error)):
+        return f"error: {fault_of(error)}."
+    if isinstance(error, ModuleNotFoundError) and (install := _install(error.name)):
+        script = os.path.basename(sys.argv[0])
+        needs = f"error: {script} needs the package {error.name}, which this Python does not have; {install}"
+        return needs + _where_to_run(install)
+    is_frameworks = isinstance(error, RuntimeError) or type(error).__module__.startswith(("torch.", "tensorflow."))
+    if isinstance(error, MemoryError) or (is_frameworks and re.search(NO_MEMORY, str(error))):
         return "error: there is not enough memory; lower --batch-size, --filters or --dense, or close other programs."
-    if re.search(LOST_WORKER, str(error)):
+    if is_frameworks and any(os.environ.get(name) for name in WORKERS) and re.search(LOST_WORKER, str(error)):
         reason = " ".join(str(error).split())[:200]
         advice = "see what it says, and start all workers again; --resume goes on from the last checkpoint"
         return f"error: another worker of this training has ended or cannot be reached ({reason}); {advice}."
     return None
 
 
-def _extra_with(package: str | None) -> str | None:
-    """Return which of pyproject.toml's extras brings a package that the base installation lacks."""
-    needs = [re.match(r'([\w-]+).* extra == "(\w+)"', line) for line in requires("mnist-twice") or []]
-    return next((need[2] for need in needs if need and need[1].replace("-", "_") == package), None)
+def fault_of(error: OSError) -> str:
+    """Return what the system says, of which file, and what to do where that is known."""
+    where = f" ({error.filename})" if error.filename else ""
+    remedy = f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
+    return f"{error.strerror or error}{where}{remedy}"
+
+
+def _install(package: str | None) -> str | None:
+    """Return how to get a package that is missing: by an extra of pyproject.toml, or all of them."""
+    from importlib.metadata import PackageNotFoundError, requires  # only here: it is slow
+
+    if find_spec("pydantic") is None:  # which all scripts need: this Python is not the one of the installation
+        folder = ".venv" if Path.cwd() == PROJECT else str(PROJECT / ".venv")
+        activate = rf"{folder}\Scripts\activate" if os.name == "nt" else f"source {folder}/bin/activate"
+        if os.path.isdir(folder):
+            return f"activate the environment that has it: {activate}"
+        return f"install all: python3 -m venv .venv, then {activate}, then pip install -r requirements.txt"
+    try:
+        needs = [re.match(r'([\w-]+).* extra == "(\w+)"', line) for line in requires("mnist-twice") or []]
+    except PackageNotFoundError:
+        return "run: pip install -r requirements.txt"
+    extra = next((need[2] for need in needs if need and need[1].replace("-", "_") == package), None)
+    return extra and f'run: pip install -c constraints.txt -e ".[{extra}]"'
+
+
+def _where_to_run(advice: str) -> str:
+    """Return in which folder the commands of the advice work, where that is not this one."""
+    files = re.findall(r"python (\w+\.py)|-[cr] (\w+\.txt)", advice)
+    here = all(os.path.exists(next(filter(None, found))) for found in files)
+    return "" if here else f" (You are in '{Path.cwd()}'; run it from '{PROJECT}'.)"

@@ -48,6 +48,10 @@ class Options:
     """print more"""
     folder: Path | None = None
     """folder to write to"""
+    part: float = 1.0
+    """part of the files"""
+    speed: Literal["slow", "fast"] = "slow"
+    """how fast"""
 
 
 def read(*words: str) -> Options:
@@ -67,13 +71,16 @@ def test_lists_have_spaces_between_their_parts() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--kinds", "a,b"], "--kinds a,b must be 'a' or 'b'."),
-        (["--sizes", "1", "x"], "--sizes 1 x must be a valid integer."),
+        (["--kinds", "a,b"], "--kinds a,b must be 'a' or 'b'; write --kinds a b."),
+        (["--sizes", "1", "x"], "--sizes 1 x must be whole numbers."),
+        (["--sizes", "1,2"], "--sizes 1,2 must be whole numbers; write --sizes 1 2."),
+        (["--part", "0,5"], "--part 0,5 must be a number; write --part 0.5."),
+        (["--part", "inf"], "--part inf must be a number, not nan or inf."),
         (["--folder", "x", "--loud", "--no-loud"], "--folder must go with --loud."),
         (["--siz", "1"], "there is no option --siz; did you mean --sizes?"),
         (["--xyz"], "there is no option --xyz; --help lists all."),
         (["--l"], "there is no option --l; did you mean --loud?"),
-        (["--sizes"], "--sizes: expected at least one argument; --help shows how."),
+        (["--sizes"], "--sizes needs a value after it; --help shows how."),
     ],
 )
 def test_mistakes_are_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +88,12 @@ def test_mistakes_are_one_sentence(words: list[str], sentence: str, capsys: pyte
         read(*words)
     assert exit_.value.code == 2
     assert capsys.readouterr() == ("", f"error: {sentence}\n")
+
+
+def test_a_word_without_its_option_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Options(), "A test.", ["fast"])
+    assert capsys.readouterr().err == "error: 'fast' is not expected; did you mean --speed fast?\n"
 
 
 def test_help_of_lists_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:

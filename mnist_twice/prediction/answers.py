@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_twice.errors import UserError
+from mnist_twice.errors import UserError, fault_of
 from mnist_twice.files import naming
 from mnist_twice.names import plain
 
@@ -127,9 +127,8 @@ def writing_table(path: Path, resume: bool) -> Iterator[Table]:
             yield Table(file, path, answered)
             os.fsync(file.fileno())
         except OSError as error:
-            fault = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
-            advice = "free the space or fix the permission, then continue with --resume"
-            raise UserError(f"{fault}; the answers so far are in '{path}': {advice}.") from None
+            so_far = f"the answers so far are in '{path}', and --resume continues them"
+            raise UserError(f"{fault_of(error)}; {so_far}.") from None
 
 
 def as_cell(path: str) -> str:

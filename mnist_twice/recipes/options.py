@@ -87,12 +87,14 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
 
 
 def _default_recipe(words: Sequence[str]) -> Recipe:
-    """Return the recipe that gives the defaults: the file's of --recipe, else the model's; an unknown model is refused
-    later."""
+    """Return the recipe that gives the defaults: the file's of --recipe, else the model's."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("--recipe", "--model"):
         early.add_argument(name, nargs="?")
     given, _ = early.parse_known_args(words)
+    if given.model is not None and given.model not in RECIPES:
+        own = "one of your own needs a recipe in mnist_twice/recipes/default_recipes.py (docs/networks.md)"
+        refuse(f"--model {given.model} must be one of {', '.join(RECIPES)}; {own}.")
     if not given.recipe:
         return RECIPES.get(given.model, RECIPES["cnn"])
     try:

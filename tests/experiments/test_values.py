@@ -52,7 +52,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("dropout=0.5..0.1", "its lower end must be first."),
         ("dropout=0..0.5:log", "a logarithmic scale cannot begin at 0."),
         ("schedule=constant..cosine", "schedule takes no range; name its values, separated by commas."),
-        ("epochs=1.5..3", "'1.5' must be a valid integer."),
+        ("epochs=1.5..3", "'1.5' must be a whole number."),
         ("learning_rate=nan", "must be"),
     ],
 )

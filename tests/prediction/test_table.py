@@ -106,6 +106,6 @@ def test_two_processes_do_not_write_one_table(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_whole_answers(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     for size, paths in ((70, []), (100, ["a.png"])):  # part of the first row, and of the second
-        with pytest.raises(UserError, match=r"t\.csv.* so far are in .* continue with --resume"), largest_file(size):
+        with pytest.raises(UserError, match=r"t\.csv.* so far are in .* --resume continues them"), largest_file(size):
             write(file, seven("a.png"), seven("b.png"))
         assert [row["path"] for row in read(file)] == paths

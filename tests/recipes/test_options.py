@@ -79,7 +79,7 @@ def test_options_are_taken() -> None:
         ("--model deep-cnn --filters 1 2 x", "--filters 1 2 x must"),
         ("--filters 16", "--filters of cnn must"),
         ("--model vit --dense 30 60", "--dense 30 of vit must"),
-        ("--betas 0.9 nan", "--betas 0.9 nan must be a finite number."),
+        ("--betas 0.9 nan", "--betas 0.9 nan must be numbers, not nan or inf."),
         ("--augment --rotation 1e308", "--rotation 1e308 must"),
         ("--rotation 5", "--rotation must"),
         ("--new-head", "--new-head must"),

@@ -73,7 +73,7 @@ def test_amounts_in_a_file_count_only_with_augmentation(file: Path) -> None:
     ("content", "sentence"),
     [
         ({"learning_rate": -1}, "has -1 as learning_rate, which must be greater than 0"),
-        ({"recipe": {"epochs": True}}, "has True as epochs, which must be a valid integer"),
+        ({"recipe": {"epochs": True}}, "has True as epochs, which must be a whole number"),
         ({"betas": [0.9]}, "betas.1"),
         ({"model": "mlp", "filters": [8]}, "--filters of mlp must be 0 numbers"),
         ({"model": ["cnn"]}, "as model, which must"),
