@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import time
+import zipfile
 import zlib
 from collections.abc import Collection
 from pathlib import Path
@@ -26,6 +27,8 @@ from mnist_twice.data.idx import idx_bytes, parse_idx
 from mnist_twice.errors import UserError
 from mnist_twice.files import MANIFEST, format_manifest, read_bytes, read_manifest, sha256_of, write_whole
 
+REMEDIES = {407: "; put NAME:PASSWORD@ into https_proxy and http_proxy, after http://", 429: "; try again later"}
+CERTIFICATES = "in a company with certificates of its own, set REQUESTS_CA_BUNDLE to the file that holds them"
 GZIP_MAGIC = b"\x1f\x8b"
 URL = ("http://", "https://")
 CHUNK_BYTES = 65_536
@@ -91,7 +94,9 @@ def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytear
     name = entry.files[number]
     if not data.startswith(GZIP_MAGIC):
         if b"<html" in data[:1024].lower():
-            raise UserError("an HTML page instead of the file: a login or proxy page? Open it in a browser first")
+            raise UserError("a web page instead of the file: log in with a browser if the network asks for that")
+        if data.startswith(b"version https://git-lfs"):
+            raise UserError(f"{name}: a pointer of Git LFS; run 'git lfs pull' where the mirror's files are")
         if not data.startswith(b"\0\0"):  # as IDX files do
             raise UserError(f"{name}: something else instead of the file; it begins with {bytes(data[:40])!r}")
         if not entry.sha256:
@@ -123,7 +128,7 @@ def _bring(entry: Entry, folder: Path, damaged: Collection[str], mirror: str) ->
         return
     sources = list(entry.mirrors)
     if mirror:
-        if not mirror.startswith(URL) and not Path(mirror).is_dir():
+        if not mirror.startswith(URL) and not (Path(mirror).is_dir() or mirror.endswith(".npz")):
             raise UserError(f"the mirror '{mirror}' is no folder that exists, and no address with http:// or https://.")
         base = mirror.rstrip("/")
         sources = [f"{base}/{entry.name}/", f"{base}/", *sources]
@@ -153,8 +158,21 @@ def _read(source: str, entry: Entry, file: str) -> bytes | bytearray:
     max_bytes = entry.max_bytes + 65_536  # where nothing can be squeezed out, packed is a little larger
     if source.startswith(URL):
         return _fetch(f"{source}{file}.gz", max_bytes)
-    packed, unpacked = Path(source) / f"{file}.gz", Path(source) / file
-    return read_bytes(unpacked if unpacked.exists() and not packed.exists() else packed, max_bytes)
+    folder, dotted = Path(source), file.replace("-idx", ".idx")  # as some unpackers call it
+    places = [folder / name for name in (f"{file}.gz", file, f"{dotted}.gz", dotted)]
+    for keras in (folder / f"{entry.name}.npz", folder):
+        if keras.is_file() and entry.files == FILES and not any(place.exists() for place in places):
+            return _from_keras(keras, FILES.index(file))
+    return read_bytes(next((place for place in places if place.exists()), places[0]), max_bytes)
+
+
+def _from_keras(path: Path, number: int) -> bytes:
+    """Return the IDX file of that number from an archive of Keras's, still unverified."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return idx_bytes(arrays[("x_train", "y_train", "x_test", "y_test")[number]].astype(np.uint8))
+    except (ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"'{path}' is no archive of Keras's ({error}).") from None
 
 
 def _fetch(url: str, max_bytes: int) -> bytes:
@@ -174,7 +192,8 @@ def _fetch(url: str, max_bytes: int) -> bytes:
             ) as response,
         ):
             if response.status_code != 200:
-                raise UserError(f"HTTP status {response.status_code} {response.reason or ''}".rstrip())
+                remedy = REMEDIES.get(response.status_code, "")
+                raise UserError(f"HTTP status {response.status_code} {response.reason or ''}".rstrip() + remedy)
             length = response.headers.get("Content-Length", "")
             bar.total = int(length) if length.isdigit() else None
             if (bar.total or 0) > max_bytes:
@@ -199,9 +218,9 @@ def _reason(error: Exception, received: int) -> str:
         ("NameResolutionError", "the host's name could not be resolved (no network?)"),
         ("Connection refused", "connection refused"),
         ("IncompleteRead", f"cut off after {received:,} bytes"),
-        ("407 ", "the proxy asks for a password; put it into https_proxy, as http://NAME:PASSWORD@HOST:PORT"),
-        ("ProxyError", "the proxy does not answer as a proxy"),
-        ("SSLError", "the host's certificate could not be verified"),
+        ("407 ", f"the proxy asks for a password{REMEDIES[407]}"),
+        ("ProxyError", "the proxy does not answer as a proxy; correct or unset https_proxy"),
+        ("SSLError", f"the host's certificate could not be verified; {CERTIFICATES}"),
         ("ConnectTimeout", f"no connection within {CONNECT_SECONDS:g} s"),
         ("ReadTimeout", f"nothing came for {READ_SECONDS:g} s, after {received:,} bytes"),
         ("Connection", "the connection broke off"),

@@ -1,6 +1,7 @@
 """Images of the user's own and MNIST's form: what brings them into it, and signs that they lack it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def four_arrays(
         return images[0], train_labels, images[1], others[0]
     train, test = split_indices(train_labels, TEST_FRACTION, seed=0)
     if not len(test):
-        raise UserError(f"'{source}' has too few images to be split into training and test images; add some.")
+        few = ", ".join(f"{name}: {count}" for name, count in Counter(labels[0]).items() if count < 2)
+        raise UserError(f"'{source}' must have 2 images of a class at least, to be split; it has {few}.")
     return images[0][train], train_labels[train], images[0][test], train_labels[test]
 
 

@@ -45,9 +45,10 @@ def read_image_folder(
     dataset, unless more than MOST_LOST of all are lost: that is a UserError without `allow_lost`.
     """
     parts = [folder]
+    named = {entry.name.lower(): entry for entry in folder.glob("*") if entry.is_dir()}
     for names in (("train", "test"), ("training", "testing")):
-        if any((folder / name).is_dir() for name in names):
-            parts = [folder / name for name in names]
+        if not named.keys().isdisjoint(names):
+            parts = [named.get(name, folder / name) for name in names]
     listed = [list_images(part, note) for part in parts]
     numbers = number_classes([list(files.values()) for files in listed], parts)
     found = [_read_images(list(files), note, changes, convert) for files in listed]

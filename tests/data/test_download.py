@@ -50,13 +50,18 @@ def assert_complete(data_dir: Path) -> None:
     assert {path.relative_to(data_dir).as_posix() for path in data_dir.rglob("*")} == names
 
 
-@pytest.mark.parametrize("is_packed", [True, False])
-def test_a_mirror_folder_has_the_files_or_a_folder_for_each_dataset(is_packed: bool, tmp_path: Path) -> None:
-    write_mirror(tmp_path / "mirror" / "small")
-    if not is_packed:
-        for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
-            (tmp_path / "mirror" / "small" / f"{file}.gz").unlink()
-            (tmp_path / "mirror" / "small" / file).write_bytes(data)
+@pytest.mark.parametrize("kind", ["packed", "unpacked", "dotted", "of Keras"])
+def test_a_mirror_folder_has_the_files_or_a_folder_for_each_dataset(kind: str, tmp_path: Path) -> None:
+    folder = write_mirror(tmp_path / "mirror" / "small")
+    for file, data in zip(SMALL.files, IDX_BYTES, strict=True):
+        if kind != "packed":
+            (folder / f"{file}.gz").unlink()
+        if kind in ("unpacked", "dotted"):
+            (folder / (file if kind == "unpacked" else file.replace("-idx", ".idx"))).write_bytes(data)
+    if kind == "of Keras":
+        np.savez(folder / "small.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), ARRAYS, strict=True)))
+        download_dataset(SMALL, tmp_path / "by file", str(folder / "small.npz"))
+        assert_complete(tmp_path / "by file")
     for mirror in (tmp_path / "mirror", tmp_path / "mirror" / "small"):
         download_dataset(SMALL, tmp_path / f"from-{mirror.name}", str(mirror))
         assert_complete(tmp_path / f"from-{mirror.name}")
@@ -101,7 +106,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "missing": (lambda handler: send(handler, b"no", 404), "HTTP status 404 Not Found"),
-    "html": (lambda handler: send(handler, HTML, Content_Type="text/html"), "an HTML page instead of the file"),
+    "html": (lambda handler: send(handler, HTML, Content_Type="text/html"), "a web page instead of the file"),
     "json": (lambda handler: send(handler, b'{"error":"rate limit"}'), "it begins with .*rate limit"),
     "hangs up": (lambda handler: raw(handler), "the connection broke off"),
     "cut off": (lambda handler: raw(handler, HEAD + b"Content-Length: 99\r\n\r\nabc"), "cut off after 3 bytes"),

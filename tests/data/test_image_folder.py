@@ -160,6 +160,13 @@ def test_errors_name_the_file(tmp_path: Path, make, message: str) -> None:
         read_image_folder(folder, print, Changes())
 
 
+def test_folders_of_both_parts_by_other_names(tmp_path: Path) -> None:
+    for name in ("Training/1/a.png", "Training/2/a.png", "TESTING/1/a.png", "TESTING/2/a.png"):
+        save(tmp_path / name)
+    arrays, _ = read_image_folder(tmp_path, print, Changes())
+    assert [len(array) for array in arrays] == [2, 2, 2, 2]
+
+
 def test_classes_that_are_only_tested_are_refused(tmp_path: Path) -> None:
     for name in ("train/1_1.png", "train/2_1.png", "test/1_1.png", "test/seven_1.png"):
         save(tmp_path / name)

@@ -97,7 +97,7 @@ def test_a_damaged_label_in_the_first_row_is_no_header(tmp_path: Path) -> None:
         ("", "has no rows"),
         (b"PK\x03\x04...", "is a zip archive"),
         ("\n".join(LINES[:1] * 5), "has images of one class only"),
-        ("\n".join(LINES[:10]), "too few images to be split into training and test images; add some"),
+        ("\n".join(LINES[:10]), "must have 2 images of a class at least, to be split"),
         ("\n".join(["1,2,3"] * 1000), "has 100 bad rows so far and was not read further"),
     ],
 )
