@@ -317,6 +317,8 @@ def vit(config: ModelConfig) -> nn.Sequential:
     )
 
 
+CORRECT = "correct mnist_twice/pytorch/networks.py"
+
 NETWORKS: dict[str, Callable[[ModelConfig], nn.Sequential]] = {
     "mlp": mlp,
     "fast": fast,
@@ -342,8 +344,29 @@ def build_model(config: ModelConfig) -> nn.Sequential:
             f"have it; add it there, or train {config.model} with mnist_tensorflow.py."
         )
     model = NETWORKS[config.model](config)
+    _check_shapes(model, config)
     model.config = config  # type: ignore[assignment]
     return model.to(memory_format=torch.channels_last)  # in which convolutions and pools are fastest
+
+
+@torch.no_grad()
+def _check_shapes(model: nn.Sequential, config: ModelConfig) -> None:
+    """Raise UserError where a layer does not take what the one before it gives: the network was edited."""
+    values = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    for name, layer in model.eval().named_children():
+        try:
+            values = layer(values)
+        except (RuntimeError, ValueError) as error:
+            reason = f"'{name}' is {' '.join(str(layer).split())[:150]}, but gets {_shape(values)} ({error})"
+            raise UserError(f"the layers of {config.model} do not fit together: {reason}; {CORRECT}.") from None
+    if values.shape != (2, config.num_classes):
+        expected = f"(N, {config.num_classes}), a number for each class"
+        raise UserError(f"the layers of {config.model} give {_shape(values)}, not {expected}; {CORRECT}.")
+    model.train()
+
+
+def _shape(values: torch.Tensor) -> str:
+    return f"(N, {', '.join(map(str, values.shape[1:]))})"
 
 
 def config_of(model: nn.Module) -> ModelConfig:

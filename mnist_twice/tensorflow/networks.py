@@ -18,6 +18,7 @@ A convolution or dense layer before a normalisation has no bias: the normalisati
 docs/references.md describes the sources, also those without a paper, such as 'the Keras comparison'.
 """
 
+import re
 from collections.abc import Callable
 
 import keras
@@ -338,8 +339,20 @@ def build_model(config: ModelConfig) -> keras.Model:
     keras.config.set_image_data_format("channels_last")  # whatever the program around has set
     try:
         model = NETWORKS[config.model](config)
+    except ValueError as error:
+        words = " ".join(str(error).split())  # in colours, and with more than is of use
+        reason = re.sub(r"\x1b\[\d*m|Exception encountered when calling |Arguments received.*", "", words).strip(" .")
+        raise UserError(
+            f"the layers of {config.model} do not fit together ({reason}); correct mnist_twice/tensorflow/networks.py."
+        ) from None
     finally:
         keras.config.set_image_data_format(previous_format)
+    if model.output_shape != (None, config.num_classes):
+        shape = ", ".join(map(str, model.output_shape[1:]))
+        raise UserError(
+            f"the layers of {config.model} give (N, {shape}), not (N, {config.num_classes}), a number for each class; "
+            "correct mnist_twice/tensorflow/networks.py."
+        )
     model.name = config.model
     model.config = config
     return model

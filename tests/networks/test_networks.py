@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from frameworks import CHECKPOINT, network_named, ruled_model, ruled_weights
 from onnxruntime.quantization import quantize_dynamic
 from paths import ROOT
 
+from mnist_twice.errors import UserError
 from mnist_twice.recipes.model_table import SOURCES
 from mnist_twice.recipes.recipe import RECIPES
 from mnist_twice.training.weights import read_weights, write_weights
@@ -167,3 +170,25 @@ def check_export(path: Path, layers: str, expected: np.ndarray) -> None:
     assert str(ROOT).encode() not in path.read_bytes()
     assert b"site-packages" not in path.read_bytes()
     quantize_dynamic(path, path.with_suffix(".quantized"))
+
+
+def test_layers_that_do_not_fit_together_are_named(framework: str, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks, config = tools.networks, network_named("mlp")
+    right = networks.NETWORKS["mlp"]
+
+    def pools_too_much(config: Any) -> Any:
+        if framework == "tensorflow":
+            keras = import_module("keras")
+            return keras.Sequential([keras.Input((28, 28, 1)), keras.layers.MaxPooling2D(30)])
+        model = right(config)
+        model.flatten = import_module("torch").nn.MaxPool2d(30)
+        return model
+
+    pool = {"pytorch": r"'flatten' is MaxPool2d\(kernel_size=30.* gets \(N, 1, 28, 28\)"}.get(framework, "MaxPooling2D")
+    for edited, said in (
+        (lambda config: right(replace(config, num_classes=7)), r"give \(N, 7\), not \(N, 10\)"),
+        (pools_too_much, rf"do not fit together.*{pool}.*; correct mnist_twice/{framework}/networks.py\.$"),
+    ):
+        monkeypatch.setitem(networks.NETWORKS, "mlp", edited)
+        with pytest.raises(UserError, match=said):
+            networks.build_model(config)
