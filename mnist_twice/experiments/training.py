@@ -25,6 +25,7 @@ from mnist_twice.names import plain
 from mnist_twice.recipes import Options, Recipe, command_words, recipe_record, run_path
 from mnist_twice.runs import Run, find_runs, read_run
 from mnist_twice.training import checkpoint_path, history_so_far
+from mnist_twice.training.workers import LAUNCHERS
 
 PROJECT = Path(__file__).resolve().parents[2]
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -179,7 +180,8 @@ def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:
     complete: whether its run is to have model.onnx, whose export takes longer than a short training.
     """
     path = filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))
-    found = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    alone = {name: value for name, value in os.environ.items() if name not in LAUNCHERS}  # each is one process
+    found = {**alone, "PYTHONPATH": os.pathsep.join(path)}
     if not complete:
         found["WITHOUT_ONNX"] = "1"
     if options.jobs > 1:

@@ -15,13 +15,17 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from mnist_twice.training import ALONE, SeveralWorkers, Workers
-from mnist_twice.training.workers import edges_of
+from mnist_twice.training.workers import check_alone, edges_of
 
 
 def join_workers(device: torch.device) -> Workers:
     """Return this process among those that train together: as torchrun's environment variables say, or it alone."""
-    if not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+        check_alone("torchrun")
         return ALONE
+    # Launchers other than torchrun set these four alone; all workers are then taken to be on this machine.
+    os.environ.setdefault("LOCAL_RANK", os.environ["RANK"])
+    os.environ.setdefault("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"])
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT")
     number = None if restarts is None else int(restarts)
     return ParallelWorkers(device, number) if int(os.environ["WORLD_SIZE"]) > 1 else Workers(number)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mnist_twice.errors import UserError
 from mnist_twice.training import ALONE, SeveralWorkers, Workers
-from mnist_twice.training.workers import edges_of
+from mnist_twice.training.workers import check_alone, edges_of
 
 GROUP = 0x6D6E6973  # of all our sums, unlike the small numbers that the strategy gives its own
 OF_LOGITS = 1 << 24  # above all other keys of sums
@@ -29,16 +29,19 @@ EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"typ
 
 def join_workers(device: str) -> Workers:
     """Return this process among those that train together: as TF_CONFIG says, or it alone."""
-    if not os.environ.get("TF_CONFIG"):
-        return ALONE
-    rank, count = place_in(os.environ["TF_CONFIG"])
-    return ParallelWorkers(rank, count) if count > 1 else ALONE
+    rank, count = place_in(os.environ.get("TF_CONFIG") or "{}")
+    if count > 1:
+        return ParallelWorkers(rank, count)
+    check_alone("a TF_CONFIG for each")
+    return ALONE
 
 
 def place_in(text: str) -> tuple[int, int]:
     """Return the rank in TF_CONFIG, in which a chief is the first worker, and how many workers there are."""
     try:
         config = json.loads(text)
+        if config == {}:
+            return 0, 1
         cluster, kind, index = config["cluster"], config["task"]["type"], int(config["task"]["index"])
         everyone = [(name, number) for name in ("chief", "worker") for number in range(len(cluster.get(name, ())))]
         if not cluster.keys() <= {"chief", "worker"}:

@@ -18,6 +18,8 @@ from mnist_twice.errors import UserError
 from mnist_twice.training.progress import Progress
 
 T = TypeVar("T")
+LAUNCHERS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "RANK", "LOCAL_RANK", "TF_CONFIG")
+"""Variables by which launchers tell processes of each other; the first two hold how many there are."""
 
 
 class Workers:
@@ -46,6 +48,18 @@ class Workers:
 
 
 ALONE = Workers()
+
+
+def check_alone(launcher: str) -> None:
+    """Raise UserError where several processes were started that do not know how to find each other: each would train
+    alone, and all write the same run. `launcher`: what starts them so that they do."""
+    for name in LAUNCHERS[:2]:
+        count = os.environ.get(name, "")
+        if count.isdecimal() and int(count) > 1:
+            raise UserError(
+                f"{count} processes were started (by {name}), but not told how to find each other: each would train "
+                f"alone and write the same run. Start one, or start them with {launcher} (docs/distributed.md)."
+            )
 
 
 class SeveralWorkers(Workers):

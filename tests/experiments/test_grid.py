@@ -215,13 +215,14 @@ def test_each_job_has_its_own_cores_and_gpu(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     monkeypatch.setattr(training, "cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")  # each of four tasks takes trials; their trainings are alone
     training.gpus.cache_clear()
     found = [environment(job, GridOptions(jobs=3), complete=True) for job in range(3)]
     training.gpus.cache_clear()
     assert [each["CUDA_VISIBLE_DEVICES"] for each in found] == ["2", "5", "2"]
     assert {each["OMP_NUM_THREADS"] for each in found} == {"2"}
     assert {each["TF_FORCE_GPU_ALLOW_GROWTH"] for each in found} == {"true"}
-    assert "WITHOUT_ONNX" not in found[0]
+    assert found[0].keys().isdisjoint({"WITHOUT_ONNX", "SLURM_STEP_NUM_TASKS"})
     assert environment(0, GridOptions(), complete=False)["WITHOUT_ONNX"]
 
 

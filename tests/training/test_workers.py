@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_twice.errors import UserError
-from mnist_twice.training.workers import SeveralWorkers, edges_of
+from mnist_twice.training.workers import SeveralWorkers, check_alone, edges_of
 
 
 @given(st.integers(1, 100), st.integers(1, 7))
@@ -23,6 +23,16 @@ def test_every_image_of_a_batch_has_one_worker(n: int, count: int) -> None:
     assert [i for part in parts for i in part] == list(range(n))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert len(parts[0])
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
+def test_processes_that_would_each_train_alone_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for alone in ("1", ""):
+        monkeypatch.setenv(name, alone)
+        check_alone("torchrun")
+    monkeypatch.setenv(name, "2")
+    with pytest.raises(UserError, match=rf"^2 processes were started \(by {name}\).* start them with torchrun"):
+        check_alone("torchrun")
 
 
 class Threads(SeveralWorkers):
@@ -81,6 +91,7 @@ def test_workers_that_differ_are_told_in_what() -> None:
 def test_tf_config(kind: str, index: object, cluster: object, place: tuple[int, int] | None) -> None:
     from mnist_twice.tensorflow.parallel import place_in
 
+    assert place_in("{}") == (0, 1)
     text = json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
     if place:
         assert place_in(text) == place
