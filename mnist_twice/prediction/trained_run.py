@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mnist_twice.errors import UserError
 from mnist_twice.files import read_bytes
 from mnist_twice.metrics import are_probabilities, wilson_interval
-from mnist_twice.names import DIGITS, FRAMEWORKS
+from mnist_twice.names import DIGITS, FRAMEWORKS, few
 from mnist_twice.runs import ENSEMBLE, Run, find_run, find_runs, read_run, read_runs
 from mnist_twice.runs.onnx_model import INPUT, OUTPUT
 from mnist_twice.runs.run import TEN
@@ -192,7 +192,8 @@ def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
             return load_run(run)
         except UserError as error:
             _note(f"left out: {error}")
-    raise UserError(f"there is no trained run for digits in '{outputs}'; {TRAIN_FIRST}.")
+    others = f" ('{outputs}' has {few([run.name for run in runs], 'run')} for --run)" if runs else f" in '{outputs}'"
+    raise UserError(f"there is no trained run for photographs of digits{others}; {TRAIN_FIRST}.")
 
 
 def reads_digits(run: Run) -> bool:

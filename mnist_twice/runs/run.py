@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mnist_twice.errors import UserError
 from mnist_twice.files import sha256_of
-from mnist_twice.names import AS_IS, DIGITS
+from mnist_twice.names import AS_IS, DIGITS, few
 from mnist_twice.runs.schema import (
     ARRAYS,
     HISTORY,
@@ -203,7 +203,9 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def _read_run(path: Path) -> Run:
     if not os.path.isdir(path):
-        raise UserError(f"there is no run '{path}': it is not a folder; the training scripts make runs in outputs/.")
+        others = [run.name for run in find_runs(path.parent)]
+        there = f"'{path.parent}' has {few(others, 'run')}" if others else "'python mnist_pytorch.py' trains one"
+        raise UserError(f"there is no run '{path}'; {there}.")
     try:
         info = read_info(path / "run.json")
         files = info.get("files", {})

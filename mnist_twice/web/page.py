@@ -32,6 +32,7 @@ PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
 DRAWING_BYTES = 28 * 28  # the page has made MNIST's form of the sheet
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
 MALFORMED = "this request is not one that the page sends; reload the page and try again."
+BYTES_ALONE = "send the file's bytes alone: curl --data-binary @photo.jpg URL."
 MARK = re.compile("[0-9a-f]{32}")
 """By which the page names a drawing. No other page can guess it, and change what is not its own."""
 POLICY = "default-src 'none'; connect-src 'self'; img-src data: blob:; script-src 'nonce-{0}'; style-src 'nonce-{0}'"
@@ -45,6 +46,9 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
 
     def read(data: bytes) -> dict[str, Any]:
         try:
+            start = data[:64]
+            if start.isascii() and start.decode().isprintable() and not start.startswith(b"P"):  # as PGM files may
+                raise UserError(f"this is text, such as base64, and no image file; {BYTES_ALONE}")
             return answer_photo(read_photo(io.BytesIO(data), shrink=True), runs)
         finally:
             with suppress(AttributeError, OSError, TypeError):  # only glibc keeps memory that was freed, and has this
@@ -57,8 +61,9 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
         return _html("page.html", note=wall.note)
 
     async def predict(request: Request) -> JSONResponse:
-        if request.headers.get("content-type", "").startswith("multipart/"):
-            raise HTTPException(415, "this is a form; send the file's bytes alone: curl --data-binary @photo.jpg URL.")
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind.startswith("multipart/") or kind.endswith("json"):
+            raise HTTPException(415, f"this is {kind}; {BYTES_ALONE}")
         return JSONResponse(await photos.answer(request, read))
 
     async def drawing(request: Request) -> JSONResponse:

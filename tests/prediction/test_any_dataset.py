@@ -1,7 +1,9 @@
 """Prediction repeats what a dataset's images went through: as many are right as in the run itself, digits or not."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from mnist_twice.prediction import answer_files, list_files, load_run
 from mnist_twice.prediction.trained_run import TrainedRun
 
 RNG = np.random.default_rng(7)
+Predict = Callable[..., Any]
 
 
 def make_pictures(folder: Path, low: int, high: int, size: tuple[int, ...]) -> None:
@@ -25,7 +28,7 @@ def make_pictures(folder: Path, low: int, high: int, size: tuple[int, ...]) -> N
         (folder / label).mkdir(parents=True)
         for i in range(14):
             areas = Image.fromarray(RNG.integers(low, high, (4, 3, *size[2:]), np.uint8))
-            areas.resize(size[:2], Image.Resampling.NEAREST).save(folder / label / f"{i}.png")
+            areas.resize((size[0], size[1]), Image.Resampling.NEAREST).save(folder / label / f"{i}.png")
 
 
 def write_table(path: Path, images: np.ndarray, labels: np.ndarray | None) -> None:
@@ -106,7 +109,7 @@ def test_runs_of_earlier_versions_are_for_digits_or_not(tmp_path: Path) -> None:
         assert run.preprocessing == preprocessing
 
 
-def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, predict) -> None:
+def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, predict: Predict) -> None:
     images = stratified_sample()[2][:50]
     run = load_run(add_info(make_linear_run(tmp_path / "outputs")))
     write_table(tmp_path / "test.csv", images, None)
@@ -122,18 +125,18 @@ def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, predict) ->
     (tmp_path / "test.csv").write_text("\n".join(numbered))
     assert predict(*words, tmp_path / "2.csv").status == 0
     assert (tmp_path / "2.csv").read_text().splitlines()[:2] == ["id,Label", f"x0.png,{answers[0]}"]
-    for rows, fault in (
+    for lines, fault in (
         ([*numbered[:4], numbered[4].replace(",0,", ",256,", 1)], "row 4 has a cell that is no number from 0 to 255"),
         ([line + ",1" for line in numbered], "has 786 columns, where 784 pixels are expected"),
         (numbered[:1], "it has no rows"),
     ):
-        (tmp_path / "test.csv").write_text("\n".join(rows))
+        (tmp_path / "test.csv").write_text("\n".join(lines))
         done = predict(*words, tmp_path / "3.csv")
         assert (done.status, fault in done.err, (tmp_path / "3.csv").exists()) == (1, True, False), done.err
     assert predict(*words[:-1]).status == 2
 
 
-def test_runs_that_take_pictures_in_other_ways_are_not_averaged(tmp_path: Path, predict) -> None:
+def test_runs_that_take_pictures_in_other_ways_are_not_averaged(tmp_path: Path, predict: Predict) -> None:
     first, second = (make_linear_run(tmp_path, framework=framework) for framework in ("pytorch", "tensorflow"))
     add_info(second, preprocessing="as is")
     done = predict("x.png", "--run", first, second)

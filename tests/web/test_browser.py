@@ -216,7 +216,7 @@ def check_page_and_wall(driver: Any, server: Server) -> None:
     wait_for(driver, ".tile.asked")
     next(one for one in wait_for(driver, ".classes button", count=10) if one.text == seven).click()
     wait_for(driver, ".right, .wrong", count=2)
-    assert "2 of 2 (100 %) read alike by both networks" in driver.find_element("css selector", ".counts").text
+    assert "2 of 2 (100 %) same answer from both networks" in driver.find_element("css selector", ".counts").text
     teacher = driver.current_window_handle
     driver.switch_to.window(phone)
     for _ in FOUR:

@@ -10,7 +10,7 @@ const skipped = new Set(), empty = part('.empty');
 
 function counts({ drawn, labelled, right, agreed }) {
     const percent = (some, all) => `${some} of ${all} (${Math.round(100 * some / all)} %)`;
-    const alike = `read alike by ${right.length > 2 ? 'all' : 'both'} networks`;
+    const alike = `same answer from ${right.length > 2 ? 'all' : 'both'} networks`;
     const lines = [[drawn, drawn === 1 ? 'drawing' : 'drawings']];
     if (drawn && right.length > 1) lines.push([percent(agreed, drawn), alike]);
     if (labelled) right.forEach((some, i) => lines.push([percent(some, labelled), `read correctly by ${FRAMEWORKS[i]}`]));
