@@ -20,8 +20,11 @@ from mnist_twice.photos.normalize import scaled, widened
 
 Array = NDArray[Any]  # ink is float32 (H, W) of 0..1
 Maker = Callable[[Array, np.random.Generator], Image.Image]
-PENS = ((0, 0, 0), (255, 255, 255), (200, 30, 30), (30, 30, 200), (20, 120, 40), (0, 110, 120))
+PENS = np.array([(0, 0, 0), (255, 255, 255), (200, 30, 30), (30, 30, 200), (20, 120, 40), (0, 110, 120)])
 """Black, white, red, blue, green, teal."""
+GREY = (0.299, 0.587, 0.114)
+SCALES = ((1, 0), (-1, 1), (3.25, -0.42), (2, -1), (1e-3, 0), (50, 1000), (1e6, -3e5))
+"""Factors of floats, and what is added to them."""
 
 
 def enlarged(digit: Array, rng: np.random.Generator) -> Image.Image:
@@ -30,16 +33,13 @@ def enlarged(digit: Array, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(large if rng.random() < 0.5 else 255 - large)
 
 
-def cropped(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return a crop, 100 pixels high or wide, with margins of 0 to 10; half of them are noisy."""
-    return _in_grey(np.pad(_ink(digit, 100), rng.integers(0, 11, (2, 2)) * (rng.random() < 0.7)), rng, 8)
-
-
-def at_the_edge(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return ink that touches one side, two or all four; the other margins are up to half as large as the digit."""
-    ink = _ink(digit, int(rng.integers(60, 240)))
-    free = rng.permutation(4) >= rng.choice([1, 2, 4])
-    return _in_grey(np.pad(ink, (free * rng.uniform(0.15, 0.5, 4) * max(ink.shape)).astype(int).reshape(2, 2)), rng, 8)
+def cropped(digit: Array, rng: np.random.Generator, touching: tuple[int, ...] = (0, 4)) -> Image.Image:
+    """Return a crop of which so many sides touch the ink; 100 pixels large with margins of 0 to 10 for (0, 4), else the
+    free sides are 15 to 50 % of the digit away. Half of the crops are noisy."""
+    free = rng.permutation(4) >= rng.choice(touching)
+    part = rng.uniform(0, 0.1, 4) if 0 in touching else rng.uniform(0.15, 0.5, 4)
+    size = 100 if 0 in touching else int(rng.integers(60, 240))
+    return _in_grey(np.pad(_ink(digit, size), (size * part * free).astype(int).reshape(2, 2)), rng, 8)
 
 
 def thick_pen(digit: Array, rng: np.random.Generator) -> Image.Image:
@@ -50,126 +50,98 @@ def thick_pen(digit: Array, rng: np.random.Generator) -> Image.Image:
 
 def board(digit: Array, rng: np.random.Generator, dark: bool, noise: float = 3) -> Image.Image:
     """Return a dark board on a light wall, or a light one on a dark wall; without noise, a canvas on a page."""
-    part = np.asarray(_in_grey(_canvas(digit, rng, int(rng.integers(250, 420))), rng, inverted=dark))
-    wall = _within(part[int(rng.integers(40)) :], tuple(rng.integers((450, 500), (600, 800))), rng, 240 if dark else 40)
+    canvas = np.asarray(_in_grey(_canvas(digit, rng, int(rng.integers(250, 420))), rng, inverted=dark))
+    wall = _within(canvas, tuple(rng.integers((450, 500), (600, 800))), rng, 240 if dark else 40)
     photo = cv2.GaussianBlur(wall.astype(np.float32), (0, 0), 0.4 + noise / 4) + rng.normal(0, noise, wall.shape)
     return Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
 
 
 def window(digit: Array, rng: np.random.Generator) -> Image.Image:
     """Return a screen with a window, light or dark, with a title and a canvas of either brightness."""
-    light = rng.random() < 0.5
-    inner = _within(
-        np.asarray(_in_grey(_canvas(digit, rng, int(rng.integers(220, 320))), rng)),
-        (400, 500),
-        rng,
-        235 if light else 40,
-    )
-    inner[:28] = 212 if light else 72
-    cv2.putText(inner, "Paint", (12, 19), 0, 0.5, 30 if light else 220, 1, cv2.LINE_AA)
-    return Image.fromarray(_within(inner, (560, 760), rng, 45 if light else 240))
+    window, screen, title, text = (235, 45, 212, 30) if rng.random() < 0.5 else (40, 240, 72, 220)
+    canvas = np.asarray(_in_grey(_canvas(digit, rng, int(rng.integers(220, 320))), rng))
+    inner = _within(canvas, (400, 500), rng, window)
+    inner[:28] = title
+    cv2.putText(inner, "Paint", (12, 19), 0, 0.5, text, 1, cv2.LINE_AA)
+    return Image.fromarray(_within(inner, (560, 760), rng, screen))
 
 
 def plot(digit: Array, rng: np.random.Generator, colours: str) -> Image.Image:
-    """Return what plt.imshow and savefig make of the digit: with or without axes, title and colour bar."""
+    """Return what plt.imshow and savefig make of the digit: with or without axes and colour bar."""
     figure = Figure(dpi=int(rng.choice([72, 100, 150])))
     axes = figure.subplots()
     image = axes.imshow(digit, cmap=colours)
-    axes.axis("off" if rng.random() < 0.3 else "on")
-    axes.set_title("a digit" if rng.random() < 0.3 else "")
+    axes.set(title="a digit", frame_on=rng.random() < 0.7)
     if rng.random() < 0.2:
         figure.colorbar(image)
-    file = io.BytesIO()
-    figure.savefig(file)
+    figure.savefig(file := io.BytesIO())
     return Image.open(file)
 
 
-def outlined(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return black ink with a white outline or, less often, the reverse, on nothing."""
-    ink = _canvas(digit, rng)
-    around = np.clip(cv2.GaussianBlur(_wider(ink, rng.uniform(6, 40)), (0, 0), 2), 0, 1)
-    return _on_nothing(around, 255 * (1 - ink if rng.random() < 0.7 else ink))
-
-
-def erased(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return black ink on nothing, and beside it white strokes of an eraser."""
-    ink, rubbed = _canvas(digit, rng), np.zeros((280, 280), np.float32)
-    for _ in range(rng.integers(1, 4)):
-        start, stop = rng.integers(0, 280, (2, 2)).tolist()
-        cv2.line(rubbed, start, stop, 1, int(rng.integers(8, 25)))
-    rubbed[_wider(ink, 8) > 0] = 0
-    return _on_nothing(np.maximum(ink, rubbed), 255 * rubbed)
-
-
-def sticker(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return a round or square sticker with a digit on it, on nothing."""
-    ink, shape = np.pad(_canvas(digit, rng, 200), 40), np.zeros((280, 280), np.float32)
-    if rng.random() < 0.5:
-        cv2.circle(shape, (140, 140), 130, 1, -1, cv2.LINE_AA)
+def transparent(digit: Array, rng: np.random.Generator, beside: str) -> Image.Image:
+    """Return ink on nothing with an outline, an eraser's white strokes or a shadow beside it, or on a sticker."""
+    ink, shape = _canvas(digit, rng), np.zeros((280, 280), np.float32)
+    pen, paper = PENS[rng.integers(len(PENS))], PENS[1]
+    if beside == "shadow":
+        shape = np.roll(cv2.GaussianBlur(ink, (0, 0), rng.uniform(2, 8)), rng.integers(3, 12, 2), (0, 1)) / 2
+        paper = PENS[0]
+    elif beside == "erased":
+        pen = PENS[0]
+        for start, stop in rng.integers(0, 280, (2, 2, 2)).tolist():
+            cv2.line(shape, start, stop, 1, int(rng.integers(8, 25)))
+        shape[_wider(ink, 8) > 0] = 0
     else:
-        cv2.rectangle(shape, (20, 20), (260, 260), 1, -1)
-    paper, pen = np.array([PENS[1], PENS[rng.choice([0, 2, 3, 4, 5])]])[rng.permutation(2)]
-    return _on_nothing(shape, paper + (pen - paper) * ink[..., None])
-
-
-def shadow(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return ink of any colour, on nothing, with a soft black shadow."""
-    ink = _canvas(digit, rng)
-    dark = 0.5 * np.roll(cv2.GaussianBlur(ink, (0, 0), rng.uniform(2, 8)), rng.integers(3, 12, 2), (0, 1))
-    alpha = ink + (1 - ink) * dark
-    return _on_nothing(alpha, np.array(PENS[rng.integers(len(PENS))]) * (ink / np.maximum(alpha, 1e-6))[..., None])
+        pen, paper = PENS[[1, rng.choice([0, 2, 3, 4, 5])]][rng.permutation(2)]
+        if beside == "outlined":
+            shape = np.clip(cv2.GaussianBlur(_wider(ink, rng.uniform(6, 40)), (0, 0), 2), 0, 1)
+        elif rng.random() < 0.5:
+            cv2.circle(shape, (140, 140), 138, 1, -1, cv2.LINE_AA)
+        else:
+            shape[5:275, 5:275] = 1
+    alpha = ink + (1 - ink) * shape
+    colour = (pen * ink[..., None] + paper * ((1 - ink) * shape)[..., None]) / np.maximum(alpha, 1e-6)[..., None]
+    return Image.fromarray(np.rint(np.dstack([colour, 255 * alpha])).astype(np.uint8))
 
 
 def values(digit: Array, rng: np.random.Generator, bits: int) -> Image.Image:
     """Return floats of 32 bits that an enlargement overshoots, or 16 bits, with any lowest and highest value."""
     large = cv2.resize(digit.astype(np.float32) / 255, (280, 280), interpolation=cv2.INTER_CUBIC)
-    if bits == 16:
-        span = int(rng.choice([1, 3, 40, 1000, 4095, 30000]))
-        large = rng.integers(65536 - span) + np.rint(span * np.clip(large, 0, 1))
-        return Image.fromarray(large.astype(np.uint16))
-    scale, lowest = [(1, 0), (-1, 1), (3.25, -0.42), (2, -1), (1e-3, 0), (50, 1000), (1e6, -3e5)][rng.integers(7)]
-    return Image.fromarray((scale * large + lowest).astype(np.float32))
-
-
-def palette(digit: Array, rng: np.random.Generator) -> Image.Image:
-    """Return a palette of eight colours, some of them transparent."""
-    return shadow(digit, rng).quantize(8)
+    if bits == 32:
+        scale, lowest = SCALES[rng.integers(len(SCALES))]
+        return Image.fromarray((scale * large + lowest).astype(np.float32))
+    span = int(rng.choice([1, 3, 40, 1000, 4095, 30000]))
+    return Image.fromarray((rng.integers(65536 - span) + np.rint(span * np.clip(large, 0, 1))).astype(np.uint16))
 
 
 def coloured(digit: Array, rng: np.random.Generator, pale: bool) -> Image.Image:
     """Return a pale pen on white, 15 to 60 levels in one channel, or pen and paper whose grey is nearly the same."""
-    grey = [0.299, 0.587, 0.114]
-    paper = rng.integers(0, 256, 3)
-    pen = paper
-    while np.ptp(pen - paper) < 60 or abs((pen - paper) @ grey) > 5:
-        pen, paper = rng.integers(0, 256, (2, 3))
+    pen = paper = np.full(3, rng.integers(240, 256))
     if pale:
-        paper = np.full(3, rng.integers(240, 256))
         pen = paper - rng.permutation([rng.integers(15, 60), rng.choice([0, 15]), 0])
+    while np.ptp(pen - paper) < (15 if pale else 60) or (not pale and abs((pen - paper) @ GREY) > 5):
+        pen, paper = rng.integers(0, 256, (2, 3))
     ink = _canvas(digit, rng)[..., None]
-    pixels = paper + (pen - paper) * ink + rng.normal(0, rng.choice([0, 1]), (*ink.shape[:2], 3))
+    pixels = paper + (pen - paper) * ink + rng.normal(0, rng.choice([0, 1]), (280, 280, 3))
     return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
 KINDS: dict[str, Maker] = {
     "enlarged": enlarged,
     "cropped to the ink": cropped,
-    "ink at the edge": at_the_edge,
+    "ink at the edge": partial(cropped, touching=(1, 2, 4)),
     "thick pens": thick_pen,
     "dark board, light wall": partial(board, dark=True),
     "light board, dark wall": partial(board, dark=False),
     "black canvas on a page": partial(board, dark=True, noise=0),
     "a window on a screen": window,
-    "imshow, grey": partial(plot, colours="gray"),
-    "imshow, inverted": partial(plot, colours="gray_r"),
-    "imshow, viridis": partial(plot, colours="viridis"),
-    "transparent, outlined": outlined,
-    "transparent, erased": erased,
-    "transparent, sticker": sticker,
-    "transparent, shadow": shadow,
+    **{f"imshow, {colours}": partial(plot, colours=colours) for colours in ("gray", "gray_r", "viridis")},
+    **{
+        f"transparent, {beside}": partial(transparent, beside=beside)
+        for beside in ("outlined", "erased", "sticker", "shadow")
+    },
     "floats": partial(values, bits=32),
     "16 bits": partial(values, bits=16),
-    "palettes": palette,
+    "palettes": lambda digit, rng: transparent(digit, rng, "shadow").quantize(8),
     "colours of one grey": partial(coloured, pale=False),
     "pale pens": partial(coloured, pale=True),
 }
@@ -188,7 +160,7 @@ def _wider(ink: Array, by: float) -> Array:
 
 def _canvas(digit: Array, rng: np.random.Generator, side: int = 280) -> Array:
     """Return the digit somewhere on a square canvas with room around it."""
-    return _within(_ink(digit, int(side * rng.uniform(0.45, 0.75))), (side, side), rng)
+    return _within(_ink(digit, int(side * rng.uniform(0.4, 0.7))), (side, side), rng)
 
 
 def _within(part: Array, shape: tuple[int, ...], rng: np.random.Generator, empty: float = 0.0) -> Array:
@@ -201,12 +173,6 @@ def _within(part: Array, shape: tuple[int, ...], rng: np.random.Generator, empty
 
 def _in_grey(ink: Array, rng: np.random.Generator, noise: float = 0.0, inverted: bool | None = None) -> Image.Image:
     """Return dark ink on light paper or, in half of the cases, the reverse; with noise in half of them."""
-    values = rng.uniform(225, 255) - ink * rng.uniform(170, 225) + rng.normal(0, rng.choice([0, noise]), ink.shape)
+    grey = rng.uniform(225, 255) - ink * rng.uniform(170, 225) + rng.normal(0, rng.choice([0, noise]), ink.shape)
     inverted = rng.random() < 0.5 if inverted is None else inverted
-    return Image.fromarray(np.clip(255 - values if inverted else values, 0, 255).astype(np.uint8))
-
-
-def _on_nothing(alpha: Array, colour: Array) -> Image.Image:
-    """Return an image of the colour, (H, W) or (H, W, 3) of 0..255, where alpha, (H, W), is 1."""
-    colour = np.dstack([colour] * 3) if colour.ndim == 2 else colour
-    return Image.fromarray(np.rint(np.dstack([colour, 255 * alpha])).astype(np.uint8))
+    return Image.fromarray(np.clip(255 - grey if inverted else grey, 0, 255).astype(np.uint8))

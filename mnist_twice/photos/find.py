@@ -149,7 +149,7 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
     to_photo[[0, 1], [0, 1]] = np.divide(size, pixels.shape[1::-1])
     # A photo so small that it is enlarged shows a digit, and no table. On a screen a canvas may lie in a window.
     for _ in range(SHEETS if max(pixels.shape) > LEAST_SIDE else 0):
-        sheet = find_sheet(in_grey(pixels))
+        sheet = find_sheet(in_grey(pixels), several)
         if sheet is None:
             break
         pixels, to_pixels = straightened(pixels, sheet)

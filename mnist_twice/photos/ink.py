@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_twice.photos.normalize import scaled
-from mnist_twice.photos.rulings import find_rulings
-from mnist_twice.photos.segments import connected, find_pieces
+from mnist_twice.photos.rulings import find_rulings, without_rulings
+from mnist_twice.photos.segments import connected, edges_touched, find_pieces
 
 Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 SMALL = 160  # longest side, in pixels, at which the paper's brightness is estimated: light changes slowly
@@ -22,10 +22,10 @@ LEAST_SIGNAL_TO_NOISE = 9.0
 """Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
 ink in harsh photographs (benchmarks/synthetic_photos.py) reaches 26 or more."""
 COARSE = 96  # longest side, in pixels, at which colours are compared and thick strokes looked for
-UNEVEN = 0.1
+UNEVEN = 0.15
 """Paper and ink are even if half of each differ by less than this fraction of the contrast between them."""
 ALONG = 0.75  # a line, or what lies along the edge, is longer than this fraction of the photo
-THICK = 0.06  # half the width of a thick stroke, as a fraction of the photo's longest side
+THICK = 0.06  # half the width of a thick stroke, as a fraction of the photo's shorter side
 SAMPLES = 30  # most pixels a side that the paper's slope is fitted to
 SAME_PAPER = 4.0  # grey levels that two estimates of the paper's brightness may differ by
 FAINTEST = 0.5
@@ -105,23 +105,24 @@ def missing_paper(grey: NDArray[Any], several: bool = False) -> int | None:
     share = sum(edges[0]) / (sum(edges[0]) + sum(edges[1]))
     # Ink that touches the edge all around hangs together, and parts the paper.
     ink = int(share > 0.5) if abs(share - 0.5) > 0.2 else int(large[0] > large[1])
-    (labels, pieces), mask, longest = found[ink], masks[ink], max(small.shape)
+    labels, pieces, mask = found[ink][0], found[ink][1][: large[ink]], masks[ink]
     depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    depths = [float(depth[labels == piece.label].max()) for piece in pieces[: large[ink]]] or [0.0]
-    if not any(edges[ink]):
-        is_missing = not several and depths[0] > THICK * longest + 0.5
+    depths = [float(depth[labels == piece.label].max()) for piece in pieces]
+    inside = [piece for piece in pieces if not edges_touched(piece, small.shape)]
+    if len(inside) == len(pieces):
+        is_missing = bool(pieces) and not several and depths[0] > THICK * min(small.shape) + 0.5
     else:
-        is_missing = max(edges[ink]) < ALONG * longest and min(depths) > depths[0] / 3 and not _has_lines(mask)
+        is_main = all(piece.area < 0.5 * pieces[0].area for piece in inside) and min(depths) > depths[0] / 3
+        is_missing = is_main and max(edges[ink]) < ALONG * max(small.shape) and not _has_lines(mask)
     return round(levels[1 - ink]) if is_missing else None
 
 
 def _has_lines(mask: NDArray[Any]) -> bool:
-    """Return whether a line in the mask goes from side to side."""
+    """Return whether lines go through the mask, and are not all that is in it."""
     rulings = find_rulings(mask)
-    directions = zip((rulings.level, rulings.upright), mask.shape[::-1], strict=True) if rulings else ()
-    return any(
-        line.stop - line.start > ALONG * max(side, max(mask.shape) / 2) for lines, side in directions for line in lines
-    )
+    if rulings is None or without_rulings(mask, rulings) is mask:
+        return False
+    return max(line.stop - line.start for line in (*rulings.level, *rulings.upright)) > ALONG * max(mask.shape) / 2
 
 
 def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tuple[NDArray[np.uint8], float]:

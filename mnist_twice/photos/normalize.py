@@ -14,7 +14,8 @@ Floats = NDArray[Any]  # float32, which OpenCV's own types do not say
 SIDE, BOX = 28, 20
 """Sides of an image, and of a digit in it, in pixels. http://yann.lecun.com/exdb/mnist/: 'size normalized to fit in a
 20x20 pixel box while preserving their aspect ratio', 'centered in a 28x28 image by computing the center of mass'."""
-THINNEST, THICKEST = 0.1, 9.0  # stroke widths, in pixels of the 28x28 image, that are left as they are
+THINNEST, THICKEST = 0.1, 3.5
+"""Stroke widths, in pixels of the 28x28 image, that are left as they are; by a thicker pen, bends run together."""
 FINE = 4  # the digit is first scaled to this multiple of its final size, so that strokes can widen by a quarter pixel
 BACKGROUND = 32
 """Grey level up to which a pixel is background: JPEG files and scanners leave traces."""

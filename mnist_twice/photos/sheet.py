@@ -13,14 +13,15 @@ Corners = NDArray[Any]  # float32 (4, 2): x, y of top left, top right, bottom ri
 SMALL = 240  # longest side, in pixels, at which the sheet is looked for
 NARROW = 12
 """What is dark and narrower than one such part of the photo is ink or a line, not what is beside the sheet."""
-LEAST_AREA = 0.05
-"""A sheet covers at least this fraction of the photo."""
-LEAST_OUTLINE = 0.6
-"""So much of its outline is seen: more than two of four sides. The edge of a shadow, or of a page of a book, is one."""
-LEAST_STEP = 0.2
+LEAST_AREA, LEAST_AREA_OF_PAGE = 0.05, 0.15
+"""A sheet covers at least this fraction of the photo; the second, if it has all the digits that are looked for."""
+LEAST_OUTLINE, LEAST_OUTLINE_OF_BOARD = 0.6, 0.2
+"""So much of its outline is seen: more than two of four sides. The edge of a shadow, or of a page of a book, is one.
+The second, where what is beside it is far darker, and is no stroke with more paper on its other side."""
+LEAST_STEP, CLEAR_STEP = 0.2, 0.6
 """What is beside it is darker by at least this fraction of the paper's light."""
 LEAST_LIKENESS = 0.92
-"""Its area over that of the quadrilateral through its corners, or the reverse; a disc has 0.64."""
+"""Its area over that of the quadrilateral through its corners, or the reverse, or over that of the disc around it."""
 LEAST_RIM = 0.8
 """So much of its rim is as light as paper: between digits that stand close together, ink is not."""
 LEAST_FILLED = 0.8
@@ -29,42 +30,54 @@ INSET = 0.015
 """The sheet's edge, cut off on each side, as a fraction of the sheet: it casts a shadow and is seldom straight."""
 
 
-def find_sheet(grey: NDArray[Any]) -> Corners | None:
-    """Return the corners, in pixels, of the sheet in the grey photo, uint8 (H, W); None where none is seen.
+def find_sheet(grey: NDArray[Any], several: bool = False) -> Corners | None:
+    """Return the corners, in pixels, of the sheet with one digit, or several, in the grey photo, uint8 (H, W), or None.
 
     It is lighter than all around it, or darker: a blackboard, or a canvas on a screen.
     """
     small = scaled(grey, min(SMALL, max(grey.shape)))
     if min(small.shape) < 2 * NARROW:
         return None
-    corners = _light_sheet(small, _closed(small))
-    if corners is None:
-        # A board's outline is clear, and what is close to it, such as the scale beside a plot, is not part of it.
-        dark = cv2.bitwise_not(small)
-        corners = _light_sheet(dark, dark)
+    dark = cv2.bitwise_not(small)
+    # On a screen the outline is clear, and what is close to it, a button or a plot's scale, is not part of it.
+    ways = (small, _closed(small)), (small, small), (dark, dark)
+    least = (LEAST_AREA_OF_PAGE if several else LEAST_AREA) * small.size
+    corners = next((corners for way in ways if (corners := _light_sheet(*way, least)) is not None), None)
     if corners is None:
         return None
     # Pixel centres: a corner of the small photo lies at -0.5, as one of the large photo does.
     return ((corners + 0.5) * (np.array(grey.shape[::-1]) / small.shape[::-1]) - 0.5).astype(np.float32)
 
 
-def _light_sheet(small: NDArray[Any], paper: NDArray[Any]) -> Corners | None:
-    """Return the corners of the light sheet in the small photo; `paper` is the same with less ink on it, or none."""
-    _, light = cv2.threshold(paper, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+def _light_sheet(small: NDArray[Any], paper: NDArray[Any], least: float) -> Corners | None:
+    """Return the corners of the light sheet, of at least so many pixels, in the small photo.
+
+    paper: the same photo, perhaps with less ink on it.
+    """
+    threshold, light = cv2.threshold(paper, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     if light.all() or not light.any():
         return None
-    if paper[light > 0].mean() * (1 - LEAST_STEP) < paper[light == 0].mean():
-        return None
+    step = 1 - paper[light == 0].mean() / paper[light > 0].mean()
     outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
-    if area < LEAST_AREA * small.size or _outline_seen(hull, small.shape) < LEAST_OUTLINE:
+    if area < least or cv2.contourArea(outline) < LEAST_FILLED * area:
         return None
-    if cv2.contourArea(outline) < LEAST_FILLED * area:
+    inside = cv2.fillConvexPoly(np.zeros_like(small), hull, 1)
+    apart = np.count_nonzero(light > inside) / area
+    seen, clear = _outline_seen(hull, small.shape), step > CLEAR_STEP and apart < 0.1
+    if step < LEAST_STEP or seen < (LEAST_OUTLINE_OF_BOARD if clear else LEAST_OUTLINE):
         return None
-    corners = _four_corners(hull)
-    if corners is None or not LEAST_LIKENESS <= cv2.contourArea(corners) / area <= 1 / LEAST_LIKENESS:
+    corners, (centre, radius) = _four_corners(hull), cv2.minEnclosingCircle(hull)
+    if area > LEAST_LIKENESS * np.pi * radius**2:  # of a disc, a square that reaches a little beyond it
+        square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+        corners = np.asarray(centre + 0.8 * radius * square, np.float32)
+    elif corners is None or not LEAST_LIKENESS <= cv2.contourArea(corners) / area <= 1 / LEAST_LIKENESS:
+        return None
+    # What is dark beside a cell of a table is but its lines.
+    beside = _closed(small)[(light | inside) == 0]
+    if np.count_nonzero(beside > threshold) > len(beside) / 2:
         return None
     return corners if _is_written_on(small, light, corners) else None
 

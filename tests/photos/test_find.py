@@ -125,6 +125,16 @@ def test_easy_pictures_show_their_digit_alone(kind: str) -> None:
     assert np.sum(np.array(alike) > (0.6 if kind == "thick pens" else 0.75)) >= 10, np.round(alike, 2)
 
 
+@pytest.mark.parametrize("wall", [20, 240])
+def test_a_board_may_be_round_or_cut_off_by_the_photo(wall: int) -> None:
+    board = drawing(IMAGES[3], 200) if wall == 20 else 255 - drawing(IMAGES[3], 200)
+    corner = np.pad(board, ((0, 120), (150, 0)), constant_values=wall)
+    disc = cv2.circle(np.zeros((400, 500), np.uint8), (250, 200), 150, 1, -1)
+    round_board = np.where(disc, np.pad(board, ((100, 100), (150, 150)), "edge"), np.uint8(wall))
+    for photo in (corner, round_board):
+        assert likeness(find_digit(photo).image, IMAGES[3]) > 0.75
+
+
 @pytest.mark.parametrize("depth", [0, 25])
 def test_what_lies_beside_a_sheet_is_not_its_digit(depth: int) -> None:
     """The edge of a dark table, and the thick lines of a cell: both reach the photo's edge, and the digit does not."""

@@ -1,7 +1,7 @@
 // From the sheet to the 28x28 image that the networks see: all ink of the sheet, in the form of MNIST's images, as
 // mnist_twice/photos/normalize.py makes it, where the reasons for each step are. Functions and constants have its names.
 
-const SIDE = 28, BOX = 20, FINE = 4, THINNEST = 0.1, THICKEST = 9;
+const SIDE = 28, BOX = 20, FINE = 4, THINNEST = 0.1, THICKEST = 3.5;
 
 // grey: 0 to 255, of each pixel of the sheet. Returns the image, Uint8Array of 784 where 255 is ink; null without ink.
 function imageOf(grey, side) {
