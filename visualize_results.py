@@ -112,7 +112,7 @@ def find_named(names: Sequence[str], outputs: Path) -> list[Path]:
 
 
 def read_pair(folders: Sequence[Path]) -> tuple[Run, Run]:
-    """Return the two runs; UserError where one cannot be read, or they were not evaluated on the same images."""
+    """Return the two runs. Raises UserError if one cannot be read, or if they were evaluated on other images."""
     a, b = map(read_run, folders)
     compare_runs([a, b], (a, b))
     return a, b

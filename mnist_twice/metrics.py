@@ -52,8 +52,8 @@ def difference_interval(differences: IntArray, writers: IntArray | None = None) 
     """Return the 95 % interval of the difference between two accuracies on the same images.
 
     differences: (N,), 1 where only the first network is right, -1 where only the second one is; writers: as above. The
-    variance counts one differing image more than there are (Agresti and Min 2005, 'Simple improved confidence
-    intervals for comparing matched proportions', Statistics in Medicine 24): two networks with none may differ.
+    variance counts one differing image more than there are, so that it is not 0 where there is none (Agresti and Min
+    2005, 'Simple improved confidence intervals for comparing matched proportions', Statistics in Medicine 24).
     """
     centre = float(differences.mean())
     reach = _quantile(writers) * math.hypot(standard_error(differences, writers), 1 / len(differences))

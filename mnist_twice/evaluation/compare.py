@@ -73,12 +73,14 @@ class PairComparison:
             (better, worse), (high, low) = self.names, accuracies
             if gap < 0:
                 (worse, better), (low, high), ends = self.names, accuracies, (-ends[1], -ends[0])
-            chance = percent(self.p_value, 0 if self.p_value >= 0.1 else 2) if self.p_value >= 1e-4 else "below 0.01 %"
+            chance = "below 0.01 %"
+            if self.p_value >= 1e-4:
+                chance = f"of {percent(self.p_value, 0 if self.p_value >= 0.1 else 2)}"
             text = (
                 f"'{better}' classifies {abs(gap):,} more of {self.n:,} images correctly than '{worse}' ({high} "
                 f"against {low}): {100 * abs(gap) / self.n:.2f} percentage points, 95 % interval {100 * ends[0]:.2f} "
                 f"to {100 * ends[1]:.2f}. Two equally good networks would differ by at least this much with a "
-                f"probability of {chance} ({self.test}): the difference is "
+                f"probability {chance} ({self.test}): the difference is "
                 f"{'' if self.significant else 'not '}significant."
             )
         if len(self.recipe_differences) == 1 and self.a.seed != self.b.seed:
@@ -122,8 +124,8 @@ def compare_runs(runs: Sequence[Run], chosen: tuple[Run, Run] | None = None) -> 
     """Return the runs in groups of equal images, each group compared; every run is in exactly one group.
 
     Groups come in the order of their first run. A run that records no fingerprint is a group of its own.
-    chosen: two of the runs that are compared image by image, in place of the two frameworks; UserError where they are
-    not in one group.
+    chosen: two of the runs that are compared image by image, in place of the two frameworks. Raises UserError if they
+    are not in one group.
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for i, run in enumerate(runs):

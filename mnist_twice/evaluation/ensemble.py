@@ -25,8 +25,8 @@ def write_ensemble(runs: Sequence[Run], outputs: Path, name: str | None = None) 
     earlier ensemble of that name is replaced. The members are listed under 'members' in run.json; its seed and recipe
     are null and its history is empty, since nothing was trained. Parameters and seconds are the members' sums.
 
-    Raises UserError: fewer than two runs, runs that were not evaluated on the same images and classes, a run of
-    another kind in its place.
+    Raises UserError if there are fewer than two runs, if they were not evaluated on the same images and classes, or if
+    a run of another kind is in its place.
     """
     if len(runs) < 2:
         raise UserError(f"an ensemble needs two runs or more, not {len(runs)}; name them after --ensemble.")

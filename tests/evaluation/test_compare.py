@@ -77,7 +77,7 @@ def test_a_difference_that_means_nothing_is_called_so() -> None:
 def test_a_tiny_probability_is_not_written_in_digits() -> None:
     good, bad = run_with([0] * 100, [0] * 100, "good"), run_with([1] * 100, [0] * 100, "bad")
     assert (
-        "with a probability of below 0.01 % (exact McNemar test): the difference is significant."
+        "with a probability below 0.01 % (exact McNemar test): the difference is significant."
         in compare_pair(good, bad).verdict
     )
 

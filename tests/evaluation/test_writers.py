@@ -78,7 +78,7 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert found == [("census staff", 1, 1, 2), ("high-school students", 0.4, 2, 5), ("series 7", 1, 1, 1)]
 
 
-def test_a_run_with_writers_is_judged_by_them_first(run: Run) -> None:
+def test_a_run_with_writers_has_intervals_over_them(run: Run) -> None:
     evaluation = evaluate_run(run)
     assert evaluation.writers is not None
     assert evaluation.interval == accuracy_interval(run.right, WRITERS)
