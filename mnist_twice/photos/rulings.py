@@ -117,7 +117,7 @@ def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tupl
     shape: of the photo as the line sees it, (H, W) for level lines and (W, H) for upright ones.
     """
     height, width = shape
-    near = max(4.0, 0.04 * min(shape), 2 * line.width)
+    near = max(4.0, 0.04 * min(shape), line.width)
 
     def ends_at(x: int) -> bool:
         y = float(line.at(x))
