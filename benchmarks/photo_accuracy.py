@@ -175,7 +175,7 @@ def read(photo: Photo, runs: list[TrainedRun]) -> list[tuple[str, float]]:
     probabilities = average(runs, np.stack(images_of(groups)), pieces=True)
     chosen = choose(groups, iter(probabilities), one=not photo.is_page)
     answers = [(str(row.argmax()), float(row.max())) for group in chosen for _, row in group]
-    if photo.is_page:
+    if photo.is_page or not answers:
         return answers
     several = max(map(len, chosen)) > 1 or not groups[0][0].alone
     return [(answers[0][0], 0.0 if several else answers[0][1])]

@@ -25,6 +25,8 @@ from mnist_twice.processes import spread
 CHUNK = 64  # files at most that a process is given at once
 FEW_FILES, FEW_BYTES = 2_000, 8_000_000
 """Up to which threads are faster than processes, which start in half a second."""
+NOTHING = 0.95
+"""Where one digit is expected, the answer is that there is none from this probability on."""
 SHORT = 0.6
 """A part that is less high than so many times all the ink that it is cut from is less likely a digit."""
 Read = tuple[Digit, NDArray[Any]]  # a digit and its class probabilities, float32 (classes,)
@@ -180,11 +182,13 @@ def choose(
 
     probabilities: of images_of(groups), in order, float32 (classes + 1,) each. Of all ways from the first cut to the
     last, the one is chosen whose parts are all right with the highest probability: the product of their best classes'
-    probabilities, lower for parts that are not as high. What is most probably no digit is left out, unless `one` digit
-    is expected.
+    probabilities, lower for parts that are not as high. What is most probably no digit is left out; where `one` is
+    expected, what is nearly certainly none.
     """
     chosen = [[read for digit in group for read in _best_way(digit, probabilities)] for group in groups]
-    return [[(part, row[:-1]) for part, row in group if one or row.argmax() < len(row) - 1] for group in chosen]
+    return [
+        [(part, row[:-1]) for part, row in group if row[-1] < (NOTHING if one else row[:-1].max())] for group in chosen
+    ]
 
 
 def _best_way(digit: Digit, probabilities: Iterator[NDArray[Any]]) -> list[Read]:

@@ -302,7 +302,7 @@ def test_digits_that_touch_may_be_cut_apart(apart: int) -> None:
     assert good >= 7
 
 
-def test_the_network_decides_between_cuts() -> None:
+def test_the_network_decides_between_cuts_and_what_is_no_digit() -> None:
     def digit(number: int) -> Digit:
         return Digit(np.full((28, 28), number, np.uint8), (number, 0, number + 1, 1))
 
@@ -313,9 +313,9 @@ def test_the_network_decides_between_cuts() -> None:
     for best, expected in (((0.9, 0.4, 0.99, 0.98), [3, 1, 2]), ((0.9, 0.98, 0.99, 0.98), [3, 0])):
         rows = iter(np.array([probability, *[(1 - probability) / 9] * 9, 0]) for probability in best)
         assert [read.box[0] for read, _ in choose(groups, rows)[0]] == expected
-    nothing, small = np.eye(11)[10], Digit(left.image, (1, 0, 2, 10))
-    assert choose([[small]], iter([nothing])) == [[]]
-    assert [read for read, _ in choose([[small]], iter([nothing]), one=True)[0]] == [small]
+    for share, of_many, of_one in ((0.4, 1, 1), (0.6, 0, 1), (0.97, 0, 0)):
+        row = np.array([1 - share, *[0] * 9, share])
+        assert [len(choose([[left]], iter([row]), one=one)[0]) for one in (False, True)] == [of_many, of_one]
 
 
 def test_steps_show_each_stage() -> None:
