@@ -54,20 +54,12 @@ def parts_of(mask: NDArray[Any], widest: float) -> list[tuple[int, int, NDArray[
     stretch = np.where(whole[labels], main[labels], stretch)
     # Cuts that run together leave nothing between them.
     inked = np.unique(stretch[mask > 0]).tolist()
-    ends = [_ends(mask, stretch == number) for number in inked]
     found = []
     for start, stop in combinations(range(len(inked) + 1), 2):
-        left, right = min(first for first, _ in ends[start:stop]), max(last for _, last in ends[start:stop])
-        if stop == start + 1 or right - left <= WIDEST * height:
-            part = np.where((stretch >= inked[start]) & (stretch <= inked[stop - 1]), mask, 0).astype(np.uint8)
+        part = np.where((stretch >= inked[start]) & (stretch <= inked[stop - 1]), mask, 0).astype(np.uint8)
+        if stop == start + 1 or cv2.boundingRect(part)[2] <= WIDEST * height:
             found.append((start, stop, part))
     return found if len(inked) > 1 else []
-
-
-def _ends(mask: NDArray[Any], where: NDArray[Any]) -> tuple[int, int]:
-    """Return the first column of the ink there, and the one beyond its last."""
-    columns = np.flatnonzero((mask * where).any(axis=0))
-    return int(columns[0]), int(columns[-1]) + 1
 
 
 def _cuts(mask: NDArray[Any]) -> list[NDArray[Any]]:
@@ -84,14 +76,9 @@ def _cuts(mask: NDArray[Any]) -> list[NDArray[Any]]:
     ink = _upright(small, slant)
     rows, columns = ink.shape
     middle, places = rows // 2, np.arange(columns)
-    down, from_above = _cheapest(ink[: middle + 1])
-    up, from_below = _cheapest(ink[: middle - 1 : -1])
-    cost = down + up - ink[middle]
-    paths = np.tile(places, (rows, 1))
-    for row in range(middle, 0, -1):
-        paths[row - 1] = paths[row] + from_above[row - 1, paths[row]]
-    for row in range(middle, rows - 1):
-        paths[row + 1] = paths[row] + from_below[rows - 2 - row, paths[row]]
+    down, above = _cheapest(ink[: middle + 1])
+    up, below = _cheapest(ink[: middle - 1 : -1])
+    cost, paths = down + up - ink[middle], np.vstack([above, below[-2::-1]])
     # On each side there is more than the end of a stroke.
     first = np.where(ink > 0.5, places, columns).min(axis=1)[:, None]
     last = np.where(ink > 0.5, places, -1).max(axis=1)[:, None]
@@ -123,15 +110,14 @@ def _heights(inked: NDArray[Any]) -> NDArray[Any]:
 
 
 def _cheapest(cost: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return what the cheapest way from the first row to each pixel of the last costs, and the steps that it takes.
-
-    Steps, int (rows - 1, W), say for each pixel of the rows after the first whether the way comes from the left above
-    it (-1), from straight above (0) or from the right (1).
-    """
-    total, steps = cost[0], np.zeros((len(cost) - 1, cost.shape[1]), np.int64)
-    for row, own in enumerate(cost[1:]):
+    """Return what the cheapest way from the first row to each pixel of the last costs, (W,), and where it passes each
+    row, int (H, W)."""
+    total, places = cost[0], np.arange(cost.shape[1])
+    ways = places[None]
+    for own in cost[1:]:
         left, right = np.append(np.inf, total[:-1]) + SIDEWAYS, np.append(total[1:], np.inf) + SIDEWAYS
         aside = np.minimum(left, right)
-        steps[row] = np.where(aside < total, np.where(left < right, -1, 1), 0)
+        step = np.where(aside < total, np.where(left < right, -1, 1), 0)
+        ways = np.vstack([ways[:, places + step], places])
         total = own + np.minimum(aside, total)
-    return total, steps
+    return total, ways

@@ -12,8 +12,6 @@ Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
 
 STEEPEST = 0.3
 """Rise over run of the steepest line looked for: 17 degrees off the level."""
-ALIKE = 0.12
-"""Printed lines of one direction differ by less in their rise over run, also where they are seen from the side."""
 THICKER = 1.3
 """Where there are level lines, others are at most so many times as thick."""
 SPAN = 0.2
@@ -41,11 +39,6 @@ class Line(NamedTuple):
         """Return the height of the line's middle at x."""
         a, b, c = self.curve
         return a + b * x + c * x * x
-
-    @property
-    def slope(self) -> float:
-        """Its rise over run, from end to end."""
-        return float(self.at(self.stop) - self.at(self.start)) / (self.stop - self.start)
 
 
 class Rulings(NamedTuple):
@@ -77,8 +70,8 @@ def find_rulings(mask: Mask, several: bool = False) -> Rulings | None:
     while count != len(level) + len(upright):  # a line whose ends the dropped ones were may have to go with them
         count = len(level) + len(upright)
         level, upright = (
-            [line for line in _parallel(level) if _is_ruling(line, level, upright, mask.shape)],
-            [line for line in _parallel(upright) if _is_ruling(line, upright, level, mask.shape[::-1])],
+            [line for line in level if _is_ruling(line, level, upright, mask.shape)],
+            [line for line in upright if _is_ruling(line, upright, level, mask.shape[::-1])],
         )
     if level:
         thickest = THICKER * max(line.width for line in level) + 1  # a stroke is thicker
@@ -104,11 +97,6 @@ def without_rulings(mask: Mask, rulings: Rulings) -> Mask:
     # What is left must be more than the crumbs of what was erased.
     _, pieces = find_pieces(cleaned)
     return cleaned if sum(piece.area for piece in pieces) >= 0.03 * mask.sum() else mask
-
-
-def _parallel(lines: list[Line]) -> list[Line]:
-    """Return the lines that run as the longest does: a stroke between two lines slants, as nothing printed there."""
-    return [line for line in lines if abs(line.slope - max(lines, key=lambda one: one.stop - one.start).slope) < ALIKE]
 
 
 def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tuple[int, ...]) -> bool:
