@@ -159,7 +159,7 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
         margin = max(grey.shape) // 2
         grey = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=paper)
         to_photo = to_photo @ np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
-        least *= 2
+        least, side = 2 * least, min(side, 3 * least)
     if several:  # a line of writing is wider than high
         least = least * max(grey.shape) // min(grey.shape)
     working = scaled(np.ascontiguousarray(grey), min(side, max(least, *grey.shape)))
