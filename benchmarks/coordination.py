@@ -16,7 +16,6 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,13 +25,12 @@ from pydantic import Field
 
 from mnist_twice.command_line import options_dataclass, parse
 from mnist_twice.errors import UserError, run_script
+from mnist_twice.experiments import run
 from mnist_twice.experiments.definition import grid_definition
 from mnist_twice.experiments.options import GridOptions
 from mnist_twice.experiments.run import Worker
 from mnist_twice.experiments.study import open_study
-from mnist_twice.experiments.training import History, Workplace
 from mnist_twice.machine import hardware
-from mnist_twice.recipes import Recipe
 
 SCORE = {"n": 10_000, "accuracy": 0.99, "loss": 0.03, "interval_95": [0.988, 0.992]}
 
@@ -49,33 +47,29 @@ class Options:
     """address of a PostgreSQL database; the journal if not given"""
 
 
-class Sleeps(Workplace):
-    """Trains nothing."""
-
-    seconds, slept = 0.0, 0.0
-
-    def train(
-        self, framework: str, recipe: Recipe, log: str, job: int, watch: Callable[[History], None]
-    ) -> dict[str, Any]:
-        history: History = []
-        for epoch in (1, 2, 3):
-            before = time.perf_counter()
-            time.sleep(Sleeps.seconds / 3 * random.uniform(0.8, 1.2))
-            Sleeps.slept += time.perf_counter() - before
-            history.append({"epoch": epoch, "validation_loss": 1 / epoch})
-            watch(history)
-        return {"seed": recipe.seed, "score": SCORE, "seconds": 5.0, "epochs": 3, "run": "run"}
-
-
 class Timed(Worker):
     """Counts its trials, and says when the last one ended."""
 
+    seconds, slept = 0.0, 0.0  # of each trial, and in all
     done, finished = 0, (0.0, 0.0)
 
     def _after(self, study: Study, trial: FrozenTrial) -> None:
         super()._after(study, trial)
         if trial.state == TrialState.COMPLETE:
             self.done, self.finished = self.done + 1, (time.perf_counter(), time.process_time())
+
+
+def sleep(*about: Any, **named: Any) -> dict[str, Any]:
+    """Train nothing: in place of mnist_twice.experiments.training.train."""
+    watch = about[-1]
+    history: list[dict[str, float]] = []
+    for epoch in (1, 2, 3):
+        before = time.perf_counter()
+        time.sleep(Timed.seconds / 3 * random.uniform(0.8, 1.2))
+        Timed.slept += time.perf_counter() - before
+        history.append({"epoch": epoch, "validation_loss": 1 / epoch})
+        watch(history)
+    return {"seed": 0, "score": SCORE, "seconds": 5.0, "epochs": 3, "run": "run"}
 
 
 def main() -> None:
@@ -104,14 +98,15 @@ def work_on_trials(name: str, folder: str, options: Options, trials: int, number
     )
     definition, _ = grid_definition(grid, "")
     random.seed(number)
-    Sleeps.seconds = options.seconds
+    Timed.seconds, run.train = options.seconds, sleep
     with open_study(grid, definition, "") as shared:
+        shared.refill()
         time.sleep(2 + options.seconds * random.random())  # all are there, and they do not move in step
-        worker = Timed(shared, Sleeps(definition, grid))
+        worker = Timed(shared, grid)
         began = time.perf_counter(), time.process_time()
         worker.work()
     wall, processor = (end - start for start, end in zip(began, worker.finished, strict=True))
-    return worker.done, wall - Sleeps.slept, processor
+    return worker.done, wall - Timed.slept, processor
 
 
 if __name__ == "__main__":

@@ -6,15 +6,10 @@ The worker holds the other end of standard input. When it closes, by the worker 
 does this process: no training is left behind that another worker would begin again.
 """
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys
 import threading
-
-STOPPED = 143
-"""The exit status where the worker has gone: the shell's for SIGTERM."""
 
 
 def main() -> None:
@@ -25,10 +20,9 @@ def main() -> None:
 
 
 def _end_with_worker() -> None:
-    # Not by sys.stdin, whose lock this thread would hold when Python ends.
-    while os.read(0, 1024):
+    while os.read(0, 1024):  # not by sys.stdin, whose lock this thread would hold when Python ends
         pass
-    os._exit(STOPPED)
+    os._exit(143)  # the shell's status for SIGTERM
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from mnist_twice.errors import UserError
 from mnist_twice.experiments.definition import Definition, command_of, recipe_of, values_of, versions_of
 from mnist_twice.experiments.options import ConfirmOptions, ShowOptions
 from mnist_twice.experiments.results import SCORES, Experiment, experiments_in, read_experiment, spread_of
-from mnist_twice.experiments.run import Script, best_of, work_on
-from mnist_twice.experiments.training import script_of
+from mnist_twice.experiments.run import best_of, work_on
 from mnist_twice.recipes import find_problem
 
 START, BEST = "start", "best"
@@ -26,11 +25,11 @@ FEWEST = 6
 """Seeds below which no difference, however large, has a p-value below 0.05."""
 
 
-def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
+def run_confirm(options: ConfirmOptions) -> int:
     """Train both recipes with every seed, as far as that is not done, and show the result; return the exit status.
 
     Once begun, the comparison stays as it is, whatever the search finds later: the test set is not evaluated again for
-    another recipe or with other seeds. script: gives the training script of a framework.
+    another recipe or with other seeds.
     """
     from mnist_twice.experiments.report import run_show  # which shows what is confirmed here
 
@@ -53,7 +52,7 @@ def run_confirm(options: ConfirmOptions, script: Script = script_of) -> int:
         definition = replace(definition, versions=versions_of(definition.frameworks))
         seeds = " ".join(map(str, definition.seeds))
         print(f"Best recipe against start, with the seeds {seeds}, evaluated on the test images.", flush=True)
-        if status := work_on(definition, replace(options, experiment=name), command_of("confirm", options), script):
+        if status := work_on(definition, replace(options, experiment=name), command_of("confirm", options)):
             return status
     return run_show(ShowOptions(name, options.storage, options.output_dir))
 

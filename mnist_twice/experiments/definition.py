@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from mnist_twice.command_line import first_fault, flat_fields, option
+from mnist_twice.command_line import flat_fields, option
 from mnist_twice.data import Dataset
 from mnist_twice.errors import UserError
 from mnist_twice.experiments.options import GridOptions, Place, SearchOptions, Work
@@ -191,11 +191,7 @@ def recipe_of(definition: Definition, values: Mapping[str, Any]) -> Recipe:
     UserError, the end of a sentence, where no training can have them.
     """
     fields = {name: value for name, value in values.items() if name not in ("framework", definition.label)}
-    try:
-        recipe = with_values(definition.recipes[str(values[definition.label])], fields)
-    except ValidationError as error:
-        where, _, rule = first_fault(error)
-        raise UserError(f"{'.'.join(where)} {rule}") from None
+    recipe = with_values(definition.recipes[str(values[definition.label])], fields)
     if definition.evaluate_on == "validation" and not recipe.validation_fraction:
         raise UserError("validation_fraction must be above 0, to evaluate on images that are held out")
     if problem := find_problem(recipe):

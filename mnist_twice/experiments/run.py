@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -36,13 +36,12 @@ from mnist_twice.experiments.definition import (
 )
 from mnist_twice.experiments.options import GridOptions, SearchOptions, Work
 from mnist_twice.experiments.study import DIVERGED, ERROR, TRAININGS, SharedStudy, open_study
-from mnist_twice.experiments.training import PROJECT, History, TrainingFailed, Workplace, script_of
+from mnist_twice.experiments.training import PROJECT, History, TrainingFailed, train
 from mnist_twice.experiments.values import count, values_text
 from mnist_twice.files import write_whole
 from mnist_twice.names import percent, plain
 from mnist_twice.recipes import recipe_record
 
-Script = Callable[[str], Path]
 BEST = "best.json"
 """The best recipe, in a search's folder; the training scripts take it with --recipe."""
 PAUSE = 2.0
@@ -60,14 +59,14 @@ class Stopped(BaseException):
 class Worker:
     """Works on an experiment until all of its trials have ended, or it is stopped."""
 
-    def __init__(self, shared: SharedStudy, place: Workplace) -> None:
-        self.shared, self.place = shared, place
+    def __init__(self, shared: SharedStudy, options: Work) -> None:
+        self.shared, self.options = shared, options
         self.name = f"{platform.node()}:{os.getpid()}"
         self.stopping = threading.Event()
         self.interrupted = False
         self.fault: BaseException | None = None  # what ends all jobs
         self.jobs: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of those that are free
-        for number in range(place.options.jobs):
+        for number in range(options.jobs):
             self.jobs.put(number)
 
     def work(self, seconds: float = 0) -> bool:
@@ -80,7 +79,7 @@ class Worker:
             try:
                 while not (self.stopping.is_set() or time.monotonic() > deadline or self.shared.is_over()):
                     if waiting := self.shared.refill():
-                        self._optimize(min(waiting, self.place.options.jobs), deadline)
+                        self._optimize(min(waiting, self.options.jobs), deadline)
                     elif not self.shared.is_over():
                         if not waits:
                             _say("waiting for trials that run elsewhere, to continue them should their workers end.")
@@ -152,15 +151,15 @@ class Worker:
             if len(seeds) == 1:
                 report([row[f"validation_{key}"] for row in history if f"validation_{key}" in row], recipe.epochs)
 
-        while len(results) < len(seeds):
+        while True:
+            scores = [result["score"][key] for result in results]
             if len(seeds) > 1:
-                report([result["score"][key] for result in results], len(seeds))
-            this, log = replace(recipe, seed=seeds[len(results)]), f"{trial.number:04d}"
-            results.append(self.place.train(values["framework"], this, log, job, watch))
+                report(scores, len(seeds))
+            if len(scores) == len(seeds):
+                return fmean(scores)
+            this, log = replace(recipe, seed=seeds[len(scores)]), f"{trial.number:04d}"
+            results.append(train(definition, self.options, values["framework"], this, log, job, watch))
             trial.set_user_attr(TRAININGS, results)
-        if len(seeds) > 1:
-            report([result["score"][key] for result in results], len(seeds))
-        return fmean(result["score"][key] for result in results)
 
     def _after(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Say how a trial has ended, and go on while others wait."""
@@ -177,7 +176,7 @@ class Worker:
         if what:
             _say(f"{_described(definition, trial)}: {what}")
         if definition.kind == "search" and (best := best_of(definition, self.shared.counting().values())):
-            write_best(self.place.options, definition, best)
+            write_best(self.options, definition, best)
         if self.stopping.is_set() or not self.shared.refill():
             study.stop()
 
@@ -207,27 +206,22 @@ class Worker:
                 signal.signal(number, handler)
 
 
-def run_grid(options: GridOptions, script: Script = script_of) -> int:
-    """Train every combination that has not been trained; return the exit status.
-
-    script: gives the training script of a framework.
-    """
+def run_grid(options: GridOptions) -> int:
+    """Train every combination that has not been trained; return the exit status."""
     dataset = load_dataset(options.dataset, options.data_dir)
     definition, left_out = grid_definition(options, dataset.fingerprint)
     for sentence in left_out:
         print(f"left out: {sentence}", file=sys.stderr)
-    return work_on(definition, options, command_of("grid", options), script)
+    return work_on(definition, options, command_of("grid", options))
 
 
-def run_search(options: SearchOptions, script: Script = script_of) -> int:
+def run_search(options: SearchOptions) -> int:
     """Look for the best recipe until as many trials as asked for have ended; return the exit status."""
     definition = search_definition(options, load_dataset(options.dataset, options.data_dir))
-    return work_on(definition, options, command_of("search", options), script, options.trials, options.seconds)
+    return work_on(definition, options, command_of("search", options), options.trials, options.seconds)
 
 
-def work_on(
-    definition: Definition, options: Work, command: str, script: Script, trials: int = 0, seconds: float = 0
-) -> int:
+def work_on(definition: Definition, options: Work, command: str, trials: int = 0, seconds: float = 0) -> int:
     """Work on the study with others until its end, and say how it ended; return the exit status.
 
     command: what repeats it; trials: how many a search is to make; seconds: after which it begins no further one.
@@ -237,7 +231,7 @@ def work_on(
         wanted = shared.wanted
         if wanted < trials:
             print(f"the space has {wanted} possible combinations; each is tried once.", file=sys.stderr)
-        complete = Worker(shared, Workplace(definition, options, script)).work(seconds)
+        complete = Worker(shared, options).work(seconds)
         found = [*shared.counting().values()]
     failed = sum(trial.state == TrialState.FAIL for trial in found)
     done = f"{sum(trial.state.is_finished() for trial in found) - failed} of {wanted} trials of '{name}' are done"

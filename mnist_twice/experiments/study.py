@@ -48,8 +48,8 @@ BEAT, GRACE = 10, 60
 """Seconds between two heartbeats on a server, and without one after which a worker counts as lost."""
 TIMEOUT = 30
 """Seconds after which a server that does not answer is given up."""
-AHEAD = 100
-"""Trials that are added at a time; a million may be wanted."""
+AHEAD = 32
+"""Trials that are added at a time, or one for each job: Optuna reads all that wait whenever it hands one out."""
 JOBS = threading.Lock()
 """Held by the job that adds them."""
 
@@ -64,6 +64,7 @@ class SharedStudy:
     wanted: int  # trials
     params: list[dict[str, Any]]  # of a grid, of each trial; of a search, what is tried before Optuna draws any
     failed_before: set[int]  # numbers of trials that this call tries again
+    ahead: int  # trials that are added at a time
 
     def counting(self) -> dict[int, FrozenTrial]:
         return counting(self.study.get_trials(deepcopy=False))
@@ -74,11 +75,14 @@ class SharedStudy:
         return len(trials) >= self.wanted and all(each.state.is_finished() and not self._lacks(each) for each in trials)
 
     def refill(self) -> int:
-        """Rescue the trials of lost workers, add trials where none waits, and return how many wait."""
+        """Return how many trials wait; where none does, after those of lost workers, or those that lack, have come."""
+        if waiting := self._waiting():
+            return waiting
         fail_stale_trials(self.study)
-        if not self._waiting():
-            with only_one(self.storage, self.study.study_name):
-                self._add_trials()
+        if isinstance(self.storage, Server):
+            self.storage.rescue_silent(self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        with only_one(self.storage, self.study.study_name):
+            self._add_trials()
         return self._waiting()
 
     def take(self, trial: Trial, worker: str) -> bool:
@@ -113,11 +117,11 @@ class SharedStudy:
         return last.state == TrialState.FAIL and (ERROR not in last.user_attrs or last.number in self.failed_before)
 
     def _add_trials(self) -> None:
-        """Add a trial at each place that lacks one, as far as AHEAD goes."""
+        """Add a trial at each place that lacks one, but not all of many at once."""
         trials = self.study.get_trials(deepcopy=False)
         there, tried = counting(trials), {frozenset(params_of(trial).items()) for trial in trials}
         lacking = [place for place in range(self.wanted) if place not in there or self._lacks(there[place])]
-        for place in lacking[:AHEAD]:
+        for place in lacking[: self.ahead]:
             if self.definition.kind != "search":
                 params = self.params[place]
             elif place in there and ERROR in there[place].user_attrs:
@@ -159,14 +163,18 @@ class Server(RDBStorage):
         self._silent: dict[int, float] = {}  # trials that have been claimed, but had no heartbeat, and since when
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        stale, now = super()._get_stale_trial_ids(study_id), time.monotonic()
-        running = self.get_all_trials(study_id, deepcopy=False, states=[TrialState.RUNNING])
-        silent = {trial._trial_id for trial in running if not trial.user_attrs.get(WORKER)}
-        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in silent}
-        for trial_id in silent | {*stale}:  # what is stale and silent has the last heartbeat of an earlier worker
-            if trial_id not in silent or now - self._silent[trial_id] > GRACE:
+        for trial_id in super()._get_stale_trial_ids(study_id):
+            if self.get_trial(trial_id).user_attrs.get(WORKER):  # else the heartbeat is that of an earlier worker
                 wait_again(self, trial_id)
         return []
+
+    def rescue_silent(self, running: Iterable[FrozenTrial]) -> None:
+        """Have trials wait again whose worker was killed between its claim and its first heartbeat."""
+        silent, now = {trial._trial_id for trial in running if not trial.user_attrs.get(WORKER)}, time.monotonic()
+        self._silent = {trial_id: self._silent.get(trial_id, now) for trial_id in silent}
+        for trial_id, since in self._silent.items():
+            if now - since > GRACE:
+                wait_again(self, trial_id)
 
 
 @contextmanager
@@ -247,7 +255,7 @@ def open_study(options: Work, definition: Definition, command: str, trials: int 
                 for key, value in ((DEFINITION, definition.record()), (WANTED, wanted), (COMMAND, command)):
                     study.set_user_attr(key, value)
         failed = {trial.number for trial in study.get_trials(deepcopy=False, states=[TrialState.FAIL])}
-        shared = SharedStudy(study, storage, definition, wanted, params, failed)
+        shared = SharedStudy(study, storage, definition, wanted, params, failed, max(AHEAD, options.jobs))
         shared.give_back("")
         yield shared
 
@@ -265,7 +273,8 @@ def _plan_of(definition: Definition, trials: int) -> tuple[int, list[dict[str, A
     possible, _ = combinations(definition)
     if 2 * trials >= len(possible):
         # Each once, in any order: Optuna's sampler would draw most of a finite space again and again.
-        params += random.Random(definition.sampler_seed).sample(possible, len(possible))
+        others = random.Random(definition.sampler_seed).sample(possible, len(possible))
+        params = [each for each in params if each in possible] + others
     return min(trials, len(possible)), params
 
 
@@ -312,18 +321,16 @@ def answering(address: str) -> Iterator[None]:
     """Have a server that cannot be used, or is gone, end the block with a UserError, which shows no password."""
     try:
         yield
-    except Exception as error:
-        cause: BaseException | None = error  # Optuna 5 ends in an UnboundLocalError where it cannot end a trial
-        while cause and not isinstance(cause, (sqlalchemy.exc.SQLAlchemyError, StorageInternalError)):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None or isinstance(error, UserError):
+    except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, UnboundLocalError) as error:
+        cause: BaseException = error  # the last where Optuna 5 cannot end a trial
+        while cause.__cause__ or cause.__context__:
+            cause = cause.__cause__ or cause.__context__ or cause
+        if not address or isinstance(cause, UnboundLocalError):
             raise
-        cause = cause.__cause__ or cause
-        reason = " ".join(str(getattr(cause, "orig", None) or cause).split()).rstrip(".")[:300]
         place = sqlalchemy.make_url(address).render_as_string(hide_password=True)
         raise UserError(
-            f"the storage '{place}' cannot be used ({reason}); check the address and the server. The same command "
-            "goes on from the checkpoints."
+            f"the storage '{place}' cannot be used ({' '.join(str(cause).split())[:300]}); check the address and the "
+            "server. The same command goes on from the checkpoints."
         ) from None
 
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,88 +44,84 @@ def script_of(framework: str) -> Path:
     return PROJECT / f"mnist_{framework}.py"
 
 
-@dataclass(frozen=True)
-class Workplace:
-    """Where and how this worker trains."""
+def train(
+    definition: Definition,
+    work: Work,
+    framework: str,
+    recipe: Recipe,
+    log: str,
+    job: int,
+    watch: Callable[[History], None],
+) -> dict[str, Any]:
+    """Return the result of a training, which is continued from its checkpoint, and not repeated if it is done.
 
-    definition: Definition
-    options: Work
-    script: Callable[[str], Path] = script_of
+    log: begins the name of the file for what it prints; job: its number among those of this machine; watch: is called
+    ten times a second, with the history where that has grown, and may raise. TrainingFailed where there is no result;
+    UserError where the disk is full.
+    """
+    start = None
+    if definition.init_from:
+        runs = work.folder.with_name(definition.init_from) / "runs"
+        start = find_start(runs, framework, recipe.model, recipe.seed)
+    options = Options(
+        recipe,
+        dataset=definition.dataset,
+        init_from=start,
+        evaluate_on=definition.evaluate_on,
+        device=work.device,
+        data_dir=work.data_dir,
+        output_dir=work.folder / "runs",
+    )
+    path = run_path(options, framework)
+    checkpoint, seen = checkpoint_path(path), 0
+    # By name, because a network that was edited would otherwise give its run another one.
+    words = [str(script_of(framework)), *command_words("", options)[2:], "--name", path.name]
+    variables = environment(job, work, complete=definition.kind == "grid")
 
-    def train(
-        self, framework: str, recipe: Recipe, log: str, job: int, watch: Callable[[History], None]
-    ) -> dict[str, Any]:
-        """Return the result of a training, which is continued from its checkpoint, and not repeated if it is done.
+    def look() -> None:
+        nonlocal seen
+        before = seen
+        with suppress(OSError):  # it is not there before the first epoch has ended, nor after the last one
+            seen = checkpoint.stat().st_mtime_ns
+        watch(history_so_far(path) if seen != before else [])
 
-        log: begins the name of the file for what it prints; job: its number among those of this machine; watch: is
-        called ten times a second, with the history where that has grown, and may raise. TrainingFailed where there is
-        no result; UserError where the disk is full.
-        """
-        options = self._options_of(framework, recipe)
-        path, folder = run_path(options, framework), self.options.folder
-        checkpoint, seen = checkpoint_path(path), 0
-        # By name, because a network that was edited would otherwise give its run another one.
-        words = [str(self.script(framework)), *command_words("", options)[2:], "--name", path.name]
-        variables = environment(job, self.options, complete=self.definition.kind == "grid")
+    def attempt(*resume: str) -> str:
+        said = run_attached([*words, *resume], work.folder / "logs" / f"{log}-{path.name}.log", variables, look)
+        if any(reason in said for reason in FULL):
+            hint = "make room, then run the same command again"
+            raise UserError(f"the disk of '{work.folder}' is full; {hint}. The training said: {said.splitlines()[-1]}")
+        return said
 
-        def look() -> None:
-            nonlocal seen
-            before = seen
-            with suppress(OSError):  # it is not there before the first epoch has ended, nor after the last one
-                seen = checkpoint.stat().st_mtime_ns
-            watch(history_so_far(path) if seen != before else [])
-
-        def attempt(*resume: str) -> str:
-            said = run_attached([*words, *resume], folder / "logs" / f"{log}-{path.name}.log", variables, look)
-            if any(reason in said for reason in FULL):
-                hint = "make room, then run the same command again"
-                raise UserError(f"the disk of '{folder}' is full; {hint}. The training said: {said.splitlines()[-1]}")
-            return said
-
-        try:
-            run = self._finished(path, options)
-            if run is None:
-                resumes = checkpoint.exists()
-                said = attempt(*["--resume"] * resumes)
-                if said and resumes:  # the checkpoint may be damaged, or of other versions
-                    checkpoint.unlink(missing_ok=True)
-                    said = attempt()
-                if said:
-                    raise TrainingFailed(said)
-                run = read_run(path)
-            watch(run.history)
-        except optuna.TrialPruned:
-            _clean(path)
-            raise
-        _clean(path)
-        numbers = {"score": run.info[self.definition.evaluate_on], "seconds": run.training_seconds}
-        return {"seed": recipe.seed, **numbers, "epochs": len(run.history), "run": path.name}
-
-    def _options_of(self, framework: str, recipe: Recipe) -> Options:
-        name, options = self.definition.init_from, self.options
-        start = None
-        if name:
-            start = find_start(options.folder.with_name(name) / "runs", framework, recipe.model, recipe.seed)
-        return Options(
-            recipe,
-            dataset=self.definition.dataset,
-            init_from=start,
-            evaluate_on=self.definition.evaluate_on,
-            device=options.device,
-            data_dir=options.data_dir,
-            output_dir=options.folder / "runs",
-        )
-
-    def _finished(self, path: Path, options: Options) -> Run | None:
-        """Return the run that the training would give where it is there, from a worker that was killed after it."""
-        try:
+    try:
+        run = _finished(definition, path, recipe)
+        if run is None:
+            resumes = checkpoint.exists()
+            said = attempt(*["--resume"] * resumes)
+            if said and resumes:  # the checkpoint may be damaged, or of other versions
+                checkpoint.unlink(missing_ok=True)
+                said = attempt()
+            if said:
+                raise TrainingFailed(said)
             run = read_run(path)
-        except UserError:
-            return None
-        wanted = recipe_record(options.recipe), self.definition.dataset_fingerprint, self.definition.evaluate_on
-        found = run.info.get("versions", {}).items()
-        same_versions = all(self.definition.versions.get(name, version) == version for name, version in found)
-        return run if same_versions and (run.recipe, run.fingerprint, run.evaluated_on) == wanted else None
+        watch(run.history)
+    except optuna.TrialPruned:
+        _clean(path)
+        raise
+    _clean(path)
+    numbers = {"score": run.info[definition.evaluate_on], "seconds": run.training_seconds}
+    return {"seed": recipe.seed, **numbers, "epochs": len(run.history), "run": path.name}
+
+
+def _finished(definition: Definition, path: Path, recipe: Recipe) -> Run | None:
+    """Return the run that the training would give where it is there, from a worker that was killed after it."""
+    try:
+        run = read_run(path)
+    except UserError:
+        return None
+    wanted = recipe_record(recipe), definition.dataset_fingerprint, definition.evaluate_on
+    found = run.info.get("versions", {}).items()
+    same_versions = all(definition.versions.get(name, version) == version for name, version in found)
+    return run if same_versions and (run.recipe, run.fingerprint, run.evaluated_on) == wanted else None
 
 
 def _clean(path: Path) -> None:
@@ -160,12 +155,7 @@ def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], 
                 time.sleep(0.1)
                 look()
         finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()  # which is nothing to one that has ended
     if not process.returncode:
         return ""
     lines = [plain(line.rstrip()) for line in log.read_text(errors="replace").split("\n") if line.strip()]
@@ -174,7 +164,7 @@ def run_attached(words: Sequence[str], log: Path, variables: Mapping[str, str], 
     return "\n".join(lines[-5:]) or f"exit status {process.returncode}, and nothing was printed"
 
 
-def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:
+def environment(job: int, work: Work, *, complete: bool) -> dict[str, str]:
     """Return the environment of a training, the `job`th of several at a time: a share of the cores, a GPU of its own.
 
     complete: whether its run is to have model.onnx, whose export takes longer than a short training.
@@ -184,9 +174,9 @@ def environment(job: int, options: Work, *, complete: bool) -> dict[str, str]:
     found = {**alone, "PYTHONPATH": os.pathsep.join(path)}
     if not complete:
         found["WITHOUT_ONNX"] = "1"
-    if options.jobs > 1:
-        found = dict.fromkeys(THREADS, str(max(cores() // options.jobs, 1))) | found
-        if options.device != "cpu" and (devices := gpus()):
+    if work.jobs > 1:
+        found = dict.fromkeys(THREADS, str(max(cores() // work.jobs, 1))) | found
+        if work.device != "cpu" and (devices := gpus()):
             found |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": devices[job % len(devices)]}
             found["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # or the first of two on a GPU takes all of its memory
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import experiments.workers  # noqa: F401 (trainings are fake from now on)
 import pytest
 from experiments.postgresql import PostgreSQL, programs, serving_postgresql
 

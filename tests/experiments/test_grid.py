@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from experiments.workers import Worker, run_experiment, wait_until
+from experiments.workers import Worker, wait_until
 from optuna.trial import TrialState
 
 from mnist_twice.errors import UserError
@@ -20,6 +20,7 @@ from mnist_twice.experiments.study import open_study
 from mnist_twice.experiments.training import environment
 from mnist_twice.machine import source
 from mnist_twice.runs import find_runs, read_run
+from run_experiment import main
 
 pytestmark = pytest.mark.slow
 
@@ -31,8 +32,9 @@ def states(experiment: Experiment) -> list[str]:
     return [*experiment.trials["state"]]
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
+def children(worker: Worker) -> list[int]:
+    threads = Path(f"/proc/{worker.process.pid}/task").glob("*/children")
+    return [int(word) for path in threads for word in path.read_text().split()]
 
 
 def gone(pid: int) -> bool:
@@ -45,8 +47,8 @@ def gone(pid: int) -> bool:
 def kill_when_begun(output: Path, words: list[str], log: str) -> list[int]:
     """Kill a worker once the training with this log has begun; return the processes of its trainings."""
     worker = Worker(output / "out", words)
-    wait_until(lambda: children(worker.pid) != [] and any((output / "experiments" / "first" / "logs").glob(log)))
-    trainings = children(worker.pid)
+    wait_until(lambda: children(worker) != [] and any((output / "experiments" / "first" / "logs").glob(log)))
+    trainings = children(worker)
     worker.send(signal.SIGKILL)
     worker.wait()
     return trainings
@@ -57,7 +59,7 @@ def test_a_grid_trains_every_combination_once(
 ) -> None:
     monkeypatch.setattr(study, "AHEAD", 4)
     words = place(*GRID, "--jobs", "2", "--set", "learning_rate=0.001,0.003")
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     out = capfd.readouterr().out
     assert "trial 0: learning rate 0.001 · seed 0: loss 1.1577, accuracy 100.00 %, 3 epochs in 0.1 s" in out
     assert out.endswith("6 of 6 trials of 'first' are done; 'python run_experiment.py show first' shows them.\n")
@@ -76,7 +78,7 @@ def test_a_grid_trains_every_combination_once(
 
     # Again: nothing is trained.
     monkeypatch.setattr("experiments.workers.SCRIPT", Path("missing"))
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     assert capfd.readouterr().out.count("\n") == 1
 
 
@@ -104,9 +106,9 @@ def test_ctrl_c_gives_back_and_the_same_command_continues(
     worker = Worker(tmp_path / "out", words)
     runs = tmp_path / "experiments" / "first" / "runs"
     wait_until(lambda: len(list(runs.glob(".*.checkpoint"))) == 2)
-    trainings = children(worker.pid)
+    trainings = children(worker)
     with pytest.raises(UserError, match=r"another process works on 'first'.*--jobs.*--storage"):
-        run_experiment(words)
+        main(words)
     worker.send(signal.SIGINT)
     assert worker.wait() == 130
     assert len(trainings) == 2
@@ -126,7 +128,7 @@ def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_FAIL", "seed=1")
-    assert run_experiment(place(*GRID)) == 1
+    assert main(place(*GRID)) == 1
     out, err = capfd.readouterr()
     assert "trial 1: seed 1: the training failed; its last lines:\n" in out
     assert "    error: the training failed because seed is 1.\n" in out
@@ -140,7 +142,7 @@ def test_a_training_that_fails_is_shown_and_tried_again_by_the_next_call(
     (training,) = kill_when_begun(tmp_path, place(*GRID), "0003*")
     wait_until(lambda: gone(training))
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
-    assert run_experiment(place(*GRID)) == 0
+    assert main(place(*GRID)) == 0
     assert "3 of 3" in capfd.readouterr().out
     assert [*read_experiment("first", tmp_path).trials["seed"]] == [0, 2, 1]
 
@@ -153,7 +155,7 @@ def test_what_failed_is_tried_again_also_after_a_kill_that_left_another_trial_ru
     kill_when_begun(tmp_path, place(*GRID), "0001*")
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
-    assert run_experiment(place(*GRID)) == 0
+    assert main(place(*GRID)) == 0
     assert states(read_experiment("first", tmp_path)) == ["complete"] * 3
 
 
@@ -161,23 +163,23 @@ def test_a_grid_starts_from_the_runs_of_another_one(
     tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
     second = place("grid", "second", "--framework", "pytorch", "--seed", "1", "2", "--init-from", "first")
-    assert run_experiment(second) == 1
+    assert main(second) == 1
     out = capfd.readouterr().out
     assert out.count("runs' has 0 runs of cnn in pytorch with seed ") == 2
     assert out.count(", where one is needed; finish that experiment first, on this machine.\n") == 2
 
-    assert run_experiment(place(*GRID)) == 0
-    assert run_experiment(second) == 0
+    assert main(place(*GRID)) == 0
+    assert main(second) == 0
     starts = {run.seed: run.info["init_from"] for run in map(read_run, find_runs(tmp_path / "experiments/second/runs"))}
     assert starts == {1: "mnist-sample-cnn-pytorch-s1", 2: "mnist-sample-cnn-pytorch-s2"}
 
 
 def test_another_experiment_of_that_name_is_refused(place: Place) -> None:
-    assert run_experiment(place(*GRID)) == 0
+    assert main(place(*GRID)) == 0
     with pytest.raises(UserError, match=r"another experiment 'first' \(seeds: \[0, 1, 2\] there, \[0\] here\)"):
-        run_experiment(place(*GRID[:4], "--seed", "0"))
+        main(place(*GRID[:4], "--seed", "0"))
     with pytest.raises(UserError, match="another experiment 'first'"):
-        run_experiment(place("search", "first"))
+        main(place("search", "first"))
 
 
 @pytest.mark.nightly
@@ -193,7 +195,7 @@ def test_a_worker_with_a_full_disk_gives_its_trial_back(
         worker.text()
     )
     assert set(states(read_experiment("first", tmp_path))) == {"waiting"}
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     runs = find_runs(tmp_path / "experiments" / "first" / "runs")
     assert [len(read_run(run).history) for run in runs] == [3, 3, 3]
 
@@ -201,13 +203,13 @@ def test_a_worker_with_a_full_disk_gives_its_trial_back(
 def test_an_entry_cut_off_in_the_journal_is_no_loss(tmp_path: Path, place: Place) -> None:
     """As a worker leaves it that is killed, or has no more room, while it writes."""
     words = place(*GRID[:4], "--seed", "0")
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     journal = tmp_path / "experiments" / "first" / "journal.log"
     journal.with_name("journal.log.lock").touch()
     with journal.open("ab") as file:
         file.write(b'{"op_code":8,"work')
     assert states(read_experiment("first", tmp_path)) == ["complete"]
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     assert journal.read_bytes().endswith(b"\n")
 
 
@@ -235,5 +237,5 @@ def test_each_job_has_its_own_cores_and_gpu(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_storages_that_cannot_be_used(place: Place, storage: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as refused:
-        run_experiment(place(*GRID, "--storage", storage))
+        main(place(*GRID, "--storage", storage))
     assert "secret" not in str(refused.value)

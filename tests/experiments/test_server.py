@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from experiments.postgresql import PostgreSQL
-from experiments.workers import Worker, run_experiment, wait_until
+from experiments.workers import Worker, wait_until
 
 from mnist_twice.errors import UserError
 from mnist_twice.experiments.results import read_experiment
+from run_experiment import main
 
 pytestmark = pytest.mark.nightly
 
@@ -62,7 +63,7 @@ def test_workers_that_find_an_empty_database_set_it_up_once(
     assert [worker.wait() for worker in workers] == [0] * 4, workers[0].text()
     assert_each_once(tmp_path, address)
     with pytest.raises(UserError, match=r"there is no experiment 'lost' in the storage: there are shared\."):
-        run_experiment(place("show", "lost", "--storage", address))
+        main(place("show", "lost", "--storage", address))
 
 
 def test_several_workers_make_as_many_trials_as_were_asked_for(

@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browser import CHROMIUM, complaints
-from experiments.workers import COMMANDS, run_experiment
 from scipy import stats
 
 from mnist_twice.errors import UserError
@@ -23,6 +22,7 @@ from mnist_twice.experiments.definition import Definition, command_of
 from mnist_twice.experiments.options import ConfirmOptions, parse_command
 from mnist_twice.experiments.results import read_experiment, table_of
 from mnist_twice.recipes import RECIPES, recipe_record
+from run_experiment import COMMANDS, main
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ SEARCH = ("search", "found", "--space", "learning_rate=1e-4..1e-1:log", "dropout
 
 @pytest.fixture
 def searched(place: Place, capfd: pytest.CaptureFixture[str]) -> Place:
-    assert run_experiment(place(*SEARCH, "--set", "epochs=2")) == 0
+    assert main(place(*SEARCH, "--set", "epochs=2")) == 0
     capfd.readouterr()
     return place
 
@@ -40,7 +40,7 @@ def searched(place: Place, capfd: pytest.CaptureFixture[str]) -> Place:
 def test_show_prints_the_table_and_writes_files_that_need_nothing_else(
     searched: Place, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_experiment(searched("show", "found", "--format", "svg")) == 0
+    assert main(searched("show", "found", "--format", "svg")) == 0
     out = capfd.readouterr().out
     assert out.startswith("search: MNIST sample · CNN · PyTorch · 'found'\n6 of 6 trials ended: ")
     assert "trial learning rate dropout accuracy, % loss seconds epochs" in " ".join(out.split())
@@ -69,9 +69,9 @@ def test_the_summary_of_a_grid_while_it_is_running(
 ) -> None:
     monkeypatch.setenv("FAKE_FAIL", "seed=2")
     words = ("--seed", "0", "1", "2", "--set", "learning_rate=0.001,0.003", "filters=8x16,16x32")
-    assert run_experiment(place("grid", "rates", "--framework", "pytorch", *words)) == 1
+    assert main(place("grid", "rates", "--framework", "pytorch", *words)) == 1
     capfd.readouterr()
-    assert run_experiment(place("show", "rates")) == 0
+    assert main(place("show", "rates")) == 0
     out = capfd.readouterr().out
     assert "12 of 12 trials ended: 8 complete, 4 failed.\n" in out
     folder = tmp_path / "experiments" / "rates"
@@ -92,9 +92,9 @@ def test_the_summary_of_a_grid_while_it_is_running(
 
 def test_show_names_the_experiments_that_there_are(searched: Place, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no experiment 'fuond' in '.*experiments': there are found\. If"):
-        run_experiment(searched("show", "fuond"))
+        main(searched("show", "fuond"))
     with pytest.raises(UserError, match=r"no experiments yet\. If it is in a database, add --storage\."):
-        run_experiment(["show", "found", "--output-dir", str(tmp_path / "elsewhere")])
+        main(["show", "found", "--output-dir", str(tmp_path / "elsewhere")])
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -103,7 +103,7 @@ def test_confirm_compares_the_best_recipe_with_the_start_once(
 ) -> None:
     """The start has what --set has given the search: two epochs, as the best recipe."""
     words = searched("confirm", "found", "--seeds", "3")
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     out = capfd.readouterr().out
     assert out.startswith("Best recipe against start, with the seeds 1 2 3, evaluated on the test images.\n")
     folder = tmp_path / "experiments" / "found-confirm"
@@ -123,14 +123,14 @@ def test_confirm_compares_the_best_recipe_with_the_start_once(
     # A second call shows what is stored: nothing is trained, and nothing evaluated, even where all runs are gone.
     shutil.rmtree(folder / "runs")
     (folder / "confirm.json").unlink()
-    assert run_experiment(words) == 0
+    assert main(words) == 0
     assert record["sentence"] in capfd.readouterr().out
     assert not (folder / "runs").exists()
     assert json.loads((folder / "confirm.json").read_text()) == record
     with pytest.raises(UserError, match=r"begun with 3 seeds.* give --seeds 3 to continue"):
-        run_experiment(searched("confirm", "found"))
+        main(searched("confirm", "found"))
     for name in ("found", "found-confirm"):
-        assert run_experiment(searched("show", name)) == 0
+        assert main(searched("show", name)) == 0
         assert record["sentence"] in capfd.readouterr().out
         assert record["sentence"] in html.unescape((tmp_path / "experiments" / name / "report.html").read_text())
     assert (folder / "confirmation.png").is_file()
@@ -161,21 +161,21 @@ def test_what_a_confirmation_says() -> None:
 
 def test_what_cannot_be_confirmed_is_refused(place: Place, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no experiment 'found'"):
-        run_experiment(place("confirm", "found"))
-    assert run_experiment(place("search", "one", "--space", "dropout=0..0.5", "--trials", "1")) == 0
+        main(place("confirm", "found"))
+    assert main(place("search", "one", "--space", "dropout=0..0.5", "--trials", "1")) == 0
     with pytest.raises(UserError, match="the best recipe of 'one' is its start"):
-        run_experiment(place("confirm", "one"))
-    assert run_experiment(place("grid", "rates", "--framework", "pytorch", "--set", "epochs=1")) == 0
+        main(place("confirm", "one"))
+    assert main(place("grid", "rates", "--framework", "pytorch", "--set", "epochs=1")) == 0
     with pytest.raises(UserError, match="'rates' is a grid; only a search has a best recipe to confirm"):
-        run_experiment(place("confirm", "rates"))
+        main(place("confirm", "rates"))
     assert not (tmp_path / "experiments" / "one-confirm").exists()
 
 
 @pytest.mark.nightly
 def test_recipes_that_watch_validation_images_keep_them(place: Place, tmp_path: Path) -> None:
     words = ("search", "kept", "--space", "learning_rate=0.002,0.003", "--trials", "3", "--set", "keep_best=on")
-    assert run_experiment(place(*words)) == 0
-    assert run_experiment(place("confirm", "kept", "--seeds", "2")) == 0
+    assert main(place(*words)) == 0
+    assert main(place("confirm", "kept", "--seeds", "2")) == 0
     recipes = read_experiment("kept-confirm", tmp_path).definition.recipes
     assert {recipe.validation_fraction for recipe in recipes.values()} == {0.1}
 
@@ -191,7 +191,7 @@ def test_recipes_that_watch_validation_images_keep_them(place: Place, tmp_path: 
 )
 def test_the_command_in_the_report_makes_the_same_experiment(words: tuple[str, ...]) -> None:
     command, *rest = words
-    asked = parse_command(COMMANDS[command][0], command, "", rest)
+    asked = parse_command(COMMANDS[command][1], command, "", rest)
     python, script, again, *others = shlex.split(command_of(command, asked))
     assert (python, script, again) == ("python", "run_experiment.py", command)
-    assert parse_command(COMMANDS[command][0], command, "", others) == asked
+    assert parse_command(COMMANDS[command][1], command, "", others) == asked
