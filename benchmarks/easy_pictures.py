@@ -35,11 +35,12 @@ def enlarged(digit: Array, rng: np.random.Generator) -> Image.Image:
 
 def cropped(digit: Array, rng: np.random.Generator, touching: tuple[int, ...] = (0, 4)) -> Image.Image:
     """Return a crop of which so many sides touch the ink; 100 pixels large with margins of 0 to 10 for (0, 4), else the
-    free sides are 15 to 50 % of the digit away. Half of the crops are noisy."""
+    free sides are 15 to 50 % of the digit away. Half of the crops are noisy, half are blurred."""
     free = rng.permutation(4) >= rng.choice(touching)
     part = rng.uniform(0, 0.1, 4) if 0 in touching else rng.uniform(0.15, 0.5, 4)
     size = 100 if 0 in touching else int(rng.integers(60, 240))
-    return _in_grey(np.pad(_ink(digit, size), (size * part * free).astype(int).reshape(2, 2)), rng, 8)
+    ink = cv2.GaussianBlur(_ink(digit, size), (0, 0), size * rng.choice([0.002, 0.025]))
+    return _in_grey(np.pad(ink, (size * part * free).astype(int).reshape(2, 2)), rng, 8)
 
 
 def thick_pen(digit: Array, rng: np.random.Generator) -> Image.Image:

@@ -24,8 +24,9 @@ ink in harsh photographs (benchmarks/synthetic_photos.py) reaches 26 or more."""
 COARSE = 80  # least longest side, in pixels, at which colours are compared and thick strokes looked for
 UNEVEN = 0.15
 """Paper and ink are even if half of each differ by less than this fraction of the contrast between them."""
-SHARP = 0.4
-"""Ink ends within three pixels by this fraction of the contrast at four fifths of its outline, a shadow more softly."""
+SHARP, DEEPEST_SHADOW = 0.5, 0.3
+"""At four fifths of its outline, ink ends by this fraction of the contrast within three pixels; a shadow ends more
+softly, and leaves at least this fraction of the light."""
 ALONG = 0.75  # a line, or what lies along the edge, is longer than this fraction of the photo
 THICK = 0.075  # half the width of a thick stroke, as a fraction of the photo's shorter side
 SAMPLES = 30  # most pixels a side that the paper's slope is fitted to
@@ -102,7 +103,7 @@ def missing_paper(grey: NDArray[Any], several: bool = False) -> int | None:
     if max(SAME_PAPER, *spreads) > UNEVEN * contrast:
         return None
     steps, borders = (cv2.morphologyEx(grid, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) for grid in (small, light))
-    if np.percentile(steps[borders > 0], 20) < SHARP * contrast:
+    if levels[0] > DEEPEST_SHADOW * levels[1] and np.percentile(steps[borders > 0], 20) < SHARP * contrast:
         return None
     found = [find_pieces(mask) for mask in masks]
     large = [sum(piece.area > 0.03 * pieces[0].area for piece in pieces) for _, pieces in found]
