@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mnist_twice.names import AS_IS, DIGITS
 from mnist_twice.photos.find import Digit, Steps, find_digit
@@ -55,8 +55,11 @@ def as_is(pixels: NDArray[Any], preprocessing: str, anew: bool = True) -> NDArra
         grey, edges = np.rint(grey * (255 / scale)), edges * (255 / scale)
     if "--invert" in preprocessing and not (anew and np.median(edges) < 128):
         grey = 255 - grey
-    grey = grey.astype(np.uint8)
-    return grey if grey.shape == (SIDE, SIDE) else np.array(ImageOps.pad(Image.fromarray(grey), (SIDE, SIDE)))
+    (height, width), side = grey.shape, max(grey.shape)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.zeros((side, side), np.uint8)
+    square[top : top + height, left : left + width] = grey
+    return np.array(Image.fromarray(square).resize((SIDE, SIDE)))  # a copy, where it has that size
 
 
 def scale_of(preprocessing: str) -> float | None:

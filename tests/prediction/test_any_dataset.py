@@ -103,6 +103,14 @@ def test_exported_images_are_answered_as_in_the_run(kind: str, preprocessing: st
         assert again == images
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (28, 27), (200, 130)])
+def test_pictures_of_any_size_are_taken(size: tuple[int, int]) -> None:
+    image = as_is(np.full(size, 200, np.uint8), "as is")
+    assert (image.shape, image.dtype) == ((28, 28), np.uint8)
+    assert 0 < image.max() < 210
+    assert abs(image.mean() / 200 - min(size) / max(size)) < 0.03
+
+
 def test_runs_of_earlier_versions_are_for_digits_or_not(tmp_path: Path) -> None:
     for name, preprocessing in (("mnist", "digits"), ("fashion-mnist", "as is")):
         run = load_run(add_info(make_linear_run(tmp_path, dataset=name)))
