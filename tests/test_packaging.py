@@ -78,7 +78,7 @@ def test_a_missing_extra_is_told_in_a_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: mnist_pytorch.py needs the package torch, which is not installed; "
+        "error: mnist_pytorch.py needs the package torch, which this Python does not have; "
         'run: pip install -c constraints.txt -e ".[pytorch]"\n'
     )
 

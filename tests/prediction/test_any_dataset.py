@@ -106,7 +106,7 @@ def test_exported_images_are_answered_as_in_the_run(kind: str, preprocessing: st
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (28, 27), (200, 130)])
 def test_pictures_of_any_size_are_taken(size: tuple[int, int]) -> None:
     image = as_is(np.full(size, 200, np.uint8), "as is")
-    assert (image.shape, image.dtype) == ((28, 28), np.uint8)
+    assert (image.shape, str(image.dtype)) == ((28, 28), "uint8")
     assert 0 < image.max() < 210
     assert abs(image.mean() / 200 - min(size) / max(size)) < 0.03
 
