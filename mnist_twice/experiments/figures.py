@@ -57,9 +57,12 @@ def plot_combinations(experiment: Experiment) -> tuple[str, Figure, str]:
         if names == ["recipe"]:
             pairs = complete.pivot(index="recipe", columns="seed", values=what).loc[[key for (key,), _ in groups]]
             axes.plot(pairs, np.arange(len(groups)) + 0.25, color=GREY, linewidth=1)
+        low, high = complete[what].min(), complete[what].max()
+        reach = (high - low) / 2 or 1
+        axes.set_xlim(low - reach, high + reach)  # of two seeds, intervals are many times as wide as all else
         axes.set_yticks(range(len(groups)), [shorten(text, 60) for text in texts])
         axes.set_ylim(len(groups) - 0.5, -0.5)
-    read = "Large dots: means with 95 % t-intervals. Small dots: one training each"
+    read = "Large dots: means with 95 % t-intervals, cut off where they are wide. Small dots: one training each"
     if names == ["recipe"]:
         return "confirmation", figure, f"{read}; lines join those of one seed."
     return "combinations", figure, f"{read}."
@@ -77,7 +80,7 @@ def _searched(experiment: Experiment) -> Iterator[tuple[str, Figure, str]]:
     importances = partial(plots.plot_param_importances, evaluator=PedAnovaImportanceEvaluator(target_quantile=TOP))
     best = f"PED-ANOVA: what distinguishes the best quarter of the trials from all of them. {pruned}"
     plans: dict[str, tuple[Any, Sequence[FrozenTrial], str]] = {
-        "history": (plots.plot_optimization_history, experiment.frozen, f"The {objective}. Line: the best so far."),
+        "history": (plots.plot_optimization_history, experiment.frozen, "Line: the best so far."),
         "slices": (plots.plot_slice, ended, f"The {objective} over each option. {pruned}"),
         "importance": (importances, ended if len(ended) >= FEWEST else [], best),
     }
