@@ -104,7 +104,7 @@ def published_images(run: Run, data_dir: Path) -> Path | None:
 def read_published(folder: Path, name: str, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return MNIST-C's test images of one corruption, uint8 (N, 28, 28), in the order of MNIST's test set.
 
-    UserError where the folder has them not, or not in this order: `labels` are those of MNIST's.
+    UserError where the folder lacks them or has them in another order: `labels` are those of MNIST's.
     """
     files = [folder / name / f"test_{part}.npy" for part in ("images", "labels")]
     try:

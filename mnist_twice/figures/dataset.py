@@ -16,6 +16,7 @@ from mnist_twice.figures.text import class_labels, fit_text
 from mnist_twice.names import spelled
 from mnist_twice.recipes import Augmentation
 from mnist_twice.training.augment import augment
+from mnist_twice.training.degrade import degrade
 from mnist_twice.training.pens import imitate_pens
 
 ROWS = 4
@@ -92,12 +93,13 @@ def plot_augmentation(dataset: Dataset, width: float = WIDE) -> Page:
     if list(dataset.class_names) == list("0123456789"):
         rows["other pens, sample 1"] = imitate_pens(images, labels, generator, 1)
         rows["other pens, sample 2"] = imitate_pens(images, labels, generator, 1)
+    rows |= {f"degraded, sample {number}": degrade(images, generator, 1) for number in (1, 2)}
     title = f"{len(rows) - 1} variants of each image: augmentation at its default strength"
     explanation = (
         "How much an image is changed is chosen at random, within these limits, so that its class stays readable; "
         "--augment trains on new variants in every epoch. Off by default are --flip, as most digits have no valid "
-        "mirror image, and --cutout, which erases a square. --pens replaces some digits with ones in other "
-        "handwriting and pens."
+        "mirror image, --cutout, which erases a square, and --degrade, which adds noise, blur, lines and other ground. "
+        "--pens replaces some digits with ones in other handwriting and pens."
     )
     columns = (len(images), min(4, len(images)))
     cells = [Captioned(image) for row in rows.values() for image in row[: columns[width != WIDE]]]
