@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at the address; UserError where it cannot."""
+    """Return a socket that listens at the address; raises UserError if it cannot."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run_python(words: Sequence[str | Path]) -> str:
-    """Run Python with these words in the project's folder; return what it prints. UserError where it fails."""
+    """Run Python with these words in the project's folder; return what it prints. Raises UserError if it fails."""
     command = [sys.executable, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:

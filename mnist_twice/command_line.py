@@ -182,7 +182,7 @@ def _kind(field: FieldInfo) -> Any:
 
 
 def with_fields(default: Any, given: Mapping[str, Any]) -> Any:
-    """Return the dataclass with the given words, read as its fields' types; ValidationError where one does not fit."""
+    """Return the dataclass of the words, read as its fields' types; raises ValidationError if one does not fit."""
     values = {name: getattr(default, name) for name in type(default).__pydantic_fields__}
     for name, value in values.items():
         values[name] = with_fields(value, given) if dataclasses.is_dataclass(value) else given.get(name, value)

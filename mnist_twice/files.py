@@ -88,7 +88,7 @@ def writing_folder(path: Path, replace: bool = True) -> Iterator[Path]:
     """Yield an empty hidden folder beside `path`, and put it in the place of `path` when the block ends cleanly.
 
     After an exception (Ctrl-C included) the hidden folder is deleted and what was at `path` is untouched. Raises
-    UserError where `path` cannot be written, or exists although nothing is to be replaced.
+    Raises UserError if `path` cannot be written, or exists although nothing is to be replaced.
     """
     if not replace and os.path.lexists(path):
         raise UserError(f"'{path}' already exists; choose another folder, or delete it first.")
@@ -106,7 +106,7 @@ def writing_folder(path: Path, replace: bool = True) -> Iterator[Path]:
 
 
 def check_place(path: Path) -> None:
-    """Raise UserError where a folder cannot be written at `path`; makes the folder above it if that is missing."""
+    """Raise UserError if a folder cannot be written at `path`; makes the folder above it if that is missing."""
     with suppress(OSError):
         # One look, not two: another process may be swapping the folder at this moment. A link is no folder here.
         if not stat.S_ISDIR(path.lstat().st_mode):

@@ -54,7 +54,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)  # when -m has chosen
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what a night must not leave out; UsageError where both frameworks would be imported, which aborts."""
+    """Begin with what a night must not leave out; raises UsageError if both frameworks would be imported: a crash."""
     items.sort(key=lambda item: not any(mark.kwargs.get("first") for mark in item.iter_markers("nightly")))
     if {"pytorch", "tensorflow"} <= {mark.name for item in items for mark in item.iter_markers()}:
         raise pytest.UsageError("one process cannot hold both frameworks: run -m pytorch and -m tensorflow apart")

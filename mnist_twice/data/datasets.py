@@ -50,7 +50,7 @@ class Dataset:
 def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
     """Return a dataset that download_mnist.py has put into data_dir, the user's own included, every byte verified.
 
-    UserError where the name is unknown, the dataset was not downloaded, or a file of it is damaged.
+    Raises UserError if the name is unknown, the dataset was not downloaded, or a file of it is damaged.
     """
     entry = CATALOGUE.get(name) or _find_own(name, data_dir)
     if entry is None:
@@ -96,7 +96,7 @@ def write_own(
 ) -> Path:
     """Write the dataset into data_dir, whole or not at all, and return its folder. An earlier one of ours is replaced.
 
-    made_by: the options that make it again. UserError as in check_name.
+    made_by: the options that make it again. Raises UserError as check_name does.
     """
     from mnist_twice.photos.preprocess import preprocessing_of  # only here: trainings need no photos
 
@@ -117,7 +117,7 @@ def write_own(
 
 
 def check_name(name: str, data_dir: Path) -> None:
-    """Raise UserError where the name is not allowed, is the catalogue's, or is that of something else in data_dir."""
+    """Raise UserError if the name is not allowed, is the catalogue's, or is that of something else in data_dir."""
     if not NAME.fullmatch(name) or is_forbidden_on_windows(name):
         raise UserError(
             f"'{name}' cannot name a dataset; use lower-case letters, digits and dashes, 40 at most, and "
@@ -144,8 +144,8 @@ def _find_own(name: str, data_dir: Path) -> Entry | None:
 
 
 def _read_verified(entry: Entry, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:
-    """Return the arrays in the entry's files and their SHA-256; UserError where that is not the catalogue's, or, where
-    the catalogue has none, SHA256SUMS's."""
+    """Return the arrays in the entry's files and their SHA-256; raises UserError if that is not the one in the
+    catalogue or, if the catalogue has none, in SHA256SUMS."""
     arrays, digests = [], []
     listed = {} if entry.sha256 else read_manifest(folder)
     for number, name in enumerate(entry.paths):

@@ -41,7 +41,7 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
     """Make the dataset complete in data_dir; return the paths under it of what was missing, damaged or replaced.
 
     `mirror`, an address or a folder, is tried before the catalogue's. Files that are there and right are kept, unless
-    `force`. UserError where no mirror has what is needed.
+    `force`. Raises UserError if no mirror has what is needed.
     """
     folder, npz = data_dir / entry.folder, f"../{entry.name}.npz"
     names = [*entry.paths, npz, MANIFEST]
@@ -64,7 +64,7 @@ def download_dataset(entry: Entry, data_dir: Path, mirror: str = "", force: bool
 def download_writers(entry: Entry, data_dir: Path, mirror: str = "", force: bool = False) -> None:
     """Bring who wrote each image into the folder of a dataset that is complete, as download_dataset does.
 
-    UserError where no mirror has what is needed: the dataset is as good without.
+    Raises UserError if no mirror has what is needed: the dataset is as good without.
     """
     if entry.writers is not None:
         folder, sums = data_dir / entry.folder, dict(zip(entry.writers.paths, entry.writers.sha256, strict=True))
@@ -87,7 +87,7 @@ def find_damage(entry: Entry, folder: Path) -> list[str]:
 
 
 def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytearray:
-    """Return the entry's file of that number, unpacked; UserError, with the reason, if the data are not it.
+    """Return the entry's file of that number, unpacked; raises UserError, with the reason, if the data are not it.
 
     data: the .gz, or what was in it.
     """
@@ -121,7 +121,7 @@ def _place(folder: Path, name: str) -> Path:
 
 
 def _bring(entry: Entry, folder: Path, damaged: Collection[str], mirror: str) -> None:
-    """Write those of the entry's files that are damaged. UserError where the mirror is no address and no folder."""
+    """Write those of the entry's files that are damaged. Raises UserError if the mirror is no address and no folder."""
     if entry.embedded:
         for number, array in enumerate(entry.embedded()):
             write_whole(folder / entry.paths[number], verify(idx_bytes(array), entry, number))

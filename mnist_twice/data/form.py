@@ -51,7 +51,7 @@ def number_classes(labels: Sequence[Sequence[str]], sources: Sequence[Path]) -> 
     """Return each class's number, in the order of their names, where 2 comes before 10.
 
     labels: of the training images, and those of the test images unless these are to be split off; sources: where each
-    part is from. UserError where there are too few or too many classes, or one of the test images has no other.
+    part is from. Raises UserError if there are too few or too many classes, or one that only test images have.
     """
     names = sorted(set(labels[0]), key=in_order)
     if not 2 <= len(names) <= MAX_CLASSES:
@@ -67,7 +67,7 @@ def four_arrays(
 ) -> Arrays:
     """Return a dataset's arrays; where there is only one part, one in seven images of each class is for testing.
 
-    UserError, which names the source, where there are too few for that.
+    Raises UserError, which names the source, if there are too few for that.
     """
     train_labels, *others = [np.array([numbers[label] for label in part], np.uint8) for part in labels]
     if others:

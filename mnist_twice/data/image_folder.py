@@ -65,7 +65,7 @@ def list_images(folder: Path, note: Callable[[str], None]) -> dict[Path, str]:
     """Return the image files of a folder, whatever their format, and the label of each.
 
     First those in a folder for each class, by name; then the others, by their index: the order of write_image_folder.
-    `note` receives sentences on what is not read. UserError where there are no such files, or a name is wrong.
+    `note` receives sentences on what is not read. Raises UserError if there are no such files, or a name is wrong.
     """
     found: dict[Path, str] = {}
     by_index: list[tuple[int, Path, str]] = []
@@ -189,7 +189,7 @@ def _read_image(path: Path, changes: Changes, convert: bool) -> tuple[NDArray[np
 def _check_lost(
     parts: list[Path], had: list[Counter[str]], has: list[Counter[str]], note: Callable[[str], None], allow_lost: bool
 ) -> None:
-    """Note how many of each class are lost; UserError where one has none left, or many of all are lost."""
+    """Note how many of each class are lost; raises UserError if one has none left, or many of all are lost."""
     for part, before, after in zip(parts, had, has, strict=True):
         for label in before:
             if not after[label] and (part == parts[0] or not after):

@@ -66,7 +66,7 @@ def read_unlabelled(path: Path, scale: float | None = None) -> tuple[str, list[s
     """Return what numbers the rows of a table of 784 pixels in each, as Kaggle's test.csv: the column's name and its
     numbers, ImageId from 1 on where there is none; and the images, (N, 28, 28), with pixels from 0 to `scale` or 255.
 
-    A label in the first column is not read. UserError for other tables.
+    A label in the first column is not read. Raises UserError for other tables.
     """
     import pandas as pd  # type: ignore[import-untyped]  # only here: it takes half a second
 
@@ -99,7 +99,7 @@ def is_id(header: str) -> bool:
 
 
 def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[list[str], NDArray[np.uint8]]:
-    """Return the table's labels and images (N, 28, 28); UserError where a row is bad, or the file is something else."""
+    """Return the table's labels and images (N, 28, 28); raises UserError if a row is bad, or it is no table."""
     _check_kind(path)
     labels: list[str] = []
     images: list[NDArray[np.uint8]] = []
@@ -141,7 +141,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _is_header(line: str, path: Path) -> bool:
-    """Return whether the first line has names instead of numbers; UserError where no labels come first."""
+    """Return whether the first line has names instead of numbers; raises UserError if no labels come first."""
     try:
         (cells,) = csv.reader([line])
     except csv.Error:  # the row's fault, to be named with the others

@@ -90,7 +90,7 @@ def _definition_of(search: Experiment, number: int) -> Definition:
     """Return the comparison of a search's best recipe with the one that it started from, with so many fresh seeds.
 
     Both train on all training images; where one of them needs images to validate on, both hold out equally many.
-    UserError where the search has no best recipe yet, or where that is the one it started from.
+    Raises UserError if the search has no best recipe yet, or if that is the one it started from.
     """
     definition = search.definition
     trial = best_of(definition, search.frozen)

@@ -85,7 +85,7 @@ class Definition:
 
 
 def read_definition(record: Any) -> Definition:
-    """Return the definition that Definition.record gave; UserError where it is that of another version of this code."""
+    """Return the definition that Definition.record gave; raises UserError if another version of this code made it."""
     try:
         return TypeAdapter(Definition).validate_python(record)
     except ValidationError:
@@ -95,7 +95,7 @@ def read_definition(record: Any) -> Definition:
 
 
 def refuse_other(name: str, stored: Any, asked: Definition) -> None:
-    """Raise UserError where the study of this name has another definition than the one that is asked for."""
+    """Raise UserError if the study of this name has another definition than the one that is asked for."""
     theirs: Any = stored
     ours: Any = asked.record()
     where: list[str] = []
@@ -113,7 +113,7 @@ def refuse_other(name: str, stored: Any, asked: Definition) -> None:
 
 
 def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition, list[str]]:
-    """Return the grid, and a sentence for each combination that is left out; UserError where nothing is left.
+    """Return the grid, and a sentence for each combination that is left out; raises UserError if nothing is left.
 
     fingerprint: that of the dataset.
     """
@@ -135,7 +135,7 @@ def grid_definition(options: GridOptions, fingerprint: str) -> tuple[Definition,
 
 
 def search_definition(options: SearchOptions, dataset: Dataset) -> Definition:
-    """Return the search; UserError where its space is none."""
+    """Return the search; raises UserError if its space is none."""
     fixed: dict[str, Any] = parse_space(options.set, "--set")
     space = parse_space(options.space) or default_space(options.model)
     for name, values in fixed.items():
@@ -188,7 +188,7 @@ def versions_of(frameworks: Iterable[str]) -> dict[str, str]:
 def recipe_of(definition: Definition, values: Mapping[str, Any]) -> Recipe:
     """Return the recipe of these values of a trial; its seed too, where they have one.
 
-    UserError, the end of a sentence, where no training can have them.
+    Raises UserError, the end of a sentence, if no training can have them.
     """
     fields = {name: value for name, value in values.items() if name not in ("framework", definition.label)}
     recipe = with_values(definition.recipes[str(values[definition.label])], fields)
@@ -203,7 +203,7 @@ def combinations(definition: Definition) -> tuple[list[dict[str, Any]], list[str
     """Return the parameters of each trial that is possible, and a sentence for each combination that was left out.
 
     All combinations of a seed come before those of the next one, so that an unfinished grid compares all of them.
-    UserError where no combination is possible.
+    Raises UserError if no combination is possible.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     left_out: dict[str, None] = {}

@@ -79,7 +79,7 @@ class Experiment:
 def read_experiment(name: str, output_dir: Path, storage: str = "") -> Experiment:
     """Return the experiment as it stands, without taking part in it.
 
-    UserError where there is none of this name, which names those that there are.
+    Raises UserError if there is none of this name, which names those that there are.
     """
     with answering(storage):
         known = experiments_in(output_dir, storage)

@@ -72,7 +72,7 @@ class Worker:
     def work(self, seconds: float = 0) -> bool:
         """Return whether it came to its end, and was not stopped by Ctrl-C or SIGTERM.
 
-        seconds: after which it begins no further trial; 0 is without a limit. UserError where the disk is full.
+        seconds: after which it begins no further trial; 0 is without a limit. Raises UserError if the disk is full.
         """
         deadline, waits = time.monotonic() + (seconds or math.inf), False
         with self._stoppable():

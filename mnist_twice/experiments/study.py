@@ -281,7 +281,7 @@ def _plan_of(definition: Definition, trials: int) -> tuple[int, list[dict[str, A
 def open_storage(folder: Path, address: str) -> BaseStorage:
     """Return the storage of studies: the database at the address, else the journal in the folder.
 
-    Both are made where they are missing. UserError where they cannot be used.
+    Both are made if they are missing. Raises UserError if they cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # we say it, in sentences
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -336,7 +336,7 @@ def answering(address: str) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold an experiment's lock on this machine, which ends with the process; UserError where another one has it.
+    """Hold an experiment's lock on this machine, which ends with the process; raises UserError if another one has it.
 
     Then what a killed process has left is put right: the lock of a single entry, and an entry without its end, which
     would make the journal unreadable once another one follows.

@@ -57,7 +57,7 @@ def train(
 
     log: begins the name of the file for what it prints; job: its number among those of this machine; watch: is called
     ten times a second, with the history where that has grown, and may raise. TrainingFailed where there is no result;
-    UserError where the disk is full.
+    Raises UserError if the disk is full.
     """
     start = None
     if definition.init_from:

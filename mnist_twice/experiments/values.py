@@ -67,7 +67,7 @@ def default_space(model: str) -> Space:
 def parse_space(words: Sequence[str], option: str = "--space") -> Space:
     """Return the alternatives, or with --space the range, of each field that the words name.
 
-    UserError where a word is no such thing.
+    Raises UserError if a word is no such thing.
     """
     found: Space = {}
     for word in words:
@@ -93,7 +93,7 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     """Return the recipe with these values in fields of its own or of its augmentation, checked and read as their types.
 
     Amounts of augmentation have no effect without it, and are then the usual ones: so equal trainings have equal
-    recipes. ValidationError where a value is none of its field.
+    recipes. Raises ValidationError if a value does not fit its field.
     """
     changed: Recipe = with_fields(recipe, values)
     return changed if changed.augment else dataclasses.replace(changed, augmentation=Augmentation())

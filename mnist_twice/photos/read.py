@@ -54,7 +54,7 @@ class Photo:
 
 def read_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS, page: int = 1) -> Photo:
     """Return the photo in a file or in bytes in memory: of a TIFF file that page, of an animation the first frame that
-    is not blank. UserError for what is not an image file, or a damaged one.
+    is not blank. Raises UserError for what is not an image file, or a damaged one.
 
     With `shrink` a large photo becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
     """

@@ -112,8 +112,8 @@ def writing_table(path: Path, resume: bool) -> Iterator[Table]:
     """Yield the table at `path`, a new one unless `resume`; rows are on their way to the disk when write() returns.
 
     With `resume`, a last line without its end, which a kill has left, is dropped with the rows of the path before it,
-    whose row it may be. UserError where the table exists and is not to be resumed, is something else, is being written
-    by another process, or cannot be finished.
+    whose row it may be. Raises UserError if the table exists and is not to be resumed, is something else, is being
+    written by another process, or cannot be finished.
     """
     if not resume and path.exists() and path.stat().st_size:
         raise UserError(f"'{path}' already exists; continue it with --resume, move it, or choose another --csv.")
@@ -172,7 +172,7 @@ def _whole_rows(data: bytes, path: Path) -> tuple[int, set[str]]:
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep other processes from writing the table until the file is closed; UserError where one does."""
+    """Keep other processes from writing the table until the file is closed; raises UserError if one does."""
     with suppress(ImportError, OSError):  # Windows, and some network file systems, have no such locks
         import fcntl
 

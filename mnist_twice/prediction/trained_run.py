@@ -47,7 +47,7 @@ class TrainedRun:
         return _load, (self.path,)
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28); UserError for others."""
+        """Return probabilities, float32 (N, classes), of raw images, uint8 (N, 28, 28); raises UserError for others."""
         probabilities = self._compute(images)
         if self.outputs == len(self.class_names):
             return probabilities
@@ -80,7 +80,7 @@ class TrainedRun:
 
 
 def load_run(run: Run) -> TrainedRun:
-    """Return the run, tested on two images; UserError for an ensemble, and where model.onnx is missing or forged."""
+    """Return the run, tested on two images; raises UserError if it is an ensemble, or has no valid model.onnx."""
     if run.framework == ENSEMBLE:
         members = ", ".join(member["name"] for member in run.info["members"])
         raise UserError(f"'{run.name}' is an ensemble, which has no network of its own; name its members: {members}.")
@@ -166,7 +166,7 @@ def _refusal(run: Path, why: str | Exception) -> UserError:
 def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
     """Return the named runs (names in `outputs`, or folders), ready to predict; the best one if none is named.
 
-    UserError where there is none, one is damaged, or they do not know the same classes or take other pictures.
+    Raises UserError if there is none, one is damaged, or they do not know the same classes or take other pictures.
     """
     loaded = [load_run(read_run(find_run(name, outputs))) for name in names]
     runs = loaded or [load_best(readable_runs(outputs), outputs)]
@@ -186,7 +186,7 @@ def readable_runs(outputs: Path) -> list[Run]:
 
 
 def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
-    """Return the best run for digits whose model.onnx can be used, ready to predict; UserError where there is none."""
+    """Return the best run for digits whose model.onnx can be used, ready to use; raises UserError if there is none."""
     for run in sorted(filter(reads_digits, runs), key=quality, reverse=True):
         try:
             return load_run(run)

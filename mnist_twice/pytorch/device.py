@@ -15,7 +15,7 @@ from mnist_twice.recipes import Options
 def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
     """Seed every generator and return the device that 'auto', 'cpu', 'cuda' or 'mps' (an Apple GPU; untested) means.
 
-    UserError where PyTorch sees no such GPU.
+    Raises UserError if PyTorch sees no such GPU.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device, True):

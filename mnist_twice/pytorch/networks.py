@@ -336,7 +336,7 @@ NETWORKS: dict[str, Callable[[ModelConfig], nn.Sequential]] = {
 def build_model(config: ModelConfig) -> nn.Sequential:
     """Return the network `config.model` with random weights from PyTorch's global generator.
 
-    UserError where NETWORKS does not have it.
+    Raises UserError if NETWORKS does not have it.
     """
     if config.model not in NETWORKS:
         raise UserError(
@@ -351,7 +351,7 @@ def build_model(config: ModelConfig) -> nn.Sequential:
 
 @torch.no_grad()
 def _check_shapes(model: nn.Sequential, config: ModelConfig) -> None:
-    """Raise UserError where a layer does not take what the one before it gives: the network was edited."""
+    """Raise UserError if a layer does not take what the one before it gives: the network was edited."""
     values = torch.zeros(2, 28, 28, dtype=torch.uint8)
     for name, layer in model.eval().named_children():
         try:

@@ -67,7 +67,7 @@ def differences_of(run: Run) -> dict[str, Any]:
 
 
 def check_replaceable(path: Path, options: Options, framework: str, network_code: str) -> None:
-    """Raise UserError where a finished run of another recipe or network lies at `path`. (One that is damaged may be
+    """Raise UserError if a finished run of another recipe or network lies at `path`. (One that is damaged may be
     replaced.)"""
     try:
         run = read_run(path)

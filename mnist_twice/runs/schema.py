@@ -113,7 +113,7 @@ _INFO: TypeAdapter[RunInfo] = TypeAdapter(RunInfo)
 
 
 def read_info(file: Path) -> RunInfo:
-    """Return what run.json holds; UserError where it is something else."""
+    """Return what run.json holds; raises UserError if it is something else."""
     try:
         info = _INFO.validate_json(read_bytes(file, LARGEST))
     except ValidationError as error:

@@ -22,7 +22,7 @@ from mnist_twice.runs.schema import ARRAYS, HISTORY, WRITERS, Score
 
 
 def check_writable(path: Path) -> None:
-    """Raise UserError where no run can be written at `path`: call this before a training, not after it."""
+    """Raise UserError if no run can be written at `path`: call this before a training, not after it."""
     before = identity(path)
     with suppress(OSError):
         names = set(os.listdir(path))
@@ -37,7 +37,7 @@ def writing_run(path: Path) -> Iterator[Path]:
     """Yield an empty folder to write a run in; when the block ends cleanly it becomes `path`, replacing a run there.
 
     run.json gets 'files' added: the SHA-256 of every other file, by which a reader knows that the run is whole. Files
-    put there later, such as figures, are not listed. Raises UserError where `path` cannot be written.
+    put there later, such as figures, are not listed. Raises UserError if `path` cannot be written.
     """
     check_writable(path)
     with writing_folder(path) as folder:
@@ -64,7 +64,7 @@ def write_run_files(
 
     probabilities: float32 (N, classes), rows that sum to 1; labels: (N,); history: one mapping an epoch, all with the
     same keys; info: what run.json holds; writers: (N, 2), for writers.npy. The predictions are the most probable
-    classes. Raises UserError where the numbers are not finite: the training diverged.
+    classes. Raises UserError if the numbers are not finite: the training diverged.
     """
     numbers = [value for row in history for value in row.values()]  # with --keep-best, epochs behind the best one too
     if not (np.isfinite(probabilities).all() and np.isfinite(numbers).all()):

@@ -14,7 +14,7 @@ from mnist_twice.recipes import Options
 def set_up(device: str, seed: int, precision: str = "float32") -> str:
     """Seed every generator and return the device that 'auto', 'cpu' or 'cuda' means.
 
-    UserError where 'cuda' is asked for and TensorFlow sees no GPU, and for 'mps', which is PyTorch's.
+    Raises UserError if 'cuda' is asked for and TensorFlow sees no GPU, and for 'mps', which is PyTorch's.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cuda" and not gpus:

@@ -81,7 +81,7 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 
 def load_weights(path: Path) -> keras.Model:
-    """Return the network in a weights.safetensors of either framework; UserError where it does not fit."""
+    """Return the network in a weights.safetensors of either framework; raises UserError if it does not fit."""
     config, arrays = read_weights(path)
     model = build_model(config)
     check_fit(path, arrays, get_weights(model))

@@ -328,7 +328,7 @@ NETWORKS: dict[str, Callable[[ModelConfig], keras.Model]] = {
 def build_model(config: ModelConfig) -> keras.Model:
     """Return the network `config.model` with random weights from Keras's global generator.
 
-    UserError where NETWORKS does not have it.
+    Raises UserError if NETWORKS does not have it.
     """
     if config.model not in NETWORKS:
         raise UserError(

@@ -23,7 +23,7 @@ _ORDER, _AUGMENT, _PENS, _PIECES, _DEGRADE = 1, 2, 3, 4, 5  # 0 is that of the v
 def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the training images to train on and those to validate on, as their indices, each ascending.
 
-    UserError where too few are left for what the recipe asks, or writers are to be held out that nobody knows.
+    Raises UserError if too few are left for what the recipe asks, or writers are to be held out that nobody knows.
     """
     if recipe.split == "random":
         train_indices, validation_indices = split_indices(dataset.train_labels, recipe.validation_fraction, recipe.seed)
@@ -51,8 +51,8 @@ def evaluation_set(
     dataset: Dataset, held_out: Recipe | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32] | None]:
     """Return images (N, 28, 28) and labels (N,) to evaluate a network on, and who wrote them (N, 2), if that is known:
-    those that this recipe holds out of the training images, or the test set. UserError as in split_dataset, and where
-    it holds out none."""
+    those that this recipe holds out of the training images, or the test set. Raises UserError as split_dataset does,
+    and if it holds out none."""
     if held_out is None:
         return dataset.test_images, dataset.test_labels, dataset.test_writers
     indices = split_dataset(dataset, held_out)[1]
@@ -84,7 +84,7 @@ def images_of_epochs(
     """Yield the training images of each epoch from the epoch `first` on, uint8 (N, 28, 28), and their labels (N,).
 
     With augmentation, other pens or pieces they are changed at random for each epoch, in a thread, while the previous
-    epoch is trained. UserError where the dataset has no digits that a pen could write or that could touch.
+    epoch is trained. Raises UserError if the dataset has no digits that a pen could write or that could touch.
     """
     images, digits, labels = dataset.train_images, dataset.train_labels, dataset.train_labels.astype(np.int64)
     for name in ("pens", "non_digits"):

@@ -39,10 +39,10 @@ class Checkpoint:
         self.about: dict[str, Any] = json.loads(json.dumps({**asked, **recipe, **facts}, default=str))  # as read back
 
     def restore(self, load: Callable[[bytes], None]) -> Progress:
-        """Return what the finished epochs left, which is nothing where the training starts afresh.
+        """Return what the finished epochs left, which is nothing if the training starts afresh.
 
-        `load` is given the framework's own bytes. UserError where the file is damaged or that of a training with other
-        options; also where workers differ in options, data or versions.
+        `load` is given the framework's own bytes. Raises UserError if the file is damaged or is that of a training with
+        other options; also if workers differ in options, data or versions.
         """
         self.workers.agree(self.about)
         if (earlier := self.workers.from_first(self.read)) is None:
@@ -77,7 +77,7 @@ class Checkpoint:
         return Progress(facts["history"], facts["losses"]), state
 
     def write(self, progress: Progress, state: bytes) -> None:
-        """Replace the earlier checkpoint by the training as it stands; UserError where that fails."""
+        """Replace the earlier checkpoint by the training as it stands; raises UserError if that fails."""
         if self.workers.rank:
             return
         content = json.dumps({"about": self.about, **dataclasses.asdict(progress)}).encode() + b"\n" + state

@@ -37,7 +37,7 @@ class Progress:
     def add(self, row: dict[str, float], losses: Sequence[float], epochs: int) -> None:
         """Add an epoch, its row of history.csv and the losses of its steps, and print the row.
 
-        UserError where the training loss is not finite.
+        Raises UserError if the training loss is not finite.
         """
         if not math.isfinite(row["train_loss"]):
             raise UserError(
@@ -62,7 +62,7 @@ class EventLog:
 
     def __init__(self, folder: Path, resumed: bool) -> None:
         """Event files of an earlier training in the folder are deleted, unless this one resumes it: TensorBoard would
-        show both as one. Raises ModuleNotFoundError where TensorBoard is not installed, and OSError."""
+        show both as one. Raises ModuleNotFoundError if TensorBoard is not installed, and OSError."""
         # Or TensorBoard would import TensorFlow where that is installed, which crashes beside PyTorch.
         sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
         from tensorboard.summary import Writer  # only where it is asked for

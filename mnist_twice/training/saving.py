@@ -49,8 +49,8 @@ class NewRun:
     ) -> None:
         """`packages` are those whose versions decide the numbers; `started` is the time.perf_counter() of the start.
 
-        Of several workers, the first writes. UserError where the run cannot be written, would replace one of another
-        recipe or network, or has no images to evaluate.
+        Of several workers, the first writes. Raises UserError if the run cannot be written, would replace one of
+        another recipe or network, or has no images to evaluate.
         """
         self.options, self.dataset, self.framework = options, dataset, framework
         self.started, self.workers = started, workers

@@ -59,7 +59,7 @@ def model_config(recipe: Recipe, num_classes: int, framework: str) -> ModelConfi
 def network_config(options: Options, num_classes: int, framework: str) -> ModelConfig:
     """Return which network the options ask for: the recipe's, with --init-from for pixels in that network's range.
 
-    UserError as in initial_weights.
+    Raises UserError as initial_weights does.
     """
     config = model_config(options.recipe, num_classes, framework)
     return initial_weights(options.init_from, config, options.new_head)[0] if options.init_from else config
@@ -79,7 +79,7 @@ def write_weights(path: Path, config: ModelConfig, arrays: Mapping[str, NDArray[
 def read_weights(path: Path) -> tuple[ModelConfig, dict[str, NDArray[np.float32]]]:
     """Return the network that the file at `path` holds, and its arrays.
 
-    UserError where there is no such file, or it is damaged or holds something else.
+    Raises UserError if there is no such file, or it is damaged or holds something else.
     """
     from safetensors import safe_open
 
@@ -101,7 +101,7 @@ def initial_weights(
 
     `path` is a run's folder or a weights file. The network is the asked one with the file's range of pixels, which its
     first layer was trained for. The arrays of `head`, the last layer, are left out with `new_head`, and where the
-    file has another number of classes. UserError where it holds another model, or one of other widths.
+    file has another number of classes. Raises UserError if it holds another model, or one of other widths.
     """
     path = path / "weights.safetensors" if path.is_dir() else path
     found, arrays = read_weights(path)
@@ -118,7 +118,7 @@ def initial_weights(
 def check_fit(
     path: Path, arrays: Mapping[str, NDArray[np.floating]], expected: Mapping[str, NDArray[np.floating]]
 ) -> None:
-    """Raise UserError where the arrays read from `path` are not named and shaped as the network's own."""
+    """Raise UserError if the arrays read from `path` are not named and shaped as the network's own."""
     for name in sorted({*arrays, *expected}):
         found, wanted = (one[name].shape if name in one else "none" for one in (arrays, expected))
         if found != wanted:
@@ -133,7 +133,7 @@ def starting_weights(
 ) -> Mapping[str, NDArray[np.floating]]:
     """Return what the options start the network from: --init-from, --parity, or the network's own fresh weights.
 
-    UserError as in initial_weights and check_fit.
+    Raises UserError as initial_weights and check_fit do.
     """
     if options.init_from:
         head = {name: array for name, array in fresh.items() if name.startswith("head.")}

@@ -35,7 +35,7 @@ class Workers:
         """Return when all workers have come here."""
 
     def agree(self, facts: Mapping[str, Any]) -> None:
-        """Raise UserError where workers have other facts (options, data, versions)."""
+        """Raise UserError if workers have other facts (options, data, versions)."""
 
     def from_first(self, read: Callable[[], T]) -> T:
         """Return what `read` returns in the first worker, in each."""
@@ -51,7 +51,7 @@ ALONE = Workers()
 
 
 def check_alone(launcher: str) -> None:
-    """Raise UserError where several processes were started that do not know how to find each other: each would train
+    """Raise UserError if several processes were started that do not know how to find each other: each would train
     alone, and all write the same run. `launcher`: what starts them so that they do."""
     for name in LAUNCHERS[:2]:
         count = os.environ.get(name, "")

@@ -16,7 +16,7 @@ from mnist_twice.prediction import TRAIN_FIRST, TrainedRun, describe, difference
 def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun], str]:
     """Return the named runs, else one of each framework (load_pair), and a sentence on what spoils the comparison.
 
-    That is a missing framework, or unequal runs; '' where nothing does. UserError where there is no run.
+    That is a missing framework, or unequal runs; '' where nothing does. Raises UserError if there is no run.
     """
     runs = load_runs(names, outputs) if names else load_pair(readable_runs(outputs), outputs)
     if not runs:

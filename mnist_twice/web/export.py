@@ -15,8 +15,8 @@ MAX_BYTES = 3_000_000  # what a phone loads in a second or two
 def export_site(runs: Sequence[TrainedRun], folder: Path) -> int:
     """Write index.html into the folder, beside what else is in it, and return its size in bytes.
 
-    UserError where a network has an operation that network.js lacks, where the page would be larger than MAX_BYTES, or
-    where the folder has a page of something else.
+    Raises UserError if a network has an operation that network.js lacks, if the page would be larger than MAX_BYTES,
+    or if the folder has another page.
     """
     index = folder / "index.html"
     if index.exists() and 'name="generator" content="draw_digit.py"' not in index.read_text("utf-8", errors="replace"):

@@ -37,7 +37,7 @@ SIDES = {"Conv": 4, "Gemm": 2, "GlobalAveragePool": 4, "MatMul": 2, "MaxPool": 4
 
 
 def read_network(path: Path) -> dict[str, Any]:
-    """Return what network.js evaluates of a run's model.onnx; UserError where it cannot.
+    """Return what network.js evaluates of a run's model.onnx; raises UserError if it cannot.
 
     'image' is the name of the input. 'steps': 'op', the names of its 'inputs' and 'output', the output's 'shape', and
     ONNX's attributes. 'weights': base64 of float32, little-endian, of all 'constants', of which each has its 'start'

@@ -63,7 +63,7 @@ class Lane:
         self._places, self._threads = anyio.Semaphore(arriving), anyio.CapacityLimiter(computing)
 
     async def answer(self, request: Request, compute: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
-        """Return what `compute` makes of the request's body, in a thread; HTTPException where it is not to be had."""
+        """Return what `compute` makes of the request's body, in a thread; raises HTTPException if there is none."""
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             raise HTTPException(411, "the request does not state its length; send Content-Length.")

@@ -21,7 +21,7 @@ MOST, SHOWN = 1000, 60  # drawings that are kept, the latest ones: some ten mega
 
 
 def check_keep(folder: Path) -> None:
-    """Make the folder for --keep where it is missing. UserError where it cannot be written, or is in parts."""
+    """Make the folder for --keep where it is missing. Raises UserError if it cannot be written, or is in parts."""
     if parts := [part for part in ("train", "test") if (folder / part).exists()]:
         raise UserError(f"'{folder}' has '{parts[0]}' in it, the only images that are read then; give another one.")
     check_place(folder / "0_0.png")
@@ -83,7 +83,7 @@ class Wall:
             self._drawings.remove(latest)
 
     def label(self, number: int, change: int, label: int) -> None:
-        """State the true class of a drawing as it was after that change; UserError where it has changed meanwhile."""
+        """State the true class of a drawing as of that change; raises UserError if it has changed since."""
         drawing = self._find(number)
         if change != drawing.change:
             raise UserError("the drawing has changed meanwhile; look again.")
