@@ -81,7 +81,8 @@ def plot(digit: Array, rng: np.random.Generator, colours: str) -> Image.Image:
 
 def transparent(digit: Array, rng: np.random.Generator, beside: str) -> Image.Image:
     """Return ink on nothing with an outline, an eraser's white strokes or a shadow beside it, or on a sticker."""
-    ink, shape = _canvas(digit, rng), np.zeros((280, 280), np.float32)
+    ink: Array = _canvas(digit, rng)
+    shape: Array = np.zeros((280, 280), np.float32)
     pen, paper = PENS[rng.integers(len(PENS))], PENS[1]
     if beside == "shadow":
         shape = np.roll(cv2.GaussianBlur(ink, (0, 0), rng.uniform(2, 8)), rng.integers(3, 12, 2), (0, 1)) / 2

@@ -135,7 +135,8 @@ def _has_lines(mask: NDArray[Any]) -> bool:
     rulings = find_rulings(mask)
     if rulings is None or without_rulings(mask, rulings) is mask:
         return False
-    return max(line.stop - line.start for line in (*rulings.level, *rulings.upright)) > ALONG * max(mask.shape) / 2
+    longest = max(line.stop - line.start for line in (*rulings.level, *rulings.upright))
+    return bool(longest > ALONG * max(mask.shape) / 2)
 
 
 def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tuple[NDArray[np.uint8], float]:

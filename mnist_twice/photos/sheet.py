@@ -42,7 +42,8 @@ def find_sheet(grey: NDArray[Any], several: bool = False) -> Corners | None:
     # On a screen the outline is clear, and what is close to it, a button or a plot's scale, is not part of it.
     ways = (small, _closed(small)), (small, small), (dark, dark)
     least = (LEAST_AREA_OF_PAGE if several else LEAST_AREA) * small.size
-    corners = next((corners for way in ways if (corners := _light_sheet(*way, least)) is not None), None)
+    found = (_light_sheet(image, paper, least) for image, paper in ways)
+    corners = next((corners for corners in found if corners is not None), None)
     if corners is None:
         return None
     # Pixel centres: a corner of the small photo lies at -0.5, as one of the large photo does.
@@ -64,7 +65,7 @@ def _light_sheet(small: NDArray[Any], paper: NDArray[Any], least: float) -> Corn
     area = cv2.contourArea(hull)
     if area < least or cv2.contourArea(outline) < LEAST_FILLED * area:
         return None
-    inside = cv2.fillConvexPoly(np.zeros_like(small), hull, 1)
+    inside = np.asarray(cv2.fillConvexPoly(np.zeros_like(small), hull, 1))
     apart = np.count_nonzero(light > inside) / area
     seen, clear = _outline_seen(hull, small.shape), step > CLEAR_STEP and apart < 0.1
     if step < LEAST_STEP or seen < (LEAST_OUTLINE_OF_BOARD if clear else LEAST_OUTLINE):
@@ -76,7 +77,7 @@ def _light_sheet(small: NDArray[Any], paper: NDArray[Any], least: float) -> Corn
     elif corners is None or not LEAST_LIKENESS <= cv2.contourArea(corners) / area <= 1 / LEAST_LIKENESS:
         return None
     # What is dark beside a cell of a table is but its lines.
-    beside = _closed(small)[(light | inside) == 0]
+    beside = _closed(small)[(light == 0) & (inside == 0)]
     if np.count_nonzero(beside > threshold) > len(beside) / 2:
         return None
     return corners if _is_written_on(small, light, corners) else None
