@@ -93,7 +93,8 @@ def test_place_brightness_and_inversion_do_not_matter(index: int, x: int, y: int
     np.testing.assert_allclose(moved.box, np.add(digit.box, (x, y, x, y)), atol=2)
     assert likeness(moved.image, digit.image) > 0.95
     assert likeness(find_digit(np.rint(sheet * factor).astype(np.uint8)).image, digit.image) > 0.95
-    np.testing.assert_array_equal(find_digit(255 - sheet).image, digit.image)
+    # A photo that is resampled rounds halves up, its negative down.
+    np.testing.assert_allclose(find_digit(255 - sheet).image.astype(int), digit.image, atol=3)
 
 
 @pytest.mark.parametrize(("level", "grain"), [(0, 0), (90, 4), (255, 4)])
