@@ -42,7 +42,7 @@ def test_comments_and_other_networks_change_nothing(models: Path) -> None:
     for framework in ("pytorch", "tensorflow"):
         file = models / framework / "networks.py"
         edit(file, '"""Two convolutions', '# A comment, and a docstring.\n    """Three convolutions')
-        edit(file, "\n\n\nNETWORKS:", "\n\n\ndef tiny(config):\n    return [config]\n\n\nNETWORKS:")
+        edit(file, "\nNETWORKS:", "\n\ndef tiny(config):\n    return [config]\n\n\nNETWORKS:")
     assert (codes("tensorflow"), codes("pytorch")) == before
 
 
