@@ -33,7 +33,7 @@ def list_models() -> None:
     """Print the table of networks, with the parameters that they have here with their default recipes."""
     counts: dict[str, tuple[int, int] | None] = dict.fromkeys(RECIPES)
     for name, recipe in RECIPES.items():
-        with suppress(UserError), torch.device("meta"):  # it may be in the other framework alone
+        with suppress(UserError):  # it may be in the other framework alone
             counts[name] = count_parameters(build_model(model_config(recipe, 10, "pytorch")))
     print(models_table(counts, "pytorch"))
 
