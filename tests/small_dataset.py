@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
 import numpy as np
 
-import download_mnist
 from mnist_twice.data import Entry
 from mnist_twice.data.idx import idx_bytes
-from mnist_twice.errors import run_script
 
 TRAIN, TEST = 60, 20
 _rng = np.random.default_rng(0)
@@ -91,15 +85,3 @@ def send_file(handler: BaseHTTPRequestHandler) -> None:
     """Answer as a good mirror does."""
     body = GZ_BYTES.get(handler.path.rsplit("/", 1)[-1])
     send(handler, body or b"no such file", 200 if body else 404)
-
-
-def run_download(*words: object) -> SimpleNamespace:
-    """Run download_mnist.py with these words in this process; return its returncode, stdout and stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    argv = ["download_mnist.py", *map(str, words)]
-    with mock.patch.object(sys, "argv", argv), redirect_stdout(out), redirect_stderr(err):
-        try:
-            status = run_script(download_mnist.main)
-        except SystemExit as end:
-            status = end.code
-    return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())

@@ -15,13 +15,13 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from in_process import run_download
 from small_dataset import (
     ARRAYS,
     GZ_BYTES,
     IDX_BYTES,
     SMALL,
     Respond,
-    run_download,
     send,
     send_file,
     serving,
@@ -226,7 +226,7 @@ def test_a_file_in_the_way_is_named_and_a_mirror_that_is_not_there(tmp_path: Pat
 def test_the_sample_needs_no_network_and_is_said_to_be_complete(tmp_path: Path) -> None:
     for state in ("complete and verified", "already complete", "fixed (MNISTSample/raw/t10k-labels-idx1-ubyte)"):
         done = run_download("--dataset", "mnist-sample", "--data-dir", tmp_path)
-        first, second = done.stdout.splitlines()
+        first, second = done.out.splitlines()
         assert first == f"mnist-sample: 4,000 training and 1,000 test images in '{tmp_path / 'MNISTSample'}', {state}."
         assert "Licence: CC BY-SA 3.0" in second
         if state == "already complete":
@@ -244,11 +244,11 @@ def test_all_goes_on_after_one_that_fails_and_the_option_wins_over_the_environme
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("MNIST_MIRROR", "/no/such/folder")
     done = run_download("--dataset", "all", "--mirror", tmp_path / "mirror", "--data-dir", tmp_path / "data")
-    assert done.returncode == 1
-    assert "mnist-sample: 4,000 training" in done.stdout
-    failed = re.findall("^error: (.*) was not downloaded", done.stderr, re.MULTILINE)
+    assert done.status == 1
+    assert "mnist-sample: 4,000 training" in done.out
+    failed = re.findall("^error: (.*) was not downloaded", done.err, re.MULTILINE)
     assert failed == ["mnist", "fashion-mnist", "kmnist"]
-    assert "connection refused" in done.stderr
+    assert "connection refused" in done.err
 
 
 def test_a_call_that_ends_early_is_continued_by_the_next(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from in_process import run_download
 from PIL import Image
-from small_dataset import ARRAYS, SMALL, run_download, write_mirror
+from small_dataset import ARRAYS, SMALL, write_mirror
 
 from mnist_twice.data import Dataset, image_folder, load_dataset
 from mnist_twice.data.catalogue import stratified_sample
@@ -57,19 +58,19 @@ def test_any_dataset_there_and_back(tmp_path_factory: pytest.TempPathFactory, na
 def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tmp_path: Path) -> None:
     words = ["--data-dir", tmp_path / "mine", "--name", "my-digits", "--from-images", written]
     done = run_download(*words, "--to-images", tmp_path / "again")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "60 training and 20 test images" in done.stdout
+    assert (done.status, done.err) == (0, "")
+    assert "60 training and 20 test images" in done.out
     before = load_dataset("my-digits", tmp_path / "mine").fingerprint
     assert before == read_dataset(SMALL, written.parent / "data").fingerprint
     assert sorted(p.name for p in (tmp_path / "again").rglob("*")) == sorted(p.name for p in written.rglob("*"))
     twice, bad, *_ = (written / "test").iterdir()
     (written / "train" / f"{twice.name[0]}_999.png").write_bytes(twice.read_bytes())
-    assert "warning: 1 of the test images are training images too" in run_download(*words).stderr
+    assert "warning: 1 of the test images are training images too" in run_download(*words).err
     before = load_dataset("my-digits", tmp_path / "mine").fingerprint
     bad.write_bytes(bad.read_bytes()[:-30])
     done = run_download(*words)
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert str(bad) in done.stderr
+    assert (done.status, len(done.err.splitlines())) == (1, 1)
+    assert str(bad) in done.err
     assert load_dataset("my-digits", tmp_path / "mine").fingerprint == before  # is as it was
     image = tmp_path / "mine" / "my-digits" / "raw" / "train-images-idx3-ubyte"
     image.write_bytes(image.read_bytes()[:-1] + b"x")
@@ -77,8 +78,8 @@ def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tm
         load_dataset("my-digits", tmp_path / "mine")
     for wrong in (["--name", "x"], ["--from-images", written], [*words, "--force"]):
         done = run_download("--data-dir", tmp_path / "mine", *wrong)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-        assert done.stderr.startswith(("error: --name ", "error: --from-images must go with --name."))
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+        assert done.err.startswith(("error: --name ", "error: --from-images must go with --name."))
 
 
 def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:
@@ -111,8 +112,8 @@ def test_pictures_of_any_kind_are_converted_and_each_that_fails_is_named(
     (tmp_path / "in" / "2" / "broken.jpg").write_bytes(b"\xff\xd8 nothing")
     words = ["--data-dir", tmp_path / "mine", "--from-images", tmp_path / "in", "--name", "mine", "--convert"]
     done = run_download(*words, "--allow-lost")
-    assert done.returncode == 0, done.stderr
-    first, second, *_, total = done.stderr.splitlines()
+    assert done.status == 0, done.err
+    first, second, *_, total = done.err.splitlines()
     assert first == f"warning: left out: '{tmp_path / 'in' / '1' / 'empty.png'}': no digit found."
     assert second.startswith(f"warning: left out: '{tmp_path / 'in' / '2' / 'broken.jpg'}': ")
     assert total == "warning: left out: 2 of the 44 pictures: 1 of 15 of class '1', 1 of 15 of class '2'."

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_dataset import run_download
+from in_process import run_download
 
 from mnist_twice.data import Dataset, load_dataset, tables
 from mnist_twice.data.form import Changes
@@ -149,25 +149,25 @@ def test_there_and_back_by_the_command(tmp_path: Path) -> None:
     train.write_text("\n".join([KAGGLE, *LINES]))
     words = ["--data-dir", tmp_path / "data", "--name", "mine", "--from-csv", train]
     done = run_download(*words, "--transpose", "--to-csv", tmp_path / "tables")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "mine: 30 training and 10 test images in" in done.stdout
+    assert (done.status, done.err) == (0, "")
+    assert "mine: 30 training and 10 test images in" in done.out
     before = load_dataset("mine", tmp_path / "data")
     assert {image.T.tobytes() for image in (*before.train_images, *before.test_images)} == {i.tobytes() for i in IMAGES}
     assert test.read_text().splitlines()[0] == KAGGLE
-    assert run_download(*words[:2], "--name", "again", "--from-csv", test.with_name("train.csv"), test).returncode == 0
+    assert run_download(*words[:2], "--name", "again", "--from-csv", test.with_name("train.csv"), test).status == 0
     assert load_dataset("again", tmp_path / "data").fingerprint == before.fingerprint
 
     train.write_text("\n".join([*LINES, "1,2"]))
     done = run_download(*words)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert [line[:7] for line in done.stderr.splitlines()] == ["error: "] * 2
+    assert (done.status, done.out) == (1, "")
+    assert [line[:7] for line in done.err.splitlines()] == ["error: "] * 2
     assert load_dataset("mine", tmp_path / "data").fingerprint == before.fingerprint  # as it was
     (tmp_path / "data" / "mine" / "raw" / "t10k-labels-idx1-ubyte").write_bytes(b"")
     with pytest.raises(UserError, match="--from-csv TRAIN --transpose --name mine"):
         load_dataset("mine", tmp_path / "data")
     for wrong in ([*words, train, train], [*words, "--convert"], [*words, "--from-images", tmp_path]):
         done = run_download(*wrong)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), wrong
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1), wrong
 
 
 def test_labels_are_numbers_where_the_classes_have_other_names(tmp_path: Path) -> None:

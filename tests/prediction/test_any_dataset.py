@@ -1,16 +1,14 @@
 """Prediction repeats what a dataset's images went through: as many are right as in the run itself, digits or not."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from in_process import predict, run_download
 from linear_run import make_linear_run
 from make_runs import add_info
 from PIL import Image
-from small_dataset import run_download
 
 from mnist_twice.data import Dataset, load_dataset
 from mnist_twice.data.catalogue import stratified_sample
@@ -19,7 +17,6 @@ from mnist_twice.prediction import answer_files, list_files, load_run
 from mnist_twice.prediction.trained_run import TrainedRun
 
 RNG = np.random.default_rng(7)
-Predict = Callable[..., Any]
 
 
 def make_pictures(folder: Path, low: int, high: int, size: tuple[int, ...]) -> None:
@@ -65,9 +62,9 @@ def make_dataset(kind: str, tmp_path: Path) -> Dataset:
             write_table(tmp_path / "in.csv", images, labels)
             words = ["--name", "own", "--from-csv", tmp_path / "in.csv"]
     done = run_download(*words, "--data-dir", tmp_path, "--to-images", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     resized = "were in colour or not of 28x28 pixels; the whole of each was made grey, shrunk"
-    assert (resized in done.stderr) == (kind in ("colour", "dark on light"))
+    assert (resized in done.err) == (kind in ("colour", "dark on light"))
     return load_dataset("mnist-sample" if kind == "mnist-sample" else "own", tmp_path)
 
 
@@ -117,7 +114,7 @@ def test_runs_of_earlier_versions_are_for_digits_or_not(tmp_path: Path) -> None:
         assert run.preprocessing == preprocessing
 
 
-def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, predict: Predict) -> None:
+def test_a_table_without_labels_becomes_a_submission(tmp_path: Path) -> None:
     images = stratified_sample()[2][:50]
     run = load_run(add_info(make_linear_run(tmp_path / "outputs")))
     write_table(tmp_path / "test.csv", images, None)
@@ -144,7 +141,7 @@ def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, predict: Pr
     assert predict(*words[:-1]).status == 2
 
 
-def test_runs_that_take_pictures_in_other_ways_are_not_averaged(tmp_path: Path, predict: Predict) -> None:
+def test_runs_that_take_pictures_in_other_ways_are_not_averaged(tmp_path: Path) -> None:
     first, second = (make_linear_run(tmp_path, framework=framework) for framework in ("pytorch", "tensorflow"))
     add_info(second, preprocessing="as is")
     done = predict("x.png", "--run", first, second)

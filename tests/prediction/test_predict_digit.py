@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from in_process import predict
 from linear_run import make_linear_run
 from make_runs import add_info
 from paths import ROOT
@@ -53,7 +54,7 @@ def sheet(outputs: Path) -> Pixels:
 
 
 @pytest.fixture
-def answers(predict, outputs: Path):
+def answers(outputs: Path):
     def answer(*words: object) -> list[dict]:
         done = predict(*words, "--output-dir", outputs, "--json")
         assert (done.status, done.err.count("\n")) == (0, "--run" not in words)  # a note says which run answered
@@ -87,7 +88,7 @@ def test_every_kind_of_image_file(answers, tmp_path: Path, sheet: Pixels) -> Non
     assert all(answer["sure"] for answer in found)
 
 
-def test_bad_files_are_named_and_the_rest_is_answered(predict, outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
+def test_bad_files_are_named_and_the_rest_is_answered(outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
     Image.fromarray(sheet).save(tmp_path / "good.png")
     whole = (tmp_path / "good.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -125,7 +126,7 @@ def test_several_digits_are_marked_in_copies_with_names_of_their_own(answers, tm
         assert (np.asarray(Image.open(answer["boxes"])) != photo).any()
 
 
-def test_a_damaged_run_is_left_out_with_a_note(predict, outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
+def test_a_damaged_run_is_left_out_with_a_note(outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
     (run,) = outputs.iterdir()
     for name in ("bad-model", "good", "half"):
         shutil.copytree(run, tmp_path / "outputs" / name)
@@ -142,9 +143,7 @@ def test_a_damaged_run_is_left_out_with_a_note(predict, outputs: Path, tmp_path:
         assert note.startswith(f"note: left out: '{tmp_path / 'outputs' / name}{os.sep}")
 
 
-def test_runs_are_averaged_and_wrong_ones_refused(
-    answers, predict, outputs: Path, tmp_path: Path, sheet: Pixels
-) -> None:
+def test_runs_are_averaged_and_wrong_ones_refused(answers, outputs: Path, tmp_path: Path, sheet: Pixels) -> None:
     Image.fromarray(sheet).save(tmp_path / "photo.png")
     runs = [next(outputs.iterdir()), make_linear_run(tmp_path / "outputs", framework="tensorflow")]
     (mean,) = answers(tmp_path / "photo.png", "--run", *runs)
@@ -160,7 +159,7 @@ def test_runs_are_averaged_and_wrong_ones_refused(
     assert "python mnist_pytorch.py" in done.err
 
 
-def test_usage(predict) -> None:
+def test_usage() -> None:
     assert predict("--help").status == 0
     for words, sentence in (
         ([], "no photo is named; "),
@@ -212,7 +211,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
-def test_a_killed_table_is_resumed_with_every_file_once(outputs: Path, tmp_path: Path, predict) -> None:
+def test_a_killed_table_is_resumed_with_every_file_once(outputs: Path, tmp_path: Path) -> None:
     folder, table = make_folder(tmp_path / "in", 4_000), tmp_path / "answers.csv"
     words = [folder, "--recursive", "--output-dir", outputs, "--csv", table, "--resume", "--workers", "2"]
     size = random.randrange(100, 80_000)
@@ -231,7 +230,7 @@ def test_a_killed_table_is_resumed_with_every_file_once(outputs: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_processes_answer_as_one_core_does(outputs: Path, tmp_path: Path, predict, monkeypatch) -> None:
+def test_processes_answer_as_one_core_does(outputs: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(reading, "FEW_FILES", 0)
     words = [make_folder(tmp_path / "in", 60), "--recursive", "--output-dir", outputs, "--jsonl"]
     alone, two = (predict(*words, "--workers", workers) for workers in (1, 2))
@@ -242,7 +241,7 @@ def test_processes_answer_as_one_core_does(outputs: Path, tmp_path: Path, predic
     assert "reading it ended the process" in predict(*words, "--workers", 2).out
 
 
-def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_path: Path, predict) -> None:
+def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_path: Path) -> None:
     pages = [Image.fromarray(DIGITS[i]) for i in (0, 2, 5)]
     (tmp_path / "in").mkdir()
     pages[0].save(tmp_path / "in" / "scan.tif", save_all=True, append_images=pages[1:])
@@ -258,7 +257,7 @@ def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_
     assert found == [("scan.tif", "1"), ("scan.tif", "2"), ("scan.tif", "3"), ("z.png", "")]
 
 
-def test_what_a_person_should_look_at_is_copied(outputs: Path, tmp_path: Path, predict) -> None:
+def test_what_a_person_should_look_at_is_copied(outputs: Path, tmp_path: Path) -> None:
     photos = make_folder(tmp_path / "in", 30)
     Image.new("L", (50, 50), 255).save(photos / "empty.png")
     words = [photos, "--recursive", "--output-dir", outputs, "--unsure", photos / "unsure"]

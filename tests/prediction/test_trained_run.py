@@ -30,8 +30,6 @@ CONSTANTS = {
     "nan": np.array(np.nan, np.float32),
     "huge": np.array([2_000_000_000]),
     "hundred": np.array([1, 100, 100]),
-    "trips": np.array(9),
-    "yes": np.array(True),
 }
 
 
@@ -94,12 +92,6 @@ def test_one_more_output_is_for_what_is_no_digit(run: Run) -> None:
 
 
 LARGE = [node("ReduceMax", "large", "largest", keepdims=0), node("Add", "all largest")]
-BODY = helper.make_graph(
-    [node("Identity", "more", "again"), node("Concat", "value value", "twice", axis=0)],
-    "loop",
-    [helper.make_tensor_value_info(*one) for one in (("i", 7, []), ("more", 9, []), ("value", FLOAT, None))],
-    [helper.make_tensor_value_info(*one) for one in (("again", 9, []), ("twice", FLOAT, None))],
-)
 DOUBLED = [node("Concat", f"x{i} x{i}", f"x{i + 1}", axis=0) for i in range(29)]
 SPARSE = onnx.SparseTensorProto(
     values=numpy_helper.from_array(np.ones(1, np.float32)), indices=numpy_helper.from_array(np.array([1])), dims=[10**9]
@@ -113,7 +105,6 @@ FORGED = {
     "another's operation": ([*ALL, node("Secret", "all", domain="forged")], UNBOUNDED),
     "constant": ([*ALL, node("ConstantOfShape", "huge", "large"), *LARGE], MEMORY),
     "doubled": ([*ALL, node("Shape", "images", "x0"), *DOUBLED, node("Cast", "x29", "large", to=1), *LARGE], MEMORY),
-    "loop": ([*ALL, node("Loop", "trips yes floats", "large", body=BODY), *LARGE], UNBOUNDED),
     "sparse": ([*ALL, node("Constant", "", "large", sparse_value=SPARSE), *LARGE], UNBOUNDED),
     "text": ([*ALL, node("Cast", "images", "text", to=TensorProto.STRING)], UNBOUNDED),
 }

@@ -95,21 +95,12 @@ def test_what_is_no_recipe_is_refused(file: Path, content: Any, sentence: str) -
     assert str(refused.value).endswith(".")
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("--recipe missing.json", "'missing.json' is missing."),
-        ("--recipe mlp.json --model cnn", "--model cnn is not the model of --recipe mlp.json, mlp; leave one"),
-    ],
-)
-def test_the_scripts_refuse_it_with_status_2(
-    words: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "mlp.json").write_text('{"model": "mlp"}')
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="2"):
-        parse_options("", words.split())
-    assert capsys.readouterr().err.startswith(f"error: {sentence}")
+def test_the_scripts_refuse_it_with_status_2(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for sentence in ("'{}' is missing.", "--model cnn is not the model of --recipe {}, mlp; leave one"):
+        with pytest.raises(SystemExit, match="2"):
+            parse_options("", ["--recipe", str(file), "--model", "cnn"])
+        assert capsys.readouterr().err.startswith(f"error: {sentence.format(file)}")
+        file.write_text('{"model": "mlp"}')
 
 
 def test_a_recorded_recipe_of_an_earlier_version_means_the_defaults_for_newer_fields() -> None:
