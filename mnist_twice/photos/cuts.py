@@ -10,20 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-WIDEST = 1.2
-"""No digit is wider than so many times its height."""
-NEAREST = 0.1
-"""Cuts are at least so many times the height apart where they cross the middle row."""
+WIDEST = 1.2  # no digit is wider than so many times its height
+NEAREST = 0.1  # cuts are at least so many times the height apart where they cross the middle row
 MOST_INK = 0.45
 """No cut runs through ink for more than so many times the height: it separates two strokes, or follows one."""
-CUTS = 5
-"""Most cuts for a stretch as wide as the ink is high: about as many as the digits there have thin places."""
-STRAY = 0.85
-"""Of a connected piece of ink, this fraction between two cuts is as much as all of it."""
+CUTS = 5  # most cuts for a stretch as wide as the ink is high: about as many as the digits there have thin places
+STRAY = 0.85  # of a connected piece of ink, this fraction between two cuts is as much as all of it
 FINE = 48  # rows that cuts are looked for in
 SLANTS = (-0.2, 0.0, 0.2, 0.4, 0.6)
-SHORTEST = 0.4
-"""On each side of a cut there is ink over so many times the height: a digit, and not the end of a stroke."""
+SHORTEST = 0.4  # on each side of a cut there is ink over so many times the height: a digit, and not the end of a stroke
 SIDEWAYS = 0.3
 """What a step to the side costs a cut, where a pixel of ink costs 1: a cut is upright where nothing is in its way."""
 

@@ -40,10 +40,8 @@ LEAST_SIDE, SIDE_FOR_ONE, SIDE_FOR_MANY = 112, 512, 1280
 """Longest sides, in pixels: a smaller photo is enlarged to the first, so that strokes of a pixel's width hang together
 and have edges finer than a pixel, and a larger one is shrunk to one of the others."""
 SHEETS = 3  # most that lie one on the other
-WIDE = 10
-"""A dark area wider than one such part of the photo's longest side is no stroke."""
-FAINT = 0.5
-"""A printed line is at least so many times as dark as the ink."""
+WIDE = 10  # a dark area wider than one such part of the photo's longest side is no stroke
+FAINT = 0.5  # a printed line is at least so many times as dark as the ink
 WIDE_FOR_ONE, WIDE_FOR_MANY = 0.85, 0.75
 """Ink that is wider than so many times its height may be several digits; where several are looked for, sooner."""
 Steps = dict[str, NDArray[Any]]
@@ -73,10 +71,10 @@ def find_digit(pixels: NDArray[Any], steps: Steps | None = None, size: Size | No
             steps |= {"1 grey": ready[0], "6 as MNIST": ready[0]}
         return Digit(*ready)
     ink = _find(pixels, False, steps, size)
-    pieces = pieces_of_one(ink.pieces, ink.mask.shape) if ink else []
+    pieces = pieces_of_one(ink.pieces, ink.labels.shape) if ink else []
     if not ink or not pieces or is_sign(ink.own(pieces)):
         return None
-    others = other_digits(ink.pieces, pieces, ink.mask.shape)
+    others = other_digits(ink.pieces, pieces, ink.labels.shape)
     return replace(ink.digit(pieces, WIDE_FOR_ONE, steps), alone=all(is_sign(ink.own([other])) for other in others))
 
 
@@ -88,7 +86,7 @@ def find_digits(pixels: NDArray[Any], steps: Steps | None = None, size: Size | N
     if ink is None:
         return []
     groups = []
-    for row in digits_in_rows(ink.pieces, ink.mask.shape):
+    for row in digits_in_rows(ink.pieces, ink.labels.shape):
         digits = perhaps_one([pieces for pieces in row if not is_sign(ink.own(pieces))])
         groups.append([ink.digit([*chain(*one)], 0 if len(one) > 1 else WIDE_FOR_MANY) for one in digits])
     return [group for group in groups if group]
@@ -99,7 +97,6 @@ class _Ink:
     """A photo's ink at working size."""
 
     strength: NDArray[Any]
-    mask: NDArray[Any]
     labels: NDArray[Any]
     pieces: list[Piece]
     to_photo: NDArray[Any]  # float64 (3, 3): from the pixels here to the photo's
@@ -145,12 +142,11 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
     side = SIDE_FOR_MANY if several else SIDE_FOR_ONE
     if pixels.size == 0:
         return None
-    size, to_photo = size or pixels.shape[1::-1], np.diag([1.0, 1.0, 1.0])
-    to_photo[[0, 1], [0, 1]] = np.divide(size, pixels.shape[1::-1])
+    size = size or pixels.shape[1::-1]
+    to_photo = np.diag([*np.divide(size, pixels.shape[1::-1]), 1.0])
     # A photo so small that it is enlarged shows a digit, and no table. On a screen a canvas may lie in a window.
     for _ in range(SHEETS if max(pixels.shape) > LEAST_SIDE else 0):
-        sheet = find_sheet(in_grey(pixels), several)
-        if sheet is None:
+        if (sheet := find_sheet(in_grey(pixels), several)) is None:
             break
         pixels, to_pixels = straightened(pixels, sheet)
         to_photo = to_photo @ to_pixels
@@ -190,7 +186,7 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
     labels, pieces = find_pieces(mask)
     if steps is not None:
         steps["4 ink without lines"] = _dark_on_white(mask)
-    return _Ink(strength, mask, labels, pieces, to_photo, size)
+    return _Ink(strength, labels, pieces, to_photo, size)
 
 
 def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:
@@ -201,8 +197,6 @@ def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:
     size = max(3, max(mask.shape) // WIDE)
     # OpenCV takes what is beyond the edge for dark.
     wide = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
-    if not cv2.countNonZero(wide):
-        return None
     labels, pieces = find_pieces(wide)
     edge = [piece.label for piece in pieces if edges_touched(piece, mask.shape)]
     if not edge or not (mask & (1 - wide)).any():

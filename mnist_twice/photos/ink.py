@@ -16,14 +16,12 @@ SMALL = 160  # longest side, in pixels, at which the paper's brightness is estim
 MIDDLE = np.float32(127.5)  # grey levels count from here, so that an inverted photo has the opposite ones
 DARKEST_PAPER = 48.0
 """Grey level below which darkness of the paper is not compensated: there a camera only records its own noise."""
-LEAST_CONTRAST = 0.04
-"""Ink that absorbs a smaller fraction of the paper's light is not seen. Pencil absorbs about 0.3."""
+LEAST_CONTRAST = 0.04  # ink that absorbs a smaller fraction of the paper's light is not seen; pencil absorbs about 0.3
 LEAST_SIGNAL_TO_NOISE = 9.0
 """Ink must exceed the paper's grain by so many standard deviations. On an empty sheet the strongest grain reaches 6;
 ink in harsh photographs (benchmarks/synthetic_photos.py) reaches 26 or more."""
 COARSE = 80  # least longest side, in pixels, at which colours are compared and thick strokes looked for
-UNEVEN = 0.15
-"""Paper and ink are even if half of each differ by less than this fraction of the contrast between them."""
+UNEVEN = 0.15  # paper and ink are even if half of each differ by less than this fraction of the contrast between them
 SHARP, DEEPEST_SHADOW = 0.5, 0.3
 """At four fifths of its outline, ink ends by this fraction of the contrast within three pixels; a shadow ends more
 softly, and leaves at least this fraction of the light."""
@@ -31,8 +29,7 @@ ALONG = 0.75  # a line, or what lies along the edge, is longer than this fractio
 THICK = 0.075  # half the width of a thick stroke, as a fraction of the photo's shorter side
 SAMPLES = 30  # most pixels a side that the paper's slope is fitted to
 SAME_PAPER = 4.0  # grey levels that two estimates of the paper's brightness may differ by
-FAINTEST = 0.5
-"""A stroke thinner than a pixel has at least this fraction of full ink wherever it is thinnest."""
+FAINTEST = 0.5  # a stroke thinner than a pixel has at least this fraction of full ink wherever it is thinnest
 
 
 def ink_strength(grey: NDArray[Any]) -> Floats:
@@ -182,10 +179,7 @@ def _paper(small: NDArray[Any], trend: Floats) -> Floats:
 
 
 def _trend(small: NDArray[Any]) -> Floats:
-    """Return the paraboloid through the paper, float32 (H, W): a least-squares fit that ink hardly moves.
-
-    Iteratively reweighted: what lies far from the last fit counts little in the next.
-    """
+    """Return the paraboloid through the paper, float32 (H, W): least squares, reweighted so that ink hardly counts."""
     y, x, terms = _coordinates(small.shape)
     step = -(-max(small.shape) // SAMPLES)
     values = small[::step, ::step].ravel() - MIDDLE
@@ -219,10 +213,7 @@ def highest(values: Floats, fraction: float, at_least: int = 1) -> float:
 
 
 def _noise(strength: Floats) -> float:
-    """Return the standard deviation of the paper's grain where it is strong, estimated so that strokes do not move it.
-
-    The 90th percentile of the medians of tiles: grain is coarser where there is less light.
-    """
+    """Return the standard deviation of the paper's grain where it is strong, in poor light; strokes do not move it."""
     step = max(2, max(strength.shape) // 200)  # far enough apart for the blur not to make neighbours alike
     some = strength[::step, ::step]
     tiles = 6 if min(some.shape) >= 60 else 1  # a digit of a few pixels is all edges

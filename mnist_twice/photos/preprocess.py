@@ -31,10 +31,7 @@ def preprocessing_of(images: NDArray[np.uint8], made_by: str) -> str:
 
 
 def prepare(photo: Photo, preprocessing: str, steps: Steps | None = None) -> Digit | None:
-    """Return the image that a network gets of the photo, and its box; None where no digit is found.
-
-    `steps` receives an image of each stage.
-    """
+    """Return the image that a network gets of the photo, and its box, or None; `steps` receives an image per stage."""
     if preprocessing == DIGITS:
         return find_digit(photo.pixels, steps, photo.size)
     image = as_is(photo.pixels, preprocessing)

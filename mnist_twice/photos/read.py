@@ -36,8 +36,7 @@ BLANK = 16  # least difference between the darkest and the lightest of an animat
 MAX_PIXELS = 64_000_000  # more than today's phones take; a few bytes of PNG can claim any number, and memory for it
 DECODING_BYTES = 512_000_000  # most memory for decoding: libjpeg needs up to 8 bytes a pixel (CMYK), libwebp 16
 SHRUNK_SIDE = 1280  # the least longest side, in pixels, of a photo that was shrunk: find.py uses no more
-FEW = 0.03
-"""Up to this fraction of a transparent image's pixels are odd ones, at the edges of strokes."""
+FEW = 0.03  # up to this fraction of a transparent image's pixels are odd ones, at the edges of strokes
 LEAST_LEFT = 0.005  # of its opaque pixels, that a thin digit on a sticker covers
 MIDDLE = 127  # grey level above which ink, or paper, is light
 STRIP_PIXELS = 1_000_000  # a photo is converted and shrunk in strips of about so many pixels, not as a whole
@@ -52,20 +51,20 @@ class Photo:
     note: str = ""  # which frame of an animation this is
 
 
-def read_photo(source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS, page: int = 1) -> Photo:
+def read_photo(source: Path | BinaryIO, shrink: bool = False, page: int = 1) -> Photo:
     """Return the photo in a file or in bytes in memory: of a TIFF file that page, of an animation the first frame that
     is not blank. Raises UserError for what is not an image file, or a damaged one.
 
     With `shrink` a large photo becomes smaller, in little memory, but its longest side stays above SHRUNK_SIDE.
     """
-    _, photo = next(read_pages(source, shrink, max_pixels, page), (None, UserError("it has fewer pages now.")))
+    _, photo = next(read_pages(source, shrink, page), (None, UserError("it has fewer pages now.")))
     if isinstance(photo, UserError):
         raise photo
     return photo
 
 
 def read_pages(
-    source: Path | BinaryIO, shrink: bool = False, max_pixels: int = MAX_PIXELS, first: int = 1
+    source: Path | BinaryIO, shrink: bool = False, first: int = 1
 ) -> Iterator[tuple[int | None, Photo | UserError]]:
     """Yield the photo in the file, or what is wrong with it, after None; of a TIFF file of several pages the photo of
     each, from the first one on, after the page's number."""
@@ -84,10 +83,10 @@ def read_pages(
             try:
                 with _sentences(source):
                     if image.format in ANIMATIONS and getattr(image, "is_animated", False):
-                        found = _first_shown(image, shrink, max_pixels)
+                        found = _first_shown(image, shrink)
                     else:
                         image.seek(frame)
-                        found = _decode(image, shrink, max_pixels)
+                        found = _decode(image, shrink)
             except UserError as error:
                 found = error
             yield page if len(frames) > 1 else None, found
@@ -136,17 +135,17 @@ def _pages(image: Image.Image) -> list[int]:
     return pages or [0]
 
 
-def _first_shown(image: Image.Image, shrink: bool, max_pixels: int) -> Photo:
+def _first_shown(image: Image.Image, shrink: bool) -> Photo:
     """Return the first frame of an animation that is not blank; the first of all where none is found."""
-    first = photo = _decode(image, shrink, max_pixels)
-    most = min(MAX_FRAMES, max_pixels // (image.width * image.height))  # no more work than a large photo is
+    first = photo = _decode(image, shrink)
+    most = min(MAX_FRAMES, MAX_PIXELS // (image.width * image.height))  # no more work than a large photo is
     with suppress(EOFError):
         for frame in range(1, most + 1):
             if int(np.ptp(photo.pixels)) >= BLANK:
                 note = f"frame {frame} of an animation" + ", the first that is not blank" * (frame > 1)
                 return replace(photo, note=note)
             image.seek(frame)
-            photo = _decode(image, shrink, max_pixels)
+            photo = _decode(image, shrink)
     return replace(first, note="frame 1 of an animation; it and those after it are blank")
 
 
@@ -181,9 +180,9 @@ def _is_heic(source: Path | str | BinaryIO) -> bool:
     return start[4:8] == b"ftyp" and start[8:12] in HEIC
 
 
-def _decode(image: Image.Image, shrink: bool, max_pixels: int) -> Photo:
+def _decode(image: Image.Image, shrink: bool) -> Photo:
     width, height = image.size
-    most = min(max_pixels, DECODING_BYTES // (16 if image.format in ("WEBP", "AVIF", "HEIF") else 8))
+    most = min(MAX_PIXELS, DECODING_BYTES // (16 if image.format in ("WEBP", "AVIF", "HEIF") else 8))
     if width * height > most:
         raise UserError(f"its {width:,} x {height:,} pixels are more than {most:,}; shrink it first.")
     times = max(1, max(width, height) // SHRUNK_SIDE) if shrink else 1

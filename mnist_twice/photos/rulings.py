@@ -1,5 +1,6 @@
 """Take the lines of ruled paper, tables and boxes out of a mask of ink, and leave the strokes that touch them whole."""
 
+from itertools import product
 from typing import Any, NamedTuple
 
 import cv2
@@ -9,28 +10,25 @@ from numpy.typing import NDArray
 from mnist_twice.photos.segments import find_pieces
 
 Mask = NDArray[Any]  # uint8, which OpenCV's own types do not say
+Curve = tuple[float, float, float]
 
-STEEPEST = 0.3
-"""Rise over run of the steepest line looked for: 17 degrees off the level."""
-THICKER = 1.3
-"""Where there are level lines, others are at most so many times as thick."""
+STEEPEST = 0.3  # rise over run of the steepest line looked for: 17 degrees off the level
+THICKER = 1.3  # where there are level lines, others are at most so many times as thick
 SPAN = 0.2
 """A line, or a piece of one on bent paper, spans at least this fraction of the photo. So do strokes: see _is_ruling."""
 COVERED, HIDDEN = 0.6, 0.4
 """So much of a line is seen between the strokes that touch it; the second, where digits stand on it."""
-THICKEST = 12
-"""A line is at most one such part of the photo's longest side thick."""
+THICKEST = 12  # a line is at most one such part of the photo's longest side thick
 USUAL = 3.0  # pixels that a line is thick until it is measured
 MOST_LINES = 80  # of each direction; a sheet of squared paper has fewer
 OUTER = 6  # such a part of the photo at each side is where a margin line stands
-NEARLY_ALL = 0.8
-"""A line that spans this fraction of the photo may have one end in the open, where it is faint or bent."""
+NEARLY_ALL = 0.8  # a line that spans this fraction of the photo may have one end in the open, where it is faint or bent
 
 
 class Line(NamedTuple):
     """A nearly level line y = a + b x + c x**2 from x = start to x = stop, `width` pixels wide: paper bends."""
 
-    curve: tuple[float, float, float]
+    curve: Curve
     start: int
     stop: int
     width: float
@@ -92,18 +90,14 @@ def without_rulings(mask: Mask, rulings: Rulings) -> Mask:
     """
     across = _crossing(mask & (1 - rulings.upright_band), rulings.level)
     along = _crossing(np.ascontiguousarray((mask & (1 - rulings.level_band)).T), rulings.upright).T
-    cleaned = mask & (1 - rulings.both) | across | along
-    cleaned = _without_remains(cleaned, rulings)
+    cleaned = _without_remains(mask & (1 - rulings.both) | across | along, rulings)
     # What is left must be more than the crumbs of what was erased.
     _, pieces = find_pieces(cleaned)
     return cleaned if sum(piece.area for piece in pieces) >= 0.03 * mask.sum() else mask
 
 
 def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tuple[int, ...]) -> bool:
-    """Return whether the line ends at the photo's edge or at other lines.
-
-    shape: of the photo as the line sees it, (H, W) for level lines and (W, H) for upright ones.
-    """
+    """Return whether the line ends at the photo's edge or at other lines. shape: (W, H) where it is upright."""
     height, width = shape
     near = max(4.0, 0.04 * min(shape), line.width)
 
@@ -186,14 +180,13 @@ def _crossing(mask: Mask, lines: list[Line]) -> Mask:
     for line in lines:
         reach = _reach(line) + 1
         above, below = (_contacts(mask, line, side * reach) for side in (-1, 1))
-        for left, right in above:
-            for other_left, other_right in below:
-                wide, narrow = sorted((right - left, other_right - other_left))[::-1]
-                apart = max(left - other_right, other_left - right)
-                if apart <= reach and wide <= 2.5 * narrow + 2:
-                    corners = [(left, -reach), (right - 1, -reach), (other_right - 1, reach), (other_left, reach)]
-                    points = [(x, round(float(line.at(x))) + away) for x, away in corners]
-                    cv2.fillConvexPoly(strokes, np.array(points, np.int32), 1)
+        for (left, right), (other_left, other_right) in product(above, below):
+            narrow, wide = sorted((right - left, other_right - other_left))
+            apart = max(left - other_right, other_left - right)
+            if apart <= reach and wide <= 2.5 * narrow + 2:
+                corners = [(left, -reach), (right - 1, -reach), (other_right - 1, reach), (other_left, reach)]
+                points = [(x, round(float(line.at(x))) + away) for x, away in corners]
+                cv2.fillConvexPoly(strokes, np.array(points, np.int32), 1)
     return strokes
 
 
@@ -224,11 +217,11 @@ def find_lines(mask: Mask, covered: float = COVERED, gaps: int = 1) -> list[Line
     width = mask.shape[1]
     if width < 20:
         return []
-    xs, ys, lengths = _runs(mask)
-    thin = lengths <= max(3, max(mask.shape) // THICKEST)
-    xs, ys, lengths = xs[thin], ys[thin], lengths[thin]
+    runs = _runs(mask)
+    runs = runs[:, runs[2] <= max(3, max(mask.shape) // THICKEST)]
+    xs, ys, _ = runs
     middles = np.zeros_like(mask)
-    middles[ys.astype(np.int64), xs] = 1
+    middles[ys.astype(np.int64), xs.astype(np.int64)] = 1
     # A middle may jump by a pixel from one column to the next.
     middles = cv2.dilate(middles, np.ones((3, 1), np.uint8))
     shortest, gap = int(SPAN * width), max(3, width // 25)
@@ -247,46 +240,39 @@ def find_lines(mask: Mask, covered: float = COVERED, gaps: int = 1) -> list[Line
         near = free & (np.abs(ys - (curve[0] + slope * xs)) <= _away(USUAL))
         if np.count_nonzero(near) < covered * shortest:  # most often what is left beside a line that was found
             continue
-        line = _follow(mask, curve, (left, right), xs[free], ys[free], lengths[free], gap, covered)
+        line = _follow(mask, curve, (int(left), int(right)), runs[:, free], gap, covered)
         if line is not None and line.stop - line.start >= shortest:
             lines.append(line)
             free &= np.abs(ys - line.at(xs)) > line.width / 2 + 2
     return lines
 
 
-def _runs(mask: Mask) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the runs of ink in the mask's columns: their column, middle and length."""
+def _runs(mask: Mask) -> NDArray[Any]:
+    """Return the column, middle and length of each run of ink in the mask's columns, float64 (3, N)."""
     tall = mask.shape[0] + 2
     columns = cv2.copyMakeBorder(cv2.transpose(mask), 0, 0, 1, 1, cv2.BORDER_CONSTANT).ravel()
     changes = np.flatnonzero(columns[1:] != columns[:-1])  # in turn where a run starts and stops
     xs, starts = np.divmod(changes[::2], tall)
     stops = changes[1::2] % tall
-    return xs, (starts + stops - 1) / 2, stops - starts
+    return np.array([xs, (starts + stops - 1) / 2, stops - starts])
 
 
 def _follow(
-    mask: Mask,
-    curve: tuple[float, float, float],
-    stretch: tuple[float, float],
-    xs: NDArray[Any],
-    ys: NDArray[Any],
-    lengths: NDArray[Any],
-    gap: int,
-    covered: float,
+    mask: Mask, curve: Curve, stretch: tuple[int, int], runs: NDArray[Any], gap: int, covered: float
 ) -> Line | None:
     """Return the line through the runs near the curve, as far as it goes on beyond the stretch; None for too few runs.
 
     It ends where there is no ink for more columns than `gap`; where a stroke crosses, there is ink but no thin run.
     """
+    xs, ys, lengths = runs
     everywhere = np.arange(mask.shape[1])
-    start, stop = (int(end) for end in stretch)
-    width = USUAL
+    (start, stop), width = stretch, USUAL
     for _ in range(3):
         line = Line(curve, start, stop, width)
         near = np.abs(ys - line.at(xs)) <= _away(width)
         heights = np.clip(np.rint(line.at(everywhere)), 0, mask.shape[0] - 1).astype(np.int64)
         inked = mask[heights, everywhere] > 0
-        inked[xs[near]] = True
+        inked[xs[near].astype(np.int64)] = True
         columns = np.flatnonzero(inked)
         if len(columns) < 8:
             return None

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST = 0.00008  # pieces that cover a smaller fraction of the photo are specks
-TALLEST = 2.0
-"""A piece taller than so many usual digits is no digit, nor several that touch."""
-NEAR = 0.12
-"""Strokes of one digit are less than so many times its height apart."""
-EMPTIEST = 0.12
-"""Of a line, slanted or bent at a corner, a smaller part of its box is ink than of any digit."""
+TALLEST = 2.0  # a piece taller than so many usual digits is no digit, nor several that touch
+NEAR = 0.12  # strokes of one digit are less than so many times its height apart
+EMPTIEST = 0.12  # of a line, slanted or bent at a corner, a smaller part of its box is ink than of any digit
 
 
 class Box(NamedTuple):
@@ -155,7 +152,13 @@ def _gap(box: Box, others: list[Piece]) -> float:
 def digits_in_rows(pieces: list[Piece], shape: tuple[int, ...]) -> list[list[list[Piece]]]:
     """Return the pieces of each digit, in groups that make up numbers: rows first, then from left to right."""
     usual = _usual_height([piece for piece in pieces if not edges_touched(piece, shape)] or pieces)
-    whole = [piece for piece in pieces if not edges_touched(piece, shape) or _is_cropped_close(piece, usual, shape)]
+    # At the photo's edge, a piece as tall as digits usually are here is a whole one: what is beside the sheet reaches
+    # further, and of a neighbour less is seen.
+    whole = [
+        piece
+        for piece in pieces
+        if not (edges := edges_touched(piece, shape)) or (edges <= 3 and 0.7 * usual < piece.box.height < 1.5 * usual)
+    ]
     digits = _merge_into_digits([piece for piece in whole if not _is_line(piece, usual)], usual)
     boxes = [box_of(digit) for digit in digits]
     tall = float(np.median([box.height for box in boxes])) if boxes else 0.0
@@ -180,14 +183,6 @@ def perhaps_one(digits: list[list[Piece]]) -> list[list[list[Piece]]]:
                 continue
         lists.append([digit])
     return lists
-
-
-def _is_cropped_close(piece: Piece, usual: float, shape: tuple[int, ...]) -> bool:
-    """Return whether a piece at the photo's edge is as large as digits usually are here, so that it is a whole one.
-
-    What is beside the sheet reaches further, and of a neighbour less is seen.
-    """
-    return edges_touched(piece, shape) <= 3 and 0.7 * usual < piece.box.height < 1.5 * usual
 
 
 def _is_line(piece: Piece, usual: float) -> bool:
@@ -218,10 +213,7 @@ def _merge_into_digits(pieces: list[Piece], usual: float) -> list[list[Piece]]:
 
 
 def _belongs(part: Box, digit: Box, usual: float) -> bool:
-    """Return whether the two make up a digit together, where digits are usually so tall.
-
-    One of them is less than a digit, and both together are no more than one: else they are digits of two rows.
-    """
+    """Return whether the two, one of them less than a digit, make up one together, where digits are usually so tall."""
     together = max(part.bottom, digit.bottom) - min(part.top, digit.top)
     if min(part.height, digit.height) > 0.75 * usual or together > 1.5 * usual:
         return False

@@ -11,21 +11,17 @@ from mnist_twice.photos.normalize import scaled
 Corners = NDArray[Any]  # float32 (4, 2): x, y of top left, top right, bottom right, bottom left
 
 SMALL = 240  # longest side, in pixels, at which the sheet is looked for
-NARROW = 12
-"""What is dark and narrower than one such part of the photo is ink or a line, not what is beside the sheet."""
+NARROW = 12  # what is dark and narrower than one such part of the photo is ink or a line, not what is beside the sheet
 LEAST_AREA, LEAST_AREA_OF_PAGE = 0.05, 0.15
 """A sheet covers at least this fraction of the photo; the second, if it has all the digits that are looked for."""
 LEAST_OUTLINE, LEAST_OUTLINE_OF_BOARD = 0.6, 0.2
 """So much of its outline is seen: more than two of four sides. The edge of a shadow, or of a page of a book, is one.
 The second, where what is beside it is far darker, and is no stroke with more paper on its other side."""
-LEAST_STEP, CLEAR_STEP = 0.2, 0.6
-"""What is beside it is darker by at least this fraction of the paper's light."""
+LEAST_STEP, CLEAR_STEP = 0.2, 0.6  # what is beside it is darker by at least this fraction of the paper's light
 LEAST_LIKENESS = 0.92
 """Its area over that of the quadrilateral through its corners, or the reverse, or over that of the disc around it."""
-LEAST_RIM = 0.8
-"""So much of its rim is as light as paper: between digits that stand close together, ink is not."""
-LEAST_FILLED = 0.8
-"""So much of its convex hull is the sheet itself; of a thick 7 or 4 less is."""
+LEAST_RIM = 0.8  # so much of its rim is as light as paper: between digits that stand close together, ink is not
+LEAST_FILLED = 0.8  # so much of its convex hull is the sheet itself; of a thick 7 or 4 less is
 INSET = 0.015
 """The sheet's edge, cut off on each side, as a fraction of the sheet: it casts a shadow and is seldom straight."""
 
@@ -42,19 +38,15 @@ def find_sheet(grey: NDArray[Any], several: bool = False) -> Corners | None:
     # On a screen the outline is clear, and what is close to it, a button or a plot's scale, is not part of it.
     ways = (small, _closed(small)), (small, small), (dark, dark)
     least = (LEAST_AREA_OF_PAGE if several else LEAST_AREA) * small.size
-    found = (_light_sheet(image, paper, least) for image, paper in ways)
-    corners = next((corners for corners in found if corners is not None), None)
-    if corners is None:
-        return None
-    # Pixel centres: a corner of the small photo lies at -0.5, as one of the large photo does.
-    return ((corners + 0.5) * (np.array(grey.shape[::-1]) / small.shape[::-1]) - 0.5).astype(np.float32)
+    for image, paper in ways:
+        if (corners := _light_sheet(image, paper, least)) is not None:
+            # Pixel centres: a corner of the small photo lies at -0.5, as one of the large photo does.
+            return ((corners + 0.5) * (np.array(grey.shape[::-1]) / small.shape[::-1]) - 0.5).astype(np.float32)
+    return None
 
 
 def _light_sheet(small: NDArray[Any], paper: NDArray[Any], least: float) -> Corners | None:
-    """Return the corners of the light sheet, of at least so many pixels, in the small photo.
-
-    paper: the same photo, perhaps with less ink on it.
-    """
+    """Return the corners of the light sheet in the small photo, of at least so many pixels; paper has less ink."""
     threshold, light = cv2.threshold(paper, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     if light.all() or not light.any():
         return None

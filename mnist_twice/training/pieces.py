@@ -15,8 +15,7 @@ from mnist_twice.photos.normalize import SIDE, to_mnist
 NO_DIGIT = 10  # the label of what is none of the digits 0 to 9
 SIGN = 0.2
 """Of the images changed, the fraction that are lines and signs; the others are cut out of two digits side by side."""
-WHOLE = 0.5
-"""Of the cuts, the fraction that runs about between the two digits. What it leaves is a digit with a flaw."""
+WHOLE = 0.5  # of the cuts, the fraction that runs about between the two digits, which leaves a digit with a flaw
 FLAW, RUIN = 0.15, 0.35
 """Up to how much ink, as a fraction of the digit's, may be missing or be its neighbour's where it is still a digit, and
 from how much on it is none. What is between is neither, and is not used."""
@@ -79,11 +78,8 @@ def _cut_out(
     keep = np.clip(0.5 - across if on_right else 0.5 + across, 0, 1)
     own, others = (canvas * keep).sum(axis=(1, 2)) / max(ink.sum(), 1)
     kept = np.minimum(canvas.sum(axis=0), 1) * keep
-    rows, columns = np.flatnonzero(kept.max(axis=1) > 0.3), np.flatnonzero(kept.max(axis=0) > 0.3)
-    if not len(rows):
-        return np.zeros((0, 0), np.float32), 1.0
-    piece = kept[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return piece.astype(np.float32), float(1 - own + others)
+    left, top, width, height = cv2.boundingRect((kept > 0.3).astype(np.uint8))
+    return kept[top : top + height, left : left + width].astype(np.float32), float(1 - own + others)
 
 
 def _trimmed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
