@@ -190,12 +190,9 @@ def _find(pixels: NDArray[Any], several: bool, steps: Steps | None, size: Size |
 
 
 def _beside_the_sheet(mask: NDArray[Any]) -> NDArray[Any] | None:
-    """Return where dark areas reach in from the photo's edge, uint8 (H, W); None where there are none.
-
-    Lines and strokes that end there are narrow. What lies along the edge counts as going on beyond it.
-    """
+    """Return where dark areas wider than strokes reach in from the photo's edge, uint8 (H, W); None without any."""
     size = max(3, max(mask.shape) // WIDE)
-    # OpenCV takes what is beyond the edge for dark.
+    # OpenCV takes what is beyond the edge for dark, so that what lies along the edge goes on there.
     wide = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
     labels, pieces = find_pieces(wide)
     edge = [piece.label for piece in pieces if edges_touched(piece, mask.shape)]

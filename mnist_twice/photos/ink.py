@@ -157,9 +157,8 @@ def ink_mask(strength: Floats, full: float = 0.0, enlarged: bool = False) -> tup
 def _paper(small: NDArray[Any], trend: Floats) -> Floats:
     """Return the brightness that each pixel of the small photo would have without ink on it, float32 (H, W).
 
-    A grey closing removes all that is darker than its surroundings and narrower than a sixth of the photo, and keeps
-    the edge of a shadow sharp. Wider strokes, up to a third of the photo, differ from shadows and from the table in
-    not reaching its edge.
+    A grey closing removes what is dark and narrower than a sixth of the photo, and keeps the edge of a shadow sharp.
+    Strokes of up to twice that width differ from shadows and from the table in not reaching the photo's edge.
     """
     # At the edge a closing mistakes a slope for a hollow, so it is given a level image.
     level = cv2.medianBlur(small, 3) - MIDDLE - trend

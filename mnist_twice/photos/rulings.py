@@ -119,11 +119,8 @@ def _is_ruling(line: Line, parallel: list[Line], others: list[Line], shape: tupl
 
 
 def _is_underline(line: Line, mask: Mask) -> bool:
-    """Return whether there is ink on the line, lower than the line is long, and hardly any below it.
-
-    No digit is 1.2 times as wide as high, so that the foot of a 2 or of a 1 is none.
-    """
-    highest = int((line.stop - line.start) / 1.2)
+    """Return whether there is ink on the line, lower than the line is long, and hardly any below it."""
+    highest = int((line.stop - line.start) / 1.2)  # no digit is so wide: the foot of a 2 or of a 1 is no underline
     above = _along(mask, line, -_reach(line) - np.arange(highest))
     inked = np.flatnonzero(above.any(axis=1))
     if not len(inked) or inked[0] > highest / 4:  # it may lie a little below the digits

@@ -55,11 +55,8 @@ def find_pieces(mask: NDArray[Any]) -> tuple[NDArray[Any], list[Piece]]:
 
 
 def connected(mask: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return which piece of the mask, uint8 (H, W), each pixel belongs to, int32 (H, W), and OpenCV's statistics.
-
-    Only the box around all of it is looked at, by the algorithm that is fastest there.
-    """
-    x, y, width, height = cv2.boundingRect(mask)
+    """Return which piece of the mask, uint8 (H, W), each pixel belongs to, int32 (H, W), and OpenCV's statistics."""
+    x, y, width, height = cv2.boundingRect(mask)  # looked at alone, by the algorithm that is fastest there
     labels = np.zeros(mask.shape, np.int32)
     part = np.ascontiguousarray(mask[y : y + height, x : x + width])
     if not part.size:
@@ -84,14 +81,11 @@ def edges_touched(piece: Piece, shape: tuple[int, ...]) -> int:
 
 
 def _reaches_in(piece: Piece, shape: tuple[int, ...]) -> bool:
-    """Return whether a piece at one of the photo's edges reaches its middle third: a stroke that the crop cuts short.
-
-    What is beside the digit ends before, and lines lie at two edges.
-    """
+    """Return whether a piece at one of the photo's edges reaches its middle third: a stroke that a crop cuts off."""
     (height, width), box = shape, piece.box
     across = box.left < 2 * width / 3 and box.right > width / 3
     down = box.top < 2 * height / 3 and box.bottom > height / 3
-    return across and down and edges_touched(piece, shape) <= 1
+    return across and down and edges_touched(piece, shape) <= 1  # lines lie at two edges
 
 
 def pieces_of_one(pieces: list[Piece], shape: tuple[int, ...]) -> list[Piece]:
