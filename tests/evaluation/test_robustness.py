@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from figure_checks import assert_readable, words
+from in_process import call
 from linear_run import make_linear_run
 from make_runs import make_sample_run
 
-import visualize_results
 from mnist_twice.data import load_dataset
 from mnist_twice.errors import UserError
 from mnist_twice.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
@@ -136,18 +135,13 @@ def test_what_cannot_be_measured_is_refused(run: Run, sample_data: Path, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("uncorrupted")
-def test_script_prints_a_table_and_later_calls_show_the_figures(
-    run: Run, sample_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_script_prints_a_table_and_later_calls_show_the_figures(run: Run, sample_data: Path) -> None:
     outputs = run.path.parent
 
     def visualize(*words: str) -> str:
-        folders = ["--output-dir", str(outputs), "--data-dir", str(sample_data)]
-        monkeypatch.setattr(sys, "argv", ["visualize_results.py", *folders, *words])
-        assert not visualize_results.main()
-        out, err = capsys.readouterr()
-        assert err == ""
-        return out
+        done = call("visualize_results", "--output-dir", outputs, "--data-dir", sample_data, *words)
+        assert (done.status, done.err) == (0, "")
+        return done.out
 
     table = visualize("--robustness", run.name, "--only", "robustness", "corruptions").splitlines()[:2]
     assert " ".join(table[0].split()) == "run clean corrupted 95 % interval starred MNIST-C worst corruption"

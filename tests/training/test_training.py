@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from conftest import Train, Trained
-from frameworks import CHECKPOINT, network_named, ruled_model
+from frameworks import CHECKPOINT
 from make_runs import make_run
 from paths import ROOT
 
@@ -122,7 +122,8 @@ def test_the_files_of_the_network_all_compute_the_same(
     (images,), (output,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["N", 28, 28])
     assert (output.name, output.type, output.shape) == ("probabilities", "tensor(float)", ["N", 10])
-    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == list("0123456789")
+    facts = session.get_modelmeta().custom_metadata_map
+    assert (json.loads(facts["class_names"]), facts["preprocessing"]) == (list("0123456789"), "digits")
     for n in (1, len(test_images)):
         found = session.run(None, {"images": test_images[:n]})[0]
         np.testing.assert_allclose(found, run.probabilities[:n], atol=1e-5)
@@ -254,19 +255,6 @@ def test_training_is_what_it_is_by_hand(train: Train, tiny_data: Path) -> None:
     found = scalars(Path("logs", "run"))
     assert found.keys() == expected.keys()
     assert found == pytest.approx(expected, rel=1e-5)  # they hold float32
-
-
-def test_adam_is_the_framework_s_own(train: Train, tools: Any, tiny_data: Path, tmp_path: Path) -> None:
-    start = tmp_path / "start.safetensors"
-    model = ruled_model(tools, network_named("mlp"))
-    tools.files.save_weights(model, start)
-    words = ["--model", "mlp", "--dropout", "0", "--init-from", start, "--schedule", "constant", "--epochs", "1"]
-    run = train(*words, "--batch-size", "20", "--learning-rate", "0.003")
-    dataset, recipe = load_dataset("tiny", tiny_data), Recipe(**run.recipe)
-    order = epoch_order(split_dataset(dataset, recipe)[0], recipe.seed, 0, 20).reshape(-1, 20)
-    batches = [(dataset.train_images[batch], dataset.train_labels[batch]) for batch in order]
-    losses = tools.losses(model, batches, "Adam", 0.003)
-    np.testing.assert_allclose(np.load(run.path / "losses.npy"), losses, rtol=1e-4)
 
 
 def scalars(folder: Path) -> dict[tuple[str, int], float]:
@@ -419,19 +407,6 @@ def test_only_the_same_recipe_replaces_a_finished_run(train: Train, framework: s
     (path / "labels.npy").unlink()  # a damaged one is replaced by any
     assert train(*same, "--seed", "1").seed == 1
     assert train(*same, "--seed", "1").info["created"]
-
-
-def test_without_tensorboard_a_sentence_says_what_to_install(
-    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("tensorboard.py").write_text("raise ModuleNotFoundError(name='tensorboard')")
-    monkeypatch.syspath_prepend(Path.cwd())
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorboard"]:
-        monkeypatch.delitem(sys.modules, name)
-    assert run_script(lambda: train("--log-dir", "logs") and None) == 1
-    assert "needs the package tensorboard, which this Python does not have; run: pip install -c constraints.txt -e" in (
-        capsys.readouterr().err
-    )
 
 
 # --- settings for Keras, made for other programs ---

@@ -5,33 +5,26 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from drawings import make_outputs
+from in_process import call
 from starlette.datastructures import URL
 
 import draw_digit
-from mnist_twice.errors import run_script
 from mnist_twice.web.address import address_for_phones, page_address
 
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a function that calls the script with these words in a folder with two runs, and returns its status."""
+    """Give a function that calls the script with these words in a folder with two runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("draw_digit.signal.signal", lambda *_: None)
     make_outputs(tmp_path / "outputs")
-
-    def run(*words: object) -> int:
-        monkeypatch.setattr("sys.argv", ["draw_digit.py", *map(str, words)])
-        try:
-            return run_script(draw_digit.main)
-        except SystemExit as ending:
-            return int(ending.code or 0)
-
-    return run
+    return partial(call, "draw_digit")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its socket ends with the process
@@ -45,21 +38,18 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (["--output-dir", "none"], 1, "there is no trained run; train one with"),
     ],
 )
-def test_a_wrong_start_is_told_in_a_sentence(
-    start: Any, capsys: pytest.CaptureFixture[str], words: list[str], status: int, message: str
-) -> None:
+def test_a_wrong_start_is_told_in_a_sentence(start: Any, words: list[str], status: int, message: str) -> None:
     Path("file").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert start(*[port if word == "TAKEN" else word for word in words]) == status
-    out, told = capsys.readouterr()
-    assert out == ""
+        found, out, told = start(*[port if word == "TAKEN" else word for word in words])
+    assert (found, out) == (status, "")
     assert re.search(message, told)
     assert told.startswith("error: ")
     assert told.endswith((".\n", ".)\n"))  # the second where it is run from another folder
 
 
-def test_only_this_machine_can_reach_it(start: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_this_machine_can_reach_it(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def serve(app: Any, listener: socket.socket) -> None:
@@ -68,10 +58,11 @@ def test_only_this_machine_can_reach_it(start: Any, capsys: Any, monkeypatch: py
         raise KeyboardInterrupt
 
     monkeypatch.setattr(draw_digit, "serve", serve)
-    assert start("--port", "0") == start("--port", "0", "--host", "0.0.0.0", "--allow-host", "B.test") == 130
+    ends = start("--port", "0"), start("--port", "0", "--host", "0.0.0.0", "--allow-host", "B.test")
+    assert [end.status for end in ends] == [130, 130]
     assert [address for address, _ in seen] == ["127.0.0.1", "0.0.0.0"]
     assert ["b.test" in hosts for _, hosts in seen] == [False, True]
-    out = capsys.readouterr().out
+    out = "".join(end.out for end in ends)
     assert re.match(
         r"drawing page at http://127.0.0.1:\d+ \(mnist-cnn-pytorch, mnist-cnn-tensorflow\); Ctrl-C ends", out
     )
@@ -79,22 +70,20 @@ def test_only_this_machine_can_reach_it(start: Any, capsys: Any, monkeypatch: py
     assert out.endswith("\nstopped\n")
 
 
-def test_export(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export(start: Any) -> None:
     """One small page that asks for nothing; other files stay, and without the other framework's run it says so."""
     index = Path("site") / "index.html"
     index.parent.mkdir()
     index.write_text("<h1>My cat</h1>")
-    assert start("--export", "site") == 1
-    assert "is a page of something else; give --export another folder." in capsys.readouterr().err
+    assert "is a page of something else; give --export another folder." in start("--export", "site").err
     assert index.read_text() == "<h1>My cat</h1>"
     index.unlink()
-    assert start("--export", "site", *80 * ["--run", "mnist-cnn-pytorch"]) == 1
-    assert re.search(r"the page has 3\.\d MB, more than 3; choose smaller ones", capsys.readouterr().err)
+    large = start("--export", "site", *80 * ["--run", "mnist-cnn-pytorch"])
+    assert re.search(r"the page has 3\.\d MB, more than 3; choose smaller ones", large.err)
     (index.parent / "CNAME").write_text("digits.example")
     for name, note in (("tensorflow", ""), ("pytorch", "There is no TensorFlow network")):
-        assert start("--export", "site") == 0
-        out, told = capsys.readouterr()
-        assert (note in out, told) == (True, "")
+        status, out, told = start("--export", "site")
+        assert (status, note in out, told) == (0, True, "")
         assert f"{name}; 0.1 MB" in out
         shutil.rmtree("outputs/mnist-cnn-tensorflow", ignore_errors=True)
     assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(|src=|getUserMedia", index.read_text())
