@@ -75,11 +75,11 @@ def main() -> int:
     if options.name and (options.force or options.dataset != Options().dataset):
         refuse("--name is for a dataset of your own; leave --dataset and --force out.")
     if options.name and not (makes or options.to_images or options.to_csv):
-        refuse("--name must go with --from-images, --from-csv, --to-images or --to-csv.")
+        refuse("--name needs --from-images, --from-csv, --to-images or --to-csv.")
     if options.from_images and options.from_csv:
         refuse("--from-images and --from-csv cannot go together; choose one.")
     if (options.scale or options.invert or options.transpose) and not makes:
-        refuse("--scale, --invert and --transpose must go with --from-images or --from-csv.")
+        refuse("--scale, --invert and --transpose need --from-images or --from-csv.")
     if options.convert and options.invert:
         refuse("--convert finds light ink and dark ink by itself; leave --invert out.")
     if len(options.from_csv) > 2:

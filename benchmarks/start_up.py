@@ -38,10 +38,10 @@ def main() -> None:
         output = run_python(["-m", "benchmarks.start_up_probe", script, *what])
         rows.append({"script": script, **json.loads(output.splitlines()[-1])})
     seconds = pd.DataFrame(rows).set_index("script")
-    seconds["in all"] = seconds.sum(axis=1)
+    seconds["total"] = seconds.sum(axis=1)
     starts = seconds.groupby("script")
-    medians = starts.median().assign(min=starts["in all"].min(), max=starts["in all"].max())
-    print(f"{machine_line()}; median seconds of n = {options.starts} starts, least and most in all")
+    medians = starts.median().assign(min=starts["total"].min(), max=starts["total"].max())
+    print(f"{machine_line()}; median seconds of n = {options.starts} starts, smallest and largest total")
     print(medians.to_string(float_format="{:.2f}".format))
 
 

@@ -84,7 +84,7 @@ def parse(
     chosen = {name: value for name, _, value in flat_fields(options)}
     for name, needed in (needs or {}).items():
         if given.get(name) and not chosen[needed]:
-            refuse(f"{option(name)} must go with {option(needed)}.")
+            refuse(f"{option(name)} needs {option(needed)}.")
     return options
 
 

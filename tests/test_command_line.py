@@ -76,7 +76,7 @@ def test_lists_have_spaces_between_their_parts() -> None:
         (["--sizes", "1,2"], "--sizes 1,2 must be whole numbers; write --sizes 1 2."),
         (["--part", "0,5"], "--part 0,5 must be a number; write --part 0.5."),
         (["--part", "inf"], "--part inf must be a number, not nan or inf."),
-        (["--folder", "x", "--loud", "--no-loud"], "--folder must go with --loud."),
+        (["--folder", "x", "--loud", "--no-loud"], "--folder needs --loud."),
         (["--siz", "1"], "there is no option --siz; did you mean --sizes?"),
         (["--xyz"], "there is no option --xyz; --help lists all."),
         (["--l"], "there is no option --l; did you mean --loud?"),

@@ -89,7 +89,7 @@ class SearchOptions(Work):
     model: Model = "cnn"
     """network to find a recipe for"""
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 60
-    """trials in all, those of earlier calls and other machines included"""
+    """total number of trials, with those of earlier calls and other machines"""
     space: Annotated[tuple[str, ...], Field(title="FIELD=SPACE")] = ()
     """what to vary, instead of the network's default space: learning_rate=1e-4..1e-2:log batch_size=32,64,128"""
     set: Words = ()

@@ -19,7 +19,7 @@ def set_up(device: str, seed: int, precision: str = "float32") -> torch.device:
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device, True):
-        raise UserError(f"--device {device}: PyTorch sees no such GPU; use --device cpu, or check driver and wheel.")
+        raise UserError(f"--device {device}: PyTorch finds no such GPU; use --device cpu, or check its driver.")
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64 if precision == "float64" else torch.float32)
 

@@ -37,15 +37,15 @@ class Options:
 
     recipe: Recipe
     dataset: str = "mnist"
-    """dataset that download_mnist.py has put into the data folder"""
+    """dataset, as download_mnist.py has put it into the data folder"""
     evaluate_on: Literal["test", "validation"] = "test"
-    """images to evaluate the trained network on; with validation, those held out, it never sees the test images"""
+    """images to evaluate the trained network on; validation: the held-out ones, and the test images are not used"""
     recipe_file: Annotated[Path | None, Field(title="FILE")] = None
-    """file whose recipe gives the defaults in place of the model's own: JSON, such as a run.json"""
+    """JSON file, such as a run.json, whose recipe replaces the model's default one"""
     init_from: Path | None = None
-    """run, of either framework, whose weights training starts from"""
+    """run of either framework whose weights to start from"""
     new_head: bool = False
-    """with --init-from: start the last layer afresh, as is done anyway where the number of classes differs"""
+    """with --init-from: initialise the last layer anew, as always if the number of classes differs"""
     freeze_features: bool = False
     """with --init-from: train the last layer only"""
     list_models: bool = False
@@ -59,9 +59,9 @@ class Options:
     output_dir: Path = Path("outputs")
     """folder of runs"""
     log_dir: Annotated[Path | None, Field(title="DIR")] = None
-    """folder to write what TensorBoard shows into, a folder for each run; needs the package tensorboard"""
+    """folder for TensorBoard's event files, one folder in it for each run; needs the package tensorboard"""
     name: str | None = None
-    """name of this run's folder; if not given, it says dataset, model, framework, seed and what is not the default"""
+    """name of this run's folder; default: dataset, model, framework, seed, and the options that are not the default"""
 
 
 def parse_options(description: str, arguments: Sequence[str] | None = None) -> Options:
@@ -78,7 +78,7 @@ def parse_options(description: str, arguments: Sequence[str] | None = None) -> O
     if options.device == "mps" and recipe.precision == "float64":
         refuse("--device mps does not compute in float64; choose another --precision or --device.")
     if options.evaluate_on == "validation" and not recipe.validation_fraction:
-        refuse("--evaluate-on validation must have images held out: set --validation-fraction above 0.")
+        refuse("--evaluate-on validation needs validation images: set --validation-fraction above 0.")
     if options.name is not None and (problem := name_problem(options.name)):
         refuse(f"--name {options.name} {problem}.")
     if not recipe.augment:  # the amounts in a file have no effect then

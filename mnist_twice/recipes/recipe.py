@@ -58,7 +58,7 @@ class Augmentation:
     cutout: Annotated[int, Field(ge=0, le=56)] = 0
     """side of a square erased at a random place in each image, pixels; 0 erases none"""
     degrade: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """fraction of images with other strokes, lines, inverted patches, blur, noise or ground: for robustness"""
+    """fraction of images with other strokes, lines, inverted patches, blur, noise or background: for robustness"""
 
 
 @options_dataclass
@@ -84,38 +84,38 @@ class Recipe:
     schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     """learning rate over time: cosine falls to 0, one-cycle rises for 30 % of the steps and then falls"""
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    """Adam's decay rates of gradient and squared gradient; of sgd, the first is the momentum"""
+    """Adam's decay rates for gradient and squared gradient; with sgd, the first is the momentum"""
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
     """fraction of each weight, times the learning rate, subtracted in each step"""
     label_smoothing: Fraction = 0.0
     """fraction of the target spread evenly over all classes"""
     ema: Fraction = 0.0
     """decay of the exponential moving average of the weights, which is evaluated and saved; 0 keeps none. With batch
-    normalisation it is useless for some epochs while the learning rate is high: combine it with --early-stopping 0"""
+    normalisation its accuracy is poor in the first epochs, while the learning rate is high: set --early-stopping 0"""
     validation_fraction: Fraction = 0.1
     """fraction of the training images held out for validation, stratified; 0 trains on all of them"""
     split: Literal["random", "writers"] = "random"
     """what is held out: random images, or all images of random writers (MNIST only)"""
     early_stopping: Count = 0
-    """epochs without a lower validation loss after which training ends; 0 never ends it"""
+    """epochs without a lower validation loss after which training ends; 0: never"""
     reduce_on_plateau: Count = 0
-    """epochs without a lower validation loss after which the learning rate is halved; 0 never halves it"""
+    """epochs without a lower validation loss after which the learning rate is halved; 0: never"""
     keep_best: bool = False
     """keep the weights of the epoch with the best validation accuracy, not those of the last"""
     augment: bool = False
-    """train on images changed at random, anew in each epoch"""
+    """train on randomly changed images, with new changes in each epoch"""
     augmentation: Augmentation = field(default_factory=Augmentation)
     pens: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """fraction of the digits written anew in each epoch, by other hands and pens: for photographs"""
+    """fraction of the digits replaced in each epoch by ones in other handwriting and pens: for photographs"""
     non_digits: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """fraction of the images replaced in each epoch by what cuts through touching digits leave, and by signs; the
-    network gets one more output for what is no digit, which only photographs use"""
+    """fraction of the images replaced in each epoch by pieces of touching digits, and by signs; the network gets one
+    more output, 'no digit', which is used for photographs only"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  # what NumPy, PyTorch and TensorFlow all take
     """seed of the split, the order of the images, the initial weights, dropout and augmentation"""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "float32"
     """precision of training: auto is bfloat16 where the device multiplies it faster; evaluation is always float32"""
     parity: bool = False
-    """make the frameworks train alike: equal initial weights and constants, no dropout, each step's loss saved"""
+    """make both frameworks compute the same: equal initial weights and constants, no dropout, each step's loss saved"""
 
 
 RECIPES: dict[str, Recipe] = {name: Recipe(name, **fields) for name, fields in DEFAULTS.items()}
@@ -131,11 +131,11 @@ def find_problem(recipe: Recipe) -> str | None:
         return problem
     watched = [name for name in ("early_stopping", "reduce_on_plateau", "keep_best") if getattr(recipe, name)]
     if watched and not recipe.validation_fraction:
-        return f"{option(watched[0])} must have images to validate on: set --validation-fraction above 0."
+        return f"{option(watched[0])} needs validation images: set --validation-fraction above 0."
     if recipe.weight_decay and recipe.optimizer != "adam":
-        return f"--weight-decay must go with --optimizer adam, not {recipe.optimizer}; set it to 0."
+        return f"--weight-decay needs --optimizer adam, not {recipe.optimizer}; set it to 0."
     if recipe.reduce_on_plateau and recipe.schedule != "constant":
-        return f"--reduce-on-plateau must go with --schedule constant, not {recipe.schedule}; set one of them to 0."
+        return f"--reduce-on-plateau needs --schedule constant, not {recipe.schedule}; set it to 0."
     return None
 
 
@@ -200,7 +200,7 @@ def read_recipe(file: Path, model: str = "cnn") -> Recipe:
         raise UserError(f"'{file}' is not JSON that can be read ({error}).") from None
     given = content.get("recipe", content) if isinstance(content, dict) else None
     if not isinstance(given, dict):
-        raise UserError(f"'{file}' holds no recipe: a JSON object of a recipe's fields, or one with 'recipe'.")
+        raise UserError(f"'{file}' has no recipe: a JSON object of a recipe's fields, or one with 'recipe'.")
     named, amounts = str(given.get("model", model)), given.get("augmentation")
     default = recipe_record(RECIPES.get(named, RECIPES["cnn"]))
     if unknown := [name for name in given if name not in default]:
@@ -214,5 +214,5 @@ def read_recipe(file: Path, model: str = "cnn") -> Recipe:
         where, value, rule = first_fault(error)
         raise UserError(f"'{file}' has {reprlib.repr(value)} as {'.'.join(where)}, which {rule}.") from None
     if problem := find_problem(recipe):
-        raise UserError(f"'{file}' holds a recipe that cannot be: {problem}")
+        raise UserError(f"'{file}' has a recipe that is not possible: {problem}")
     return recipe

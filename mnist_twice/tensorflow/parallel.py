@@ -49,8 +49,8 @@ def place_in(text: str) -> tuple[int, int]:
         return everyone.index((kind, index)), len(everyone)
     except (ValueError, TypeError, LookupError, AttributeError):
         raise UserError(
-            "TF_CONFIG must list the address of each worker and say which of them this one is, counted from 0; no "
-            f"parameter servers and evaluators. An example: {EXAMPLE}"
+            "TF_CONFIG must list the address of each worker and say which of them this one is, counted from 0; "
+            f"parameter servers and evaluators are not supported. An example: {EXAMPLE}"
         ) from None
 
 

@@ -33,16 +33,16 @@ def split_dataset(dataset: Dataset, recipe: Recipe) -> tuple[NDArray[np.int64], 
         )
     else:
         raise UserError(
-            f"--split writers: who wrote each image of {dataset.name} is not known; use random. (Of MNIST it is known "
-            "once download_mnist.py has run again.)"
+            f"--split writers: who wrote each image of {dataset.name} is not known; use --split random. (For MNIST, "
+            "run download_mnist.py again: it downloads the writers.)"
         )
     fraction = f"--validation-fraction {recipe.validation_fraction:g} of {len(dataset.train_labels)} images"
     if len(train_indices) < 2:
-        raise UserError(f"{fraction} leaves {len(train_indices)} to train on, and at least 2 are needed; lower it.")
+        raise UserError(f"{fraction} leaves {len(train_indices)} to train on, but 2 are needed; lower it.")
     if not len(validation_indices) and (recipe.early_stopping or recipe.reduce_on_plateau or recipe.keep_best):
         raise UserError(
-            f"{fraction} holds out none to evaluate the epochs on; raise it, or leave --early-stopping, "
-            "--reduce-on-plateau and --keep-best out (0, 0, --no-keep-best)."
+            f"{fraction} holds out none to validate on; raise it, or give "
+            "--early-stopping 0 --reduce-on-plateau 0 --no-keep-best."
         )
     return train_indices, validation_indices
 

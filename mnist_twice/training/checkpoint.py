@@ -62,8 +62,8 @@ class Checkpoint:
         digest, _, content = self.path.read_bytes().partition(b"\n")
         if digest != _digest(content):
             raise UserError(
-                f"'{self.path}' is damaged, or of another version of this project; delete it, or leave --resume out to "
-                "start afresh."
+                f"'{self.path}' is damaged, or from another version of this project; delete it, or leave --resume out "
+                "to start at epoch 1."
             )
         line, _, state = content.partition(b"\n")
         facts = json.loads(line)
@@ -72,7 +72,7 @@ class Checkpoint:
             if ours != theirs:
                 raise UserError(
                     f"--resume: '{self.path}' was made with {name} {theirs}, not {ours}; give the same options, or "
-                    "leave --resume out to start afresh."
+                    "leave --resume out to start at epoch 1."
                 )
         return Progress(facts["history"], facts["losses"]), state
 
@@ -84,7 +84,7 @@ class Checkpoint:
         try:
             write_whole(self.path, _digest(content) + b"\n" + content)
         except OSError as error:
-            kept = f"; that of epoch {self._finished} is whole, --resume continues from it" if self._finished else ""
+            kept = f"; that of epoch {self._finished} is intact, --resume continues from it" if self._finished else ""
             raise UserError(
                 f"cannot write the checkpoint '{self.path}' ({error.strerror}){kept}; make room or fix the permissions."
             ) from None

@@ -151,8 +151,8 @@ class NewRun:
         over = "" if self.writers is None else " over writers"
         correct = f"{round(share * n):,} of {n:,}; 95 % interval{over} {low:.2%} to {high:.2%}"
         return (
-            f"{options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, in all "
-            f"{seconds:.1f} s"
+            f"{options.evaluate_on} accuracy {share:.2%} ({correct}), training {training_seconds:.1f} s, "
+            f"{seconds:.1f} s in total"
         )
 
 

@@ -91,7 +91,7 @@ def read_weights(path: Path) -> tuple[ModelConfig, dict[str, NDArray[np.float32]
         raise UserError(f"there is no weights file '{path}'; a training script writes one into each run.") from None
     except Exception as error:  # damaged files make the libraries raise a dozen kinds
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
-        raise UserError(f"'{path}' is no weights file of this project ({reason}); train the run again.") from error
+        raise UserError(f"'{path}' is not a weights file of this project ({reason}); train the run again.") from error
 
 
 def initial_weights(
@@ -123,7 +123,7 @@ def check_fit(
         found, wanted = (one[name].shape if name in one else "none" for one in (arrays, expected))
         if found != wanted:
             raise UserError(
-                f"'{path}' does not fit the network: '{name}' has the shape {found}, {wanted} is expected; use a run "
+                f"'{path}' does not fit the network: '{name}' has the shape {found} instead of {wanted}; use a run "
                 "of the same model, trained by this version of its code."
             )
 

@@ -65,7 +65,7 @@ def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tm
     assert sorted(p.name for p in (tmp_path / "again").rglob("*")) == sorted(p.name for p in written.rglob("*"))
     twice, bad, *_ = (written / "test").iterdir()
     (written / "train" / f"{twice.name[0]}_999.png").write_bytes(twice.read_bytes())
-    assert "warning: 1 of the test images are training images too" in run_download(*words).err
+    assert "warning: 1 of the test images are also training images" in run_download(*words).err
     before = load_dataset("my-digits", tmp_path / "mine").fingerprint
     bad.write_bytes(bad.read_bytes()[:-30])
     done = run_download(*words)
@@ -79,7 +79,7 @@ def test_the_command_makes_a_dataset_that_is_known_by_its_name(written: Path, tm
     for wrong in (["--name", "x"], ["--from-images", written], [*words, "--force"]):
         done = run_download("--data-dir", tmp_path / "mine", *wrong)
         assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-        assert done.err.startswith(("error: --name ", "error: --from-images must go with --name."))
+        assert done.err.startswith(("error: --name ", "error: --from-images needs --name."))
 
 
 def test_a_folder_for_each_class_and_a_split_made_here(tmp_path: Path) -> None:

@@ -114,9 +114,9 @@ def test_each_series_gives_whole_writers_as_near_to_its_share_as_one_of_them(
 
 def test_a_recipe_asks_for_it_and_is_refused_where_nobody_knows(data_dir: Path, mirror: Path) -> None:
     recipe = Recipe(split="writers", validation_fraction=0.3)
-    with pytest.raises(UserError, match=r"^--split writers: who wrote each image of small is not known; use random"):
+    with pytest.raises(UserError, match=r"^--split writers: who wrote each image of small is not known; use --spl"):
         split_dataset(read_dataset(WRITTEN, data_dir), recipe)
-    with pytest.raises(UserError, match=r"of mnist is not known; use random. .*download_mnist.py"):
+    with pytest.raises(UserError, match=r"of mnist is not known; use --split random. .*download_mnist.py"):
         split_dataset(replace(read_dataset(WRITTEN, data_dir), name="mnist"), recipe)
     download_writers(WRITTEN, data_dir, str(mirror))
     dataset = read_dataset(WRITTEN, data_dir)

@@ -71,7 +71,7 @@ def test_what_no_training_can_have_or_another_one_has_is_left_out_with_a_sentenc
         (SearchOptions(set=("dropout=0.1",), space=("dropout=0..0.5",)), "in --set and in --space"),
         (SearchOptions(pruner="wilcoxon"), "--pruner wilcoxon compares trials seed by seed"),
         (SearchOptions(set=("filters=8",)), "--filters of cnn must be 2 numbers"),
-        (SearchOptions(model="mlp", set=("optimizer=sgd",)), "can have these values: --weight-decay must go with"),
+        (SearchOptions(model="mlp", set=("optimizer=sgd",)), "can have these values: --weight-decay needs"),
     ],
 )
 def test_what_is_no_experiment_is_refused(options: GridOptions | SearchOptions, sentence: str) -> None:

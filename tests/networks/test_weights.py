@@ -71,7 +71,7 @@ def test_files_of_others(tmp_path: Path) -> None:
     texts = ["{", *(json.dumps(known | changes) for changes in unknown)]
     for metadata in (None, *({"network": text} for text in texts)):
         path.write_bytes(save(ARRAYS, metadata))
-        assert "is no weights file of this project" in refusal(read_weights, path)
+        assert "is not a weights file of this project" in refusal(read_weights, path)
 
 
 # --- what --init-from starts from ---

@@ -163,8 +163,8 @@ def test_usage() -> None:
     assert predict("--help").status == 0
     for words, sentence in (
         ([], "no photo is named; "),
-        (["photo.jpg", "--boxes", "b"], "--boxes must go with --multiple."),
-        (["photo.jpg", "--resume"], "--resume must go with --csv."),
+        (["photo.jpg", "--boxes", "b"], "--boxes needs --multiple."),
+        (["photo.jpg", "--resume"], "--resume needs --csv."),
         (["photo.jpg", "--json", "--csv", "x.csv"], "--json, --jsonl and --csv cannot go together; "),
         (["photo.jpg", "--workers", "-1"], "--workers -1 must be at least 0."),
         (["photos", "--multiple", "--boxes", "./photos"], "'photos' is for copies, "),

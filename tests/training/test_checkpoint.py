@@ -93,7 +93,7 @@ def test_full_disk_leaves_the_last_good_one(written: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(error.value).startswith(f"cannot write the checkpoint '{written}' (")
-    assert "that of epoch 1 is whole, --resume continues from it" in str(error.value)
+    assert "that of epoch 1 is intact, --resume continues from it" in str(error.value)
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
 
