@@ -38,9 +38,9 @@ class Options:
     data_dir: Path = DATA_DIR
     """folder of datasets"""
     mirror: Annotated[str, Field(title="URL_OR_PATH")] = os.environ.get("MNIST_MIRROR", "")
-    """server or folder to try first, with DATASET/FILE.gz in it, or Keras's mnist.npz; $MNIST_MIRROR where not given"""
+    """server or folder to try first, with DATASET/FILE.gz in it, or Keras's mnist.npz; if not given, $MNIST_MIRROR"""
     force: bool = False
-    """download again what is complete and correct"""
+    """download again even if all is complete and correct"""
     from_images: Path | None = None
     """make a dataset from this folder of pictures instead: LABEL_INDEX.png or a folder for each class, in train/ and
     test/ or all together; each becomes an image of 28x28 pixels in shades of grey; needs --name"""
@@ -48,9 +48,9 @@ class Options:
     """with --from-images: the pictures are photographs of digits; find the digit in each as predict_digit.py does"""
     from_csv: Annotated[tuple[Path, ...], Field(title="TRAIN [TEST]")] = ()
     """make a dataset from one or two CSV tables instead, a label and 784 pixels in each row, with or without a header,
-    as those of Kaggle's Digit Recognizer and of Fashion-MNIST; needs --name"""
+    such as those of Kaggle's Digit Recognizer and of Fashion-MNIST; needs --name"""
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """with --from-images or --from-csv: the value of full ink where that is not 255, such as 1 or 16"""
+    """with --from-images or --from-csv: the pixel value of full ink if that is not 255, such as 1 or 16"""
     invert: bool = False
     """with --from-images or --from-csv: exchange light and dark, for dark ink on white"""
     transpose: bool = False
@@ -152,7 +152,7 @@ def download(entry: Entry, data_dir: Path, mirror: str, force: bool) -> None:
             download_writers(entry, data_dir, mirror, force)
             print(f"  Who wrote each image: {entry.writers.title}. Licence: {entry.writers.licence}.")
         except UserError as error:
-            print(f"  note: who wrote each image is not known, so no intervals by writers, no --split writers: {error}")
+            print(f"  note: who wrote each image is not known; writers' intervals and --split writers need it: {error}")
 
 
 if __name__ == "__main__":

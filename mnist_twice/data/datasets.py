@@ -71,7 +71,7 @@ def read_dataset(entry: Entry, data_dir: Path) -> Dataset:
         (train_images, train_labels, test_images, test_labels), digests = _read_verified(entry, folder)
         for images, labels in ((train_images, train_labels), (test_images, test_labels)):
             if images.shape != (len(labels), 28, 28) or labels.max() >= len(entry.class_names):
-                raise UserError(f"'{folder}' has images, labels and class names that do not belong together.")
+                raise UserError(f"'{folder}' has images, labels and class names that do not match.")
         writers = []
         if entry.writers and all((folder / path).exists() for path in entry.writers.paths):
             tables, _ = _read_verified(entry.writers, folder)
@@ -121,7 +121,7 @@ def check_name(name: str, data_dir: Path) -> None:
     if not NAME.fullmatch(name) or is_forbidden_on_windows(name):
         raise UserError(
             f"'{name}' cannot name a dataset; use lower-case letters, digits and dashes, 40 at most, and "
-            "not con, nul or another name that Windows keeps for a device."
+            "not con, nul or another name that Windows reserves."
         )
     taken = {*CATALOGUE, "all", *(entry.folder.lower() for entry in CATALOGUE.values())}
     if name in taken or ((data_dir / name).exists() and not (data_dir / name / DESCRIPTION).is_file()):
@@ -152,6 +152,6 @@ def _read_verified(entry: Entry, folder: Path) -> tuple[list[NDArray[Any]], list
         data = read_bytes(folder / name, entry.max_bytes)
         digests.append(hashlib.sha256(data).hexdigest())
         if digests[-1] != (entry.sha256[number] if entry.sha256 else listed.get(name)):
-            raise UserError(f"'{folder / name}' does not have the SHA-256 of {entry.name}'s file.")
+            raise UserError(f"'{folder / name}' does not have the expected SHA-256.")
         arrays.append(parse_idx(data))
     return arrays, digests

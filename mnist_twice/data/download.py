@@ -100,7 +100,7 @@ def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytear
         if not data.startswith(b"\0\0"):  # as IDX files do
             raise UserError(f"{name}: something else instead of the file; it begins with {bytes(data[:40])!r}")
         if not entry.sha256:
-            raise UserError(f"{name}: unpacked it cannot be verified, because only the SHA-256 of its .gz is known.")
+            raise UserError(f"{name}: cannot be verified when unpacked, because only the SHA-256 of its .gz is known.")
         unpacked = data
     else:
         try:
@@ -111,7 +111,7 @@ def verify(data: bytes | bytearray, entry: Entry, number: int) -> bytes | bytear
     expected = (entry.sha256 or entry.gz_sha256)[number]
     digest = hashlib.sha256(unpacked if entry.sha256 else data).hexdigest()
     if digest != expected:
-        raise UserError(f"{name}: wrong contents; SHA-256 {digest}, where {expected} is expected.")
+        raise UserError(f"{name}: wrong contents; its SHA-256 is {digest} instead of {expected}.")
     return unpacked
 
 
@@ -129,7 +129,7 @@ def _bring(entry: Entry, folder: Path, damaged: Collection[str], mirror: str) ->
     sources = list(entry.mirrors)
     if mirror:
         if not mirror.startswith(URL) and not (Path(mirror).is_dir() or mirror.endswith(".npz")):
-            raise UserError(f"the mirror '{mirror}' is no folder that exists, and no address with http:// or https://.")
+            raise UserError(f"the mirror '{mirror}' is neither a folder nor an address with http:// or https://.")
         base = mirror.rstrip("/")
         sources = [f"{base}/{entry.name}/", f"{base}/", *sources]
     for number, path in enumerate(entry.paths):
@@ -149,7 +149,7 @@ def _from_sources(entry: Entry, number: int, sources: list[str]) -> bytes | byte
     instead = ", or take --dataset mnist-sample, which needs no network" if entry.files == FILES else ""
     raise UserError(
         f"{entry.name} was not downloaded, because no mirror has the right {entry.files[number]}.gz:"
-        f"{''.join(failures)}\nGive the address or folder of a copy by --mirror{instead}."
+        f"{''.join(failures)}\nGive the address or folder of a copy with --mirror{instead}."
     )
 
 
@@ -172,7 +172,7 @@ def _from_keras(path: Path, number: int) -> bytes:
         with np.load(path, allow_pickle=False) as arrays:
             return idx_bytes(arrays[("x_train", "y_train", "x_test", "y_test")[number]].astype(np.uint8))
     except (ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"'{path}' is no archive of Keras's ({error}).") from None
+        raise UserError(f"'{path}' is not Keras's mnist.npz ({error}).") from None
 
 
 def _fetch(url: str, max_bytes: int) -> bytes:
@@ -197,7 +197,7 @@ def _fetch(url: str, max_bytes: int) -> bytes:
             length = response.headers.get("Content-Length", "")
             bar.total = int(length) if length.isdigit() else None
             if (bar.total or 0) > max_bytes:
-                raise UserError(f"{bar.total:,} bytes offered, where at most {max_bytes:,} are expected")
+                raise UserError(f"{bar.total:,} bytes offered, instead of at most {max_bytes:,}")
             # read1, because read would wait for a whole chunk; undecoded, because the file is a .gz to begin with.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 data += chunk
@@ -219,10 +219,10 @@ def _reason(error: Exception, received: int) -> str:
         ("Connection refused", "connection refused"),
         ("IncompleteRead", f"cut off after {received:,} bytes"),
         ("407 ", f"the proxy asks for a password{REMEDIES[407]}"),
-        ("ProxyError", "the proxy does not answer as a proxy; correct or unset https_proxy"),
+        ("ProxyError", "the proxy does not answer as a proxy; fix or unset https_proxy"),
         ("SSLError", f"the host's certificate could not be verified; {CERTIFICATES}"),
         ("ConnectTimeout", f"no connection within {CONNECT_SECONDS:g} s"),
-        ("ReadTimeout", f"nothing came for {READ_SECONDS:g} s, after {received:,} bytes"),
+        ("ReadTimeout", f"no data for {READ_SECONDS:g} s, after {received:,} bytes"),
         ("Connection", "the connection broke off"),
     ):
         if words in text:

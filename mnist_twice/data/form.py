@@ -21,7 +21,7 @@ MOST, SOME = 0.9, 0.02
 INSET = 2  # pixels from the edge to where a frame has ended
 MAX_CLASSES = 256  # labels are stored in a byte
 TEST_FRACTION = 1 / 7  # of images that are not split: MNIST's own share of test images
-NUMBERED = " (are these the numbers of the images, where their labels are expected?)"
+NUMBERED = " (are these the numbers of the images, instead of their labels?)"
 AGAIN = "make the dataset again"
 
 
@@ -56,9 +56,9 @@ def number_classes(labels: Sequence[Sequence[str]], sources: Sequence[Path]) -> 
     names = sorted(set(labels[0]), key=in_order)
     if not 2 <= len(names) <= MAX_CLASSES:
         count = "one class only" if len(names) == 1 else f"{len(names):,} classes{NUMBERED}"
-        raise UserError(f"'{sources[0]}' has images of {count}, where 2 to {MAX_CLASSES} are expected.")
+        raise UserError(f"'{sources[0]}' has images of {count}; a dataset needs 2 to {MAX_CLASSES} classes.")
     if strange := sorted(set(labels[-1]) - set(names), key=in_order):
-        raise UserError(f"'{sources[-1]}' has images of class '{strange[0]}'{NUMBERED}, '{sources[0]}' has none of it.")
+        raise UserError(f"'{sources[-1]}' has images of class '{strange[0]}'{NUMBERED}, '{sources[0]}' has none.")
     return {name: number for number, name in enumerate(names)}
 
 
@@ -75,7 +75,7 @@ def four_arrays(
     train, test = split_indices(train_labels, TEST_FRACTION, seed=0)
     if not len(test):
         few = ", ".join(f"{name}: {count}" for name, count in Counter(labels[0]).items() if count < 2)
-        raise UserError(f"'{source}' must have 2 images of a class at least, to be split; it has {few}.")
+        raise UserError(f"'{source}' needs at least 2 images per class, to split off a test set; it has {few}.")
     return images[0][train], train_labels[train], images[0][test], train_labels[test]
 
 
@@ -91,13 +91,13 @@ def look_at(arrays: Arrays, class_names: Sequence[str], changes: Changes) -> lis
     count, peaks, borders = len(images), images.max(axis=(1, 2)), _ring(images)
     full, low = int(peaks.max()), int(np.median(images.min(axis=(1, 2))))
     if full == 0:
-        return ["the images have only pixels of 0; look at the files."]
+        return ["all pixels of all images are 0; check the files."]
     found = []
     if 2 * len(class_names) > len(arrays[1]):
-        found.append(f"there are {len(class_names)} classes of {len(arrays[1])} training images{NUMBERED}.")
+        found.append(f"there are {len(class_names)} classes for {len(arrays[1])} training images{NUMBERED}.")
     train = {image.tobytes() for image in arrays[0]}
     if leaks := sum(image.tobytes() in train for image in arrays[2]):
-        found.append(f"{leaks:,} of the test images are training images too, which flatters the test accuracy.")
+        found.append(f"{leaks:,} of the test images are also training images, so the test accuracy will be too high.")
     faint, light = int((peaks <= FAINT).sum()), int((borders > full // 2).sum())
     framed = (borders > full // 2) != (_ring(images[:, INSET:-INSET, INSET:-INSET]) > full // 2)
     # Scaling keeps the ratio of paper and ink, and comes before the inversion: it is no remedy for these.
@@ -106,26 +106,26 @@ def look_at(arrays: Arrays, class_names: Sequence[str], changes: Changes) -> lis
     uneven = {}
     if pale or (is_grey and light < SOME * count):
         found.append(
-            f"the images have pixels from {low} to {full}, where the background is 0 and full ink 255; stretch them to "
-            "that range, or let --from-images --convert do it, and make the dataset again."
+            f"pixels range from {low} to {full}, but the background should be 0 and full ink 255; stretch them to that "
+            "range, or let --from-images --convert do it, and make the dataset again."
         )
     elif full <= FAINT:
         scale = full * (changes.scale or 255) / 255
         scale = np.ceil(scale) if scale > 1 else scale
-        found.append(f"the images have no pixel above {full}, where full ink is 255; {AGAIN} with --scale {scale:g}.")
+        found.append(f"the images have no pixel above {full}, but full ink is 255; {AGAIN} with --scale {scale:g}.")
     else:
         uneven[f"no pixel above {FAINT}"] = faint
     if framed.mean() > 0.5:
-        found.append("the images have a frame, which is lighter or darker than the background; cut it off.")
+        found.append("the images have a frame that is lighter or darker than the background; crop it off.")
     elif light >= MOST * count and not pale:  # inverted or not, pale ones have to be stretched first
         option = f"{'without' if changes.invert else 'with'} --invert"
-        found.append(f"the images have a light background, where MNIST has light ink on black; {AGAIN} {option}.")
+        found.append(f"the images have a light background, but MNIST has light ink on black; {AGAIN} {option}.")
     elif not pale:
         uneven["a light background"] = light
     for sign, number in uneven.items():
         if number > SOME * count:
             found.append(
-                f"{number:,} of the {count:,} images have {sign}, where all must be light ink, 255, on black; correct "
+                f"{number:,} of the {count:,} images have {sign}, but all should be light ink, 255, on black; fix "
                 f"these, or let --from-images --convert do it, and {AGAIN}."
             )
     if _is_transposed(255 - images if light > count / 2 else images, labels, class_names):

@@ -81,7 +81,7 @@ def list_images(folder: Path, note: Callable[[str], None]) -> dict[Path, str]:
         elif images:
             match = NAME.fullmatch(entry.name)
             if match is None:
-                raise UserError(f"'{entry}': its name does not say its class; call it LABEL_INDEX.png, as 7_1.png.")
+                raise UserError(f"'{entry}': its name does not give its class; call it LABEL_INDEX.png: 7_1.png.")
             by_index.append((int(match["index"]), entry, match["label"]))
     if others:
         note(f"not read in '{folder}': {few(others, 'file')} not in an image format.")
@@ -134,7 +134,7 @@ def _read_images(
     made: list[Path] = []
     with tqdm(total=len(paths), unit=" images", disable=None, leave=False, ncols=100) as bar:
         for chunk, found in spread(work, chunks, cores()) if len(paths) > FEW else in_turn:
-            died = ["reading it ended the process; it may be damaged."]
+            died = ["reading it crashed; it may be damaged."]
             for path, image in zip(chunk, found or died, strict=True):
                 if not isinstance(image, str):
                     images[path], is_made = image
@@ -147,8 +147,8 @@ def _read_images(
     if made:
         note(
             f"{len(made):,} of the {len(paths):,} pictures, such as '{plain(made[0])}', were in colour or not of 28x28 "
-            "pixels; the whole of each was made grey, shrunk or enlarged, and padded with black where it is not "
-            "square. For photographs of digits use --convert, which finds the digit in each."
+            "pixels; each was made grey as a whole, resized, and padded with black if it is not square. For "
+            "photographs of digits use --convert, which finds the digit in each."
         )
     return images
 
@@ -175,7 +175,7 @@ def _read_image(path: Path, changes: Changes, convert: bool) -> tuple[NDArray[np
     pixels, full = photo.pixels, changes.scale or 255
     if not convert:
         if pixels.max() > full:
-            raise UserError(f"it has a pixel of {pixels.max()}, more than --scale {full:g}.")
+            raise UserError(f"it has a pixel of {pixels.max()}, above --scale {full:g}; give a larger one.")
         is_colour = pixels.ndim == 3 and bool((pixels != pixels[:, :, :1]).any())
         return as_is(pixels, f"{AS_IS}{changes}", anew=False), is_colour or pixels.shape[:2] != (SIDE, SIDE)
     pixels = np.rint(np.minimum(pixels * (255 / full), 255)).astype(np.uint8)
@@ -208,5 +208,5 @@ def _check_lost(
     if lost > MOST_LOST * total and not allow_lost:
         raise UserError(
             f"{lost:,} of the {total:,} pictures ({percent(lost / total, 1)}) could not be converted, each named "
-            "above; nothing was written. Correct or remove them, or make the dataset of the others with --allow-lost."
+            "above; nothing was written. Fix or remove them, or make the dataset without them with --allow-lost."
         )

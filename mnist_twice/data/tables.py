@@ -78,7 +78,7 @@ def read_unlabelled(path: Path, scale: float | None = None) -> tuple[str, list[s
     except ValueError as error:  # pandas' own and UnicodeDecodeError are among these
         raise UserError(f"'{path}' is not a CSV table ({' '.join(str(error).split())}).") from None
     if table.shape[1] not in (PIXELS, COLUMNS):
-        raise UserError(f"'{path}' has {table.shape[1]:,} columns, where {PIXELS} pixels are expected in each row.")
+        raise UserError(f"'{path}' has {table.shape[1]:,} columns instead of {PIXELS} pixels.")
     pixels = table.iloc[:, -PIXELS:].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     bad = ~((pixels >= 0) & (pixels <= (scale or 255))).all(axis=1)
     if bad.any() or not len(table):
@@ -121,13 +121,13 @@ def _read(path: Path, report: Callable[[str], None], changes: Changes) -> tuple[
                     report(f"'{path}', line {number}: {fault}.")
                     faults += 1
                 if faults == MOST_FAULTS:
-                    raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; repair it.")
+                    raise UserError(f"'{path}' has {faults} bad rows so far and was not read further; fix it.")
             if not faults:
-                raise UserError(f"'{path}' has something other than numbers in lines {batch[0][0]} to {batch[-1][0]}.")
+                raise UserError(f"'{path}' has cells that are not numbers in lines {batch[0][0]} to {batch[-1][0]}.")
     if faults:
-        raise UserError(f"'{path}' has {faults} bad row{'s' * (faults > 1)}; repair or remove what is named above.")
+        raise UserError(f"'{path}' has {faults} bad row{'s' * (faults > 1)}; fix or remove what is named above.")
     if not labels:
-        raise UserError(f"'{path}' has no rows of a label and {PIXELS} pixels.")
+        raise UserError(f"'{path}' has no rows; each needs a label and {PIXELS} pixels.")
     return labels, np.concatenate(images)
 
 
@@ -152,10 +152,10 @@ def _is_header(line: str, path: Path) -> bool:
     if len(set(cells)) < len(cells) or NUMBER.fullmatch(first):  # columns' names differ, pixels' values repeat
         return False
     if PIXEL_NAME.fullmatch(first.lower()):
-        raise UserError(f"'{path}' has '{plain(first)}' as its first column, where the label must be; move it there.")
+        raise UserError(f"'{path}' has '{plain(first)}' as its first column; put the label first.")
     if is_id(first):
         name = f"'{plain(first)}'" if first else "a column without a name"
-        raise UserError(f"'{path}' begins with {name}, which numbers the rows; remove it. {UNLABELLED}")
+        raise UserError(f"'{path}' has {name} as its first column, which numbers the rows; remove it. {UNLABELLED}")
     return True
 
 
@@ -183,15 +183,15 @@ def _fault(line: str, scale: float | None) -> str:
     try:
         (cells,) = csv.reader([line], strict=True)
     except csv.Error as error:
-        return f"its quotes are not closed or not CSV's ({error})"
+        return f"its quotes are wrong ({error})"
     if len(cells) != COLUMNS:
         columns = f"{len(cells):,} column{'s' * (len(cells) != 1)}"
-        return f"it has {columns}, where {COLUMNS} are expected: a label and {PIXELS} pixels, with commas between"
+        return f"it has {columns} instead of {COLUMNS}: a label and {PIXELS} pixels, separated by commas"
     for column, cell in enumerate(cells, start=1):
         value = float(cell) if NUMBER.fullmatch(cell) else -1
         decimal = scale if column > 1 else None
         if not 0 <= value <= (decimal or 255) or (decimal is None and value % 1):
             what = "a whole number from 0 to 255" if decimal is None else f"a number from 0 to --scale {decimal:g}"
             hint = "; --scale takes other ranges" if scale is None and value > -1 else ""
-            return f"column {column} holds '{plain(cell[:20])}', where {what} is expected{hint}"
+            return f"column {column} holds '{plain(cell[:20])}' instead of {what}{hint}"
     return ""

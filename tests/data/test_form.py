@@ -62,7 +62,7 @@ def test_parts_that_differ_are_warned_of() -> None:
     assert "50 of the 200 images have a light background" in signs(mixed)
     found = look_at((IMAGES, LABELS, 255 - IMAGES, LABELS), NAMES, Changes())
     assert found[0].startswith("200 of the 400 images have a light background")
-    assert "have only pixels of 0" in signs(IMAGES * 0)
+    assert "all pixels of all images are 0" in signs(IMAGES * 0)
     numbers = np.arange(len(IMAGES), dtype=np.uint8)
     found = look_at((IMAGES, numbers, IMAGES, numbers), list(map(str, numbers)), Changes())
     assert "200 classes of 200 training images" in found[0]

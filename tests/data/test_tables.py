@@ -69,10 +69,10 @@ PIXELS = LINES[0].partition(",")[2]
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        (f"5,{PIXELS},0", "it has 786 columns, where 785 are expected"),
-        (f"256,{PIXELS}", "column 1 holds '256', where a whole number from 0 to 255 is expected"),
+        (f"5,{PIXELS},0", "it has 786 columns instead of 785"),
+        (f"256,{PIXELS}", "column 1 holds '256' instead of a whole number from 0 to 255"),
         (f"5,{PIXELS[: PIXELS.rindex(',')]},", "column 785 holds ''"),
-        (f'5,{PIXELS[: PIXELS.rindex(",")]},"1', "its quotes are not closed or not CSV's"),
+        (f'5,{PIXELS[: PIXELS.rindex(",")]},"1', "its quotes are wrong"),
         (f"5,{PIXELS[: PIXELS.rindex(',')]},\udcff", "column 785 holds '?'"),
     ],
 )
@@ -81,7 +81,7 @@ def test_bad_rows_are_named(tmp_path: Path, line: str, fault: str) -> None:
     where = tmp_path / "train.csv"
     assert [sentence.partition(":")[0] for sentence in reported] == [f"'{where}', line 5", f"'{where}', line 47"]
     assert all(fault in sentence for sentence in reported)
-    assert error == f"'{where}' has 2 bad rows; repair or remove what is named above."
+    assert error == f"'{where}' has 2 bad rows; fix or remove what is named above."
 
 
 def test_a_damaged_label_in_the_first_row_is_no_header(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_damaged_label_in_the_first_row_is_no_header(tmp_path: Path) -> None:
         ("", "has no rows"),
         (b"PK\x03\x04...", "is a zip archive"),
         ("\n".join(LINES[:1] * 5), "has images of one class only"),
-        ("\n".join(LINES[:10]), "must have 2 images of a class at least, to be split"),
+        ("\n".join(LINES[:10]), "needs at least 2 images per class, to split off a test set"),
         ("\n".join(["1,2,3"] * 1000), "has 100 bad rows so far and was not read further"),
     ],
 )
@@ -118,9 +118,9 @@ def test_fractions_and_changes(tmp_path: Path) -> None:
     text = io.StringIO()
     np.savetxt(text, np.column_stack([LABELS, (1 - IMAGES / 255).reshape(-1, 784)]), delimiter=",", fmt="%g")
     reported, _ = read(tmp_path, text.getvalue())
-    assert "a whole number from 0 to 255 is expected; --scale takes other ranges." in reported[0]
+    assert "a whole number from 0 to 255; --scale takes other ranges." in reported[0]
     reported, _ = read(tmp_path, text.getvalue(), changes=Changes(0.5))
-    assert "where a number from 0 to --scale 0.5 is expected" in reported[0]
+    assert "instead of a number from 0 to --scale 0.5" in reported[0]
     reported, (arrays, _) = read(tmp_path, text.getvalue(), changes=Changes(1, invert=True))
     assert reported == []
     assert {image.tobytes() for image in IMAGES} == {image.tobytes() for image in np.concatenate(arrays[::2])}

@@ -85,7 +85,7 @@ def test_wrong_files_are_refused_and_the_script_says_so(
     done = capsys.readouterr().out
     first, _, note, reason, *_ = done.splitlines()
     assert first.endswith("already complete.")
-    assert note.startswith("  note: who wrote each image is not known, so no intervals by writers")
+    assert note.startswith("  note: who wrote each image is not known; writers' intervals")
     assert "wrong contents; SHA-256" in reason
     assert "mnist-sample" not in done
     assert read_dataset(WRITTEN, data_dir).train_writers is None

@@ -132,7 +132,7 @@ def test_a_table_without_labels_becomes_a_submission(tmp_path: Path) -> None:
     assert (tmp_path / "2.csv").read_text().splitlines()[:2] == ["id,Label", f"x0.png,{answers[0]}"]
     for lines, fault in (
         ([*numbered[:4], numbered[4].replace(",0,", ",256,", 1)], "row 4 has a cell that is no number from 0 to 255"),
-        ([line + ",1" for line in numbered], "has 786 columns, where 784 pixels are expected"),
+        ([line + ",1" for line in numbered], "has 786 columns instead of 784 pixels"),
         (numbered[:1], "it has no rows"),
     ):
         (tmp_path / "test.csv").write_text("\n".join(lines))
