@@ -47,7 +47,7 @@ class Options:
     only: Annotated[tuple[str, ...], Field(title="FIGURE")] = ()
     """figures to render, by the names that outputs/README.md lists, or report; all of them if none is given"""
     format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
-    """kinds of files; the report needs png, and adds it"""
+    """file formats; the report needs png, and adds it"""
     compare: Annotated[tuple[str, ...], Field(title="RUN")] = ()
     """two runs to compare image by image, by name or folder: networks, seeds, before and after a change"""
     ensemble: Annotated[tuple[str, ...], Field(title="RUN")] = ()

@@ -41,13 +41,13 @@ def run_confirm(options: ConfirmOptions) -> int:
     definition = stored.definition if stored else _definition_of(search, options.seeds)
     if (begun := len(definition.seeds)) != options.seeds:
         raise UserError(
-            f"'{name}' was begun with {begun} seeds, and the test images are not evaluated again for others; give "
+            f"'{name}' was begun with {begun} seeds, and the test images are not evaluated again with others; give "
             f"--seeds {begun} to continue it, or to see its result."
         )
     if stored is None or len(stored.complete) < stored.wanted:
         if load_dataset(definition.dataset, options.data_dir).fingerprint != definition.dataset_fingerprint:
             raise UserError(
-                f"'{options.data_dir}' has another {definition.dataset} than the search; give its --data-dir."
+                f"'{options.data_dir}' has another {definition.dataset} than the search used; give --data-dir."
             )
         definition = replace(definition, versions=versions_of(definition.frameworks))
         seeds = " ".join(map(str, definition.seeds))
@@ -87,9 +87,9 @@ def confirmation_of(definition: Definition, complete: pd.DataFrame) -> dict[str,
 
 
 def _definition_of(search: Experiment, number: int) -> Definition:
-    """Return the comparison of a search's best recipe with the one that it started from, with so many fresh seeds.
+    """Return the comparison of a search's best recipe with the one that it started from, with so many new seeds.
 
-    Both train on all training images; where one of them needs images to validate on, both hold out equally many.
+    Both train on all training images; if one of them needs validation images, both hold out the same number.
     Raises UserError if the search has no best recipe yet, or if that is the one it started from.
     """
     definition = search.definition
@@ -120,7 +120,7 @@ def _definition_of(search: Experiment, number: int) -> Definition:
 def _sentence(definition: Definition, found: dict[str, Any]) -> str:
     """Return what was found in words, and how far it can be relied on."""
     mean, _, low, high = (100 * value for value in found["accuracy_difference"].values())
-    verdict = "includes 0: these seeds do not distinguish them"
+    verdict = "includes 0: these seeds show no difference"
     if not low <= 0 <= high:
         verdict = f"excludes 0: the {'best recipe' if low > 0 else 'start'} is more accurate"
     test = f"a p-value needs {FEWEST} seeds"

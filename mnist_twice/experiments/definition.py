@@ -90,7 +90,7 @@ def read_definition(record: Any) -> Definition:
         return TypeAdapter(Definition).validate_python(record)
     except ValidationError:
         raise UserError(
-            "the study was made by another version of this project; use that version, or another NAME."
+            "the experiment was made by another version of this project; use that version, or another NAME."
         ) from None
 
 
@@ -107,7 +107,7 @@ def refuse_other(name: str, stored: Any, asked: Definition) -> None:
         # The versions are the last field: nothing else differs then.
         hint = "install those of constraints.txt on every machine" if where[0] == "versions" else "give its options"
         raise UserError(
-            f"there is another experiment '{name}' ({', '.join(where).replace('_', ' ')}: {there} there, {here} here); "
+            f"the experiment '{name}' is another one ({', '.join(where).replace('_', ' ')}: {there} there, {here} here); "
             f"{hint} to continue it, or choose another NAME."
         )
 
@@ -140,7 +140,7 @@ def search_definition(options: SearchOptions, dataset: Dataset) -> Definition:
     space = parse_space(options.space) or default_space(options.model)
     for name, values in fixed.items():
         if len(values) > 1:
-            raise UserError(f"--set {name}: a search takes one value; to vary it, name it in --space.")
+            raise UserError(f"--set {name}: a search takes one value here; to vary it, use --space.")
         if options.space and name in space:
             raise UserError(f"{name} is in --set and in --space; leave one of them out.")
         space.pop(name, None)
@@ -219,7 +219,7 @@ def combinations(definition: Definition) -> tuple[list[dict[str, Any]], list[str
             continue
         training = (values["framework"], json.dumps(recipe_record(recipe)))
         if found.setdefault(training, params) is not params:
-            left_out[f"{described}: the same training as another combination."] = None
+            left_out[f"{described}: it is the same training as another combination."] = None
     if not found:
         raise UserError(f"no combination of these values is possible; {next(iter(left_out))}")
     return [*found.values()], [*left_out]

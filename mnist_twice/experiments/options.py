@@ -36,7 +36,7 @@ class Place:
     """Which experiment, and where it is."""
 
     experiment: Annotated[str, Field(title="NAME")] = ""
-    """the experiment's name, and its folder's in OUTPUT_DIR/experiments/"""
+    """name of the experiment, and of its folder in OUTPUT_DIR/experiments/"""
     storage: str = ""
     """address of a database for several machines, postgresql+psycopg://USER@HOST/DATABASE; if not given, a file"""
     output_dir: Path = Path("outputs")
@@ -53,11 +53,11 @@ class Work(Place):
     """How to train."""
 
     jobs: Jobs = 1
-    """trainings at a time on this machine, between which its cores and its GPUs are divided"""
+    """trainings at a time on this machine, which share its cores and GPUs"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to compute; auto takes a CUDA GPU if the framework finds one"""
     data_dir: Path = DATA_DIR
-    """folder that download_mnist.py keeps the datasets in"""
+    """folder of datasets, as download_mnist.py fills it"""
 
 
 @options_dataclass
@@ -69,15 +69,15 @@ class GridOptions(Work):
     model: Annotated[tuple[Model, ...], Field(title="MODEL")] = ("cnn",)
     """networks to train, each with its default recipe; mnist_pytorch.py --list-models describes them"""
     seed: tuple[Seed, ...] = (0,)
-    """seeds, each of which trains every combination"""
+    """seeds; every combination is trained with each of them"""
     set: Words = ()
     """alternatives for fields of the recipe: learning_rate=0.001,0.003 filters=8x16,16x32 augment=on,off"""
     init_from: str = ""
-    """experiment in the same OUTPUT_DIR, whose runs of the same framework, network and seed trainings start from"""
+    """experiment in the same OUTPUT_DIR; each training starts from its run of the same framework, network and seed"""
     dataset: str = "mnist"
     """dataset to train on"""
     evaluate_on: Literal["test", "validation"] = "test"
-    """images that trained networks are evaluated on; validation for what is chosen by the results"""
+    """images to evaluate the trained networks on; use validation if you choose a recipe by the results"""
 
 
 @options_dataclass
@@ -93,15 +93,15 @@ class SearchOptions(Work):
     space: Annotated[tuple[str, ...], Field(title="FIELD=SPACE")] = ()
     """what to vary, instead of the network's default space: learning_rate=1e-4..1e-2:log batch_size=32,64,128"""
     set: Words = ()
-    """values that are not the default recipe's, one for each field: epochs=5 augment=on"""
+    """values in place of the default recipe's, one for each field: epochs=5 augment=on"""
     objective: Literal["loss", "accuracy"] = "loss"
-    """what is optimised on the validation images"""
+    """what to optimise, on the validation images"""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """trainings of each trial, with the seeds 0, 1, ...; the objective is their mean"""
     pruner: Literal["auto", "median", "hyperband", "wilcoxon", "none"] = "auto"
-    """what gives up trials that promise nothing; auto is median, by epochs, or wilcoxon, over several seeds"""
+    """how to stop trials early that are not promising; auto: median by epoch, or wilcoxon with several seeds"""
     seconds: Annotated[float, Field(ge=0)] = 0.0
-    """time after which this call begins no further trial; 0 is without a limit"""
+    """seconds after which this call begins no further trial; 0: no limit"""
     seed: Seed = 0
     """seed of the sampler"""
     dataset: str = "mnist"
@@ -113,7 +113,7 @@ class ShowOptions(Place):
     """What run_experiment.py show is asked to do."""
 
     format: tuple[Literal["png", "svg", "pdf"], ...] = ("png",)
-    """kinds of figures; the report needs png, and adds it"""
+    """file formats of the figures; png is always added, for the report"""
 
 
 @options_dataclass
@@ -121,4 +121,4 @@ class ConfirmOptions(Work):
     """What run_experiment.py confirm is asked to do; the comparison is the experiment NAME-confirm."""
 
     seeds: Annotated[int, Field(ge=2, le=16)] = 6
-    """seeds to train both recipes with, the first that the search has not used; below 6 there is no p-value"""
+    """number of seeds to train both recipes with, none of them used in the search; below 6 there is no p-value"""

@@ -53,5 +53,5 @@ def run_show(options: ShowOptions) -> int:
         figures=figures,
         failures=experiment.trials[experiment.trials["state"] == "failed"].head(20).to_dict("records"),
     )
-    print(f"written: {plain(folder)}/: {', '.join(written)}")
+    print(f"written to '{plain(folder)}': {', '.join(written)}")
     return 0

@@ -91,7 +91,7 @@ def read_experiment(name: str, output_dir: Path, storage: str = "") -> Experimen
         study = optuna.load_study(study_name=name, storage=open_storage(output_dir / "experiments" / name, storage))
         attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
     if DEFINITION not in attributes or not trials:
-        raise UserError(f"the experiment '{name}' is just being made; try again in a moment.")
+        raise UserError(f"the experiment '{name}' is just being created; try again in a moment.")
     definition = read_definition(attributes[DEFINITION])
     frozen = sorted(counting(trials).values(), key=lambda trial: trial.number)
     return Experiment(name, definition, attributes.get(WANTED, 0), tuple(frozen), attributes.get(COMMAND, ""))

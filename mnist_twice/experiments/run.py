@@ -82,7 +82,7 @@ class Worker:
                         self._optimize(min(waiting, self.options.jobs), deadline)
                     elif not self.shared.is_over():
                         if not waits:
-                            _say("waiting for trials that run elsewhere, to continue them should their workers end.")
+                            _say("waiting for trials of other workers; those of workers that stop are continued here.")
                         waits = True
                         self.stopping.wait(PAUSE)
             finally:
@@ -102,7 +102,7 @@ class Worker:
         except (ValueError, AssertionError) as error:
             if "Cannot tell a" not in f"{error} {error.__context__}":
                 raise
-            _say("a trial was given to another worker: this one was out of reach for too long.")
+            _say("a trial was given to another worker, because this one could not be reached for too long.")
 
     def _objective(self, trial: Trial) -> float:
         job = self.jobs.get()
@@ -194,7 +194,7 @@ class Worker:
                 raise KeyboardInterrupt
             self.interrupted = True
             self.stopping.set()
-            print("stopping: trials that run are given back ...", file=sys.stderr)
+            print("stopping: running trials are returned to the queue ...", file=sys.stderr)
 
         before, threading.excepthook = threading.excepthook, lambda args: self._end(args.exc_value)
         handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -236,7 +236,7 @@ def work_on(definition: Definition, options: Work, command: str, trials: int = 0
     failed = sum(trial.state == TrialState.FAIL for trial in found)
     done = f"{sum(trial.state.is_finished() for trial in found) - failed} of {wanted} trials of '{name}' are done"
     if not complete:
-        print(f"stopped: {done}; the same command continues.", file=sys.stderr)
+        print(f"stopped: {done}; run the same command again to continue.", file=sys.stderr)
         return 130
     print(f"{done}; 'python run_experiment.py show {name}' shows them.")
     if definition.kind == "search" and (best := best_of(definition, found)):
@@ -246,8 +246,8 @@ def work_on(definition: Definition, options: Work, command: str, trials: int = 0
         print(f"'{folder / BEST}' has its recipe; the training scripts take that with --recipe.")
     if failed:
         print(
-            f"error: {failed} of {wanted} trials failed; on the machine that ran them, '{folder / 'logs'}' has what "
-            "their trainings said. The same command tries them again.",
+            f"error: {failed} of {wanted} trials failed; on the machine that ran them, '{folder / 'logs'}' has the "
+            "output of their trainings. The same command tries them again.",
             file=sys.stderr,
         )
     return 1 if failed else 0

@@ -294,7 +294,7 @@ def open_storage(folder: Path, address: str) -> BaseStorage:
             # Not with Optuna's usual lock: not every Windows user may make a symbolic link.
             return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
         except (ValueError, KeyError, AssertionError):
-            raise UserError(f"'{path}' is no journal of an experiment, or is damaged; move it away.") from None
+            raise UserError(f"'{path}' is not an experiment's journal, or is damaged; move it away.") from None
 
 
 def _open_server(address: str) -> Server:
@@ -305,7 +305,7 @@ def _open_server(address: str) -> Server:
     if scheme not in ("postgresql", "postgresql+psycopg"):
         raise UserError(
             "--storage is for PostgreSQL: give it as postgresql+psycopg://USER@HOST/DATABASE, or leave it out for a "
-            "file. (SQLite's processes wait for one another's locks, and damage its file where machines share it.)"
+            "file. (SQLite is slow with several processes, and several machines would damage its file.)"
         )
     limits = f"-c statement_timeout={TIMEOUT}s -c idle_in_transaction_session_timeout={TIMEOUT}s"
     connection = {"connect_timeout": 10, "tcp_user_timeout": 1000 * TIMEOUT, "options": limits}
@@ -330,7 +330,7 @@ def answering(address: str) -> Iterator[None]:
         place = sqlalchemy.make_url(address).render_as_string(hide_password=True)
         raise UserError(
             f"the storage '{place}' cannot be used ({' '.join(str(cause).split())[:300]}); check the address and the "
-            "server. The same command goes on from the checkpoints."
+            "server. The same command continues from the checkpoints."
         ) from None
 
 
@@ -352,6 +352,6 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise UserError(
-            f"another process works on '{folder.name}'; for several trainings at a time give --jobs to one process, "
-            "and for several processes or machines --storage to each."
+            f"another process is working on '{folder.name}'; for several trainings at a time give one process --jobs, "
+            "for several processes or machines give each --storage."
         ) from None

@@ -201,7 +201,7 @@ def find_start(runs: Path, framework: str, model: str, seed: int) -> Path:
     found = [run.path for run in map(read_run, find_runs(runs)) if (run.framework, run.model, run.seed) == wanted]
     if len(found) != 1:
         raise TrainingFailed(
-            f"--init-from: '{runs}' has {len(found)} runs of {model} in {framework} with seed {seed}, where one is "
+            f"--init-from: '{runs}' has {len(found)} runs of {model} in {framework} with seed {seed}, but one is "
             "needed; finish that experiment first, on this machine."
         )
     return found[0]

@@ -74,17 +74,17 @@ def parse_space(words: Sequence[str], option: str = "--space") -> Space:
         name, _, text = word.partition("=")
         name, where = name.replace("-", "_"), f"{option} {word}"
         if name in ("model", "seed", "dataset", "framework"):
-            raise UserError(f"{where}: the option --{name} gives that.")
+            raise UserError(f"{where}: use the option --{name} for that.")
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, 1)
             hint = f"did you mean {near[0]}?" if near else "mnist_pytorch.py --help lists them."
             raise UserError(f"{where}: a recipe has no field {name!r}; {hint}")
         if not text:
-            raise UserError(f"{where}: no value is given, as in {name}={text_of(value_of(Recipe(), name))}.")
+            raise UserError(f"{where}: the value is missing, as in {name}={text_of(value_of(Recipe(), name))}.")
         if name in found:
             raise UserError(f"{where}: {name} is given twice; separate alternatives by commas.")
         if ".." in text and option == "--set":
-            raise UserError(f"{where}: a range is for --space of a search; name the values, as in {name}=A,B.")
+            raise UserError(f"{where}: a range is for --space of a search; list the values, as in {name}=A,B.")
         found[name] = (_range if ".." in text else _alternatives)(name, text, where)
     return found
 
@@ -148,17 +148,17 @@ def count(n: int, what: str) -> str:
 def _alternatives(name: str, text: str, where: str) -> Alternatives:
     values = tuple(_read(name, part, where) for part in text.split(","))
     if len({*values}) < len(values):
-        raise UserError(f"{where}: a value is named twice.")
+        raise UserError(f"{where}: a value is given twice.")
     return values
 
 
 def _range(name: str, text: str, where: str) -> Range:
     text, _, scale = text.partition(":")
     if scale not in ("", "log"):
-        raise UserError(f"{where}: after the colon only log is possible.")
+        raise UserError(f"{where}: only 'log' may follow the colon.")
     low, high = (_read(name, part, where) for part in text.split("..", 1))
     if type(low) not in (int, float):
-        raise UserError(f"{where}: {name} takes no range; name its values, separated by commas.")
+        raise UserError(f"{where}: {name} takes no range; list its values, separated by commas.")
     if not low < high:
         raise UserError(f"{where}: the range is empty; its lower end must be first.")
     if scale and low <= 0:

@@ -55,7 +55,7 @@ class Options:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where to compute; auto takes a CUDA GPU if there is one; mps is for Apple GPUs in PyTorch, and untested"""
     data_dir: Path = DATA_DIR
-    """folder that download_mnist.py keeps the datasets in"""
+    """folder of datasets, as download_mnist.py fills it"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
     log_dir: Annotated[Path | None, Field(title="DIR")] = None

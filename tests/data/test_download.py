@@ -113,7 +113,7 @@ BAD_SERVERS: dict[str, tuple[Respond, str]] = {
     "too long by its header": (lambda handler: send(handler, b"", Content_Length="9999999"), "9,999,999 bytes offered"),
     "endless": (lambda handler: raw(handler, HEAD + b"\r\n", *[bytes(65_536)] * 10_000), "more than the"),
     "gz cut off": (lambda handler: send(handler, GZ_BYTES[handler.path[1:]][:-10]), "damaged gzip data"),
-    "wrong contents": (send_other_bytes, "wrong contents; SHA-256"),
+    "wrong contents": (send_other_bytes, "wrong contents; its SHA-256"),
 }
 
 

@@ -65,4 +65,4 @@ def test_parts_that_differ_are_warned_of() -> None:
     assert "all pixels of all images are 0" in signs(IMAGES * 0)
     numbers = np.arange(len(IMAGES), dtype=np.uint8)
     found = look_at((IMAGES, numbers, IMAGES, numbers), list(map(str, numbers)), Changes())
-    assert "200 classes of 200 training images" in found[0]
+    assert "200 classes for 200 training images" in found[0]

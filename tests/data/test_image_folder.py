@@ -146,7 +146,7 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda folder: None, "is not a folder with image files"),
-        (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not say"),
+        (lambda folder: save(folder / "seven.png"), r"seven\.png': its name does not give"),
         (lambda folder: (folder / "1_1.png").write_bytes(b""), r"1_1\.png': the file is empty"),
         (lambda folder: save(folder / "train" / "1_1.png"), r"test' is not a folder with image"),
     ],

@@ -86,7 +86,7 @@ def test_wrong_files_are_refused_and_the_script_says_so(
     first, _, note, reason, *_ = done.splitlines()
     assert first.endswith("already complete.")
     assert note.startswith("  note: who wrote each image is not known; writers' intervals")
-    assert "wrong contents; SHA-256" in reason
+    assert "wrong contents; its SHA-256" in reason
     assert "mnist-sample" not in done
     assert read_dataset(WRITTEN, data_dir).train_writers is None
     (mirror / "small-writers" / "test-who.gz").write_bytes(PACKED["test-who.gz"])

@@ -107,13 +107,15 @@ def test_ctrl_c_gives_back_and_the_same_command_continues(
     runs = tmp_path / "experiments" / "first" / "runs"
     wait_until(lambda: len(list(runs.glob(".*.checkpoint"))) == 2)
     trainings = children(worker)
-    with pytest.raises(UserError, match=r"another process works on 'first'.*--jobs.*--storage"):
+    with pytest.raises(UserError, match=r"another process is working on 'first'.*--jobs.*--storage"):
         main(words)
     worker.send(signal.SIGINT)
     assert worker.wait() == 130
     assert len(trainings) == 2
     assert all(map(gone, trainings))
-    assert worker.text().endswith("stopped: 0 of 3 trials of 'first' are done; the same command continues.\n")
+    assert worker.text().endswith(
+        "stopped: 0 of 3 trials of 'first' are done; run the same command again to continue.\n"
+    )
     assert states(read_experiment("first", tmp_path)) == ["waiting"] * 3
 
     monkeypatch.setenv("FAKE_EPOCH", "0.02")
@@ -166,7 +168,7 @@ def test_a_grid_starts_from_the_runs_of_another_one(
     assert main(second) == 1
     out = capfd.readouterr().out
     assert out.count("runs' has 0 runs of cnn in pytorch with seed ") == 2
-    assert out.count(", where one is needed; finish that experiment first, on this machine.\n") == 2
+    assert out.count(", but one is needed; finish that experiment first, on this machine.\n") == 2
 
     assert main(place(*GRID)) == 0
     assert main(second) == 0

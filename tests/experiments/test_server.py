@@ -94,5 +94,5 @@ def test_a_worker_that_was_only_believed_dead_adds_no_second_result(
     assert Worker(tmp_path / "other", words).wait() == 0
     halted.send(signal.SIGCONT)
     assert halted.wait() == 0, halted.text()
-    assert "a trial was given to another worker: this one was out of reach for too long." in halted.text()
+    assert "a trial was given to another worker, because this one could not be reached for too long." in halted.text()
     assert_each_once(tmp_path, address, [0, 1])

@@ -153,7 +153,7 @@ def test_what_a_confirmation_says() -> None:
         "6 seeds) and 0.50 times the training seconds. The interval excludes 0: the best recipe is more accurate; "
         "p = 0.031 by the exact permutation test of the paired differences."
     )
-    assert "includes 0: these seeds do not distinguish them" in sentence([0.01, -0.02, 0, 0.01, 0.01, -0.01])
+    assert "includes 0: these seeds show no difference" in sentence([0.01, -0.02, 0, 0.01, 0.01, -0.01])
     assert sentence([-0.01] * 5).endswith("the start is more accurate; a p-value needs 6 seeds.")
     assert sentence([0.01]) == ""
     assert sentence([0.01] * 6, 9).endswith("Epochs: 9 with the best recipe, 3 with the start.")
