@@ -5,8 +5,8 @@
     python draw_digit.py --export site          # a page that needs no server: for GitHub Pages, say
     curl --data-binary @photo.jpg http://127.0.0.1:7860/predict
 
-Shows the best two runs, one of each framework and otherwise alike, or those that --run names. Ctrl-C ends it. Nothing
-is fetched from the internet.
+Shows the best two runs that differ only in their framework, or those that --run names. Ctrl-C stops it. Nothing is
+loaded from the internet.
 """
 
 import logging
@@ -27,13 +27,13 @@ class Options:
     port: Annotated[int, Field(ge=0, le=65535)] = 7860
     """port to listen at; 0 takes any free one"""
     allow_host: Annotated[tuple[str, ...], Field(title="NAME")] = ()
-    """further names that browsers may ask for the page by, as a proxy's"""
+    """more host names under which browsers may open the page, such as a proxy's"""
     run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
-    """runs to show, by name or folder; the best two that differ in their framework alone if none is given"""
+    """runs to show, by name or folder; if none is given, the best two that differ only in their framework"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
     keep: Annotated[Path | None, Field(title="DIR")] = None
-    """folder that receives each drawing whose true digit is stated at the wall, as a PNG file of 28x28 pixels"""
+    """folder to save each drawing in that gets a label on the wall, as a PNG file of 28x28 pixels"""
     export: Annotated[Path | None, Field(title="DIR")] = None
     """export a page that works without a server into this folder, then exit"""
 
@@ -94,7 +94,7 @@ def say_where_it_is(listener: socket.socket, names: str, key: str) -> str:
     from mnist_twice.web.address import code_as_text, page_address
 
     address, for_phones = page_address(listener)
-    print(f"drawing page at {address} ({names}); Ctrl-C ends it")
+    print(f"drawing page at {address} ({names}); Ctrl-C stops it")
     print(f"wall for the projector at {address}/wall#{key}", flush=True)
     if for_phones and sys.stdout.isatty():
         Console(highlight=False).print(code_as_text(address), style="bright_white on black", end="")

@@ -1,4 +1,4 @@
-"""Say which digit is in a photo, a scan or a drawing, or in each one of a folder; or which class, of any run.
+"""Predict the digit in a photo, a scan or a drawing, or in each image of a folder; with other runs, the class.
 
     python predict_digit.py photo.jpg
     python predict_digit.py scans/ more.png --json
@@ -37,9 +37,9 @@ class Options:
     photos: Annotated[tuple[Path, ...], Field(title="PHOTO_OR_FOLDER")] = ()
     """photos, or folders of photos: PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, AVIF or HEIC; or a table of pixels, CSV"""
     run: Annotated[tuple[str, ...], Field(title="RUN")] = ()
-    """trained runs, by name or folder; the run for digits with the best validation accuracy if none is given"""
+    """trained runs, by name or folder; if none is given, the run for digits with the best validation accuracy"""
     multiple: bool = False
-    """find all the digits of each photo, and the numbers that they make up"""
+    """find all digits of each photo, and the numbers that they form"""
     recursive: bool = False
     """read the subfolders of folders as well"""
     json: bool = False
@@ -71,18 +71,18 @@ def main() -> int:
         refuse("--json, --jsonl and --csv cannot go together; choose one.")
     is_table = options.photos[0].suffix.lower() == ".csv"
     if is_table and (len(options.photos) > 1 or options.csv is None or options.multiple or options.resume):
-        refuse("a table of pixels is read alone; add --csv FILE for its answers, and no --multiple or --resume.")
+        refuse("a table of pixels must be the only file, with --csv FILE, and without --multiple or --resume.")
     boxes = (options.boxes or options.output_dir / "boxes") if options.multiple else None
     outputs = prediction.Outputs(boxes, options.save_steps, options.unsure)
     folders = [folder for folder in outputs if folder is not None]
     for folder in folders:  # it would read what it writes, or write copies over the photos themselves
         named, place = [path.resolve() for path in options.photos], folder.resolve()
         if place in named or (folder == outputs.unsure and any(path.is_relative_to(place) for path in named)):
-            refuse(f"'{folder}' is for copies, and photos are to be read from it; choose another folder.")
+            refuse(f"photos are read from '{folder}', so that copies cannot be written there; choose another folder.")
     runs = prediction.load_runs(options.run, options.output_dir)
     if options.multiple and runs[0].preprocessing != DIGITS:
-        refuse(f"--multiple finds digits, and '{runs[0].name}' is not for photographs of digits; leave it out.")
-    notes = [] if options.run else [f"answered by '{runs[0].name}'; --run names another run."]
+        refuse(f"--multiple needs a run for photographs of digits, which '{runs[0].name}' is not; leave it out.")
+    notes = [] if options.run else [f"answered by '{runs[0].name}'; --run selects another run."]
     files = prediction.list_files(options.photos, options.recursive, folders, notes)
     answer = partial(prediction.answer_files, runs=runs, outputs=outputs, workers=options.workers)
     if is_table and options.csv is not None:
@@ -121,9 +121,9 @@ def fill_table(
                 counts.update(map(outcome, answers))
                 bar.update(len(answers))
     photos, seconds = counts.total(), time.perf_counter() - started
-    before = f" ({len(table.answered):,} more were there)" if table.answered else ""
+    before = f" ({len(table.answered):,} more had been done)" if table.answered else ""
     print(f"'{plain(path)}': {photos:,} photos{before} in {seconds:.1f} s, {photos / seconds:,.0f} a second; ", end="")
-    print(f"{counts['unsure']:,} not sure, {counts['no digit']:,} without a digit, {counts['fault']:,} not readable.")
+    print(f"{counts['unsure']:,} not sure, {counts['no digit']:,} without a digit, {counts['fault']:,} unreadable.")
     return counts
 
 

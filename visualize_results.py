@@ -7,9 +7,9 @@
     python visualize_results.py --ensemble mnist-cnn-pytorch mnist-cnn-tensorflow
     python visualize_results.py --robustness mnist-cnn-pytorch mnist-cnn-tensorflow
 
-A run's figures are written into its folder, those of a dataset into outputs/<dataset>/. What shows the named runs alone
-goes to outputs/reports/<their names>/. Only figures whose runs changed are rendered again. A damaged run is left out,
-with a message that names it.
+A run's figures are written into its folder, those of a dataset into outputs/<dataset>/. A report on named runs only is
+written into outputs/reports/<their names>/. Only figures whose runs changed are rendered again. A damaged run is left
+out, with a message that names it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Options:
     compare: Annotated[tuple[str, ...], Field(title="RUN")] = ()
     """two runs to compare image by image, by name or folder: networks, seeds, before and after a change"""
     ensemble: Annotated[tuple[str, ...], Field(title="RUN")] = ()
-    """runs whose probabilities are averaged first, into a run of its own"""
+    """runs whose probabilities are first averaged; the result is saved as a new run"""
     ensemble_name: str = ""
     """with --ensemble: name of that run; DATASET-MODEL-ensemble if not given"""
     robustness: Annotated[tuple[str, ...], Field(title="RUN")] = ()
@@ -91,9 +91,9 @@ def main() -> int:
         changed = [run.path for run in runs if not is_current(run)]
         if not changed:
             return tell(rendering, options.only, only, shared / "report.html", faults)
-        print(f"\nnote: {', '.join(map(plain, changed))}: replaced or deleted meanwhile; all runs are read again.\n")
+        print(f"\nnote: {', '.join(map(plain, changed))} replaced or deleted meanwhile; all runs are read again.\n")
     again = ", ".join(f"'{path}'" for path in changed)
-    raise UserError(f"{again}: replaced again and again; wait until the trainings have ended, then run this again.")
+    raise UserError(f"{again} changed again and again; wait until the trainings have ended, then run this again.")
 
 
 def known_figures(asked: Sequence[str]) -> list[str]:

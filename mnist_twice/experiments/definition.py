@@ -107,7 +107,7 @@ def refuse_other(name: str, stored: Any, asked: Definition) -> None:
         # The versions are the last field: nothing else differs then.
         hint = "install those of constraints.txt on every machine" if where[0] == "versions" else "give its options"
         raise UserError(
-            f"the experiment '{name}' is another one ({', '.join(where).replace('_', ' ')}: {there} there, {here} here); "
+            f"there is another experiment '{name}' ({', '.join(where).replace('_', ' ')}: {there} there, {here} here); "
             f"{hint} to continue it, or choose another NAME."
         )
 

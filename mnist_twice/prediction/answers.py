@@ -164,7 +164,7 @@ def _whole_rows(data: bytes, path: Path) -> tuple[int, set[str]]:
     except (ValueError, csv.Error):
         table = []
     if table[:1] != [list(COLUMNS)] or len(table) != len(lines) or any(len(row) != len(COLUMNS) for row in table):
-        raise UserError(f"'{path}' is not a table that --csv has written; choose another one.")
+        raise UserError(f"'{path}' is not a table written by --csv; choose another file.")
     paths = [row[0] for row in table[1:]]
     while cut and paths and paths[-1] == table[-1][0]:
         del paths[-1]

@@ -78,6 +78,6 @@ def _in_folder(root: str, place: str, recursive: bool, left_out: set[str], notes
     if folders and not recursive:
         notes.append(f"'{root}' has {few(folders, 'subfolder')}, not read; --recursive reads them.")
     if links:
-        notes.append(f"'{root}' has {few(links, 'link')} to folders, not followed; name them.")
+        notes.append(f"'{root}' has {few(links, 'link')} to folders, not followed; to read them, name them.")
     if others:
         notes.append(f"'{root}' has {few(others, 'file')} not in an image format, not read.")

@@ -69,7 +69,7 @@ def answer_files(
         with ThreadPoolExecutor(workers) as pool:
             yield from pool.map(work, chunks)
         return
-    fault = "reading it ended the process; the file may be damaged, or need too much memory."
+    fault = "reading it crashed; the file may be damaged, or need too much memory."
     for chunk, answers in spread(work, chunks, workers):
         yield [answer_for_fault(file.path, fault) for file in chunk] if answers is None else answers
 

@@ -73,7 +73,7 @@ class TrainedRun:
                 self.batch = len(rows) // 2  # perhaps they take more memory than is allowed
                 continue
             if found.shape != rows.shape or not are_probabilities(found):
-                raise _refusal(self.path, f"does not give probabilities of {len(self.class_names)} classes")
+                raise _refusal(self.path, f"does not return probabilities of {len(self.class_names)} classes")
             rows[:] = found
             start += len(rows)
         return probabilities
@@ -114,7 +114,7 @@ def _open(run: Path) -> Any:
         raise _refusal(run, error) from None
     ends = [(value.name, value.type, *value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())]
     if ends[:1] != [(INPUT, "tensor(uint8)", 28, 28)] or [end[:2] for end in ends[1:]] != [(OUTPUT, "tensor(float)")]:
-        raise _refusal(run, "does not take raw pixels, images of 28x28, and give probabilities")
+        raise _refusal(run, "does not take images of 28x28 raw pixels and return probabilities")
     return session
 
 
@@ -125,7 +125,7 @@ def _check(data: bytes, run: Path) -> None:
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's exceptions have no common class but this
-        raise _refusal(run, f"is not a model that onnx reads ({type(error).__name__})") from None
+        raise _refusal(run, f"cannot be read by onnx ({type(error).__name__})") from None
     kinds, text = onnx.AttributeProto, onnx.TensorProto.STRING
     plain = (kinds.FLOAT, kinds.FLOATS, kinds.INT, kinds.INTS, kinds.STRING, kinds.TENSOR)
     attributes = [one for node in model.graph.node for one in node.attribute]
@@ -137,7 +137,7 @@ def _check(data: bytes, run: Path) -> None:
         or any((one.name, one.i) == ("to", text) for one in attributes)
         or any(one.data_type == text for one in (*model.graph.initializer, *(one.t for one in attributes)))
     ):
-        raise _refusal(run, "has operations whose memory is known only when it runs")
+        raise _refusal(run, "has operations whose memory use is not known in advance")
 
 
 @functools.cache
@@ -158,7 +158,7 @@ def _bound_memory() -> None:
 def _refusal(run: Path, why: str | Exception) -> UserError:
     if isinstance(why, Exception):
         too_much = f"needs more than the {MOST_MEMORY / 1e6:,.0f} MB of memory allowed"
-        other = f"is not a model that onnxruntime computes ({type(why).__name__})"
+        other = f"cannot be run by onnxruntime ({type(why).__name__})"
         why = too_much if "Available memory" in str(why) else other
     return UserError(f"'{run / 'model.onnx'}' {why}; train it again.")
 
@@ -172,8 +172,8 @@ def load_runs(names: Sequence[str], outputs: Path) -> list[TrainedRun]:
     runs = loaded or [load_best(readable_runs(outputs), outputs)]
     for run in runs[1:]:
         if (run.class_names, run.preprocessing) != (runs[0].class_names, runs[0].preprocessing):
-            apart = f"'{run.name}' knows other classes than '{runs[0].name}', or takes pictures in another way"
-            raise UserError(f"{apart}; average runs of one kind only.")
+            apart = f"'{run.name}' and '{runs[0].name}' differ in their classes, or in how pictures are prepared"
+            raise UserError(f"{apart}; only runs of one kind can be averaged.")
     return runs
 
 
@@ -192,7 +192,7 @@ def load_best(runs: Sequence[Run], outputs: Path) -> TrainedRun:
             return load_run(run)
         except UserError as error:
             _note(f"left out: {error}")
-    others = f" ('{outputs}' has {few([run.name for run in runs], 'run')} for --run)" if runs else f" in '{outputs}'"
+    others = f" ('{outputs}' has {few([run.name for run in runs], 'other run')})" if runs else f" in '{outputs}'"
     raise UserError(f"there is no trained run for photographs of digits{others}; {TRAIN_FIRST}.")
 
 

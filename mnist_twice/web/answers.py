@@ -16,7 +16,7 @@ from mnist_twice.prediction import TRAIN_FIRST, TrainedRun, describe, difference
 def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun], str]:
     """Return the named runs, else one of each framework (load_pair), and a sentence on what spoils the comparison.
 
-    That is a missing framework, or unequal runs; '' where nothing does. Raises UserError if there is no run.
+    That is a missing framework, or runs that differ; '' if nothing does. Raises UserError if there is no run.
     """
     runs = load_runs(names, outputs) if names else load_pair(readable_runs(outputs), outputs)
     if not runs:
@@ -29,7 +29,7 @@ def runs_to_show(names: Sequence[str], outputs: Path) -> tuple[list[TrainedRun],
         if unequal := differences(runs[0], run):
             shown = ", ".join(unequal[:3]) + (f" and {len(unequal) - 3} more" if len(unequal) > 3 else "")
             remedy = "" if names else " Train both with the same options, then start the page again."
-            return runs, f"{runs[0].name} and {run.name} are unequal: {shown}.{remedy}"
+            return runs, f"{runs[0].name} and {run.name} differ: {shown}.{remedy}"
     return runs, ""
 
 

@@ -20,7 +20,7 @@ def export_site(runs: Sequence[TrainedRun], folder: Path) -> int:
     """
     index = folder / "index.html"
     if index.exists() and 'name="generator" content="draw_digit.py"' not in index.read_text("utf-8", errors="replace"):
-        raise UserError(f"'{index}' is a page of something else; give --export another folder.")
+        raise UserError(f"'{index}' is not a page of draw_digit.py; give --export another folder.")
     names = " and ".join(run.name for run in runs)
     networks = [
         read_network(run.path / "model.onnx")
@@ -30,7 +30,7 @@ def export_site(runs: Sequence[TrainedRun], folder: Path) -> int:
     page = TEMPLATES.get_template("page.html").render(networks=networks, names=names)
     size = len(page.encode())
     if size > MAX_BYTES:
-        fault = f"with these networks the page has {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.0f}"
+        fault = f"with these networks the page would have {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.0f}"
         raise UserError(f"{fault}; choose smaller ones, or one alone, with --run.")
     write_whole(index, page)
     return size

@@ -56,7 +56,7 @@ def read_network(path: Path) -> dict[str, Any]:
             continue
         ends = [shapes.get(name, []) for name in (node.input[0], node.output[0])]
         if fault := _fault(node.op_type, attributes, *ends):
-            fault += f"; the page knows {', '.join(OPERATIONS)}"
+            fault += f"; the page has only {', '.join(OPERATIONS)}"
             raise UserError(f"'{path.parent.name}' {fault}. Choose another network with --run.")
         step = {"op": node.op_type, "inputs": list(node.input), "output": node.output[0], "shape": ends[1]}
         reshapes = node.op_type in RESHAPES

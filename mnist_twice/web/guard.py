@@ -39,7 +39,7 @@ class Guard:
         from_elsewhere = scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site"
         app = self._app
         if not self._is_own(host):
-            app = JSONResponse({"error": "the page has no such name; start it with --allow-host NAME for it."}, 421)
+            app = JSONResponse({"error": "the page is not known by this name; start it with --allow-host NAME."}, 421)
         elif from_elsewhere or (origin is not None and origin.lower().partition("://")[2] != host.lower()):
             app = JSONResponse(
                 {"error": "the request is from a page of another site; only this page may send it."}, 403

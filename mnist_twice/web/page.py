@@ -31,7 +31,7 @@ TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templat
 PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
 DRAWING_BYTES = 28 * 28  # the page has made MNIST's form of the sheet
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
-MALFORMED = "this request is not one that the page sends; reload the page and try again."
+MALFORMED = "the page does not send requests like this one; reload it and try again."
 BYTES_ALONE = "send the file's bytes alone: curl --data-binary @photo.jpg URL."
 MARK = re.compile("[0-9a-f]{32}")
 """By which the page names a drawing. No other page can guess it, and change what is not its own."""
@@ -48,7 +48,7 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
         try:
             start = data[:64]
             if start.isascii() and start.decode().isprintable() and not start.startswith(b"P"):  # as PGM files may
-                raise UserError(f"this is text, such as base64, and no image file; {BYTES_ALONE}")
+                raise UserError(f"this is text, perhaps base64, not an image file; {BYTES_ALONE}")
             return answer_photo(read_photo(io.BytesIO(data), shrink=True), runs)
         finally:
             with suppress(AttributeError, OSError, TypeError):  # only glibc keeps memory that was freed, and has this
@@ -85,7 +85,7 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
 
     async def wall_change(request: Request) -> JSONResponse:
         if not secrets.compare_digest(request.headers.get("x-wall-key", "").encode(), wall.key.encode()):
-            raise HTTPException(403, "only the wall that draw_digit.py has printed the address of may do that.")
+            raise HTTPException(403, "only the wall whose address draw_digit.py printed may do that.")
         try:
             number, change, label = (int(request.query_params.get(name, 0)) for name in ("number", "change", "label"))
         except ValueError:

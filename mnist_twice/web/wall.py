@@ -21,9 +21,9 @@ MOST, SHOWN = 1000, 60  # drawings that are kept, the latest ones: some ten mega
 
 
 def check_keep(folder: Path) -> None:
-    """Make the folder for --keep where it is missing. Raises UserError if it cannot be written, or is in parts."""
+    """Make the folder for --keep if it is missing. Raises UserError if it cannot be written, or has parts."""
     if parts := [part for part in ("train", "test") if (folder / part).exists()]:
-        raise UserError(f"'{folder}' has '{parts[0]}' in it, the only images that are read then; give another one.")
+        raise UserError(f"'{folder}' has a folder '{parts[0]}', and images beside that are not read; give another one.")
     check_place(folder / "0_0.png")
 
 
@@ -86,7 +86,7 @@ class Wall:
         """State the true class of a drawing as of that change; raises UserError if it has changed since."""
         drawing = self._find(number)
         if change != drawing.change:
-            raise UserError("the drawing has changed meanwhile; look again.")
+            raise UserError("the drawing has changed in the meantime; look at it again.")
         if not 0 <= label < len(self._classes):
             raise UserError(f"there is no class {label}; the networks know {len(self._classes)}.")
         if self.keep and label != drawing.label:

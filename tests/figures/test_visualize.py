@@ -298,7 +298,7 @@ def test_a_run_that_changes_while_it_is_shown(
     result = visualize("--only", "report")
     assert (result.status, result.err) == (0, "")
     page = html.unescape((outputs / "report.html").read_text(encoding="utf-8"))
-    assert f"{changes.path}: replaced or deleted meanwhile" in result.out
+    assert f"{changes.path} replaced or deleted meanwhile" in result.out
     assert f"<bdi>{stays.name}</bdi></h4>" in page
     if what == "replaced":
         assert f"<strong>{100 * read_run(changes.path).accuracy:.2f} %</strong>" in page

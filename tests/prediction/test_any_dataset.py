@@ -146,4 +146,4 @@ def test_runs_that_take_pictures_in_other_ways_are_not_averaged(tmp_path: Path) 
     add_info(second, preprocessing="as is")
     done = predict("x.png", "--run", first, second)
     assert (done.status, "takes pictures in another way" in done.err) == (1, True)
-    assert "--multiple finds digits" in predict("x.png", "--run", second, "--multiple").err
+    assert "--multiple needs a run for photographs of digits" in predict("x.png", "--run", second, "--multiple").err

@@ -56,7 +56,7 @@ def test_links_to_files_are_followed_and_those_to_folders_noted(tmp_path: Path) 
     notes: list[str] = []
     found = listed(tmp_path / "in", recursive=True, notes=notes)
     assert [Path(path).name for path in found] == ["a.png", "b.png"]
-    assert notes == [f"'{tmp_path / 'in'}' has 1 link (loop) to folders, not followed; name them."]
+    assert notes == [f"'{tmp_path / 'in'}' has 1 link (loop) to folders, not followed; to read them, name them."]
 
 
 def test_what_is_named_is_tried_once_and_folders_without_images_are_faults(tmp_path: Path) -> None:

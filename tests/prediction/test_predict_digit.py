@@ -103,7 +103,7 @@ def test_bad_files_are_named_and_the_rest_is_answered(outputs: Path, tmp_path: P
     assert f"{tmp_path / 'good.png'}: 7 (" in done.out
     assert f"{tmp_path / 'blank.png'}: no digit found" in done.out
     *errors, by, note = done.err.splitlines()
-    assert by == f"note: answered by '{next(outputs.iterdir()).name}'; --run names another run."
+    assert by == f"note: answered by '{next(outputs.iterdir()).name}'; --run selects another run."
     assert note == f"note: '{tmp_path}' has 1 subfolder (folder), not read; --recursive reads them."
     names = ["bomb.png", "cut.png", "empty.png", "text.jpg", "folder", "missing.png"]
     assert [line.split(": ")[:2] for line in errors] == [["error", str(tmp_path / name)] for name in names]
@@ -167,7 +167,7 @@ def test_usage() -> None:
         (["photo.jpg", "--resume"], "--resume needs --csv."),
         (["photo.jpg", "--json", "--csv", "x.csv"], "--json, --jsonl and --csv cannot go together; "),
         (["photo.jpg", "--workers", "-1"], "--workers -1 must be at least 0."),
-        (["photos", "--multiple", "--boxes", "./photos"], "'photos' is for copies, "),
+        (["photos", "--multiple", "--boxes", "./photos"], "photos are read from 'photos', "),
     ):
         done = predict(*words)
         assert done.status == 2
@@ -238,7 +238,7 @@ def test_processes_answer_as_one_core_does(outputs: Path, tmp_path: Path, monkey
     assert alone.out == two.out
     # A process that dies costs a file.
     monkeypatch.setattr(reading, "spread", lambda work, chunks, workers: (([file], None) for file in chunks[0]))
-    assert "reading it ended the process" in predict(*words, "--workers", 2).out
+    assert "reading it crashed" in predict(*words, "--workers", 2).out
 
 
 def test_each_page_has_an_answer_and_a_resumed_table_has_all(outputs: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_is_no_table_of_ours_is_refused_and_left_alone(tmp_path: Path) -> N
     header = ",".join(COLUMNS) + "\n"
     for text in ("my notes", "path,digit\n", f"{header}a,b\n", f'{header}"a\nb",1,1,1,1,1,1,1,1\n', f"{header}\xff\n"):
         file.write_bytes(text.encode("latin-1"))
-        with pytest.raises(UserError, match=r"t\.csv' is not a table that --csv has"), writing_table(file, True):
+        with pytest.raises(UserError, match=r"t\.csv' is not a table written by --csv"), writing_table(file, True):
             pass
         assert file.read_bytes() == text.encode("latin-1")
     with pytest.raises(UserError, match="already exists; continue it with --resume"), writing_table(file, False):

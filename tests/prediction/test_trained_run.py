@@ -96,8 +96,8 @@ DOUBLED = [node("Concat", f"x{i} x{i}", f"x{i + 1}", axis=0) for i in range(29)]
 SPARSE = onnx.SparseTensorProto(
     values=numpy_helper.from_array(np.ones(1, np.float32)), indices=numpy_helper.from_array(np.array([1])), dims=[10**9]
 )
-TEN, MEMORY = "does not give probabilities of 10 classes", "needs more than the 1,074 MB of memory allowed"
-UNBOUNDED = "has operations whose memory is known only when it runs"
+TEN, MEMORY = "does not return probabilities of 10 classes", "needs more than the 1,074 MB of memory allowed"
+UNBOUNDED = "has operations whose memory use is not known in advance"
 FORGED = {
     "3 classes": ([*LOGITS, node("Slice", "logits zero three one", "few"), node("Softmax", "few", axis=1)], TEN),
     "NaN": ([*ALL, node("Add", "all nan")], TEN),
@@ -124,7 +124,7 @@ def test_a_forged_model_is_refused_in_a_sentence_and_little_memory(run: Run, for
 
 def test_other_inputs(run: Run) -> None:
     write_model(run, images=("N", 784))
-    with pytest.raises(UserError, match="does not take raw pixels, images of 28x28"):
+    with pytest.raises(UserError, match="does not take images of 28x28 raw pixels"):
         trained_run.load_run(run)
 
 

@@ -64,7 +64,7 @@ def test_only_this_machine_can_reach_it(start: Any, monkeypatch: pytest.MonkeyPa
     assert ["b.test" in hosts for _, hosts in seen] == [False, True]
     out = "".join(end.out for end in ends)
     assert re.match(
-        r"drawing page at http://127.0.0.1:\d+ \(mnist-cnn-pytorch, mnist-cnn-tensorflow\); Ctrl-C ends", out
+        r"drawing page at http://127.0.0.1:\d+ \(mnist-cnn-pytorch, mnist-cnn-tensorflow\); Ctrl-C stops", out
     )
     assert len(re.findall(r"wall for the projector at http://\S+:\d+/wall#\S{12}\n", out)) == 2
     assert out.endswith("\nstopped\n")
@@ -75,11 +75,11 @@ def test_export(start: Any) -> None:
     index = Path("site") / "index.html"
     index.parent.mkdir()
     index.write_text("<h1>My cat</h1>")
-    assert "is a page of something else; give --export another folder." in start("--export", "site").err
+    assert "is not a page of draw_digit.py; give --export another folder." in start("--export", "site").err
     assert index.read_text() == "<h1>My cat</h1>"
     index.unlink()
     large = start("--export", "site", *80 * ["--run", "mnist-cnn-pytorch"])
-    assert re.search(r"the page has 3\.\d MB, more than 3; choose smaller ones", large.err)
+    assert re.search(r"the page would have 3\.\d MB, more than 3; choose smaller ones", large.err)
     (index.parent / "CNAME").write_text("digits.example")
     for name, note in (("tensorflow", ""), ("pytorch", "There is no TensorFlow network")):
         status, out, told = start("--export", "site")

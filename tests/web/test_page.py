@@ -107,7 +107,7 @@ def test_the_runs_that_are_shown(tmp_path: Path) -> None:
     assert note == "There is no TensorFlow network yet: 'python mnist_tensorflow.py' trains one."
     assert runs_to_show([runs[0].name] * 2, tmp_path)[1] == ""
     make_linear_run(tmp_path, framework="tensorflow", model="mlp")
-    assert "are unequal: model cnn against mlp" in runs_to_show([], tmp_path)[1]
+    assert "differ: model cnn against mlp" in runs_to_show([], tmp_path)[1]
 
 
 # --- what it refuses ---
@@ -126,7 +126,7 @@ def test_what_is_no_photo_gets_a_sentence(client: TestClient) -> None:
         refusal(client.post("/predict", content=body), 400)
     assert "curl --data-binary @photo.jpg" in refusal(client.post("/predict", files={"file": SEVEN_PNG}), 415)
     assert "curl --data-binary @photo.jpg" in refusal(client.post("/predict", json={"image": "iVBORw0KGgo"}), 415)
-    assert "is text, such as base64" in refusal(client.post("/predict", content=base64.b64encode(SEVEN_PNG)), 400)
+    assert "is text, perhaps base64" in refusal(client.post("/predict", content=base64.b64encode(SEVEN_PNG)), 400)
     assert "there is nothing here" in refusal(client.post("/pyproject.toml", content=b"x"), 404)
     refusal(client.get("/..%2f..%2fpyproject.toml"), 404)
     assert "/predict takes photos" in refusal(client.get("/predict"), 405)

@@ -85,9 +85,9 @@ def test_a_label_is_for_what_was_seen(wall: Wall, client: TestClient) -> None:
     draw(wall, 1, 3, 3)
     (drawing,) = state(client)["drawings"]
     draw(wall, 1, 8, 8)
-    assert label(client, drawing, 3) == (400, {"error": "the drawing has changed meanwhile; look again."})
+    assert label(client, drawing, 3) == (400, {"error": "the drawing has changed in the meantime; look at it again."})
     (drawing,) = state(client)["drawings"]
-    assert "not one that the page sends" in label(client, drawing | {"number": "x"}, 3)[1]["error"]
+    assert "does not send requests like this" in label(client, drawing | {"number": "x"}, 3)[1]["error"]
     assert post(client, "nothing")[0] == 404
     assert "no class 10" in label(client, drawing, 10)[1]["error"]
     assert post(client, "remove", number=drawing["number"]) == (200, {})

@@ -3,7 +3,8 @@ const EMPTY = part('#answer').textContent;
 const FRAMEWORKS = { pytorch: 'PyTorch', tensorflow: 'TensorFlow' };
 
 function show(answer) {
-    const verdict = answer.error ? `No answer: ${answer.error}` : answer.found ? verdictOf(answer.runs) : EMPTY;
+    const verdict = answer.error ? `No answer: ${answer.error}` : answer.found ? verdictOf(answer.runs)
+        : answer.box === null ? 'No digit found.' : EMPTY; // a photo has a box or none, a drawing neither
     const parts = answer.found ? [...answer.runs.map(run => bars(run, answer.classes)), seen(answer)] : [];
     part('#answer').replaceChildren(element('p', 'verdict', verdict), ...parts);
 }

@@ -20,7 +20,7 @@ async function answerTo(address, body) {
     try {
         return await (await fetch(address, { method: 'POST', body })).json();
     } catch {
-        return { error: 'the page cannot be reached; it may have ended.' };
+        return { error: 'the server cannot be reached; it may have stopped.' };
     }
 }
 
@@ -63,7 +63,7 @@ document.addEventListener('drop', event => {
 
 const video = part('video'), hint = part('#webcam .hint');
 const REASONS = {
-    NotAllowedError: 'The browser does not let this page use the camera; its settings for this page allow it.',
+    NotAllowedError: 'The browser does not let this page use the camera; allow it in its settings for this page.',
     NotFoundError: 'There is no camera.',
     NotReadableError: 'The camera is in use by another program.',
 };

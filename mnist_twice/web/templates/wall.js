@@ -77,7 +77,7 @@ async function change(what, sent) {
         part('.message').textContent = response.ok ? '' : (await response.json()).error;
         return response.ok;
     } catch {
-        part('.message').textContent = 'The page cannot be reached; try again.';
+        part('.message').textContent = 'The server cannot be reached; try again.';
         return false;
     }
 }
@@ -101,7 +101,7 @@ part('.remove').onclick = async () => {
     await refresh();
 };
 part('.clear').onclick = async () => {
-    if (confirm('Take all drawings off the wall?') && await change('clear', {})) skipped.clear();
+    if (confirm('Delete all drawings from the wall?') && await change('clear', {})) skipped.clear();
     await refresh();
 };
 document.addEventListener('keydown', event => {
@@ -132,7 +132,7 @@ async function watch() {
         if (key && asked === null && state.drawings.some(isOpen)) show();
     } catch {
         lost = true;
-        part('.message').textContent = 'The page cannot be reached; it may have ended. Trying again.';
+        part('.message').textContent = 'The server cannot be reached; it may have stopped. Trying again.';
     }
     setTimeout(watch, EVERY);
 }
