@@ -31,7 +31,7 @@ TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templat
 PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
 DRAWING_BYTES = 28 * 28  # the page has made MNIST's form of the sheet
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
-MALFORMED = "the page does not send requests like this one; reload it and try again."
+MALFORMED = "the page does not send requests like this one; reload the page and try again."
 BYTES_ALONE = "send the file's bytes alone: curl --data-binary @photo.jpg URL."
 MARK = re.compile("[0-9a-f]{32}")
 """By which the page names a drawing. No other page can guess it, and change what is not its own."""

@@ -145,5 +145,5 @@ def test_runs_that_take_pictures_in_other_ways_are_not_averaged(tmp_path: Path) 
     first, second = (make_linear_run(tmp_path, framework=framework) for framework in ("pytorch", "tensorflow"))
     add_info(second, preprocessing="as is")
     done = predict("x.png", "--run", first, second)
-    assert (done.status, "takes pictures in another way" in done.err) == (1, True)
+    assert (done.status, "in how pictures are prepared" in done.err) == (1, True)
     assert "--multiple needs a run for photographs of digits" in predict("x.png", "--run", second, "--multiple").err
