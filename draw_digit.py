@@ -23,7 +23,7 @@ from mnist_twice.errors import UserError, run_script
 @options_dataclass
 class Options:
     host: Annotated[str, Field(title="ADDRESS")] = "127.0.0.1"
-    """address to listen at: 127.0.0.1 is this machine alone, 0.0.0.0 lets in everybody who can reach it"""
+    """address to listen at; 127.0.0.1: only this machine; 0.0.0.0: everybody who can reach it"""
     port: Annotated[int, Field(ge=0, le=65535)] = 7860
     """port to listen at; 0 takes any free one"""
     allow_host: Annotated[tuple[str, ...], Field(title="NAME")] = ()
@@ -40,7 +40,7 @@ class Options:
 
 def main() -> int:
     options = parse(Options(), __doc__)
-    # Only now, so that a missing package is told in a sentence.
+    # Only now, so that a missing package is reported in a sentence.
     from mnist_twice.web.answers import runs_to_show
     from mnist_twice.web.guard import own_hosts
     from mnist_twice.web.page import build_app

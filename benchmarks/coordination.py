@@ -42,7 +42,7 @@ class Options:
     trials: Annotated[int, Field(ge=1)] = 10
     """trials for each worker"""
     seconds: Annotated[float, Field(ge=0)] = 5.0
-    """that a trial sleeps, a fifth more or less at random"""
+    """how long a trial sleeps, up to a fifth more or less at random"""
     storage: str = ""
     """address of a PostgreSQL database; the journal if not given"""
 
@@ -50,7 +50,7 @@ class Options:
 class Timed(Worker):
     """Counts its trials, and says when the last one ended."""
 
-    seconds, slept = 0.0, 0.0  # of each trial, and in all
+    seconds, slept = 0.0, 0.0  # of each trial, and in total
     done, finished = 0, (0.0, 0.0)
 
     def _after(self, study: Study, trial: FrozenTrial) -> None:

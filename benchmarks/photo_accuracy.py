@@ -4,8 +4,8 @@
     python benchmarks/photo_accuracy.py --run mnist-cnn-pytorch mnist-cnn-tensorflow
     python benchmarks/photo_accuracy.py --real FOLDER          # labelled photographs of your own as well
 
-The made photographs (synthetic_photos.py) and 80 easy pictures of each kind (easy_pictures.py) show MNIST's test
-digits; mnist_twice/photos was tuned on training digits. Of real ones, `kept` marks the sheets that were kept aside
+The photographs of synthetic_photos.py and 80 easy pictures of each kind (easy_pictures.py) show MNIST's test
+digits; mnist_twice/photos was tuned on training digits. Of real ones, `kept` marks the sheets that were held out
 while mnist_twice/photos was written. FOLDER/labels.csv has the columns file, label, page (1 for several digits) and
 source. On a page, a digit is right where the best alignment of what was read with what is written has it in its place,
 and each one too many takes one off; `whole` is the fraction of photographs without an error. Numbers on forms are made
@@ -43,13 +43,13 @@ second one is."""
 @options_dataclass
 class Options:
     run: tuple[str, ...] = ()
-    """a run to read with, several are averaged; the best run for digits if none is named"""
+    """runs to read with, whose probabilities are averaged; if none is named, the best run for digits"""
     photos: int = 1000
-    """made photographs of each strength; of each kind of easy pictures there are 80"""
+    """synthetic photographs of each strength; of each kind of easy pictures there are 80"""
     seed: int = 0
     """fixes the photographs; the digits are the first test digits in any case"""
     real: Path = Path("../shared/photos")
-    """folder of labelled photographs; left out where it is not there"""
+    """folder of labelled photographs; skipped if it does not exist"""
     data_dir: Path = DATA_DIR
     """where download_mnist.py keeps MNIST"""
     output_dir: Path = Path("outputs")
@@ -76,7 +76,8 @@ def main() -> None:
     heading = f"{'photographs':22}{'digits':>8}{'right':>9}{'95 % interval':>18}{'sure':>8}{'of these wrong':>15}"
     print(f"{heading}{'whole':>8}{'ms':>8}")
     for number, strength in enumerate(STRENGTHS):
-        print_row(f"made, {strength}", score(made(dataset, options.photos, strength, [options.seed, number]), runs))
+        photos = made(dataset, options.photos, strength, [options.seed, number])
+        print_row(f"synthetic, {strength}", score(photos, runs))
     forms = numbers_on_forms(dataset, options.photos, [options.seed, len(STRENGTHS)])
     print_row("numbers on forms", score(forms, runs))
     for number, (kind, maker) in enumerate(KINDS.items()):

@@ -77,7 +77,7 @@ class Options:
     rows: tuple[Literal[tuple(ROWS)], ...] = tuple(ROWS)  # type: ignore[valid-type]
     """the rows to train; the tables show all"""
     write_only: bool = False
-    """train nothing, copy the runs that are there and write the tables"""
+    """train nothing; copy the existing runs and write the tables"""
     jobs: Jobs = 1
     """trainings at a time"""
     data_dir: Path = DATA_DIR
@@ -171,8 +171,8 @@ def compared(pairs: list[list[list[float]]]) -> str:
         f"Over the {len(pairs)} recipes with several seeds in both, the frameworks {equivalent} equivalent within "
         f"{MARGIN} points of accuracy: the mean difference, PyTorch minus TensorFlow, is {statistics.mean(means):+.2f} "
         f"(90 % interval {low:.2f} to {high:.2f}; two one-sided t tests). {which} (t tests, smallest p by Holm's "
-        f"method {smallest:.2f}). The smallest difference in one recipe that n seeds in each framework show with 80 % "
-        f"power: {power}."
+        f"method {smallest:.2f}). The smallest difference in one recipe that n seeds in each framework detect with 80 "
+        f"% power: {power}."
     )
 
 

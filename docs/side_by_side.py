@@ -53,7 +53,7 @@ td:nth-child(even) {{ font-family: ui-monospace, Consolas, monospace; white-spac
 td.other {{ background: light-dark(#fff3e2, #33230f); box-shadow: inset .3em 0 #c25e00 }}
 </style>
 <h1>PyTorch and TensorFlow, side by side</h1>
-<p>Functions and classes stand beside those of the same name. A line with a coloured ground has no equal on the other
+<p>Functions and classes stand beside those of the same name. A highlighted line has no counterpart on the other
 side. Made by <kbd>python docs/side_by_side.py</kbd>.</p>
 <nav>{contents}</nav>
 {sections}

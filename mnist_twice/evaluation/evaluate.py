@@ -1,6 +1,6 @@
 """One run evaluated: every number that the report shows of it, from its saved arrays alone.
 
-Images of one writer are alike, and right or wrong together: where the writers are known, intervals are over writers.
+Errors cluster by writer: where the writers are known, intervals are over writers.
 """
 
 from __future__ import annotations

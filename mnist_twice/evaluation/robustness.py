@@ -68,9 +68,9 @@ class Robustness:
 def measure_robustness(runs: Sequence[Run], data_dir: Path) -> list[tuple[Run, Robustness]]:
     """Return what each run makes of corrupted images, and write it into its folder; what is known is not repeated.
 
-    UserError where a run has no model.onnx, or the images that it was evaluated on are not in `data_dir`. All runs with
-    the same images see the same corrupted ones. MNIST-C's own images are measured too where `data_dir` has them; a run
-    on MNIST's test set that was measured without them is measured again.
+    Raises UserError if a run has no model.onnx, or the images that it was evaluated on are not in `data_dir`. Runs on
+    the same images see the same corrupted ones. MNIST-C's own images are measured too if `data_dir` has them; a run on
+    MNIST's test set that was measured without them is measured again.
     """
     groups: dict[str, list[tuple[Run, TrainedRun]]] = {}
     for run in runs:
@@ -87,11 +87,11 @@ def measure_robustness(runs: Sequence[Run], data_dir: Path) -> list[tuple[Run, R
 
 
 def images_of(run: Run, data_dir: Path) -> tuple[Dataset, NDArray[np.uint8]]:
-    """Return the run's dataset and the images that it was evaluated on; UserError where they are not in `data_dir`."""
+    """Return the run's dataset, and the images that it was evaluated on; raises UserError if they are missing."""
     dataset = load_dataset(run.dataset, data_dir)
     images, labels, _ = evaluation_set(dataset, Recipe(**run.held_out) if run.held_out else None)
     if dataset.fingerprint != run.fingerprint or not np.array_equal(labels, run.labels):
-        raise UserError(f"'{data_dir}' has other images of {run.dataset} than those '{run.name}' was evaluated on.")
+        raise UserError(f"'{data_dir}' has other images of {run.dataset} than '{run.name}' had; give its --data-dir.")
     return dataset, images
 
 
@@ -104,13 +104,13 @@ def published_images(run: Run, data_dir: Path) -> Path | None:
 def read_published(folder: Path, name: str, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return MNIST-C's test images of one corruption, uint8 (N, 28, 28), in the order of MNIST's test set.
 
-    UserError where the folder lacks them or has them in another order: `labels` are those of MNIST's.
+    Raises UserError if the folder lacks them or has them in another order: `labels` are those of MNIST's.
     """
     files = [folder / name / f"test_{part}.npy" for part in ("images", "labels")]
     try:
         images, found = map(np.load, files)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"'{folder / name}' is not of MNIST-C ({error}); unpack mnist_c.zip there again.") from None
+        raise UserError(f"'{folder / name}' is not MNIST-C's ({error}); unpack mnist_c.zip there again.") from None
     if images.shape != (len(labels), 28, 28, 1) or not np.array_equal(found, labels):
         raise UserError(f"'{folder / name}' has other test images than MNIST; unpack mnist_c.zip there again.")
     return np.asarray(np.rint(np.clip(images[..., 0], 0, 255)), np.uint8)
@@ -119,7 +119,7 @@ def read_published(folder: Path, name: str, labels: NDArray[np.int64]) -> NDArra
 def read_robustness(run: Run) -> Robustness | None:
     """Return what was measured of the run; None where nothing was, or of another network or by other corruptions.
 
-    UserError where the file is damaged.
+    Raises UserError if the file is damaged.
     """
     path = run.path / FILE
     if not path.exists():

@@ -96,9 +96,9 @@ def plot_augmentation(dataset: Dataset, width: float = WIDE) -> Page:
     rows |= {f"degraded, sample {number}": degrade(images, generator, 1) for number in (1, 2)}
     title = f"{len(rows) - 1} variants of each image: augmentation at its default strength"
     explanation = (
-        "How much an image is changed is chosen at random, within these limits, so that its class stays readable; "
+        "Each image is changed by random amounts within these limits, so that its class stays readable; "
         "--augment trains on new variants in every epoch. Off by default are --flip, as most digits have no valid "
-        "mirror image, --cutout, which erases a square, and --degrade, which adds noise, blur, lines and other ground. "
+        "mirror image, --cutout, which erases a square, and --degrade, which adds noise, blur, lines and backgrounds. "
         "--pens replaces some digits with ones in other handwriting and pens."
     )
     columns = (len(images), min(4, len(images)))

@@ -38,7 +38,7 @@ def plot_corruptions(measured: Measured, images: Images | None, width: float = W
             words += " *" if strength == CORRUPTIONS[name].published else ""
             cells.append(Captioned(corrupt(image, name, strength)[0], [(words, INK)]))
     title = f"{len(CORRUPTIONS)} corruptions, each at the strengths 1 to 5"
-    explanation = "After MNIST-C (Mu and Gilmer 2019), which has of each corruption the strength with a star."
+    explanation = "Based on MNIST-C (Mu and Gilmer 2019), which has only the strength with a star of each corruption."
     subject = spelled(measured[0][0].dataset)
     return plot_image_page(title, subject, explanation, "", cells, width, (COLUMNS, len(STRENGTHS)))
 

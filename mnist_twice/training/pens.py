@@ -1,6 +1,6 @@
-"""Images as photographs of other hands give them: other forms and pens, what is left of a line, a gap, a full stop.
+"""Digits in other handwriting and pens, as photographs show them, some with a rest of a line, a gap or a full stop.
 
-Made of the training images and of drawn strokes alone: the forms that MNIST's American writers hardly used. A barred 7,
+Made of the training images and of drawn strokes only: the forms that MNIST's American writers hardly used. A barred 7,
 a 1 with a flag or a foot, an open 4 and 6, a 3 with a flat top or a tail, and the plain forms of print.
 """
 

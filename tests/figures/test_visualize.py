@@ -127,7 +127,7 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     add_info(run.path, dataset_fingerprint="0" * 64)
     result = visualize("--data-dir", workplace / "mnist_data", *only)
     assert result.status == 0
-    assert "has other images of mnist-sample than those" in result.out
+    assert "has other images of mnist-sample than" in result.out
     assert files_in(tmp_path / "outputs") == figures_of(run.name, {"calibration"})
 
 
