@@ -33,7 +33,7 @@ class Options:
     output_dir: Path = Path("outputs")
     """folder of runs"""
     keep: Annotated[Path | None, Field(title="DIR")] = None
-    """folder to save each drawing in that gets a label on the wall, as a PNG file of 28x28 pixels"""
+    """folder to save each drawing that gets a label on the wall, as a PNG file of 28x28 pixels"""
     export: Annotated[Path | None, Field(title="DIR")] = None
     """export a page that works without a server into this folder, then exit"""
 

@@ -33,7 +33,10 @@ RULES = {
 @dataclass_transform()
 def options_dataclass(cls: type[T]) -> type[T]:
     """Make the class a frozen dataclass that checks its values; the docstring below a field is its help text."""
-    return dataclass(frozen=True, config=ConfigDict(use_attribute_docstrings=True, allow_inf_nan=False))(cls)  # type: ignore[return-value]
+    made: Any = dataclass(frozen=True, config=ConfigDict(use_attribute_docstrings=True, allow_inf_nan=False))(cls)
+    for name, field in getattr(cls.__base__, "__pydantic_fields__", {}).items():
+        made.__pydantic_fields__[name].description = field.description  # which pydantic does not inherit
+    return made  # type: ignore[no-any-return]
 
 
 def parse(

@@ -57,7 +57,7 @@ class Work(Place):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to compute; auto takes a CUDA GPU if the framework finds one"""
     data_dir: Path = DATA_DIR
-    """folder of datasets, as download_mnist.py fills it"""
+    """folder of datasets"""
 
 
 @options_dataclass

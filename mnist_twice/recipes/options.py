@@ -37,13 +37,13 @@ class Options:
 
     recipe: Recipe
     dataset: str = "mnist"
-    """dataset, as download_mnist.py has put it into the data folder"""
+    """dataset to train on, from download_mnist.py"""
     evaluate_on: Literal["test", "validation"] = "test"
     """images to evaluate the trained network on; validation: the held-out ones, and the test images are not used"""
     recipe_file: Annotated[Path | None, Field(title="FILE")] = None
     """JSON file, such as a run.json, whose recipe replaces the model's default one"""
     init_from: Path | None = None
-    """run of either framework whose weights to start from"""
+    """run of either framework; training starts from its weights"""
     new_head: bool = False
     """with --init-from: initialise the last layer anew, as always if the number of classes differs"""
     freeze_features: bool = False
@@ -55,7 +55,7 @@ class Options:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """where to compute; auto takes a CUDA GPU if there is one; mps is for Apple GPUs in PyTorch, and untested"""
     data_dir: Path = DATA_DIR
-    """folder of datasets, as download_mnist.py fills it"""
+    """folder of datasets"""
     output_dir: Path = Path("outputs")
     """folder of runs"""
     log_dir: Annotated[Path | None, Field(title="DIR")] = None
