@@ -66,7 +66,7 @@ class Options:
 def main() -> int:
     options = parse(Options(), __doc__, positional="photos", needs={"boxes": "multiple", "resume": "csv"})
     if not options.photos:
-        refuse("no photo is named; name photos or folders before the options: 'python predict_digit.py photo.jpg'.")
+        refuse("no photo is given; give photos or folders before the options: 'python predict_digit.py photo.jpg'.")
     if sum([options.json, options.jsonl, options.csv is not None]) > 1:
         refuse("--json, --jsonl and --csv cannot go together; choose one.")
     is_table = options.photos[0].suffix.lower() == ".csv"

@@ -84,7 +84,7 @@ def _told(error: BaseException) -> str | None:
         return "error: there is not enough memory; lower --batch-size, --filters or --dense, or close other programs."
     if is_frameworks and any(os.environ.get(name) for name in WORKERS) and re.search(LOST_WORKER, str(error)):
         reason = " ".join(str(error).split())[:200]
-        advice = "see what it says, and start all workers again; --resume goes on from the last checkpoint"
+        advice = "read its message, then start all workers again; --resume continues from the last checkpoint"
         return f"error: another worker of this training has ended or cannot be reached ({reason}); {advice}."
     return None
 

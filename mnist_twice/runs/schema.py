@@ -119,7 +119,7 @@ def read_info(file: Path) -> RunInfo:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole of it"
-        raise UserError(f"'{file}' is no record of a run ({where}: {first['msg']}).") from None
+        raise UserError(f"'{file}' is not the record of a run ({where}: {first['msg']}).") from None
     if not info.get(evaluated_on(info)):
         raise UserError(f"'{file}' has no score under '{evaluated_on(info)}'.")
     return info

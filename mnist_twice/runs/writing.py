@@ -28,7 +28,7 @@ def check_writable(path: Path) -> None:
         names = set(os.listdir(path))
         # Compared, since a listing taken while another process swaps and deletes the folder may be anything.
         if names and names.isdisjoint(PARTS) and identity(path) == before:
-            raise UserError(f"'{path}' holds files but no run, and a run would replace them; choose another folder.")
+            raise UserError(f"'{path}' has files but is not a run, and a run would replace it; choose another folder.")
     check_place(path)
 
 

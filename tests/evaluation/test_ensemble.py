@@ -134,7 +134,7 @@ def test_nothing_but_an_ensemble_is_replaced(members: list[Run], outputs: Path) 
     for runs, name, sentence in (
         (members[1:], members[0].name, "is a trained run and would be replaced"),
         ([inner, members[0]], inner.name, "is a member and would be replaced"),
-        (members, "notes", "holds files but no run"),
+        (members, "notes", "has files but is not a run"),
         (members, "../escaped", "cannot be an ensemble's name"),
         (members, "/tmp", "cannot be an ensemble's name"),
     ):

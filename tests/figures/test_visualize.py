@@ -258,7 +258,7 @@ def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path, visualize: V
         (["--only", "confusion"], 2, "--only confusion must be one of training_curves, "),
         (["--ensemble-name", "mine"], 2, "--ensemble-name "),
         (["--compare", "run-of-digits", "run-of-clothes"], 1, "test images of fashion-mnist (fingerprint"),
-        (["--compare", "run-of-digits", "run-damaged"], 1, "is no record of a run"),
+        (["--compare", "run-of-digits", "run-damaged"], 1, "is not the record of a run"),
         (["--compare", "run-of-digits", "run-of-digits"], 2, "--compare needs two different runs."),
     ],
 )

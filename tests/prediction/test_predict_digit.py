@@ -162,7 +162,7 @@ def test_runs_are_averaged_and_wrong_ones_refused(answers, outputs: Path, tmp_pa
 def test_usage() -> None:
     assert predict("--help").status == 0
     for words, sentence in (
-        ([], "no photo is named; "),
+        ([], "no photo is given; "),
         (["photo.jpg", "--boxes", "b"], "--boxes needs --multiple."),
         (["photo.jpg", "--resume"], "--resume needs --csv."),
         (["photo.jpg", "--json", "--csv", "x.csv"], "--json, --jsonl and --csv cannot go together; "),

@@ -266,7 +266,7 @@ def test_a_single_changed_bit_in_any_file_is_noticed(run: Path) -> None:
 )
 def test_run_json_that_is_none(run: Path, text: str, told: str) -> None:
     (run / "run.json").write_text(text)
-    with pytest.raises(UserError, match=re.escape(f"'{run / 'run.json'}' is no record of a run ({told}")):
+    with pytest.raises(UserError, match=re.escape(f"'{run / 'run.json'}' is not the record of a run ({told}")):
         read_run(run)
 
 
