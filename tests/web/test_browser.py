@@ -242,6 +242,9 @@ def check_photo_and_webcam(driver: Any, server: Server, folder: Path) -> None:
     assert wait_for(driver, "#photo img")
     chosen.send_keys(str(folder / "none.png"))
     wait_for(driver, VERDICT, "No answer: it is not an image file")
+    Image.new("L", (200, 200), "white").save(folder / "blank.png")
+    chosen.send_keys(str(folder / "blank.png"))
+    wait_for(driver, VERDICT, "No digit found.")
     asked = "return performance.getEntriesByType('resource').filter(one => one.name.endsWith('/predict')).length"
     before = driver.execute_script(asked)
     wait_for(driver, "[aria-controls=webcam]")[0].click()
@@ -261,7 +264,7 @@ def check_end(server: Server, folder: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 143
     assert (folder / "errors").read_text() == ""
-    assert {path.name for path in folder.iterdir()} <= {"errors", "outputs", "seven.png", "none.png"}
+    assert {path.name for path in folder.iterdir()} <= {"errors", "outputs", "seven.png", "none.png", "blank.png"}
 
 
 @pytest.mark.skipif(
