@@ -133,7 +133,7 @@ def test_the_commit_and_whether_files_were_changed() -> None:
 def test_a_folder_that_is_no_run_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
-    with pytest.raises(UserError, match="no run"), writing_run(tmp_path / "thesis"):
+    with pytest.raises(UserError, match="is not a run"), writing_run(tmp_path / "thesis"):
         pytest.fail("the block must not be entered")
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
 
