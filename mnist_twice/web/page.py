@@ -32,7 +32,7 @@ PHOTO_BYTES = 20_000_000  # phones make photos of 2 to 12 MB
 DRAWING_BYTES = 28 * 28  # the page has made MNIST's form of the sheet
 HERE = "the page is at /, its wall at /wall, and /predict takes photos"
 MALFORMED = "the page does not send requests like this one; reload the page and try again."
-BYTES_ALONE = "send the file's bytes alone: curl --data-binary @photo.jpg URL."
+BYTES_ALONE = "programs send the file's bytes alone: curl --data-binary @photo.jpg URL."
 MARK = re.compile("[0-9a-f]{32}")
 """By which the page names a drawing. No other page can guess it, and change what is not its own."""
 POLICY = "default-src 'none'; connect-src 'self'; img-src data: blob:; script-src 'nonce-{0}'; style-src 'nonce-{0}'"
@@ -48,7 +48,7 @@ def build_app(runs: Sequence[TrainedRun], hosts: Collection[str], wall: Wall, ad
         try:
             start = data[:64]
             if start.isascii() and start.decode().isprintable() and not start.startswith(b"P"):  # as PGM files may
-                raise UserError(f"this is text, perhaps base64, not an image file; {BYTES_ALONE}")
+                raise UserError(f"it is not an image file but text, perhaps base64; {BYTES_ALONE}")
             return answer_photo(read_photo(io.BytesIO(data), shrink=True), runs)
         finally:
             with suppress(AttributeError, OSError, TypeError):  # only glibc keeps memory that was freed, and has this

@@ -126,7 +126,7 @@ def test_what_is_no_photo_gets_a_sentence(client: TestClient) -> None:
         refusal(client.post("/predict", content=body), 400)
     assert "curl --data-binary @photo.jpg" in refusal(client.post("/predict", files={"file": SEVEN_PNG}), 415)
     assert "curl --data-binary @photo.jpg" in refusal(client.post("/predict", json={"image": "iVBORw0KGgo"}), 415)
-    assert "is text, perhaps base64" in refusal(client.post("/predict", content=base64.b64encode(SEVEN_PNG)), 400)
+    assert "is not an image file but text" in refusal(client.post("/predict", content=base64.b64encode(SEVEN_PNG)), 400)
     assert "there is nothing here" in refusal(client.post("/pyproject.toml", content=b"x"), 404)
     refusal(client.get("/..%2f..%2fpyproject.toml"), 404)
     assert "/predict takes photos" in refusal(client.get("/predict"), 405)
