@@ -63,7 +63,7 @@ def make_dataset(kind: str, tmp_path: Path) -> Dataset:
             words = ["--name", "own", "--from-csv", tmp_path / "in.csv"]
     done = run_download(*words, "--data-dir", tmp_path, "--to-images", tmp_path / "out")
     assert done.status == 0, done.err
-    resized = "were in colour or not of 28x28 pixels; the whole of each was made grey, shrunk"
+    resized = "were in colour or not of 28x28 pixels; each was made grey as a whole, resized"
     assert (resized in done.err) == (kind in ("colour", "dark on light"))
     return load_dataset("mnist-sample" if kind == "mnist-sample" else "own", tmp_path)
 
