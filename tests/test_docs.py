@@ -19,27 +19,12 @@ import pytest
 from mnist_twice.command_line import flat_fields, option
 from mnist_twice.experiments.options import ConfirmOptions, GridOptions, SearchOptions, ShowOptions
 from mnist_twice.recipes import RECIPES, Options
-from mnist_twice.recipes.model_table import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "outputs" / "README.md", ROOT / "mnist_data" / "README.md"]
 RUNNER = runpy.run_path(str(ROOT / ".ci" / "run_documented_commands.py"))
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
-
-
-def section(page: str, title: str) -> str:
-    """Return the page's text from the heading `title` to the next one of the same level or a higher one."""
-    level, rest = re.findall(rf"^(#+) {re.escape(title)}\n(.*)", TEXTS[page], re.MULTILINE | re.DOTALL)[0]
-    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
-
-
-# --- tables ---
-
-
-def test_every_network_is_in_the_table_with_its_parameters() -> None:
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([\d,]+) \|", section("docs/networks.md", "Networks"), re.MULTILINE)
-    assert [name for name, _ in rows] == list(SOURCES)  # tests/networks/test_networks.py counts
 
 
 # --- commands ---
@@ -62,11 +47,6 @@ def options_of(script: str, command: str) -> set[str]:
     if script.startswith("mnist_"):
         return {option(name) for name, _, _ in flat_fields(Options(RECIPES["cnn"]))}
     return {option(name) for name, _, _ in flat_fields((kind or import_module(script.removesuffix(".py")).Options)())}
-
-
-@pytest.mark.parametrize("default", [Options(RECIPES["cnn"]), *(kind() for kind in EXPERIMENTS.values())])
-def test_every_option_has_a_help_text(default: Any) -> None:
-    assert [name for name, field, _ in flat_fields(default) if not field.description] == []
 
 
 @pytest.mark.parametrize("page", TEXTS)

@@ -33,6 +33,7 @@ def ending(error: BaseException) -> Callable[[], None]:
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 400 bytes"), "there is not enough memory; "),
         (RuntimeError("[gloo] Read error: Connection reset by peer. This"), "another worker of this training has"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 'run: pip install -c constraints.txt -e ".[pyt'),
+        (ModuleNotFoundError(name="tensorboard"), 'run: pip install -c constraints.txt -e ".[tens'),
     ],
 )
 def test_a_fault_is_one_sentence(

@@ -72,18 +72,6 @@ def test_the_lock_has_exact_versions_within_the_ranges() -> None:
 
 
 @pytest.mark.slow
-def test_a_missing_extra_is_told_in_a_sentence() -> None:
-    code = "import runpy, sys; sys.modules['torch'] = None; sys.argv[0] = 'mnist_pytorch.py'"
-    code += "; runpy.run_path('mnist_pytorch.py', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "error: mnist_pytorch.py needs the package torch, which this Python does not have; "
-        'run: pip install -c constraints.txt -e ".[pytorch]"\n'
-    )
-
-
-@pytest.mark.slow
 def test_what_the_training_scripts_import_brings_nothing_heavy() -> None:
     """They answer --help in the time that NumPy and pydantic take."""
     probe = f"import {LIGHT}, json, sys\nprint(json.dumps([name.partition('.')[0] for name in sys.modules]))"

@@ -1,22 +1,14 @@
-"""The PyTorch and the TensorFlow files are twins: equal functions, signatures and networks; scripts stay short."""
+"""The PyTorch and the TensorFlow files are twins: equal functions and signatures; scripts stay short."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 import pytest
 from paths import ROOT
 
-from mnist_twice.recipes.recipe import RECIPES
-
 FRAMEWORKS = ("pytorch", "tensorflow")
-ONLY_IN = {
-    "pytorch": {"losses_and_accuracy", "TrainState.update_average", "TrainState.evaluated"},
-    "tensorflow": {"TrainState.swap_average"},
-}
-"""In mnist_twice/*/training.py: PyTorch has no metrics and averages weights in a copy; `fit` has both."""
 
 
 def parse(path: str) -> ast.Module:
@@ -46,32 +38,6 @@ def test_twin_files_have_the_same_functions_in_the_same_order(file: str) -> None
     pytorch, tensorflow = (interface(file.format(framework)) for framework in FRAMEWORKS)
     assert list(pytorch.items()) == list(tensorflow.items())
     assert pytorch
-
-
-def test_twin_trainings_have_the_same_names() -> None:
-    pytorch, tensorflow = (
-        [name for name in interface(f"mnist_twice/{framework}/training.py") if name not in ONLY_IN[framework]]
-        for framework in FRAMEWORKS
-    )
-    assert pytorch == tensorflow
-
-
-def layers_of(path: str) -> dict[str, list[str]]:
-    """Return the names of each network's layers, in the order in which an image passes them."""
-    _, *functions = re.split("^def ", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE)
-    name = re.compile(r'^ {12}(\w+)=|name="(\w+)"|batch_norm\("(\w+)"\)', re.MULTILINE)
-    return {text.partition("(")[0]: ["".join(found) for found in name.findall(text)] for text in functions}
-
-
-def test_twin_networks_have_the_same_names_of_layers() -> None:
-    pytorch, tensorflow = (layers_of(f"mnist_twice/{framework}/networks.py") for framework in FRAMEWORKS)
-    names = [name.replace("-", "_") for name in RECIPES]
-    assert {name: layers for name, layers in pytorch.items() if layers} == {
-        name: ["scale", *layers]
-        for name, layers in tensorflow.items()
-        if layers  # scale_pixels() is several layers there
-    }
-    assert sorted(name for name, layers in pytorch.items() if layers) == sorted(names)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -82,13 +82,6 @@ def test_a_tiny_probability_is_not_written_in_digits() -> None:
     )
 
 
-def test_mcnemar_as_published() -> None:
-    # Fay (2011), 'Exact McNemar's test and matching confidence intervals', the vignette of R's package exact2x2.
-    good, bad = run_with([0] * 11 + [1] * 3, [0] * 9 + [1] * 5, "good"), run_with([1] * 14, [0] * 9 + [1] * 5, "bad")
-    assert paired_test(np.repeat([1, -1, 0], [9, 2, 3])) == pytest.approx(0.06543, abs=5e-6)
-    assert compare_pair(good, bad).p_value == pytest.approx(0.06543, abs=5e-6)
-
-
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
     assert holm([]) == []

@@ -40,17 +40,6 @@ def test_the_variance_is_that_of_statsmodels(series: int, standard_error: float)
     assert accuracy_interval(right, writers) == pytest.approx(expected, abs=1e-8)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("correct", "n"), [(0, 1), (15, 148), (50, 50), (99_999, 100_000)])
-def test_scipy_finds_the_same_wilson_interval(correct: int, n: int) -> None:
-    from scipy.stats import binomtest
-
-    expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
-    low, high = wilson_interval(correct, n)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0 <= low <= correct / n <= high <= 1
-
-
 def test_an_error_more_never_raises_the_interval_and_one_writer_shows_nothing() -> None:
     writers = np.stack([np.arange(400) // 10, np.arange(400) // 200], axis=1)
     ends = np.array([accuracy_interval(np.arange(400) >= errors, writers) for errors in range(11)])

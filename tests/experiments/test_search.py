@@ -120,11 +120,9 @@ def test_a_mean_over_seeds_with_their_own_pruner(
     assert "mean of 3 seeds, loss" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("space", [("optimizer=adam,sgd", "weight_decay=0,0.1"), ("augment=on,off", "shift=1,2")])
-def test_a_finite_space_is_tried_once(
-    tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str], space: tuple[str, ...]
-) -> None:
-    """Neither sgd with weight decay nor a shift without augmentation is a training of its own."""
+def test_a_finite_space_is_tried_once(tmp_path: Path, place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    """A shift without augmentation is no training of its own."""
+    space = ("augment=on,off", "shift=1,2")
     assert main(place("search", "found", "--space", *space, "--set", "epochs=1", "--trials", "50")) == 0
     assert "the space has 3 possible combinations; each is tried once." in capfd.readouterr().err
     experiment = read_experiment("found", tmp_path)

@@ -8,21 +8,21 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from in_process import Done, call
 from make_runs import add_info, make_run, make_sample_run
 
 from mnist_twice.data import load_dataset
-from mnist_twice.errors import run_script
 from mnist_twice.evaluation import Evaluation, evaluate_run
 from mnist_twice.figures import FIGURES, render_all, write_report
 from mnist_twice.recipes import Recipe
 from mnist_twice.runs import Run, find_runs, read_run
 from mnist_twice.training import evaluation_set
-from visualize_results import main
 
 pytestmark = pytest.mark.slow
 
@@ -33,29 +33,13 @@ FEW = ("calibration", "confusion_matrices")  # in place of FIGURES, where any fi
 IMAGE_FIGURES = {"incorrect_predictions", "correct_predictions"}
 
 
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Visualize = Callable[..., Result]
+Visualize = Callable[..., Done]
 
 
 @pytest.fixture
-def visualize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Visualize:
+def visualize(tmp_path: Path) -> Visualize:
     """Give a function that runs the script on tmp_path/outputs."""
-
-    def run(*arguments: object) -> Result:
-        outputs = ["--output-dir", tmp_path / "outputs"]
-        monkeypatch.setattr("sys.argv", ["visualize_results.py", *map(str, [*outputs, *arguments])])
-        try:
-            status = run_script(main)
-        except SystemExit as error:
-            status = int(str(error.code))
-        return Result(status, *capsys.readouterr())
-
-    return run
+    return partial(call, "visualize_results", "--output-dir", tmp_path / "outputs")
 
 
 def make(tmp_path: Path, *arguments: Any, **options: Any) -> Run:
@@ -127,7 +111,7 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     add_info(run.path, dataset_fingerprint="0" * 64)
     result = visualize("--data-dir", workplace / "mnist_data", *only)
     assert result.status == 0
-    assert "has other images of mnist-sample than" in result.out
+    assert "has other images of mnist-sample than those" in result.out
     assert files_in(tmp_path / "outputs") == figures_of(run.name, {"calibration"})
 
 
@@ -258,7 +242,7 @@ def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path, visualize: V
         (["--only", "confusion"], 2, "--only confusion must be one of training_curves, "),
         (["--ensemble-name", "mine"], 2, "--ensemble-name "),
         (["--compare", "run-of-digits", "run-of-clothes"], 1, "test images of fashion-mnist (fingerprint"),
-        (["--compare", "run-of-digits", "run-damaged"], 1, "is not the record of a run"),
+        (["--compare", "run-of-digits", "run-damaged"], 1, "is no record of a run"),
         (["--compare", "run-of-digits", "run-of-digits"], 2, "--compare needs two different runs."),
     ],
 )
@@ -298,7 +282,7 @@ def test_a_run_that_changes_while_it_is_shown(
     result = visualize("--only", "report")
     assert (result.status, result.err) == (0, "")
     page = html.unescape((outputs / "report.html").read_text(encoding="utf-8"))
-    assert f"{changes.path} replaced or deleted meanwhile" in result.out
+    assert f"{changes.path}: replaced or deleted meanwhile" in result.out
     assert f"<bdi>{stays.name}</bdi></h4>" in page
     if what == "replaced":
         assert f"<strong>{100 * read_run(changes.path).accuracy:.2f} %</strong>" in page

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
-from mnist_twice.errors import UserError
 from mnist_twice.training.progress import Progress
 
 ROW = {"epoch": 1, "learning_rate": 1e-3, "train_loss": 1.23456, "train_accuracy": 0.98765}
@@ -27,12 +24,3 @@ def test_each_number_of_a_row_stands_under_its_heading(capsys: pytest.CaptureFix
         at = progress.HEADING.index(f"  {name}") + 2
         assert first[at - 1] == last[at - 1] == " ", name
         assert " " not in first[at] + last[at], name
-
-
-@pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_ends_the_training(loss: float, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress([], [])
-    with pytest.raises(UserError, match=f"became {loss} in epoch 1; lower --learning-rate .it was 0.001"):
-        progress.add(ROW | {"train_loss": loss}, [], 5)
-    assert not progress.history
-    assert capsys.readouterr().out == ""

@@ -15,12 +15,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from drawings import SEVEN, Pixels, photo_of
+from drawings import Pixels
 from onnx import TensorProto, helper, numpy_helper
 from paths import ROOT
 
 from mnist_twice.errors import UserError
-from mnist_twice.photos import find_digit
 from mnist_twice.photos.normalize import to_mnist
 from mnist_twice.web.graph import OPERATIONS, read_network
 
@@ -71,16 +70,6 @@ def test_its_images_are_those_of_the_python_code() -> None:
         differ.append(np.abs(expected.ravel().astype(int) - image))
     assert sum(each.max() > 2 for each in differ) <= 1  # ink at the threshold may fall to either side of it
     assert max(each.mean() for each in differ) < 1
-
-
-@needs_node
-@pytest.mark.slow
-def test_a_drawing_and_its_photo_look_alike() -> None:
-    sheet = np.where(photo_of(SEVEN) < 128, 0, 255)
-    drawn = run_script("normalize.js", "Array.from(imageOf(given, 200))", sheet.ravel().tolist())
-    digit = find_digit(sheet.astype(np.uint8))
-    assert digit
-    assert np.abs(digit.image.ravel().astype(int) - drawn).mean() < 4
 
 
 # --- which networks it takes ---
@@ -159,7 +148,7 @@ def test_what_it_does_not_know_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "odd" / "model.onnx"
     path.parent.mkdir()
     for node, words in (
-        (helper.make_node("Sigmoid", ["x"], ["z"]), "'odd' has the operation Sigmoid; the page has only Add, Cast"),
+        (helper.make_node("Sigmoid", ["x"], ["z"]), "'odd' has the operation Sigmoid; the page knows Add, Cast"),
         (helper.make_node("Softmax", ["x"], ["z"], axis=-1), "Softmax on something other than"),
         (helper.make_node("MaxPool", ["x"], ["z"], kernel_shape=[2, 2], ceil_mode=1), "MaxPool with ceil_mode 1"),
     ):
