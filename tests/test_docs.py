@@ -49,6 +49,11 @@ def options_of(script: str, command: str) -> set[str]:
     return {option(name) for name, _, _ in flat_fields((kind or import_module(script.removesuffix(".py")).Options)())}
 
 
+@pytest.mark.parametrize("default", [Options(RECIPES["cnn"]), *(kind() for kind in EXPERIMENTS.values())])
+def test_every_option_has_a_help_text(default: Any) -> None:
+    assert [name for name, field, _ in flat_fields(default) if not field.description] == []
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_documented_commands_have_a_script_that_takes_their_options(page: str) -> None:
     for command in documented_commands(page):

@@ -111,7 +111,7 @@ def test_without_the_dataset_only_the_images_are_missing(tmp_path: Path, workpla
     add_info(run.path, dataset_fingerprint="0" * 64)
     result = visualize("--data-dir", workplace / "mnist_data", *only)
     assert result.status == 0
-    assert "has other images of mnist-sample than those" in result.out
+    assert "has other images of mnist-sample than" in result.out
     assert files_in(tmp_path / "outputs") == figures_of(run.name, {"calibration"})
 
 
@@ -242,7 +242,7 @@ def test_any_two_runs_are_compared(tmp_path: Path, workplace: Path, visualize: V
         (["--only", "confusion"], 2, "--only confusion must be one of training_curves, "),
         (["--ensemble-name", "mine"], 2, "--ensemble-name "),
         (["--compare", "run-of-digits", "run-of-clothes"], 1, "test images of fashion-mnist (fingerprint"),
-        (["--compare", "run-of-digits", "run-damaged"], 1, "is no record of a run"),
+        (["--compare", "run-of-digits", "run-damaged"], 1, "is not the record of a run"),
         (["--compare", "run-of-digits", "run-of-digits"], 2, "--compare needs two different runs."),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_run_that_changes_while_it_is_shown(
     result = visualize("--only", "report")
     assert (result.status, result.err) == (0, "")
     page = html.unescape((outputs / "report.html").read_text(encoding="utf-8"))
-    assert f"{changes.path}: replaced or deleted meanwhile" in result.out
+    assert f"{changes.path} replaced or deleted meanwhile" in result.out
     assert f"<bdi>{stays.name}</bdi></h4>" in page
     if what == "replaced":
         assert f"<strong>{100 * read_run(changes.path).accuracy:.2f} %</strong>" in page

@@ -26,9 +26,9 @@ def test_weights_that_do_not_fit_are_refused(tools: Any, model: Any, tmp_path: P
     config, arrays = read_weights(path)
     thin = arrays | {"dense2.weight": arrays["dense2.weight"][:, 1:]}
     for network, weights, words in (
-        (config, thin, "'dense2.weight' has the shape (64, 63), (64, 64) is expected"),
-        (config, {**arrays, "dense3.bias": arrays["head.bias"]}, "'dense3.bias' has the shape (10,), none is expected"),
-        (replace(config, num_classes=12), arrays, "'head.bias' has the shape (10,), (12,) is expected"),
+        (config, thin, "'dense2.weight' has the shape (64, 63) instead of (64, 64)"),
+        (config, {**arrays, "dense3.bias": arrays["head.bias"]}, "'dense3.bias' has the shape (10,) instead of none"),
+        (replace(config, num_classes=12), arrays, "'head.bias' has the shape (10,) instead of (12,)"),
     ):
         write_weights(path, network, weights)
         assert words in refusal(tools.files.load_weights, path)

@@ -88,7 +88,7 @@ def test_full_disk_leaves_the_last_good_one(written: Path) -> None:
     with pytest.raises(UserError) as error, largest_file(2000):
         training.write(PROGRESS, STATE * 10)
     assert str(error.value).startswith(f"cannot write the checkpoint '{written}' (")
-    assert "that of epoch 1 is whole, --resume continues from it" in str(error.value)
+    assert "that of epoch 1 is intact, --resume continues from it" in str(error.value)
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
 

@@ -148,7 +148,7 @@ def test_what_it_does_not_know_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "odd" / "model.onnx"
     path.parent.mkdir()
     for node, words in (
-        (helper.make_node("Sigmoid", ["x"], ["z"]), "'odd' has the operation Sigmoid; the page knows Add, Cast"),
+        (helper.make_node("Sigmoid", ["x"], ["z"]), "'odd' has the operation Sigmoid; the page has only Add, Cast"),
         (helper.make_node("Softmax", ["x"], ["z"], axis=-1), "Softmax on something other than"),
         (helper.make_node("MaxPool", ["x"], ["z"], kernel_shape=[2, 2], ceil_mode=1), "MaxPool with ceil_mode 1"),
     ):
