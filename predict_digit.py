@@ -12,8 +12,6 @@
 Any pen on any paper, dark on light or light on dark. The probabilities of several runs are averaged.
 """
 
-import csv
-import io
 import json
 import sys
 import time
@@ -130,15 +128,14 @@ def fill_table(
 def submit(table: Path, submission: Path, runs: Sequence[prediction.TrainedRun]) -> Counter[str]:
     """Write the class of each row of the table into a new one, in the form of Kaggle's submissions."""
     import numpy as np
+    import pandas as pd  # type: ignore[import-untyped]
 
     if submission.exists():
         raise UserError(f"'{submission}' already exists; move it, or choose another --csv.")
     column, ids, rows = read_unlabelled(table, scale_of(runs[0].preprocessing))
     images = np.stack([as_is(row, runs[0].preprocessing) for row in rows])
     labels = [runs[0].class_names[number] for number in prediction.average(runs, images).argmax(axis=1)]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([(column, "Label"), *zip(ids, labels, strict=True)])
-    write_whole(submission, text.getvalue())
+    write_whole(submission, pd.DataFrame({column: ids, "Label": labels}).to_csv(index=False, lineterminator="\n"))
     print(f"'{plain(submission)}': {len(ids):,} rows of {column} and Label.")
     return Counter()
 
